@@ -1,0 +1,66 @@
+"""`instances` → `tasks`, `control`: tasks with instances are finished, up to the target and not one further."""
+
+from collections.abc import Callable, Sequence
+
+from service import topics
+from service.messages import Ending, FinishedTask, Message, RunEnded, TaskInstances
+from service.stage import Outcome
+
+
+class Finish:
+    """The product comes out here: every instruction at most once, numbered densely, exactly as many as wanted.
+
+    `target` tells how many are wanted now. The record of the last one and the run's end are one transaction.
+    """
+
+    name = "finish"
+    source = topics.INSTANCES
+    restores = (topics.TASKS,)
+
+    def __init__(self, run: str, target: Callable[[], int]) -> None:
+        self._run = run
+        self._target = target
+        self._finished: set[str] = set()
+
+    def wants_more(self) -> bool:
+        """Return whether the target has not been reached."""
+        return len(self._finished) < self._target()
+
+    def restore(self, message: Message) -> None:
+        """Remember a finished task."""
+        if isinstance(message, FinishedTask):
+            self._finished.add(message.id)
+
+    async def __call__(self, batch: Sequence[TaskInstances]) -> Outcome:
+        """Return the finished tasks of a batch, up to the target."""
+        target = self._target()
+        results: list[tuple[int, Message]] = []
+        taken: set[str] = set()
+        for place, message in enumerate(batch):
+            if message.rejection is None and message.id not in self._finished and message.id not in taken:
+                results.append((place, _finished(message, len(self._finished) + len(taken))))
+                taken.add(message.id)
+            if len(self._finished) + len(taken) >= target:
+                return Outcome([*results, (place, self._reached(target))], place + 1)
+        return Outcome(results, len(batch))
+
+    def _reached(self, target: int) -> RunEnded:
+        return RunEnded(
+            run=self._run,
+            ending=Ending.TARGET_REACHED,
+            target=target,
+            finished=target,
+            detail=f"{target} tasks are finished",
+        )
+
+
+def _finished(message: TaskInstances, task_seq: int) -> FinishedTask:
+    return FinishedTask(
+        task_seq=task_seq,
+        id=message.id,
+        instruction=message.instruction,
+        is_classification=message.is_classification,
+        instances=message.instances,
+        pool_seq=message.pool_seq,
+        provenance=message.provenance,
+    )

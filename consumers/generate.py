@@ -1,0 +1,44 @@
+"""`prompts` → `candidates`: each prompt completed by the model, the answer parsed, whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service import topics
+from service.errors import CallFailedError
+from service.lm import LanguageModel
+from service.messages import Answer, Call, FailedPrompt, Prompt
+from service.selfinstruct.parsing import parse_instructions
+from service.selfinstruct.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """The model is shown a few tasks and writes new ones (Self-Instruct §2.2, step 1)."""
+
+    model: LanguageModel
+    recipe: Recipe
+
+    name = "generate"
+    rank = 2
+    source = topics.PROMPTS
+    results = topics.CANDIDATES
+
+    async def __call__(self, prompt: Prompt) -> Sequence[Answer]:
+        """Return the answer to a prompt with the candidates found in it."""
+        call = Call.of(await self.model.complete(prompt.text, self.recipe.instruction_sampling))
+        return [
+            Answer(
+                prompt_id=prompt.id,
+                prompt_seq=prompt.seq,
+                demonstrations=prompt.demonstrations,
+                depth=prompt.depth,
+                recipe=prompt.recipe,
+                templates=prompt.templates,
+                call=call,
+                candidates=parse_instructions(self.recipe, call.completion, truncated=call.truncated),
+            )
+        ]
+
+    def give_up(self, prompt: Prompt, error: CallFailedError) -> Sequence[FailedPrompt]:
+        """Return the record of a failure: it ends in a decision too, so that its credit comes back."""
+        return [FailedPrompt(prompt_id=prompt.id, prompt_seq=prompt.seq, failure=str(error))]

@@ -1,0 +1,86 @@
+"""`classified` → `instances`: examples of each task, input first or output first, written by the model."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service import topics
+from service.errors import CallFailedError
+from service.lm import LanguageModel
+from service.messages import Call, ClassifiedInstruction, TaskInstances
+from service.selfinstruct.instances import parse_instances, select_instances
+from service.selfinstruct.recipe import Sampling
+from service.selfinstruct.rendering import render_instruction
+from service.selfinstruct.tasks import Instance, InstanceReason
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceWriting:
+    """How instances of one kind of task are asked for."""
+
+    template: str
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class WriteInstances:
+    """The model writes instances of an accepted instruction (Self-Instruct §2.2, step 3).
+
+    Classification tasks get the label first, or the model would write inputs of one label only.
+    """
+
+    model: LanguageModel
+    generation: InstanceWriting
+    classification: InstanceWriting
+    max_instances: int
+    random_seed: int
+
+    name = "instances"
+    rank = 0
+    source = topics.CLASSIFIED
+    results = topics.INSTANCES
+
+    async def __call__(self, task: ClassifiedInstruction) -> Sequence[TaskInstances]:
+        """Return the instances of a task, or why it has none."""
+        if task.is_classification is None:
+            return [_without(task, task.failure)]
+        writing = self.classification if task.is_classification else self.generation
+        prompt = render_instruction(writing.template, task.instruction)
+        call = Call.of(await self.model.complete(prompt, writing.sampling))
+        parsed = parse_instances(call.completion, is_classification=task.is_classification, truncated=call.truncated)
+        selected = select_instances(parsed, self.max_instances, self._random(task))
+        return [_with(task, call, selected)]
+
+    def give_up(self, task: ClassifiedInstruction, error: CallFailedError) -> Sequence[TaskInstances]:
+        """Return the record that this task stays without instances."""
+        return [_without(task, str(error))]
+
+    def _random(self, task: ClassifiedInstruction) -> random.Random:
+        return random.Random(f"{self.random_seed}/{task.id}")  # noqa: S311 - sampling, not secrecy
+
+
+def _with(task: ClassifiedInstruction, call: Call, selected: tuple[Instance, ...] | InstanceReason) -> TaskInstances:
+    instances, rejection = ((), selected) if isinstance(selected, InstanceReason) else (selected, None)
+    return TaskInstances(
+        id=task.id,
+        pool_seq=task.pool_seq,
+        instruction=task.instruction,
+        provenance=task.provenance,
+        is_classification=task.is_classification,
+        instances=instances,
+        rejection=rejection,
+        call=call,
+    )
+
+
+def _without(task: ClassifiedInstruction, failure: str | None) -> TaskInstances:
+    return TaskInstances(
+        id=task.id,
+        pool_seq=task.pool_seq,
+        instruction=task.instruction,
+        provenance=task.provenance,
+        is_classification=task.is_classification,
+        instances=(),
+        rejection=InstanceReason.CALL_FAILED,
+        failure=failure,
+    )

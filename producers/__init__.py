@@ -1,0 +1,1 @@
+"""What starts streams: seed tasks and prompts."""

@@ -1,0 +1,145 @@
+"""`pool` → `prompts`: demonstrations are drawn, a prompt is written, as long as credits and the goal allow."""
+
+import random
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+
+from service import codec, topics
+from service.broker import Broker, TransactionalProducer
+from service.credits import affordable_prompts
+from service.messages import Ending, Message, Origin, PooledTask, Prompt, RunDefined, RunEnded
+from service.progress import Progress
+from service.replay import Tail, replay
+from service.selfinstruct.recipe import RecipeName
+from service.selfinstruct.rendering import render_alpaca, render_instructions
+from service.selfinstruct.sampling import sample_demonstrations
+
+_FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS)
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class SamplingPool:
+    """The tasks that demonstrations are drawn from."""
+
+    human: list[PooledTask] = field(default_factory=list)
+    machine: list[PooledTask] = field(default_factory=list)
+
+    def apply(self, message: Message) -> None:
+        """Take a task of the pool in."""
+        if isinstance(message, PooledTask):
+            (self.human if message.origin is Origin.HUMAN else self.machine).append(message)
+
+
+def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int) -> Prompt:
+    """Return prompt number `seq`: a function of the run's random seed, that number and the pool as it is known."""
+    recipe, templates = definition.recipe, definition.templates
+    rng = random.Random(f"{definition.random_seed}/{seq}")  # noqa: S311 - sampling, not secrecy
+    only_classification = rng.random() < recipe.classification_prompts
+    human = (
+        [task for task in pool.human if task.seed and task.seed.is_classification]
+        if only_classification
+        else pool.human
+    )
+    shown = sample_demonstrations(recipe, human, [] if only_classification else pool.machine, rng)
+    if recipe.name is RecipeName.ALPACA:
+        text = render_alpaca(
+            templates.alpaca, [(task.instruction, task.seed.instances[0]) for task in shown if task.seed is not None]
+        )
+    else:
+        template = templates.instructions_classification if only_classification else templates.instructions
+        text = render_instructions(template, [task.instruction for task in shown])
+    return Prompt(
+        id=f"p{seq}",
+        seq=seq,
+        text=text,
+        demonstrations=tuple(task.id for task in shown),
+        depth=1 + max(task.depth for task in shown),
+        recipe=recipe.digest,
+        templates=templates.digest,
+    )
+
+
+class PromptProducer:
+    """The single active writer of `prompts`. Its memory is the log: nothing is issued twice after a restart.
+
+    `window` bounds the prompts without a decision; after `patience` prompts in a row without an acceptance, counted
+    from its start, it gives the run up.
+    """
+
+    def __init__(self, broker: Broker, run: str, window: int, patience: int) -> None:
+        self._broker = broker
+        self._run = run
+        self._window = window
+        self._patience = patience
+        self._progress = Progress()
+        self._pool = SamplingPool()
+
+    async def run(self, drain: anyio.Event) -> RunEnded | None:
+        """Issue prompts until `drain` is set, or the run has come to rest; returns how, unless it was drained."""
+        async with (
+            self._broker.transactional_producer(f"seedstream.{self._run}.prompts") as producer,
+            Tail.of(self._broker, self._run, _FOLLOWED) as tail,
+        ):
+            await replay(self._broker, self._run, [topics.PROMPTS], self._apply)
+            async for record in tail.to_end():
+                self._apply(tail.decode(record))
+            self._progress.ended = None
+            self._progress.fruitless = 0
+            while not drain.is_set():
+                if (ended := self._ended()) is not None:
+                    await self._send(producer, [ended])
+                    return ended
+                prompts = self._next_prompts()
+                if prompts:
+                    await self._send(producer, prompts)
+                for message in await tail.next():
+                    self._apply(message)
+                if self._progress.ended is not None:
+                    return self._progress.ended
+        return None
+
+    def _apply(self, message: Message) -> None:
+        self._progress.apply(message)
+        self._pool.apply(message)
+
+    def _next_prompts(self) -> list[Message]:
+        """Return the prompts to issue now; none while the pool is known less well than the decisions on it."""
+        progress, definition = self._progress, self._progress.defined
+        if definition is None or progress.seeds < definition.seed_count or progress.pool < progress.pool_promised:
+            return []
+        count = affordable_prompts(progress, self._window)
+        return [write_prompt(definition, self._pool, progress.prompts + place) for place in range(count)]
+
+    async def _send(self, producer: TransactionalProducer, messages: list[Message]) -> None:
+        with anyio.CancelScope(shield=True):
+            await producer.begin()
+            await producer.send([codec.encode(message, self._run) for message in messages])
+            await producer.commit()
+            for message in messages:
+                self._apply(message)
+
+    def _ended(self) -> RunEnded | None:
+        progress = self._progress
+        if progress.reached:
+            return None
+        if progress.fruitless >= self._patience:
+            return self._ending(Ending.STALLED, f"{progress.fruitless} prompts in a row gave no accepted task")
+        cap = progress.goal.max_prompts if progress.goal is not None else None
+        if cap is not None and progress.prompts >= cap and progress.outstanding == progress.pending == 0:
+            return self._ending(Ending.PROMPTS_EXHAUSTED, f"all {cap} prompts that were allowed are used up")
+        return None
+
+    def _ending(self, ending: Ending, detail: str) -> RunEnded:
+        progress = self._progress
+        why = ", ".join(f"{reason} {count}" for reason, count in (progress.rejected + progress.dropped).most_common())
+        return RunEnded(
+            run=self._run,
+            ending=ending,
+            target=progress.target,
+            finished=progress.finished,
+            detail=f"{detail}; refused so far: {why or 'nothing'}; failed prompts: {progress.failed_prompts}",
+        )

@@ -1,0 +1,104 @@
+"""The broker port on one SQLite file."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from service.adapters.sqlite.engine import LogEngine
+from service.adapters.sqlite.groups import Group
+from service.adapters.sqlite.producers import SqliteProducer, SqliteTransactionalProducer
+from service.adapters.sqlite.readers import SqliteGroupMember, SqliteReader
+from service.broker import Committed, Isolation, Listener, Partition, TopicSpec
+
+_MAX_RECORD_BYTES = 1 << 20
+_REBALANCE_TIMEOUT_S = 30.0
+
+
+class SqliteBroker:
+    """The embedded broker: one file, one process that writes it."""
+
+    def __init__(self, engine: LogEngine, rebalance_timeout_s: float) -> None:
+        self._engine = engine
+        self._rebalance_timeout_s = rebalance_timeout_s
+        self._groups: dict[str, Group] = {}
+        self._transactional: dict[str, SqliteTransactionalProducer] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        path: Path,
+        *,
+        read_only: bool = False,
+        max_record_bytes: int = _MAX_RECORD_BYTES,
+        rebalance_timeout_s: float = _REBALANCE_TIMEOUT_S,
+    ) -> "AsyncIterator[SqliteBroker]":
+        """Open the log in a file, creating it; read-only beside another process that writes it.
+
+        Raises:
+            RunLockedError: another process has it open for writing.
+            BrokerError: the file is something else.
+        """
+        engine = await LogEngine.open(path, read_only=read_only, max_record_bytes=max_record_bytes)
+        try:
+            yield cls(engine, rebalance_timeout_s)
+        finally:
+            await engine.close()
+
+    async def create_topics(self, topics: Sequence[TopicSpec]) -> None:
+        """Create the topics that do not exist yet."""
+        await self._engine.create(topics)
+
+    async def partitions(self, topic: str) -> int:
+        """Return the number of partitions of a topic."""
+        return len(self._engine.partitions(topic))
+
+    @asynccontextmanager
+    async def producer(self) -> AsyncIterator[SqliteProducer]:
+        """Open a producer."""
+        yield SqliteProducer(self._engine)
+
+    @asynccontextmanager
+    async def transactional_producer(self, transactional_id: str) -> AsyncIterator[SqliteTransactionalProducer]:
+        """Open a transactional id; fences its predecessor."""
+        predecessor = self._transactional.get(transactional_id)
+        producer = self._transactional[transactional_id] = SqliteTransactionalProducer(self._engine, transactional_id)
+        if predecessor is not None:
+            await predecessor.fence()
+        try:
+            yield producer
+        finally:
+            await producer.close()
+
+    @asynccontextmanager
+    async def reader(self, partitions: Sequence[Partition]) -> AsyncIterator[SqliteReader]:
+        """Open a reader at the beginning of each partition."""
+        reader = SqliteReader(self._engine)
+        reader.assign(dict.fromkeys(partitions, 0))
+        try:
+            yield reader
+        finally:
+            reader.release()
+
+    @asynccontextmanager
+    async def group_member(
+        self, group: str, topics: Sequence[str], on_revoked: Listener, on_assigned: Listener
+    ) -> AsyncIterator[SqliteGroupMember]:
+        """Join a group."""
+        for topic in topics:
+            self._engine.partitions(topic)
+        joined = self._groups.setdefault(group, Group(group, self._engine.partitions, self._rebalance_timeout_s))
+        member = SqliteGroupMember(self._engine, joined, tuple(topics), on_revoked, on_assigned)
+        try:
+            yield member
+        finally:
+            member.close()
+
+    async def committed(self, group: str, partition: Partition) -> Committed | None:
+        """Return what the group has committed for the partition."""
+        return self._engine.committed.get((group, partition))
+
+    async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
+        """Return the offset behind the last record."""
+        log = self._engine.log(partition)
+        return log.readable_end if isolation is Isolation.READ_COMMITTED else log.next_offset

@@ -1,0 +1,201 @@
+"""The heart of the embedded broker: offsets are taken in memory, what was taken is written in groups.
+
+One thread writes at a time, everything that is waiting in one SQL transaction (group commit); readers see a record when
+that has returned. What is not durable is nowhere: a crash leaves of an open transaction just a gap in the offsets.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from aiokafka.partitioner import murmur2
+from anyio import to_thread
+
+from service.adapters.sqlite.log import PartitionLog
+from service.adapters.sqlite.storage import Storage, Write
+from service.broker import Committed, NewRecord, Partition, Record, TopicSpec
+from service.errors import BrokerError, RecordTooLargeError, TopicMissingError
+
+_FOREIGN_POLL_S = 0.2
+
+
+@dataclass(eq=False, slots=True)
+class Unfinished:
+    """A write that readers do not see yet, in memory."""
+
+    write: Write
+    number: int
+
+    def offsets_in(self, partition: Partition) -> set[int]:
+        """Return the offsets that this write has taken in a partition."""
+        return {record.offset for record in self.write.records if record.partition == partition}
+
+
+@dataclass(eq=False, slots=True)
+class _Ticket:
+    write: Write
+    done: bool = False
+    error: BrokerError | None = None
+
+
+class LogEngine:
+    """The partitions of one file, their order of writing, and the committed offsets of all groups."""
+
+    def __init__(self, storage: Storage, *, read_only: bool, max_record_bytes: int) -> None:
+        self.read_only = read_only
+        self._storage = storage
+        self._max_record_bytes = max_record_bytes
+        self._logs: dict[Partition, PartitionLog] = {}
+        self._widths: dict[str, int] = {}
+        self.committed: dict[tuple[str, Partition], Committed] = {}
+        self._queue: list[_Ticket] = []
+        self._flushing = anyio.Lock()
+        self._reading = anyio.CapacityLimiter(1)
+        self._writes = 0
+
+    @classmethod
+    async def open(cls, path: Path, *, read_only: bool, max_record_bytes: int) -> "LogEngine":
+        """Open or create the file; blocking work happens in a thread."""
+        storage = await to_thread.run_sync(lambda: Storage(path, read_only=read_only))
+        engine = cls(storage, read_only=read_only, max_record_bytes=max_record_bytes)
+        await engine.refresh()
+        return engine
+
+    async def close(self) -> None:
+        """Wait for the write in progress and close the file."""
+        with anyio.CancelScope(shield=True):
+            async with self._flushing, self._reading:
+                await to_thread.run_sync(self._storage.close)
+
+    async def refresh(self) -> None:
+        """Learn from the file what is there: at the start, and again and again where another process writes it."""
+        async with self._reading:
+            ends = await to_thread.run_sync(self._storage.partitions)
+            self.committed = await to_thread.run_sync(self._storage.committed)
+        for partition, end in ends.items():
+            log = self._logs.setdefault(partition, PartitionLog(end))
+            log.extend_to(end)
+            self._widths[partition.topic] = max(self._widths.get(partition.topic, 0), partition.number + 1)
+
+    async def create(self, topics: Sequence[TopicSpec]) -> None:
+        """Create the topics that do not exist yet."""
+        new = [
+            Partition(topic.name, number)
+            for topic in topics
+            if topic.name not in self._widths
+            for number in range(topic.partitions)
+        ]
+        if new:
+            async with self._flushing, self._reading:
+                await to_thread.run_sync(self._storage.create, new)
+            await self.refresh()
+
+    def partitions(self, topic: str) -> list[Partition]:
+        """Return the partitions of a topic; raises `TopicMissingError`."""
+        if topic not in self._widths:
+            raise TopicMissingError(f"expected a topic {topic}, and there is none; create the topics of the run first")
+        return [Partition(topic, number) for number in range(self._widths[topic])]
+
+    def log(self, partition: Partition) -> PartitionLog:
+        """Return one partition's log; raises `TopicMissingError`."""
+        if partition not in self._logs:
+            raise TopicMissingError(f"expected a partition {partition}, and there is none")
+        return self._logs[partition]
+
+    def start(self) -> Unfinished:
+        """Begin a write that readers do not see until `finish`."""
+        self._writes += 1
+        return Unfinished(Write(), self._writes)
+
+    def append(self, unfinished: Unfinished, records: Sequence[NewRecord]) -> None:
+        """Take offsets for records; all of them or, on an error, none."""
+        placed = [(self._place(record), record) for record in records]
+        now_ms = time.time_ns() // 1_000_000
+        for partition, new in placed:
+            log = self._logs[partition]
+            record = Record(partition, log.next_offset, new.key, new.value, new.headers, now_ms)
+            log.append(unfinished.number, record)
+            unfinished.write.records.append(record)
+            unfinished.write.ends[partition] = log.next_offset
+
+    def mark(self, unfinished: Unfinished) -> None:
+        """Take the offset of a transaction's marker in every partition that it wrote to."""
+        for partition in unfinished.write.ends:
+            unfinished.write.ends[partition] = self._logs[partition].mark()
+
+    async def finish(self, unfinished: Unfinished) -> None:
+        """Make a write durable, then visible.
+
+        The caller's cancellation waits: a write that is half on its way can be neither taken back nor counted on.
+        """
+        ticket = _Ticket(unfinished.write)
+        self._queue.append(ticket)
+        with anyio.CancelScope(shield=True):
+            async with self._flushing:
+                if not ticket.done:
+                    await self._flush()
+        if ticket.error is not None:
+            self.take_back(unfinished)
+            raise ticket.error
+        self.committed.update(unfinished.write.offsets)
+        self._release(unfinished)
+
+    def take_back(self, unfinished: Unfinished) -> None:
+        """Forget a write; its offsets stay a gap."""
+        for partition in unfinished.write.ends:
+            self._logs[partition].drop(unfinished.number, unfinished.offsets_in(partition))
+
+    async def read(self, partition: Partition, start: int, limit: int) -> tuple[list[Record], int]:
+        """Return up to `limit` readable records from `start` on, and the position behind them and any gap."""
+        log = self._logs[partition]
+        end = log.readable_end
+        found = log.tail_from(start, limit)
+        if found is None:
+            end = min(end, log.tail_start)
+            async with self._reading:
+                found = await to_thread.run_sync(self._storage.read, partition, start, end, limit)
+        if len(found) == limit:
+            return found, found[-1].offset + 1
+        return found, max(start, end)
+
+    async def wait(self, wakeup: anyio.Event, timeout_s: float) -> None:
+        """Wait for an event; where another process writes the file, look for news now and then."""
+        with anyio.move_on_after(timeout_s):
+            while self.read_only and not wakeup.is_set():
+                with anyio.move_on_after(_FOREIGN_POLL_S):
+                    await wakeup.wait()
+                await self.refresh()
+            await wakeup.wait()
+
+    def _place(self, record: NewRecord) -> Partition:
+        partitions = self.partitions(record.topic)
+        size = len(record.key or b"") + len(record.value or b"")
+        size += sum(len(name) + len(value or b"") for name, value in record.headers)
+        if size > self._max_record_bytes:
+            raise RecordTooLargeError(
+                f"{record.topic}: expected a record of at most {self._max_record_bytes} bytes, got {size}"
+            )
+        if record.partition is not None:
+            if record.partition not in range(len(partitions)):
+                raise TopicMissingError(f"expected a partition {record.topic}/{record.partition}, and there is none")
+            return partitions[record.partition]
+        if record.key is None:
+            return partitions[self._writes % len(partitions)]
+        key_hash: int = murmur2(record.key)
+        return partitions[(key_hash & 0x7FFFFFFF) % len(partitions)]
+
+    async def _flush(self) -> None:
+        tickets, self._queue = self._queue, []
+        error: BrokerError | None = None
+        try:
+            await to_thread.run_sync(self._storage.apply, [ticket.write for ticket in tickets])
+        except BrokerError as failure:
+            error = failure
+        for ticket in tickets:
+            ticket.done, ticket.error = True, error
+
+    def _release(self, unfinished: Unfinished) -> None:
+        for partition in unfinished.write.ends:
+            self._logs[partition].finish(unfinished.number)

@@ -1,0 +1,111 @@
+"""Consumer groups of the embedded broker: who owns which partition, by generation, as Kafka's eager protocol does it.
+
+A member notices a rebalance at its next poll: it gives up everything (its last commit is still accepted), waits for the
+others, and the last to come starts the next generation. Who does not come in time is expelled and must join again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from service.broker import Partition
+from service.errors import IllegalGenerationError
+
+
+@dataclass(eq=False, slots=True)
+class Membership:
+    """One member's place in its group."""
+
+    topics: tuple[str, ...]
+    wake: Callable[[], None]
+    generation: int = -1
+    owned: frozenset[Partition] = frozenset()
+
+
+@dataclass(eq=False)
+class Group:
+    """The members of one group. Everything happens on one event loop, so no step here can be interrupted."""
+
+    name: str
+    partitions_of: Callable[[str], Sequence[Partition]]
+    rebalance_timeout_s: float
+    generation: int = 0
+    _members: list[Membership] = field(default_factory=list)
+    _waiting: set[Membership] = field(default_factory=set)
+    _rebalancing: bool = False
+    _settled: anyio.Event = field(default_factory=anyio.Event)
+
+    def join(self, member: Membership) -> None:
+        """Add a member; everybody has to come together again."""
+        self._members.append(member)
+        self._disturb()
+
+    def leave(self, member: Membership) -> None:
+        """Remove a member; the rest share its partitions at their next polls."""
+        self._waiting.discard(member)
+        if member in self._members:
+            self._members.remove(member)
+            self._disturb()
+            self._settle_if_complete()
+
+    def must_rejoin(self, member: Membership) -> bool:
+        """Return whether the member has to give up its partitions and `settle` again."""
+        return self._rebalancing or member.generation != self.generation
+
+    async def settle(self, member: Membership) -> None:
+        """Wait for the others, then take this member's share of the next generation."""
+        try:
+            while member not in self._members or self.must_rejoin(member):
+                self._come(member)
+                with anyio.move_on_after(self.rebalance_timeout_s) as patience:
+                    await self._settled.wait()
+                if patience.cancelled_caught:
+                    self._expel_absent()
+        finally:
+            self._waiting.discard(member)
+
+    def _come(self, member: Membership) -> None:
+        if member not in self._members:
+            self.join(member)
+        self._waiting.add(member)
+        self._settle_if_complete()
+
+    def check(self, member: Membership) -> None:
+        """Raise unless the member still speaks for the partitions it believes to own."""
+        if member not in self._members or member.generation != self.generation:
+            raise IllegalGenerationError(
+                f"group {self.name}: expected a commit of generation {self.generation}, got {member.generation}; "
+                "the partitions have other owners now"
+            )
+
+    def _disturb(self) -> None:
+        if not self._rebalancing:
+            self._rebalancing = True
+            self._settled = anyio.Event()
+        for member in self._members:
+            member.wake()
+
+    def _expel_absent(self) -> None:
+        self._members = [member for member in self._members if member in self._waiting]
+        self._settle_if_complete()
+
+    def _settle_if_complete(self) -> None:
+        if not self._rebalancing or not self._members or len(self._waiting) < len(self._members):
+            return
+        self.generation += 1
+        shares = self._shares()
+        for member in self._members:
+            member.owned = frozenset(shares[id(member)])
+            member.generation = self.generation
+        self._rebalancing = False
+        self._waiting.clear()
+        self._settled.set()
+
+    def _shares(self) -> dict[int, list[Partition]]:
+        shares: dict[int, list[Partition]] = {id(member): [] for member in self._members}
+        for topic in sorted({topic for member in self._members for topic in member.topics}):
+            takers = [member for member in self._members if topic in member.topics]
+            for turn, partition in enumerate(self.partitions_of(topic)):
+                shares[id(takers[turn % len(takers)])].append(partition)
+        return shares

@@ -1,0 +1,85 @@
+"""The partitions of the embedded broker as the event loop sees them: what may be read, and the newest records.
+
+An unfinished write (an open transaction, or anything not durable yet) holds back every later offset of the partitions
+it touches, as a transaction does in Kafka. Most readers follow the end of a log, so its newest records are kept in
+memory and need no SQL.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from operator import attrgetter
+
+from service.broker import Record
+
+_TAIL_RECORDS = 500
+_offset_of = attrgetter("offset")
+
+
+class PartitionLog:
+    """One partition: where it ends, what holds it back, and its tail."""
+
+    def __init__(self, next_offset: int) -> None:
+        self.next_offset = next_offset
+        self.watchers: set[Callable[[], None]] = set()
+        self._unfinished: dict[int, int] = {}
+        self._tail: list[Record] = []
+        self._tail_start = next_offset
+
+    @property
+    def readable_end(self) -> int:
+        """Return the offset behind the last that a read-committed reader may see (Kafka's last stable offset)."""
+        return min(self._unfinished.values(), default=self.next_offset)
+
+    def append(self, write: int, record: Record) -> None:
+        """Take the next offset for a record of an unfinished write."""
+        self.hold(write)
+        self._tail.append(record)
+        self.next_offset = record.offset + 1
+
+    def hold(self, write: int) -> None:
+        """Hide this and every later offset until the write is finished."""
+        self._unfinished.setdefault(write, self.next_offset)
+
+    def mark(self) -> int:
+        """Take an offset for the marker that ends a transaction; returns the new end."""
+        self.next_offset += 1
+        return self.next_offset
+
+    def finish(self, write: int) -> None:
+        """Let readers see what a write has left here."""
+        if self._unfinished.pop(write, None) is None:
+            return
+        if len(self._tail) > 2 * _TAIL_RECORDS:
+            self._trim()
+        for watcher in self.watchers:
+            watcher()
+
+    def _trim(self) -> None:
+        readable = bisect_left(self._tail, self.readable_end, key=_offset_of)
+        cut = min(readable, len(self._tail) - _TAIL_RECORDS)
+        if cut > 0:
+            self._tail_start = self._tail[cut].offset
+            del self._tail[:cut]
+
+    def drop(self, write: int, offsets: set[int]) -> None:
+        """Forget the records of a write that was taken back; their offsets stay a gap."""
+        self._tail = [record for record in self._tail if record.offset not in offsets]
+        self.finish(write)
+
+    def extend_to(self, next_offset: int) -> None:
+        """Follow a log that another process writes: everything up to there is to be read from storage."""
+        if next_offset > self.next_offset:
+            self.next_offset = self._tail_start = next_offset
+
+    def tail_from(self, offset: int, limit: int) -> list[Record] | None:
+        """Return readable records from `offset` on; none when the tail does not reach back that far."""
+        if offset < self._tail_start:
+            return None
+        first = bisect_left(self._tail, offset, key=_offset_of)
+        last = bisect_left(self._tail, self.readable_end, lo=first, key=_offset_of)
+        return self._tail[first : min(last, first + limit)]
+
+    @property
+    def tail_start(self) -> int:
+        """Return the offset from which the tail is complete."""
+        return self._tail_start

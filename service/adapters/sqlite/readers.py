@@ -1,0 +1,137 @@
+"""Reading from the embedded broker, by hand or as a member of a group."""
+
+import anyio
+from anyio import lowlevel
+
+from service.adapters.sqlite.engine import LogEngine
+from service.adapters.sqlite.groups import Group, Membership
+from service.broker import Committed, Listener, Offsets, Partition, Record
+
+
+class SqliteReader:
+    """Reads some partitions and remembers where it is in each."""
+
+    def __init__(self, engine: LogEngine) -> None:
+        self._engine = engine
+        self._positions: dict[Partition, int] = {}
+        self._news = anyio.Event()
+
+    def assign(self, positions: dict[Partition, int]) -> None:
+        """Read these partitions from now on, and no others."""
+        self.release()
+        self._positions = positions
+        for partition in positions:
+            self._engine.log(partition).watchers.add(self.wake)
+
+    def release(self) -> None:
+        """Read nothing any more."""
+        for partition in self._positions:
+            self._engine.log(partition).watchers.discard(self.wake)
+        self._positions = {}
+
+    def wake(self) -> None:
+        """Let a waiting poll look again."""
+        self._news.set()
+
+    def position(self, partition: Partition) -> int:
+        """Return the next offset to read."""
+        return self._positions[partition]
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Read on from this offset."""
+        self._positions[partition] = offset
+        self.wake()
+
+    async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        """Return what can be read, waiting for it up to `timeout_s`."""
+        await lowlevel.checkpoint()
+        deadline = anyio.current_time() + timeout_s
+        while True:
+            records = await self.take(max_records)
+            remaining_s = deadline - anyio.current_time()
+            if records or remaining_s <= 0:
+                return records
+            await self.wait(remaining_s)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until something may have changed."""
+        await self._engine.wait(self._news, timeout_s)
+
+    async def take(self, max_records: int) -> list[Record]:
+        """Return what can be read now. Partitions take turns in going first."""
+        self._news = anyio.Event()
+        records: list[Record] = []
+        for partition in list(self._positions):
+            room = max_records - len(records)
+            if room == 0:
+                break
+            start = self._positions[partition]
+            found, position = await self._engine.read(partition, start, room)
+            if self._positions.get(partition) != start:
+                continue
+            self._positions[partition] = position
+            records += found
+            if found:
+                self._positions[partition] = self._positions.pop(partition)
+        return records
+
+
+class SqliteGroupMember:
+    """Reads the partitions that its group gives it."""
+
+    def __init__(
+        self, engine: LogEngine, group: Group, topics: tuple[str, ...], on_revoked: Listener, on_assigned: Listener
+    ) -> None:
+        self._engine = engine
+        self._group = group
+        self._reader = SqliteReader(engine)
+        self._membership = Membership(topics, self._reader.wake)
+        self._on_revoked = on_revoked
+        self._on_assigned = on_assigned
+        group.join(self._membership)
+
+    def position(self, partition: Partition) -> int:
+        """Return the next offset to read of an owned partition."""
+        return self._reader.position(partition)
+
+    def assignment(self) -> frozenset[Partition]:
+        """Return the partitions owned now."""
+        return self._membership.owned
+
+    async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        """Return what can be read of the owned partitions; takes part in a rebalance first, if there is one."""
+        await lowlevel.checkpoint()
+        deadline = anyio.current_time() + timeout_s
+        while True:
+            if self._group.must_rejoin(self._membership):
+                await self._rejoin()
+            records = await self._reader.take(max_records)
+            remaining_s = deadline - anyio.current_time()
+            if records or remaining_s <= 0:
+                return records
+            await self._reader.wait(remaining_s)
+
+    async def commit(self, offsets: Offsets) -> None:
+        """Commit offsets of owned partitions."""
+        self._group.check(self._membership)
+        write = self._engine.start()
+        write.write.offsets.update({(self._group.name, partition): entry for partition, entry in offsets.items()})
+        await self._engine.finish(write)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._group.leave(self._membership)
+        self._reader.release()
+
+    async def _rejoin(self) -> None:
+        if self._membership.owned:
+            await self._on_revoked(self._membership.owned)
+        self._membership.owned = frozenset()
+        self._reader.release()
+        await self._group.settle(self._membership)
+        owned = self._membership.owned
+        self._reader.assign({partition: self._start(partition) for partition in sorted(owned)})
+        await self._on_assigned(owned)
+
+    def _start(self, partition: Partition) -> int:
+        return self._engine.committed.get((self._group.name, partition), Committed(0)).offset

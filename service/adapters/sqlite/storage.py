@@ -1,0 +1,223 @@
+"""The SQL of the embedded broker. Everything here blocks: it is called in worker threads, never on the event loop.
+
+A record's row id is `partition id << 40 | offset`, so that one partition is one contiguous, ordered stretch of
+the table.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import orjson
+
+from service.broker import Committed, Headers, Partition, Record
+from service.errors import BrokerError, RunLockedError
+
+_OFFSET_BITS = 40
+_SCHEMA = """
+CREATE TABLE partitions (
+    id INTEGER PRIMARY KEY,
+    topic TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    next_offset INTEGER NOT NULL,
+    UNIQUE (topic, number)
+);
+CREATE TABLE records (
+    position INTEGER PRIMARY KEY,
+    timestamp_ms INTEGER NOT NULL,
+    key BLOB,
+    value BLOB,
+    headers BLOB NOT NULL
+);
+CREATE TABLE committed (
+    consumer_group TEXT NOT NULL,
+    partition INTEGER NOT NULL REFERENCES partitions (id),
+    next_offset INTEGER NOT NULL,
+    note TEXT NOT NULL,
+    PRIMARY KEY (consumer_group, partition)
+) WITHOUT ROWID;
+"""
+_SCHEMA_VERSION = 1
+
+
+@dataclass(slots=True)
+class Write:
+    """What becomes durable together: records, group offsets, and how far each partition has got."""
+
+    records: list[Record] = field(default_factory=list)
+    offsets: dict[tuple[str, Partition], Committed] = field(default_factory=dict)
+    ends: dict[Partition, int] = field(default_factory=dict)
+
+
+def _dump_headers(headers: Headers) -> bytes:
+    return orjson.dumps([(name, None if value is None else value.decode("latin-1")) for name, value in headers])
+
+
+def _load_headers(raw: bytes) -> Headers:
+    return tuple((name, None if value is None else value.encode("latin-1")) for name, value in orjson.loads(raw))
+
+
+class Storage:
+    """One SQLite file, its lock, and one connection for each direction."""
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        self._path = path
+        self._read_only = read_only
+        self._ids: dict[Partition, int] = {}
+        self._lock: TextIO | None = None
+        if not read_only:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(path.with_suffix(".lock"))
+        try:
+            self._writer = self._connect()
+            self._reader = self._connect()
+        except BaseException:
+            self._unlock()
+            raise
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "ro" if self._read_only else "rwc"
+        try:
+            connection = sqlite3.connect(
+                f"file:{self._path.as_posix()}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=5.0,
+            )
+            if not self._read_only:
+                self._prepare(connection)
+            return self._checked(connection)
+        except sqlite3.Error as error:
+            raise BrokerError(f"{self._path}: expected a run of the embedded broker, got: {error}") from error
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        if connection.execute("PRAGMA user_version").fetchone() == (0,):
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
+
+    def _checked(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != _SCHEMA_VERSION:
+            raise BrokerError(
+                f"{self._path}: expected format {_SCHEMA_VERSION} of the embedded broker, got {version}; "
+                "it was written by another version of Seedstream"
+            )
+        return connection
+
+    def partitions(self) -> dict[Partition, int]:
+        """Return every partition with its next offset: never one that a group has already passed.
+
+        A group may have passed the gap of an aborted transaction, of which nothing was written.
+        """
+        rows = self._reader.execute(
+            "SELECT id, topic, number, max(partitions.next_offset, coalesce(max(committed.next_offset), 0)) "
+            "FROM partitions LEFT JOIN committed ON committed.partition = id GROUP BY id"
+        ).fetchall()
+        self._ids = {Partition(topic, number): row for row, topic, number, _ in rows}
+        return {Partition(topic, number): end for _, topic, number, end in rows}
+
+    def committed(self) -> dict[tuple[str, Partition], Committed]:
+        """Return what every group has committed."""
+        rows = self._reader.execute(
+            "SELECT consumer_group, topic, number, committed.next_offset, note "
+            "FROM committed JOIN partitions ON partitions.id = committed.partition"
+        )
+        return {
+            (group, Partition(topic, number)): Committed(offset, note) for group, topic, number, offset, note in rows
+        }
+
+    def create(self, partitions: Iterable[Partition]) -> None:
+        """Add partitions at offset 0."""
+        rows = [(partition.topic, partition.number) for partition in partitions]
+        self._writer.execute("BEGIN IMMEDIATE")
+        self._writer.executemany("INSERT INTO partitions (topic, number, next_offset) VALUES (?, ?, 0)", rows)
+        self._writer.execute("COMMIT")
+        self.partitions()
+
+    def apply(self, writes: Iterable[Write]) -> None:
+        """Make writes durable, all in one SQL transaction; raises `BrokerError` and leaves nothing behind."""
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for write in writes:
+                self._apply(write)
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise BrokerError(f"{self._path}: could not write to the log: {error}") from error
+
+    def _apply(self, write: Write) -> None:
+        self._writer.executemany(
+            "INSERT INTO records (position, timestamp_ms, key, value, headers) VALUES (?, ?, ?, ?, ?)",
+            [
+                (
+                    self._position(record.partition, record.offset),
+                    record.timestamp_ms,
+                    record.key,
+                    record.value,
+                    _dump_headers(record.headers),
+                )
+                for record in write.records
+            ],
+        )
+        self._writer.executemany(
+            "UPDATE partitions SET next_offset = max(next_offset, ?) WHERE id = ?",
+            [(end, self._ids[partition]) for partition, end in write.ends.items()],
+        )
+        self._writer.executemany(
+            "INSERT OR REPLACE INTO committed (consumer_group, partition, next_offset, note) VALUES (?, ?, ?, ?)",
+            [
+                (group, self._ids[partition], committed.offset, committed.note)
+                for (group, partition), committed in write.offsets.items()
+            ],
+        )
+
+    def read(self, partition: Partition, start: int, end: int, limit: int) -> list[Record]:
+        """Return up to `limit` records with start <= offset < end, in order."""
+        rows = self._reader.execute(
+            "SELECT position, timestamp_ms, key, value, headers FROM records "
+            "WHERE position >= ? AND position < ? ORDER BY position LIMIT ?",
+            (self._position(partition, start), self._position(partition, end), limit),
+        )
+        mask = (1 << _OFFSET_BITS) - 1
+        return [
+            Record(partition, position & mask, key, value, _load_headers(headers), timestamp_ms)
+            for position, timestamp_ms, key, value, headers in rows
+        ]
+
+    def close(self) -> None:
+        """Close the file and let others open it."""
+        self._writer.close()
+        self._reader.close()
+        self._unlock()
+
+    def _position(self, partition: Partition, offset: int) -> int:
+        return self._ids[partition] << _OFFSET_BITS | offset
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+
+def _locked(path: Path) -> TextIO:
+    lock = path.open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise RunLockedError(
+            f"{path.with_suffix('')}: expected to be the only process with this run open, but process {holder} has it; "
+            "stop that one first, or use another --run (status, watch, explain and export work beside it)"
+        ) from None
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock

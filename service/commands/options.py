@@ -1,0 +1,47 @@
+"""The options that several commands share, and how flags become settings."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from service.selfinstruct.recipe import RecipeName
+from service.settings import LmKind, Settings, load_settings
+from service.telemetry import configure_logging
+
+Broker = Annotated[str | None, typer.Option("--broker", help="Where the log is: sqlite:DIR.", metavar="sqlite:DIR")]
+Run = Annotated[str | None, typer.Option("--run", help="The run's name.", metavar="NAME")]
+Recipe = Annotated[RecipeName | None, typer.Option("--recipe", help="The procedure to follow.")]
+Seeds = Annotated[
+    Path | None, typer.Option("--seeds", help="Seed tasks, JSON Lines; our 175 where none is named.", metavar="FILE")
+]
+Templates = Annotated[
+    Path | None, typer.Option("--templates", help="Folder of prompt templates that replace ours.", metavar="DIR")
+]
+Target = Annotated[int | None, typer.Option("--target", help="Finished tasks wanted.", metavar="N")]
+MaxPrompts = Annotated[int | None, typer.Option("--max-prompts", help="Never issue more prompts.", metavar="N")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Random seed of sampling.", metavar="INT")]
+Lm = Annotated[LmKind | None, typer.Option("--lm", help="Which language model answers.")]
+LmUrl = Annotated[str | None, typer.Option("--lm-url", help="OpenAI-compatible server.", metavar="URL")]
+Model = Annotated[str | None, typer.Option("--model", help="The model's name at the server.", metavar="NAME")]
+ModelFile = Annotated[Path | None, typer.Option("--model-file", help="GGUF file for --lm local.", metavar="FILE")]
+LmApi = Annotated[str | None, typer.Option("--lm-api", help="chat or completions.", metavar="API")]
+LmApiKeyFile = Annotated[
+    Path | None, typer.Option("--lm-api-key-file", help="File that holds the API key.", metavar="FILE")
+]
+Concurrency = Annotated[int | None, typer.Option("--concurrency", help="Calls in flight.", metavar="C")]
+PricePrompt = Annotated[
+    float | None, typer.Option("--price-prompt", help="US dollars for a million prompt tokens.", metavar="USD")
+]
+PriceCompletion = Annotated[
+    float | None, typer.Option("--price-completion", help="US dollars for a million completion tokens.", metavar="USD")
+]
+LogLevel = Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.", metavar="LEVEL")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def settings_from(**flags: Any) -> Settings:
+    """Return the settings in force with these flags, none of which are those not given, and log as they say."""
+    settings = load_settings(flags)
+    configure_logging(settings)
+    return settings

@@ -1,0 +1,182 @@
+"""`seedstream run`: the whole pipeline in this process, until exactly as many tasks are finished as wanted."""
+
+import os
+import sys
+from dataclasses import dataclass
+from signal import SIGINT, SIGPIPE, SIGTERM, Signals
+
+import anyio
+import structlog
+import typer
+
+from producers.seeds import define_run
+from service import codec, topics
+from service.adapters.openai import OpenAIModel
+from service.adapters.sqlite import SqliteBroker
+from service.broker import Broker
+from service.commands import options
+from service.console import Pace, summary
+from service.definition import check_same, define
+from service.errors import CallFailedError, ConfigurationError, EndpointRefusedError
+from service.lm import LanguageModel
+from service.messages import Ending, GoalSet, Message, RunDefined, RunEnded
+from service.models import open_endpoint, priced
+from service.pipeline import Limits, Observer, Pipeline
+from service.progress import Progress
+from service.replay import replay
+from service.settings import LmKind, Settings
+from service.views import View, open_view
+
+_EXIT_OF_ENDING = {Ending.TARGET_REACHED: 0, Ending.STALLED: 3, Ending.PROMPTS_EXHAUSTED: 4}
+_EXIT_SIGNALLED = 128
+
+log = structlog.get_logger()
+
+
+def run(
+    broker: options.Broker = None,
+    run: options.Run = None,
+    recipe: options.Recipe = None,
+    seeds: options.Seeds = None,
+    templates: options.Templates = None,
+    target: options.Target = None,
+    max_prompts: options.MaxPrompts = None,
+    lm: options.Lm = None,
+    lm_url: options.LmUrl = None,
+    model: options.Model = None,
+    model_file: options.ModelFile = None,
+    lm_api: options.LmApi = None,
+    lm_api_key_file: options.LmApiKeyFile = None,
+    concurrency: options.Concurrency = None,
+    seed: options.Seed = None,
+    price_prompt: options.PricePrompt = None,
+    price_completion: options.PriceCompletion = None,
+    log_level: options.LogLevel = None,
+) -> None:
+    """Run the whole pipeline until exactly N tasks are finished; run it again to go on.
+
+    Exit codes: 0 the target is reached; 2 a setting is wrong; 3 no acceptance for many prompts; 4 --max-prompts is
+    used up; 5 the language model refuses; 130, 143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
+    """
+    raise typer.Exit(anyio.run(run_to_target, options.settings_from(**locals())))
+
+
+async def run_to_target(settings: Settings) -> int:
+    """Define the run, or find it as it was left, and run it; returns the exit code."""
+    define(settings)
+    async with SqliteBroker.open(settings.sqlite_file) as broker:
+        definition, progress = await prepare(broker, settings)
+        if progress.reached:
+            _say(f"{progress.finished} tasks are finished and {progress.target} are wanted: nothing to do")
+            return 0
+        async with open_endpoint(settings) as endpoint:
+            await _preflight(endpoint, settings)
+            return await run_pipeline(broker, definition, priced(endpoint, settings), settings)
+
+
+async def prepare(broker: Broker, settings: Settings) -> tuple[RunDefined, Progress]:
+    """Return what the run is and how far it has got; defines it if it is new, sets the goal if that is another.
+
+    Raises:
+        RunMismatchError: the run exists with another recipe, other seeds or other templates than asked for.
+    """
+    await broker.create_topics(topics.specs(settings.run, settings.partitions))
+    progress = Progress()
+    await replay(broker, settings.run, (topics.CONTROL, topics.TASKS), progress.apply)
+    if progress.defined is None:
+        definition, seeds = define(settings)
+        goal = GoalSet(run=settings.run, target=settings.target, max_prompts=settings.max_prompts)
+        await define_run(broker, definition, goal, seeds)
+        progress.apply(definition)
+        progress.apply(goal)
+        return definition, progress
+    check_same(progress.defined, settings)
+    goal = _goal(progress.goal, settings)
+    if goal != progress.goal:
+        async with broker.producer() as producer:
+            await producer.send([codec.encode(goal, settings.run)])
+        progress.apply(goal)
+    return progress.defined, progress
+
+
+def _goal(before: GoalSet | None, settings: Settings) -> GoalSet:
+    """Return the goal asked for; what was not asked for stays as it was."""
+    asked = GoalSet(run=settings.run, target=settings.target, max_prompts=settings.max_prompts)
+    if before is None:
+        return asked
+    kept = {name: getattr(before, name) for name in ("target", "max_prompts") if name not in settings.model_fields_set}
+    return asked.model_copy(update=kept)
+
+
+async def _preflight(endpoint: OpenAIModel, settings: Settings) -> None:
+    """Ask a remote server for its models before anything is spent on it; that it has no such list is no fault."""
+    if settings.lm is not LmKind.OPENAI:
+        return
+    try:
+        await endpoint.models()
+    except EndpointRefusedError as error:
+        log.info("preflight.no_model_list", error=str(error))
+    except CallFailedError as error:
+        raise ConfigurationError(f"the language model cannot be reached: {error}") from error
+
+
+@dataclass(slots=True)
+class _Stopped:
+    """Why the pipeline was asked to stop, if it was."""
+
+    by: Signals | None = None
+
+
+async def run_pipeline(broker: Broker, definition: RunDefined, model: LanguageModel, settings: Settings) -> int:
+    """Run the pipeline under a view until it ends or is stopped; returns the exit code."""
+    limits = Limits(settings.calls_in_flight, settings.patience, settings.drain_s)
+    pipeline = Pipeline(broker, definition, model, limits)
+    pace, stopped = Pace(), _Stopped()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stop_on_signal, pipeline, stopped)
+        async with open_view(lambda: (pipeline.progress, pipeline.slots.in_use), pace) as view:
+            ended = await pipeline.run(_until_closed(view, pipeline, stopped))
+        tasks.cancel_scope.cancel()
+    return _report(ended, stopped, pipeline.progress, pace)
+
+
+def _until_closed(view: View, pipeline: Pipeline, stopped: _Stopped) -> Observer:
+    """Return an observer that shows messages until nobody reads them any more; the pipeline stops then."""
+
+    async def observe(message: Message) -> None:
+        if stopped.by is SIGPIPE:
+            return
+        try:
+            await view.observe(message)
+        except BrokenPipeError:
+            stopped.by = SIGPIPE
+            sys.stdout = None  # or the interpreter would try to flush it at exit
+            pipeline.stop()
+
+    return observe
+
+
+async def _stop_on_signal(pipeline: Pipeline, stopped: _Stopped) -> None:
+    """Drain at the first signal, exit at once at the second."""
+    with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
+        async for signal in signals:
+            if stopped.by is not None:
+                os._exit(_EXIT_SIGNALLED + signal)
+            stopped.by = Signals(signal)
+            _say(f"{stopped.by.name}: finishing the calls in flight; once more to exit at once")
+            pipeline.stop()
+
+
+def _report(ended: RunEnded | None, stopped: _Stopped, progress: Progress, pace: Pace) -> int:
+    """Say how it ended; returns the exit code."""
+    for name, value in summary(progress, pace).items():
+        log.info("run.summary", fact=name, value=value)
+    if ended is not None:
+        _say(f"{ended.ending.value.replace('_', ' ')}: {ended.detail}")
+        return _EXIT_OF_ENDING[ended.ending]
+    _say(f"stopped with {progress.finished} of {progress.target} tasks finished; run it again to go on")
+    return _EXIT_SIGNALLED + stopped.by if stopped.by is not None else 1
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -1,0 +1,139 @@
+"""What a person sees: finished tasks, and a panel of how far the run has got.
+
+Everything that a model wrote passes `clean`: it is hostile text, and a terminal obeys control characters.
+"""
+
+import re
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from service.messages import FinishedTask
+from service.progress import Progress, Spent
+
+# Control characters but tab and line feed, and those that turn the direction of writing.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_LONGEST_SHOWN = 2_000
+
+
+def clean(text: str) -> str:
+    """Return text that a terminal only shows: control characters become a replacement mark, a long one is cut."""
+    shown = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
+
+
+def task_view(task: FinishedTask) -> RenderableType:
+    """Return a finished task as a person reads it."""
+    kind = {True: "classification", False: "generation", None: ""}[task.is_classification]
+    head = Text.assemble(
+        (f"#{task.task_seq + 1} ", "bold green"), (clean(task.instruction), "bold"), (f"  {task.id} {kind}", "dim")
+    )
+    lines: list[RenderableType] = [head]
+    for instance in task.instances:
+        if instance.input:
+            lines.append(Text.assemble(("  input   ", "cyan"), _indented(instance.input)))
+        lines.append(Text.assemble(("  output  ", "magenta"), _indented(instance.output)))
+    return Group(*lines)
+
+
+def _indented(text: str) -> str:
+    return clean(text).strip().replace("\n", "\n          ")
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast the run has been since this process watches it."""
+
+    started_s: float = field(default_factory=time.monotonic)
+    finished_before: int = 0
+
+    def per_minute(self, finished: int) -> float:
+        """Return finished tasks a minute."""
+        elapsed_s = max(time.monotonic() - self.started_s, 1e-9)
+        return (finished - self.finished_before) * 60 / elapsed_s
+
+    def left_s(self, progress: Progress) -> float | None:
+        """Return the seconds left at this pace; none before the first task."""
+        rate = self.per_minute(progress.finished)
+        return (progress.target - progress.finished) * 60 / rate if rate > 0 else None
+
+
+def summary(progress: Progress, pace: Pace, in_flight: int | None = None) -> dict[str, str]:
+    """Return the facts of a run in the order in which they are shown."""
+    left_s = pace.left_s(progress)
+    facts = {
+        "finished": f"{progress.finished} of {progress.target}",
+        "pool": f"{progress.pool} ({progress.seeds} human)",
+        "accepted": f"{progress.accepted} of {progress.candidates} candidates ({acceptance(progress):.0%})",
+        "refused": reasons(progress) or "none",
+        "prompts": f"{progress.prompts} issued, {progress.outstanding} open, {progress.failed_prompts} failed",
+        "on the way": f"{progress.pending} accepted and not finished",
+        "tokens": tokens(progress),
+        "cost": cost(progress),
+        "pace": f"{pace.per_minute(progress.finished):.1f} tasks/min, {duration(left_s)} left",
+    }
+    return facts if in_flight is None else facts | {"in flight": f"{in_flight} calls"}
+
+
+def panel(progress: Progress, pace: Pace, in_flight: int | None = None) -> Panel:
+    """Return the progress panel."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, value in summary(progress, pace, in_flight).items():
+        table.add_row(name, Text(value))
+    bar = ProgressBar(total=max(progress.target, 1), completed=progress.finished)
+    run = progress.defined
+    title = f"{run.run} · {run.recipe.name}" if run is not None else "seedstream"
+    return Panel(Group(bar, table), title=Text(title), border_style="dim")
+
+
+def acceptance(progress: Progress) -> float:
+    """Return the share of candidates that entered the pool, 0 … 1."""
+    return progress.accepted / progress.candidates if progress.candidates else 0.0
+
+
+def reasons(progress: Progress) -> str:
+    """Return why candidates were refused and accepted instructions dropped, the most frequent first."""
+    counts = [f"{reason} {count}" for reason, count in progress.rejected.most_common()]
+    dropped = [f"{reason} {count} (without instances)" for reason, count in progress.dropped.most_common()]
+    return ", ".join(counts + dropped)
+
+
+def tokens(progress: Progress) -> str:
+    """Return the tokens of all recorded calls."""
+    spent = progress.spent.values()
+    prompt, completion = sum(each.prompt_tokens for each in spent), sum(each.completion_tokens for each in spent)
+    calls, uncounted = sum(each.calls for each in spent), sum(each.uncounted for each in spent)
+    missing = f", {uncounted} calls uncounted" if uncounted else ""
+    return f"{prompt:,} in, {completion:,} out, {calls:,} calls{missing}"
+
+
+def cost(progress: Progress) -> str:
+    """Return the bill so far, as far as prices are known."""
+    total = total_cost_usd(progress.spent)
+    if total is None:
+        return "unknown (no price given)" if progress.spent else "nothing yet"
+    each = f", ${total / progress.accepted:.4f} an accepted task" if progress.accepted else ""
+    return f"${total:.4f}{each}"
+
+
+def total_cost_usd(spent: dict[str, Spent]) -> float | None:
+    """Return what all recorded calls cost; none when the price of any is unknown."""
+    if not spent or any(each.unpriced for each in spent.values()):
+        return None
+    return sum(each.cost_usd for each in spent.values())
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time as a person says it."""
+    if seconds is None:
+        return "unknown time"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {rest:02}s"

@@ -1,0 +1,41 @@
+"""How many prompts to issue now: enough to keep the model busy, no more than the target still needs."""
+
+from math import ceil
+
+from service.progress import Progress
+
+# Tasks that a prompt is taken to yield before anything has been seen (the paper's prompts ask for about eight).
+_FIRST_YIELD = 2.0
+_FIRST_WEIGHT = 2.0
+
+
+def affordable_prompts(progress: Progress, window: int) -> int:
+    """Return how many prompts may be issued now.
+
+    `window` bounds the prompts without a decision. Towards the end the yields seen so far bound it further: what is on
+    its way is expected to become tasks at the rates of what has come through, so that little is bought in excess. With
+    nothing on its way there is always one more to issue.
+    """
+    missing = progress.target - progress.finished
+    if missing <= 0:
+        return 0
+    limit = max(0, window - progress.outstanding)
+    if progress.goal is not None and progress.goal.max_prompts is not None:
+        limit = min(limit, progress.goal.max_prompts - progress.prompts)
+    per_prompt = tasks_per_prompt(progress)
+    expected = progress.pending * survival(progress) + progress.outstanding * per_prompt
+    if missing <= expected and progress.pending + progress.outstanding > 0:
+        return 0
+    wanted = max(1, ceil((missing - expected) / per_prompt))
+    return max(0, min(limit, wanted))
+
+
+def survival(progress: Progress) -> float:
+    """Return the share of accepted instructions that become finished tasks, 0 … 1, as far as it is known."""
+    return (progress.finished + 1) / (progress.finished + progress.dropped.total() + 1)
+
+
+def tasks_per_prompt(progress: Progress) -> float:
+    """Return how many finished tasks a prompt yields, as far as it is known."""
+    accepted = (progress.accepted + _FIRST_WEIGHT * _FIRST_YIELD) / (progress.decided + _FIRST_WEIGHT)
+    return accepted * survival(progress)

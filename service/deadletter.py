@@ -1,0 +1,27 @@
+"""Where a record goes that cannot be read: to its topic's dead letters, byte-identical, with the reason in headers."""
+
+from datetime import UTC, datetime
+
+from service.broker import NewRecord, Record
+from service.errors import DecodeError
+
+_PREFIX = "__seedstream.errors."
+
+
+def dead_letter(record: Record, error: DecodeError, stage: str) -> NewRecord:
+    """Return the dead letter of a record that `stage` could not read."""
+    facts = {
+        "topic": record.partition.topic,
+        "partition": str(record.partition.number),
+        "offset": str(record.offset),
+        "stage": stage,
+        "exception.class.name": type(error).__qualname__,
+        "exception.message": str(error),
+        "first_failure_ts": datetime.now(UTC).isoformat(),
+    }
+    return NewRecord(
+        topic=f"{record.partition.topic}.dlq",
+        key=record.key,
+        value=record.value,
+        headers=(*record.headers, *((_PREFIX + name, value.encode()) for name, value in facts.items())),
+    )

@@ -1,0 +1,285 @@
+"""The messages of the pipeline: what one record of each topic says.
+
+All are frozen and ignore fields they do not know. Evolution is additive; a new major version is a new class with a
+`ce_type` of its own. Ids of results derive from the id of their cause and a position, so that a record delivered again
+yields the same ids. Nothing here depends on the clock: the time of a record is in its headers.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.lm import Completion, FinishReason, Usage
+from service.selfinstruct.recipe import Recipe
+from service.selfinstruct.tasks import Candidate, Instance, InstanceReason, Reason, SeedTask
+from service.selfinstruct.templates import Templates
+
+
+class Message(BaseModel):
+    """One record's value; `ce_type` is its CloudEvents type, `key_field` the field that holds its key."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    ce_type: ClassVar[str]
+    key_field: ClassVar[str] = "id"
+
+    @property
+    def key(self) -> str:
+        """Return the id of what this message is about."""
+        key: str = getattr(self, self.key_field)
+        return key
+
+
+class Call(BaseModel):
+    """One completed call to the language model: what came back and what it took. The text is hostile."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model: str
+    completion: str
+    finish_reason: FinishReason
+    usage: Usage | None
+    attempts: int
+    cost_usd: float | None
+
+    @classmethod
+    def of(cls, completion: Completion) -> "Call":
+        """Return the record of a completion."""
+        return cls(
+            model=completion.model,
+            completion=completion.text,
+            finish_reason=completion.finish_reason,
+            usage=completion.usage,
+            attempts=completion.attempts,
+            cost_usd=completion.cost_usd,
+        )
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the model ran out of tokens before it had finished."""
+        return self.finish_reason is FinishReason.LENGTH
+
+
+class Provenance(BaseModel):
+    """Where a machine-written instruction comes from; `depth` is 1 for a child of human tasks alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    prompt_id: str
+    parents: tuple[str, ...]
+    depth: int
+    recipe: str
+    templates: str
+    model: str
+
+
+class Prompt(Message):
+    """A prompt to be completed. `seq` is dense from 0; `demonstrations` are ids of pool tasks, in the order shown."""
+
+    ce_type = "io.seedstream.prompt.v1"
+
+    id: str
+    seq: int
+    text: str
+    demonstrations: tuple[str, ...]
+    depth: int
+    recipe: str
+    templates: str
+
+
+class Answer(Message):
+    """What the model answered to one prompt, whole, and the candidates found in it."""
+
+    ce_type = "io.seedstream.answer.v1"
+    key_field = "prompt_id"
+
+    prompt_id: str
+    prompt_seq: int
+    demonstrations: tuple[str, ...]
+    depth: int
+    recipe: str
+    templates: str
+    call: Call
+    candidates: tuple[Candidate, ...]
+
+
+class FailedPrompt(Message):
+    """A prompt that was given up: it ends in a decision like any other, or its credit would leak."""
+
+    ce_type = "io.seedstream.failed-prompt.v1"
+    key_field = "prompt_id"
+
+    prompt_id: str
+    prompt_seq: int
+    failure: str
+
+
+class SubmittedSeed(Message):
+    """A human-written task on its way into the pool."""
+
+    ce_type = "io.seedstream.submitted-seed.v1"
+
+    id: str
+    seed: SeedTask
+
+
+class Origin(StrEnum):
+    """Who wrote a task of the pool."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+
+
+class PooledTask(Message):
+    """A task of the pool. `pool_seq` is dense from 0; a human task brings its seed, a machine task its provenance."""
+
+    ce_type = "io.seedstream.pooled-task.v1"
+
+    pool_seq: int
+    id: str
+    origin: Origin
+    instruction: str
+    seed: SeedTask | None = None
+    provenance: Provenance | None = None
+
+    @property
+    def depth(self) -> int:
+        """Return how many generations of prompts lie between this task and human ones."""
+        return 0 if self.provenance is None else self.provenance.depth
+
+
+class CandidateVerdict(BaseModel):
+    """The verdict on one candidate: accepted iff `reason` is none. `nearest` and `score` belong to `too_similar`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    reason: Reason | None
+    nearest: str | None = None
+    score: float | None = None
+
+
+class Decision(Message):
+    """The verdict on one prompt. `pool_size` counts the pool's tasks once this decision has taken effect."""
+
+    ce_type = "io.seedstream.decision.v1"
+    key_field = "prompt_id"
+
+    prompt_id: str
+    prompt_seq: int
+    recipe: str
+    verdicts: tuple[CandidateVerdict, ...] = ()
+    failure: str | None = None
+    pool_size: int
+
+    @property
+    def accepted(self) -> int:
+        """Return how many candidates of this prompt entered the pool."""
+        return sum(verdict.reason is None for verdict in self.verdicts)
+
+
+class Instruction(Message):
+    """An accepted machine instruction, as work for the stages that complete it into a task."""
+
+    ce_type = "io.seedstream.instruction.v1"
+
+    id: str
+    pool_seq: int
+    instruction: str
+    provenance: Provenance
+
+
+class ClassifiedInstruction(Message):
+    """An instruction and whether it is a classification task; with `failure`, nobody could tell."""
+
+    ce_type = "io.seedstream.classified-instruction.v1"
+
+    id: str
+    pool_seq: int
+    instruction: str
+    provenance: Provenance
+    is_classification: bool | None
+    call: Call | None = None
+    failure: str | None = None
+
+
+class TaskInstances(Message):
+    """The instances of one instruction; with `rejection` there is none to use, and the task will not be finished.
+
+    `is_classification` is none where the recipe has no such step. `call` is none where the instance came with the
+    instruction (Alpaca) or the call failed.
+    """
+
+    ce_type = "io.seedstream.task-instances.v1"
+
+    id: str
+    pool_seq: int
+    instruction: str
+    provenance: Provenance
+    is_classification: bool | None
+    instances: tuple[Instance, ...]
+    rejection: InstanceReason | None = None
+    call: Call | None = None
+    failure: str | None = None
+
+
+class FinishedTask(Message):
+    """A finished task: the product. `task_seq` is dense from 0 in the order of finishing."""
+
+    ce_type = "io.seedstream.task.v1"
+
+    task_seq: int
+    id: str
+    instruction: str
+    is_classification: bool | None
+    instances: tuple[Instance, ...]
+    pool_seq: int
+    provenance: Provenance
+
+
+class RunDefined(Message):
+    """What the run is; written once, before anything else."""
+
+    ce_type = "io.seedstream.run-defined.v1"
+    key_field = "run"
+
+    run: str
+    recipe: Recipe
+    templates: Templates
+    seeds: str
+    seed_count: int
+    random_seed: int
+    made_by: str
+
+
+class GoalSet(Message):
+    """What is wanted of the run from now on: so many finished tasks, and at most so many prompts for them."""
+
+    ce_type = "io.seedstream.goal-set.v1"
+    key_field = "run"
+
+    run: str
+    target: int = Field(ge=0)
+    max_prompts: int | None = None
+
+
+class Ending(StrEnum):
+    """How a run comes to rest."""
+
+    TARGET_REACHED = "target_reached"
+    STALLED = "stalled"
+    PROMPTS_EXHAUSTED = "prompts_exhausted"
+
+
+class RunEnded(Message):
+    """The run has come to rest for the goal it had; a new goal wakes it."""
+
+    ce_type = "io.seedstream.run-ended.v1"
+    key_field = "run"
+
+    run: str
+    ending: Ending
+    target: int
+    finished: int
+    detail: str

@@ -1,0 +1,39 @@
+"""How far a partition has been worked off when its records are finished out of order."""
+
+from collections import deque
+from collections.abc import Sequence
+
+
+class Tracker:
+    """One partition's unfinished offsets.
+
+    What may be committed is the lowest unfinished offset or, when there is none, the position of the reader: never
+    "last + 1", since transactions leave gaps.
+    """
+
+    def __init__(self, start: int) -> None:
+        self._position = start
+        self._unfinished: deque[int] = deque()
+        self._finished: set[int] = set()
+
+    @property
+    def watermark(self) -> int:
+        """Return the offset that may be committed: everything before it is finished."""
+        return self._unfinished[0] if self._unfinished else self._position
+
+    def deliver(self, offsets: Sequence[int], position: int) -> list[int]:
+        """Note what a poll has returned, and the reader's position after it; returns the offsets that are new here.
+
+        After a rebalance a partition that stays is read again from its committed offset: what is still being worked
+        on, or done, is not new.
+        """
+        new = [offset for offset in offsets if offset >= self._position]
+        self._unfinished.extend(new)
+        self._position = max(self._position, position)
+        return new
+
+    def finish(self, offset: int) -> None:
+        """Note that a delivered offset is done."""
+        self._finished.add(offset)
+        while self._unfinished and self._unfinished[0] in self._finished:
+            self._finished.discard(self._unfinished.popleft())

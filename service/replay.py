@@ -1,0 +1,77 @@
+"""Reading topics back: to rebuild a memory, to count, to follow.
+
+Records of one topic come in order; those of several topics come interleaved in no order between them.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+
+from service import codec
+from service.broker import Broker, Isolation, Partition, Reader, Record
+from service.errors import BrokerError
+from service.messages import Message
+from service.topics import Topic
+
+_BATCH = 1_000
+_POLL_S = 0.2
+_SILENCE_S = 60.0
+
+Remember = Callable[[Message], None]
+
+
+class Tail:
+    """Topics of a run, read from their beginnings and followed."""
+
+    def __init__(self, broker: Broker, reader: Reader, topics: dict[str, Topic[Message]], partitions: list[Partition]):
+        self._broker = broker
+        self._reader = reader
+        self._topics = topics
+        self._partitions = partitions
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, broker: Broker, run: str, topics: Sequence[Topic[Message]]) -> "AsyncIterator[Tail]":
+        """Open topics at their beginnings."""
+        by_name = {topic.of(run): topic for topic in topics}
+        partitions = [Partition(name, number) for name in by_name for number in range(await broker.partitions(name))]
+        async with broker.reader(partitions) as reader:
+            yield cls(broker, reader, by_name, partitions)
+
+    async def records(self, timeout_s: float = _POLL_S) -> list[Record]:
+        """Return the next records; none when nothing new came in time."""
+        return await self._reader.poll(_BATCH, timeout_s)
+
+    async def next(self, timeout_s: float = _POLL_S) -> list[Message]:
+        """Return the next messages; none when nothing new came in time."""
+        return [self.decode(record) for record in await self.records(timeout_s)]
+
+    def decode(self, record: Record) -> Message:
+        """Return the message of a record."""
+        return codec.decode(self._topics[record.partition.topic], record)
+
+    async def to_end(self) -> AsyncIterator[Record]:
+        """Yield records up to where the topics end now, transactions that are on their way included.
+
+        Raises:
+            BrokerError: nothing came for a minute, and the end was not reached.
+        """
+        targets = {
+            partition: await self._broker.end_offset(partition, Isolation.READ_UNCOMMITTED)
+            for partition in self._partitions
+        }
+        heard = anyio.current_time()
+        while any(self._reader.position(partition) < target for partition, target in targets.items()):
+            for record in await self.records():
+                heard = anyio.current_time()
+                yield record
+            if anyio.current_time() - heard > _SILENCE_S:
+                raise BrokerError(f"expected to read {', '.join(self._topics)} to their ends, got nothing for 60 s")
+
+
+async def replay(broker: Broker, run: str, topics: Sequence[Topic[Message]], remember: Remember) -> None:
+    """Feed every message of the topics to `remember`, up to where they end now."""
+    async with Tail.of(broker, run, topics) as tail:
+        async for record in tail.to_end():
+            remember(tail.decode(record))

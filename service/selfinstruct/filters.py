@@ -1,0 +1,77 @@
+"""The filters that need nothing but the candidate itself, in the order of the originals."""
+
+import functools
+import re
+import string
+from collections.abc import Callable
+
+from service.selfinstruct.recipe import Filters
+from service.selfinstruct.tasks import Candidate, Reason
+
+
+def refusal(filters: Filters, candidate: Candidate) -> Reason | None:
+    """Return the first reason to refuse the candidate, or None; the parser's own reason goes before all others.
+
+    Words are what `str.split` gives. Openings and letter case are taken literally: `Write a program` is what a
+    capitalized candidate starts with. As `post_process_gpt3_response` of self-instruct.
+    """
+    if candidate.rejection is not None:
+        return candidate.rejection
+    return next((reason for reason, refuses in _FILTERS if refuses(filters, candidate)), None)
+
+
+def _is_empty(_: Filters, candidate: Candidate) -> bool:
+    return not candidate.instruction.strip()
+
+
+def _is_too_short(filters: Filters, candidate: Candidate) -> bool:
+    return len(candidate.instruction.split()) < filters.min_words
+
+
+def _is_too_long(filters: Filters, candidate: Candidate) -> bool:
+    return len(candidate.instruction.split()) > filters.max_words
+
+
+def _has_blocked_word(filters: Filters, candidate: Candidate) -> bool:
+    return _any_word(filters.blocked_words).search(candidate.instruction) is not None
+
+
+def _has_blocked_opening(filters: Filters, candidate: Candidate) -> bool:
+    return candidate.instruction.startswith(filters.blocked_openings)
+
+
+def _starts_with_punctuation(_: Filters, candidate: Candidate) -> bool:
+    return candidate.instruction[0] in string.punctuation
+
+
+def _starts_outside_ascii(_: Filters, candidate: Candidate) -> bool:
+    return not candidate.instruction[0].isascii()
+
+
+def _has_empty_output(filters: Filters, candidate: Candidate) -> bool:
+    if candidate.instance is None or filters.allow_empty_output:
+        return False
+    return not candidate.instance.output.strip()
+
+
+@functools.cache
+def _any_word(words: tuple[str, ...]) -> re.Pattern[str]:
+    r"""Return a pattern for any of the words, whole, in any case.
+
+    `(?<!\w)` and `(?!\w)` are `\b` where a word begins and ends with a letter, and hold where it does not (`c++`) too.
+    """
+    if not words:
+        return re.compile(r"(?!)")
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)", re.IGNORECASE)
+
+
+_FILTERS: tuple[tuple[Reason, Callable[[Filters, Candidate], bool]], ...] = (
+    (Reason.EMPTY, _is_empty),
+    (Reason.TOO_SHORT, _is_too_short),
+    (Reason.TOO_LONG, _is_too_long),
+    (Reason.BLOCKED_WORD, _has_blocked_word),
+    (Reason.BLOCKED_OPENING, _has_blocked_opening),
+    (Reason.LEADING_PUNCTUATION, _starts_with_punctuation),
+    (Reason.LEADING_NON_ASCII, _starts_outside_ascii),
+    (Reason.EMPTY_OUTPUT, _has_empty_output),
+)

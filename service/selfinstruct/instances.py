@@ -1,0 +1,84 @@
+"""Instances from a reply, and which of them make a task. The reply is hostile text: patterns take linear time.
+
+`parse_instances` reads, `select_instances` decides. As `prepare_for_finetuning.py` of self-instruct.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+
+from service.selfinstruct.tasks import Instance, InstanceReason
+
+_EXAMPLE = re.compile(r"Example\s?\d*+\.?")
+_INPUT = re.compile(r"Input\s*+(?:\d++\s*+)?:")
+_OUTPUT = re.compile(r"Output\s*+(?:\d++\s*+)?:")
+_CLASS_LABEL = "Class label:"
+
+
+def parse_instances(reply: str, *, is_classification: bool, truncated: bool) -> tuple[Instance, ...]:
+    """Return the instances of a reply in order, invalid ones included, none if it has not the expected form.
+
+    Generation replies are input first, classification replies output first (paper, section 2.2). `truncated` says that
+    the model stopped at its token limit: the last instance is left out then.
+    """
+    parsed = _parse_classification(reply) if is_classification else _parse_generation(reply.strip())
+    return tuple(parsed[:-1] if truncated else parsed)
+
+
+def select_instances(
+    instances: Sequence[Instance], max_instances: int, rng: random.Random
+) -> tuple[Instance, ...] | InstanceReason:
+    """Return the instances that a task keeps, in their order, or why it has none; never an empty tuple.
+
+    Invalid ones are dropped, then two outputs for one non-empty input spoil the task, identical instances count once,
+    and if more than `max_instances` (at least 1) are left, as many are sampled.
+    """
+    if not instances:
+        return InstanceReason.NONE_PARSED
+    distinct = list(dict.fromkeys(filter(_is_valid, instances)))
+    if not distinct:
+        return InstanceReason.NONE_VALID
+    if _is_contradictory(distinct):
+        return InstanceReason.CONTRADICTORY
+    if len(distinct) <= max_instances:
+        return tuple(distinct)
+    return tuple(distinct[place] for place in sorted(rng.sample(range(len(distinct)), max_instances)))
+
+
+def _parse_generation(reply: str) -> list[Instance]:
+    if _EXAMPLE.search(reply):
+        return [_input_first(piece.strip()) for piece in _EXAMPLE.split(reply) if piece.strip()]
+    return [_input_first(reply)] if _OUTPUT.search(reply) else []
+
+
+def _input_first(text: str) -> Instance:
+    before, *outputs = _OUTPUT.split(text, maxsplit=2)
+    given, output = (before.strip(), outputs[0]) if outputs else ("", text)
+    leading = _INPUT.match(given)
+    return Instance(
+        input=given[leading.end() :].strip() if leading else given,
+        output=_INPUT.split(output, maxsplit=1)[0].strip(),
+    )
+
+
+def _parse_classification(reply: str) -> list[Instance]:
+    return [_output_first(piece.strip()) for piece in reply.split(_CLASS_LABEL)[1:]]
+
+
+def _output_first(text: str) -> Instance:
+    label, _, rest = text.partition("\n")
+    return Instance(input=rest.strip(), output=label.strip())
+
+
+def _is_valid(instance: Instance) -> bool:
+    return (
+        instance.output not in {"", instance.input}
+        and not instance.input.strip().endswith(":")
+        and not instance.output.strip().endswith(":")
+    )
+
+
+def _is_contradictory(distinct: Sequence[Instance]) -> bool:
+    """Return whether two of these different instances share a non-empty input."""
+    inputs = [instance.input for instance in distinct if instance.input]
+    return len(inputs) != len(set(inputs))

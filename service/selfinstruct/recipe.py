@@ -1,0 +1,151 @@
+"""A recipe: every knob of Self-Instruct, in one frozen object.
+
+Two recipes are published: `SELF_INSTRUCT` (Wang et al. 2023, arXiv:2212.10560, and its code) and `ALPACA` (Taori et al.
+2023 and its code). A run is stamped with the hash of its recipe; a changed knob is another recipe.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+
+
+class RecipeName(StrEnum):
+    """The two published procedures."""
+
+    SELF_INSTRUCT = "self-instruct"
+    ALPACA = "alpaca"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Decoding parameters of one kind of call, under OpenAI's names.
+
+    `ban_end_of_text` asks that the end-of-text token be impossible, where the server's number for it is known (Alpaca).
+    """
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    stop: tuple[str, ...]
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    ban_end_of_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which candidates are refused, and from what ROUGE-L F-measure on (strictly above)."""
+
+    min_words: int
+    max_words: int
+    blocked_words: tuple[str, ...]
+    blocked_openings: tuple[str, ...]
+    rouge_threshold: float
+    allow_empty_output: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Every knob of a run.
+
+    `human_demonstrations` and `machine_demonstrations` are the numbers of tasks shown in a prompt; the machine's share
+    is taken by human tasks while there are too few of them. `classification_prompts` is the share of prompts that show
+    classification seeds only. `capitalize` lower-cases all but the first letter of a candidate, as the original does.
+    """
+
+    name: RecipeName
+    human_demonstrations: int
+    machine_demonstrations: int
+    classification_prompts: float
+    capitalize: bool
+    filters: Filters
+    instruction_sampling: Sampling
+    classification_sampling: Sampling | None
+    generation_instances_sampling: Sampling | None
+    classification_instances_sampling: Sampling | None
+    max_instances: int
+
+    @property
+    def has_classification_step(self) -> bool:
+        """Whether accepted instructions are classified and given instances by further calls (False: Alpaca)."""
+        return self.classification_sampling is not None
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that change with any knob."""
+        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def with_threshold(self, rouge_threshold: float) -> "Recipe":
+        """Return this recipe with another similarity limit (0 … 1)."""
+        return replace(self, filters=replace(self.filters, rouge_threshold=rouge_threshold))
+
+
+# Words that point at something a language model cannot see or make (both originals).
+_UNSEEN = (
+    "image",
+    "images",
+    "graph",
+    "graphs",
+    "picture",
+    "pictures",
+    "file",
+    "files",
+    "map",
+    "maps",
+    "draw",
+    "plot",
+)
+_BLOCKED_WORDS = (*_UNSEEN, "go to")
+_ALPACA_BLOCKED_WORDS = (*_BLOCKED_WORDS, "video", "audio", "music", "flowchart", "diagram")
+
+_FILTERS = Filters(
+    min_words=4,
+    max_words=150,
+    blocked_words=_BLOCKED_WORDS,
+    blocked_openings=("Write a program",),
+    rouge_threshold=0.7,
+)
+
+SELF_INSTRUCT = Recipe(
+    name=RecipeName.SELF_INSTRUCT,
+    human_demonstrations=6,
+    machine_demonstrations=2,
+    classification_prompts=0.0,
+    capitalize=True,
+    filters=_FILTERS,
+    instruction_sampling=Sampling(
+        temperature=0.7,
+        top_p=0.5,
+        max_tokens=1024,
+        stop=("\n\n", "\n16", "16.", "16 ."),
+        presence_penalty=2.0,
+    ),
+    classification_sampling=Sampling(temperature=0.0, top_p=0.0, max_tokens=3, stop=("\n", "Task")),
+    generation_instances_sampling=Sampling(
+        temperature=0.0, top_p=0.0, max_tokens=350, stop=("Example 6", "Task:"), presence_penalty=1.5
+    ),
+    classification_instances_sampling=Sampling(
+        temperature=0.0, top_p=0.0, max_tokens=300, stop=("Example 6", "Task:"), presence_penalty=1.5
+    ),
+    max_instances=5,
+)
+
+ALPACA = Recipe(
+    name=RecipeName.ALPACA,
+    human_demonstrations=3,
+    machine_demonstrations=0,
+    classification_prompts=0.0,
+    capitalize=False,
+    filters=replace(_FILTERS, blocked_words=_ALPACA_BLOCKED_WORDS),
+    instruction_sampling=Sampling(
+        temperature=1.0, top_p=1.0, max_tokens=3072, stop=("\n20", "20."), ban_end_of_text=True
+    ),
+    classification_sampling=None,
+    generation_instances_sampling=None,
+    classification_instances_sampling=None,
+    max_instances=1,
+)
+
+RECIPES = {recipe.name: recipe for recipe in (SELF_INSTRUCT, ALPACA)}

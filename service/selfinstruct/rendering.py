@@ -1,0 +1,66 @@
+"""Prompts from templates: each marker is replaced literally and once, so no value can pass for a marker."""
+
+from collections.abc import Sequence
+
+from service.errors import TemplateError
+from service.selfinstruct.tasks import Instance
+
+_DEMONSTRATIONS = "{{demonstrations}}"
+_INSTRUCTION = "{{instruction}}"
+_NO_INPUT = "<noinput>"
+
+
+def render_instructions(template: str, instructions: Sequence[str]) -> str:
+    """Return the prompt that asks for more instructions; it ends with the number that the model goes on from (`9.`).
+
+    What is blank at the end of the template is no part of the prompt. As `encode_prompt` of self-instruct.
+
+    Raises:
+        TemplateError: `{{demonstrations}}` does not stand in the template exactly once.
+    """
+    lines = [f"{number}. {_one_line(instruction)}" for number, instruction in enumerate(instructions, start=1)]
+    return _fill(template.rstrip(), _DEMONSTRATIONS, "\n".join([*lines, f"{len(lines) + 1}."]))
+
+
+def render_alpaca(template: str, demonstrations: Sequence[tuple[str, Instance]]) -> str:
+    """Return the prompt that asks for whole tasks, of (instruction, instance) pairs; it ends with `4. Instruction:`.
+
+    What is blank at the end of the template is no part of the prompt. As `encode_prompt` of stanford_alpaca.
+
+    Raises:
+        TemplateError: `{{demonstrations}}` does not stand in the template exactly once.
+    """
+    shown = [_alpaca_block(number, *task) for number, task in enumerate(demonstrations, start=1)]
+    opening = f"###\n{len(shown) + 1}. Instruction:"
+    return _fill(template.rstrip(), _DEMONSTRATIONS, "".join([*shown, opening]))
+
+
+def render_instruction(template: str, instruction: str) -> str:
+    """Return the prompt that asks something about one instruction: whether it is classification, or its instances.
+
+    Blank text at the end of the template is kept: a prompt for instances ends with a line feed in the original.
+
+    Raises:
+        TemplateError: `{{instruction}}` does not stand in the template exactly once.
+    """
+    return _fill(template, _INSTRUCTION, instruction.strip())
+
+
+def _alpaca_block(number: int, instruction: str, instance: Instance) -> str:
+    return (
+        f"###\n{number}. Instruction: {_one_line(instruction)}\n"
+        f"{number}. Input:\n{instance.input or _NO_INPUT}\n"
+        f"{number}. Output:\n{instance.output}\n"
+    )
+
+
+def _one_line(instruction: str) -> str:
+    return " ".join(instruction.split()).rstrip(":")
+
+
+def _fill(template: str, marker: str, text: str) -> str:
+    if (found := template.count(marker)) != 1:
+        raise TemplateError(
+            f"a template needs the marker {marker} exactly once and has it {found} times: correct the file"
+        )
+    return template.replace(marker, text)

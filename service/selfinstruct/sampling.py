@@ -1,0 +1,34 @@
+"""Which tasks are shown to the model: the 6 : 2 mix of human and machine demonstrations."""
+
+import random
+from collections.abc import Sequence
+from typing import TypeVar
+
+from service.selfinstruct.recipe import Recipe
+
+T = TypeVar("T")
+
+
+def sample_demonstrations(recipe: Recipe, human: Sequence[T], machine: Sequence[T], rng: random.Random) -> list[T]:
+    """Return the demonstrations of one prompt, shuffled; none of them twice.
+
+    Machine tasks fill their share as far as there are any, human tasks the rest (paper, section 2.2, and
+    `bootstrap_instructions.py`). Time and memory depend on the number drawn, not on the size of the pool.
+
+    Raises:
+        ValueError: there are fewer human tasks than one prompt shows.
+    """
+    from_machine = min(recipe.machine_demonstrations, len(machine))
+    from_human = recipe.human_demonstrations + recipe.machine_demonstrations - from_machine
+    if len(human) < from_human:
+        raise ValueError(
+            f"a prompt of recipe {recipe.name} needs {from_human} human tasks beside {from_machine} of the machine's, "
+            f"and there are {len(human)}: add seed tasks or lower the number of demonstrations"
+        )
+    demonstrations = [*_draw(machine, from_machine, rng), *_draw(human, from_human, rng)]
+    rng.shuffle(demonstrations)
+    return demonstrations
+
+
+def _draw(tasks: Sequence[T], count: int, rng: random.Random) -> list[T]:
+    return [tasks[index] for index in rng.sample(range(len(tasks)), count)]

@@ -1,0 +1,61 @@
+"""The values that Self-Instruct speaks of: seed tasks, instances, candidates and why they are refused."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One (input, output) of a task; the input may be empty, the output of a finished task is not."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeedTask:
+    """A human-written task with at least one instance."""
+
+    id: str
+    name: str
+    instruction: str
+    instances: tuple[Instance, ...]
+    is_classification: bool
+
+
+class Reason(StrEnum):
+    """Why a candidate instruction was refused: a closed set, in the order in which it is tested."""
+
+    TRUNCATED = "truncated"
+    MALFORMED = "malformed"
+    EMPTY = "empty"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    BLOCKED_WORD = "blocked_word"
+    BLOCKED_OPENING = "blocked_opening"
+    LEADING_PUNCTUATION = "leading_punctuation"
+    LEADING_NON_ASCII = "leading_non_ascii"
+    EMPTY_OUTPUT = "empty_output"
+    TOO_SIMILAR = "too_similar"
+
+
+class InstanceReason(StrEnum):
+    """Why an accepted instruction yields no finished task: a closed set."""
+
+    CALL_FAILED = "call_failed"
+    NONE_PARSED = "none_parsed"
+    NONE_VALID = "none_valid"
+    CONTRADICTORY = "contradictory"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One instruction proposed by the model, at its place in the reply (from 0).
+
+    `instance` came with it under Alpaca. `rejection` is set when the parser itself refused it.
+    """
+
+    position: int
+    instruction: str
+    instance: Instance | None = None
+    rejection: Reason | None = None

@@ -1,0 +1,142 @@
+"""Where things are and how a process runs: flags, then `SEEDSTREAM_*`, then `seedstream.toml`, then defaults.
+
+The only place that reads the environment. What a run *is* (recipe, seeds, templates, random seed) is fixed when it is
+defined; these settings only say what is asked for.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from service.errors import ConfigurationError
+from service.selfinstruct.recipe import RecipeName
+
+TOML_FILE = "seedstream.toml"
+
+# Valid in a topic's name and as a file's: no path can be made of it.
+RunName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$")]
+
+
+class LmKind(StrEnum):
+    """Which adapter answers prompts."""
+
+    LOCAL = "local"
+    OPENAI = "openai"
+    SIMULATOR = "simulator"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Field names are flag names, `SEEDSTREAM_` names and keys of `seedstream.toml`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SEEDSTREAM_", toml_file=TOML_FILE, extra="forbid", frozen=True, env_ignore_empty=True
+    )
+    secret_fields: ClassVar[frozenset[str]] = frozenset({"lm_api_key"})
+
+    broker: Annotated[str, StringConstraints(pattern=r"^sqlite:.+$")] = Field(
+        default="sqlite:runs", description="where the log is: sqlite:DIR"
+    )
+    run: RunName = Field(default="default", description="the run's name")
+    recipe: RecipeName = Field(default=RecipeName.SELF_INSTRUCT, description="self-instruct or alpaca")
+    seeds: Path | None = Field(default=None, description="seed tasks in JSON Lines; ours where none is named")
+    templates: Path | None = Field(default=None, description="folder of prompt templates that replace ours")
+    target: Annotated[int, Field(ge=1)] = Field(default=100, description="finished tasks wanted")
+    max_prompts: Annotated[int, Field(ge=1)] | None = Field(default=None, description="never issue more prompts")
+    patience: Annotated[int, Field(ge=1)] = Field(
+        default=200, description="give up after so many prompts in a row without an acceptance"
+    )
+    seed: int = Field(default=0, description="random seed of sampling, and of the simulator")
+    lm: LmKind = Field(default=LmKind.LOCAL, description="local, openai or simulator")
+    lm_url: str | None = Field(default=None, description="base URL of an OpenAI-compatible server")
+    model: str | None = Field(default=None, description="the model's name at that server")
+    model_file: Path | None = Field(default=None, description="GGUF file for the local model")
+    lm_api: Literal["chat", "completions"] = Field(default="chat", description="which endpoint is called")
+    lm_api_key: SecretStr | None = Field(default=None, description="API key; better in a file")
+    lm_api_key_file: Path | None = Field(default=None, description="file that holds the API key")
+    lm_timeout_s: Annotated[float, Field(gt=0)] = Field(default=120.0, description="limit of one attempt, seconds")
+    lm_attempts: Annotated[int, Field(ge=1)] = Field(default=6, description="attempts before a call is given up")
+    lm_end_of_text_token: int | None = Field(default=None, description="token number that Alpaca bans")
+    price_prompt: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="US dollars for a million prompt tokens"
+    )
+    price_completion: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="US dollars for a million completion tokens"
+    )
+    concurrency: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="calls in flight; 4 for the local model, else 32"
+    )
+    partitions: Annotated[int, Field(ge=1)] = Field(default=1, description="partitions of a new run's work topics")
+    drain_s: Annotated[float, Field(ge=0)] = Field(default=60.0, description="how long calls may finish at a stop")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="what is logged")
+    log_json: bool = Field(default=False, description="log JSON lines instead of text")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags win over the environment, that over the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @model_validator(mode="after")
+    def _endpoint_is_complete(self) -> "Settings":
+        if self.lm is LmKind.OPENAI and (self.lm_url is None or self.model is None):
+            raise ValueError("lm=openai needs lm_url and model: say where the server is and which model to ask")
+        if (self.price_prompt is None) != (self.price_completion is None):
+            raise ValueError("a price needs both price_prompt and price_completion")
+        return self
+
+    @property
+    def sqlite_file(self) -> Path:
+        """The embedded broker's file for this run."""
+        return Path(self.broker.removeprefix("sqlite:")) / f"{self.run}.sqlite3"
+
+    @property
+    def calls_in_flight(self) -> int:
+        """How many calls may be in flight at once."""
+        if self.concurrency is not None:
+            return self.concurrency
+        return 4 if self.lm is LmKind.LOCAL else 32
+
+
+def load_settings(flags: dict[str, Any]) -> Settings:
+    """Return the settings in force; `flags` are those given, without the others.
+
+    Raises:
+        ConfigurationError: a value is not what it should be; names it and where it can come from.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        where = f"{name} (--{name.replace('_', '-')}, SEEDSTREAM_{name.upper()} or {TOML_FILE}): " if name else ""
+        raise ConfigurationError(f"{where}{first['msg'].removeprefix('Value error, ')}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{TOML_FILE}: {error}") from error
+
+
+def origins(flags: dict[str, Any]) -> dict[str, str]:
+    """Return for each setting where its value comes from: flag, environment, file or default."""
+    found = dict.fromkeys(Settings.model_fields, "default")
+    for origin, names in (
+        (TOML_FILE, TomlConfigSettingsSource(Settings)()),
+        ("environment", EnvSettingsSource(Settings)()),
+        ("flag", [name for name, value in flags.items() if value is not None]),
+    ):
+        found.update(dict.fromkeys(names, origin))
+    return found

@@ -1,0 +1,60 @@
+"""Which stage of which recipe a prompt belongs to, read from its end: templates may be replaced by users."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+_NUMBER = re.compile(r"(\d+)\s?[.)]")
+_ALPACA = re.compile(r"[#\s]*(\d+)\s?\.\s*Instruction\s*:", re.IGNORECASE)
+_ALPACA_DEMONSTRATION = re.compile(r"\s*Instruction\s*:\s*(.*)", re.IGNORECASE)
+
+
+class Stage(StrEnum):
+    """What is asked for."""
+
+    INSTRUCTIONS = "instructions"
+    ALPACA = "alpaca"
+    CLASSIFICATION = "classification"
+    GENERATION_INSTANCES = "generation_instances"
+    CLASSIFICATION_INSTANCES = "classification_instances"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A prompt understood: its stage, the instruction it is about and the number of the task to be written first."""
+
+    stage: Stage
+    instruction: str = ""
+    number: int = 0
+
+
+def recognise(prompt: str) -> Request:
+    """Return what a prompt asks for, judged by its last line and, for instances, by its worked examples."""
+    text = prompt.rstrip()
+    last_line = text[text.rfind("\n") + 1 :].strip()
+    if match := _NUMBER.fullmatch(last_line):
+        return Request(Stage.INSTRUCTIONS, number=int(match[1]))
+    if match := _ALPACA.fullmatch(last_line):
+        return Request(Stage.ALPACA, number=int(match[1]))
+    return _about_one_task(text, last_line)
+
+
+def _about_one_task(text: str, last_line: str) -> Request:
+    start = text.rfind("\nTask:") + 1
+    if not text.startswith("Task:", start):
+        return Request(Stage.UNKNOWN)
+    instruction = text[start + len("Task:") :].strip().split("\n", 1)[0]
+    if last_line.endswith("?") and "classification" in last_line.lower() and not last_line.startswith("Task:"):
+        return Request(Stage.CLASSIFICATION, instruction)
+    output_first = text.find("Class label:", 0, start) >= 0
+    return Request(Stage.CLASSIFICATION_INSTANCES if output_first else Stage.GENERATION_INSTANCES, instruction)
+
+
+def demonstrations(prompt: str, stage: Stage) -> list[str]:
+    """Return the instructions that a prompt shows (the first line of each)."""
+    numbered = [line.partition(".") for line in prompt.splitlines() if line[:1].isdigit()]
+    texts = [text for number, _, text in numbered if number.strip().isdigit()]
+    if stage is not Stage.ALPACA:
+        return texts
+    return [match[1] for match in map(_ALPACA_DEMONSTRATION.fullmatch, texts) if match]

@@ -1,0 +1,20 @@
+"""What the package rouge_score itself says: slow, and the judge of ours."""
+
+from collections.abc import Sequence
+
+from rouge_score.rouge_scorer import RougeScorer
+
+from service.selfinstruct.similarity import Match
+
+_SCORER = RougeScorer(["rougeL"], use_stemmer=False)
+
+
+def score(one: str, other: str) -> float:
+    fmeasure: float = _SCORER.score(one, other)["rougeL"].fmeasure
+    return fmeasure
+
+
+def nearest_above(pool: Sequence[str], text: str, threshold: float) -> Match | None:
+    scores = [score(text, known) for known in pool]
+    best = max(scores, default=0.0)
+    return Match(scores.index(best), best) if best > threshold else None

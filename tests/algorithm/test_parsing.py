@@ -1,0 +1,149 @@
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.selfinstruct.parsing import parse_instructions
+from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Recipe
+from service.selfinstruct.tasks import Candidate, Instance, Reason
+
+ALPACA_SCRAPS = ["###", "4.", "5.", "14.", " ", "\n", "Instruction:", "Input:", "Output:", "<noinput>", "x", "."]
+ALPACA_REPLY = (
+    " Add the numbers.\n4. Input:\n1 and 2\n4. Output:\n3\n"
+    "###\n5. Instruction: Greet me.\n5. Input:\n<NoInput>\n5. Output:\nHello"
+)
+
+
+def instructions(candidates: tuple[Candidate, ...]) -> list[str]:
+    return [candidate.instruction for candidate in candidates]
+
+
+def rejections(candidates: tuple[Candidate, ...]) -> list[Reason | None]:
+    return [candidate.rejection for candidate in candidates]
+
+
+def test_a_reply_goes_on_from_the_number_that_ends_the_prompt() -> None:
+    candidates = parse_instructions(SELF_INSTRUCT, " Sort these.\n10. add   TWO\tnumbers\n11 . Run", truncated=False)
+    assert candidates == (Candidate(0, "Sort these."), Candidate(1, "Add two numbers"), Candidate(2, "Run"))
+
+
+def test_a_number_needs_a_blank_behind_it_to_separate() -> None:
+    reply = "Round\n3.5 up\n10.Then stop\n11\n. Go on\n12  . Not here"
+    assert instructions(parse_instructions(SELF_INSTRUCT, reply, truncated=False)) == [
+        "Round 3.5 up 10.then stop",
+        "Go on 12 . not here",
+    ]
+
+
+def test_letter_case_is_kept_when_the_recipe_says_so() -> None:
+    recipe = replace(SELF_INSTRUCT, capitalize=False)
+    assert instructions(parse_instructions(recipe, " ask NASA", truncated=False)) == ["ask NASA"]
+
+
+def test_empty_pieces_are_counted_as_empty() -> None:
+    candidates = parse_instructions(SELF_INSTRUCT, "\n10. \t\n11. Sort", truncated=False)
+    empty = (Candidate(0, "", rejection=Reason.EMPTY), Candidate(1, "", rejection=Reason.EMPTY))
+    assert candidates == (*empty, Candidate(2, "Sort"))
+
+
+@pytest.mark.parametrize("reply", ["", " ", "\n\t"])
+def test_a_blank_reply_is_one_candidate(reply: str) -> None:
+    assert rejections(parse_instructions(SELF_INSTRUCT, reply, truncated=False)) == [Reason.EMPTY]
+    assert rejections(parse_instructions(SELF_INSTRUCT, reply, truncated=True)) == [Reason.TRUNCATED]
+    assert rejections(parse_instructions(ALPACA, reply, truncated=False)) == [Reason.MALFORMED]
+    assert rejections(parse_instructions(ALPACA, reply, truncated=True)) == [Reason.TRUNCATED]
+
+
+def test_a_truncated_reply_is_refused_whole_and_its_pieces_counted() -> None:
+    candidates = parse_instructions(SELF_INSTRUCT, " One\n10. Two\n11. \t", truncated=True)
+    assert instructions(candidates) == ["One", "Two", ""]
+    assert rejections(candidates) == [Reason.TRUNCATED] * 3
+
+
+def test_alpaca_candidates_bring_their_instance() -> None:
+    assert parse_instructions(ALPACA, ALPACA_REPLY, truncated=False) == (
+        Candidate(0, "Add the numbers.", Instance("1 and 2", "3")),
+        Candidate(1, "Greet me.", Instance("", "Hello")),
+    )
+
+
+def test_a_truncated_alpaca_reply_loses_its_last_piece_only() -> None:
+    candidates = parse_instructions(ALPACA, ALPACA_REPLY, truncated=True)
+    assert rejections(candidates) == [None, Reason.TRUNCATED]
+    assert candidates[1].instruction.startswith("5. Instruction: Greet me.")
+    assert candidates[1].instance is None
+
+
+@pytest.mark.parametrize(
+    ("piece", "what"),
+    [
+        ("5. Instruction: A\n5. Input:\nB", "a label is missing"),
+        ("5. Instruction: A\n5. Input: B\n5. Output: C\n5. Output: D", "a label too many"),
+        ("6. Instruction: A\n6. Input: B\n6. Output: C", "the number of another place"),
+        ("5. Instruction A\n5. Input: B\n5. Output: C", "no colon"),
+        ("5.Instruction: A\n5. Input: B\n5. Output: C", "no blank after the number"),
+        ("20. tasks done", "no label"),
+    ],
+)
+def test_a_malformed_piece_is_kept_as_text(piece: str, what: str) -> None:
+    candidates = parse_instructions(ALPACA, f" A\n4. Input: B\n4. Output: C\n###\n{piece}\n", truncated=False)
+    assert candidates[0].rejection is None
+    assert candidates[1] == Candidate(1, piece, rejection=Reason.MALFORMED), what
+
+
+def test_a_blank_piece_after_the_last_mark_is_empty_not_malformed() -> None:
+    candidates = parse_instructions(ALPACA, f"{ALPACA_REPLY}\n###\n", truncated=False)
+    assert rejections(candidates) == [None, None, Reason.EMPTY]
+
+
+def test_numbers_go_on_after_a_malformed_piece() -> None:
+    reply = "###nonsense###6. Instruction: A\n6. Input: B\n6. Output: C"
+    candidates = parse_instructions(ALPACA, reply, truncated=False)
+    assert rejections(candidates) == [Reason.MALFORMED, Reason.MALFORMED, None]
+    assert candidates[2] == Candidate(2, "A", Instance("B", "C"))
+
+
+def original_alpaca(reply: str, *, truncated: bool) -> list[tuple[str, str, str]]:
+    """Return what the published parser keeps, before its filters."""
+    pieces = re.split("###", f"4. Instruction:{reply}")
+    kept = []
+    for place, piece in enumerate(pieces):
+        if place == len(pieces) - 1 and truncated:
+            continue
+        parts = re.split(rf"{place + 4}\.\s+(Instruction|Input|Output):", piece)
+        if len(parts) == 7:
+            given = parts[4].strip()
+            kept.append((parts[2].strip(), "" if given.lower() == "<noinput>" else given, parts[6].strip()))
+    return kept
+
+
+@settings(deadline=None, max_examples=150)
+@given(scraps=st.lists(st.sampled_from(ALPACA_SCRAPS), max_size=40), truncated=st.booleans())
+def test_alpaca_pieces_are_split_as_the_original_splits_them(scraps: list[str], truncated: bool) -> None:  # noqa: FBT001
+    reply = "".join(scraps)
+    kept = [
+        (candidate.instruction, candidate.instance.input, candidate.instance.output)
+        for candidate in parse_instructions(ALPACA, reply, truncated=truncated)
+        if candidate.instance is not None
+    ]
+    assert kept == original_alpaca(reply, truncated=truncated)
+
+
+@settings(deadline=None, max_examples=120)
+@given(st.text(alphabet="\n 1٣. aB\t\x1c\u2003ß"))
+def test_self_instruct_pieces_are_split_as_the_original_splits_them(reply: str) -> None:
+    pieces = [re.sub(r"\s+", " ", piece).strip().capitalize() for piece in re.split(r"\n\d+\s?\. ", reply)]
+    candidates = parse_instructions(SELF_INSTRUCT, reply, truncated=False)
+    assert instructions(candidates) == pieces
+    assert [candidate.position for candidate in candidates] == list(range(len(pieces)))
+    assert rejections(candidates) == [None if piece else Reason.EMPTY for piece in pieces]
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("recipe", [SELF_INSTRUCT, ALPACA])
+@pytest.mark.parametrize("unit", ["\n1", "\n1 ", "1", " ", "\n", "4. ", "4.\n\n", "###", "4. Input:", "#", ". "])
+def test_hostile_repetition_costs_linear_time(recipe: Recipe, unit: str) -> None:
+    assert parse_instructions(recipe, unit * 50_000, truncated=False)
+    assert parse_instructions(recipe, f"\n4.{unit * 50_000}", truncated=True)

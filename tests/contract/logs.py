@@ -1,0 +1,57 @@
+"""Short ways to say what contract tests do to a log."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from service.broker import Broker, Committed, GroupMember, Isolation, NewRecord, Partition, Record, TopicSpec
+
+P0 = Partition("first", 0)
+Q0 = Partition("second", 0)
+DEADLINE_S = 10.0
+
+
+async def create(broker: Broker, partitions: int = 1) -> None:
+    await broker.create_topics([TopicSpec("first", partitions), TopicSpec("second", 1)])
+
+
+def values(*texts: str, topic: str = "first", partition: int | None = 0) -> list[NewRecord]:
+    return [NewRecord(topic, text.encode(), key=text.encode(), partition=partition) for text in texts]
+
+
+def texts(records: Sequence[Record]) -> list[str]:
+    return [(record.value or b"").decode() for record in records]
+
+
+async def send(broker: Broker, *texts: str, topic: str = "first") -> None:
+    async with broker.producer() as producer:
+        await producer.send(values(*texts, topic=topic))
+
+
+async def read_all(broker: Broker, partition: Partition = P0, start: int = 0) -> list[Record]:
+    """Read as a rebuild does: until the position has reached where the log ends now."""
+    target = await broker.end_offset(partition, Isolation.READ_COMMITTED)
+    found: list[Record] = []
+    async with broker.reader([partition]) as reader:
+        reader.seek(partition, start)
+        with anyio.fail_after(DEADLINE_S):
+            while reader.position(partition) < target:
+                found += await reader.poll(100, 0.1)
+    return found
+
+
+async def poll_until(member: GroupMember, count: int) -> list[Record]:
+    """Poll until so many records have come."""
+    found: list[Record] = []
+    with anyio.fail_after(DEADLINE_S):
+        while len(found) < count:
+            found += await member.poll(100, 0.1)
+    return found
+
+
+async def ignore(_: frozenset[Partition]) -> None:
+    pass
+
+
+def upto(offset: int, note: str = "") -> dict[Partition, Committed]:
+    return {P0: Committed(offset, note)}

@@ -1,0 +1,136 @@
+import anyio
+import pytest
+
+from service.broker import Committed, NewRecord, Partition
+from service.errors import IllegalGenerationError
+from tests.contract.conftest import OpenBroker
+from tests.contract.logs import DEADLINE_S, P0, create, ignore, poll_until, send, texts, upto
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_group_starts_at_the_beginning_and_goes_on_where_it_committed(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, "a", "b", "c")
+        async with broker.group_member("g", ["first"], ignore, ignore) as member:
+            records = await poll_until(member, 3)
+            assert texts(records) == ["a", "b", "c"]
+            await member.commit(upto(records[1].offset + 1, "seen two"))
+        assert await broker.committed("g", P0) == Committed(records[1].offset + 1, "seen two")
+        async with broker.group_member("g", ["first"], ignore, ignore) as member:
+            assert texts(await poll_until(member, 1)) == ["c"]
+
+
+async def test_committed_offsets_survive_a_restart_and_move_at_commit_only(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, "a")
+        async with broker.group_member("g", ["first"], ignore, ignore) as member:
+            (record,) = await poll_until(member, 1)
+            assert await broker.committed("g", P0) is None
+            await member.commit(upto(member.position(P0), "n"))
+    async with open_broker() as broker:
+        assert await broker.committed("g", P0) == Committed(record.offset + 1, "n")
+        assert await broker.committed("other", P0) is None
+
+
+async def test_two_members_share_the_partitions_and_never_own_one_at_once(open_broker: OpenBroker) -> None:
+    owned: dict[str, frozenset[Partition]] = {"one": frozenset(), "two": frozenset()}
+    async with open_broker() as broker:
+        await create(broker, partitions=4)
+
+        async def consume(name: str, both: anyio.Event) -> None:
+            async def revoked(_: frozenset[Partition]) -> None:
+                owned[name] = frozenset()
+
+            async def assigned(partitions: frozenset[Partition]) -> None:
+                others = frozenset().union(*(held for other, held in owned.items() if other != name))
+                assert not partitions & others
+                owned[name] = partitions
+                if all(len(held) == 2 for held in owned.values()):
+                    both.set()
+
+            async with broker.group_member("g", ["first"], revoked, assigned) as member:
+                while not both.is_set():
+                    await member.poll(10, 0.05)
+                owned[name] = frozenset()
+
+        both = anyio.Event()
+        with anyio.fail_after(DEADLINE_S):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(consume, "one", both)
+                tasks.start_soon(consume, "two", both)
+        assert both.is_set()
+
+
+async def test_a_revoked_member_may_still_commit_and_its_heir_goes_on_there(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, "a", "b")
+        handed_over = anyio.Event()
+
+        async def first(ready: anyio.Event) -> None:
+            async def revoked(partitions: frozenset[Partition]) -> None:
+                await member.commit(dict.fromkeys(partitions, Committed(1)))
+                handed_over.set()
+
+            async with broker.group_member("g", ["first"], revoked, ignore) as member:
+                await poll_until(member, 2)
+                ready.set()
+                while not handed_over.is_set():
+                    await member.poll(10, 0.05)
+
+        ready = anyio.Event()
+        with anyio.fail_after(DEADLINE_S):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(first, ready)
+                await ready.wait()
+                async with broker.group_member("g", ["first"], ignore, ignore) as heir:
+                    assert texts(await poll_until(heir, 1)) == ["b"]
+
+
+async def test_a_member_that_is_away_during_a_rebalance_cannot_commit_afterwards(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, "a")
+        async with (
+            broker.group_member("g", ["first"], ignore, ignore) as away,
+            broker.group_member("g", ["first"], ignore, ignore) as heir,
+        ):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(away.poll, 10, 0.1)
+                tasks.start_soon(heir.poll, 10, 0.1)
+            owner, other = (away, heir) if away.assignment() else (heir, away)
+            async with broker.group_member("g", ["first"], ignore, ignore) as third, anyio.create_task_group() as tasks:
+                tasks.start_soon(third.poll, 10, 0.1)
+                tasks.start_soon(other.poll, 10, 0.1)
+            with pytest.raises(IllegalGenerationError):
+                await owner.commit(upto(1))
+        assert await broker.committed("g", P0) is None
+
+
+async def test_a_group_passes_the_markers_of_transactions(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send([NewRecord("first", b"a", partition=0)])
+            await producer.commit()
+        async with broker.group_member("g", ["first"], ignore, ignore) as member:
+            (record,) = await poll_until(member, 1)
+            await member.poll(10, 0.1)
+            assert member.position(P0) > record.offset + 1
+
+
+async def test_partitions_of_a_member_that_leaves_go_to_the_rest(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker, partitions=2)
+        async with broker.group_member("g", ["first"], ignore, ignore) as stays:
+            async with broker.group_member("g", ["first"], ignore, ignore) as leaves:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(stays.poll, 10, 0.1)
+                    tasks.start_soon(leaves.poll, 10, 0.1)
+                assert len(stays.assignment()) == len(leaves.assignment()) == 1
+            await stays.poll(10, 0.1)
+            assert len(stays.assignment()) == 2

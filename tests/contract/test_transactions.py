@@ -1,0 +1,201 @@
+import anyio
+import pytest
+
+from service.broker import Committed, Isolation, NewRecord
+from service.errors import BrokerError, FencedError, RecordTooLargeError
+from tests.contract.conftest import OpenBroker
+from tests.contract.logs import DEADLINE_S, P0, Q0, create, read_all, send, texts, upto, values
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_records_of_several_topics_and_offsets_appear_together(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send(values("a"))
+            await producer.send(values("b", topic="second"))
+            await producer.send_offsets("g", upto(7, "note"))
+            assert await read_all(broker, P0) == []
+            assert await read_all(broker, Q0) == []
+            assert await broker.committed("g", P0) is None
+            await producer.commit()
+        assert texts(await read_all(broker, P0)) == ["a"]
+        assert texts(await read_all(broker, Q0)) == ["b"]
+        assert await broker.committed("g", P0) == Committed(7, "note")
+
+
+async def test_an_aborted_transaction_leaves_nothing_visible_but_a_gap(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send(values("a", "b"))
+            await producer.send_offsets("g", upto(7))
+            await producer.abort()
+            await producer.begin()
+            await producer.send(values("c"))
+            await producer.commit()
+        (record,) = await read_all(broker)
+        assert record.value == b"c"
+        assert record.offset >= 2
+        assert await broker.committed("g", P0) is None
+
+
+async def test_offsets_have_gaps_where_transactions_ended(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            for text in ("a", "b"):
+                await producer.begin()
+                await producer.send(values(text))
+                await producer.commit()
+        first, second = await read_all(broker)
+        assert second.offset > first.offset + 1
+
+
+async def test_an_open_transaction_hides_later_records_of_others(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send(values("inside"))
+            await send(broker, "later")
+            assert await read_all(broker) == []
+            end = await broker.end_offset(P0, Isolation.READ_UNCOMMITTED)
+            assert end > await broker.end_offset(P0, Isolation.READ_COMMITTED)
+            await producer.commit()
+        assert texts(await read_all(broker)) == ["inside", "later"]
+
+
+async def test_a_reader_waiting_behind_an_open_transaction_sees_its_records_in_order(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer, broker.reader([P0]) as reader:
+            await producer.begin()
+            await producer.send(values("inside"))
+            await send(broker, "later")
+            assert await reader.poll(10, 0.05) == []
+            await producer.abort()
+            assert texts(await reader.poll(10, DEADLINE_S)) == ["later"]
+
+
+@pytest.mark.parametrize("ending", ["marker", "abort", "nothing", "record"])
+async def test_a_rebuild_ends_whatever_the_log_ends_in(open_broker: OpenBroker, ending: str) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            if ending != "nothing":
+                await producer.begin()
+                await producer.send(values("a"))
+                await producer.commit()
+            if ending == "abort":
+                await producer.begin()
+                await producer.send(values("b"))
+                await producer.abort()
+        if ending == "record":
+            await send(broker, "c")
+        with anyio.fail_after(DEADLINE_S):
+            records = await read_all(broker)
+        expected = {"marker": ["a"], "abort": ["a"], "nothing": [], "record": ["a", "c"]}
+        assert texts(records) == expected[ending]
+        async with broker.reader([P0]) as reader:
+            await reader.poll(10, 0.1)
+            await reader.poll(10, 0.1)
+            assert reader.position(P0) == await broker.end_offset(P0, Isolation.READ_COMMITTED)
+
+
+async def test_opening_an_id_again_fences_the_first_and_ends_what_it_left_open(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as old:
+            await old.begin()
+            await old.send(values("zombie"))
+            async with broker.transactional_producer("t") as new:
+                with pytest.raises(FencedError):
+                    await old.commit()
+                with pytest.raises(FencedError):
+                    await old.begin()
+                await new.begin()
+                await new.send(values("heir"))
+                await new.commit()
+        assert texts(await read_all(broker)) == ["heir"]
+
+
+async def test_other_ids_are_not_fenced(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as one, broker.transactional_producer("u") as other:
+            for producer in (one, other):
+                await producer.begin()
+                await producer.send(values("x"))
+                await producer.commit()
+        assert len(await read_all(broker)) == 2
+
+
+async def test_a_failed_send_makes_the_commit_raise_and_an_abort_mends_it(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send(values("lost"))
+            with pytest.raises(RecordTooLargeError):
+                await producer.send([NewRecord("first", b"x" * 200_000)])
+            with pytest.raises(BrokerError):
+                await producer.commit()
+            await producer.abort()
+            await producer.begin()
+            await producer.send(values("kept"))
+            await producer.commit()
+        assert texts(await read_all(broker)) == ["kept"]
+
+
+async def test_sending_without_a_transaction_is_an_error(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            with pytest.raises(BrokerError, match="begin"):
+                await producer.send(values("a"))
+
+
+async def test_leaving_with_an_open_transaction_takes_it_back(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send(values("a"))
+        async with broker.transactional_producer("t"):
+            await send(broker, "b")
+            assert texts(await read_all(broker)) == ["b"]
+
+
+async def test_a_cancelled_commit_is_whole_or_nothing(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send(values("a"))
+            await producer.send(values("b", topic="second"))
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await producer.commit()
+        async with broker.transactional_producer("t"):
+            assert len(await read_all(broker, P0)) == len(await read_all(broker, Q0))
+
+
+async def test_offsets_never_pass_one_that_a_group_has_committed(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send(values("a", "b", "c"))
+            await producer.abort()
+            end = await broker.end_offset(P0, Isolation.READ_COMMITTED)
+            await producer.begin()
+            await producer.send_offsets("g", upto(end))
+            await producer.commit()
+    async with open_broker() as broker:
+        await send(broker, "d")
+        (record,) = await read_all(broker, start=end)
+        assert record.value == b"d"
