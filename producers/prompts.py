@@ -1,6 +1,7 @@
 """`pool` → `prompts`: demonstrations are drawn, a prompt is written, as long as credits and the goal allow."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -87,34 +88,40 @@ class PromptProducer:
             await replay(self._broker, self._run, [topics.PROMPTS], self._apply)
             async for record in tail.to_end():
                 self._apply(tail.decode(record))
+            self._try_again()
+            while not drain.is_set() and self._progress.ended is None:
+                news = self._next()
+                if news:
+                    await self._send(producer, news)
+                else:
+                    for message in await tail.next():
+                        self._apply(message)
+        return self._progress.ended
+
+    def _try_again(self) -> None:
+        """Forget that the run was given up before: whoever starts it anew wants it to be tried anew."""
+        self._progress.fruitless = 0
+        if not self._progress.reached:
             self._progress.ended = None
-            self._progress.fruitless = 0
-            while not drain.is_set():
-                if (ended := self._ended()) is not None:
-                    await self._send(producer, [ended])
-                    return ended
-                prompts = self._next_prompts()
-                if prompts:
-                    await self._send(producer, prompts)
-                for message in await tail.next():
-                    self._apply(message)
-                if self._progress.ended is not None:
-                    return self._progress.ended
-        return None
 
     def _apply(self, message: Message) -> None:
         self._progress.apply(message)
         self._pool.apply(message)
 
-    def _next_prompts(self) -> list[Message]:
-        """Return the prompts to issue now; none while the pool is known less well than the decisions on it."""
+    def _next(self) -> Sequence[Message]:
+        """Return what to write now: prompts, or that the run comes to rest.
+
+        There are no prompts while the pool is known less well than the decisions on it.
+        """
+        if (ended := self._ended()) is not None:
+            return [ended]
         progress, definition = self._progress, self._progress.defined
         if definition is None or progress.seeds < definition.seed_count or progress.pool < progress.pool_promised:
             return []
         count = affordable_prompts(progress, self._window)
         return [write_prompt(definition, self._pool, progress.prompts + place) for place in range(count)]
 
-    async def _send(self, producer: TransactionalProducer, messages: list[Message]) -> None:
+    async def _send(self, producer: TransactionalProducer, messages: Sequence[Message]) -> None:
         with anyio.CancelScope(shield=True):
             await producer.begin()
             await producer.send([codec.encode(message, self._run) for message in messages])

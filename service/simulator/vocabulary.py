@@ -69,7 +69,8 @@ astronomer archaeologist acrobat magician clown puppeteer butler butcher barber 
 """)
 
 PLACES = _phrases("""
-a school|a garage|the office|a small town|a hospital|the kitchen|a big city|the countryside|a library|a village|the workplace
+a school|a garage|the office|a small town|a hospital|the kitchen|a big city|the countryside|a library|a village
+the workplace
 a restaurant|the classroom|a factory|a coastal region|the garden|an airport|a prison|a museum|a supermarket|the desert
 a railway station|a shared flat|the rainforest|a mountain hut|a fishing port|a space station|a nursing home|a bakery
 a theatre|a laboratory|a shipyard|a court room|a call centre|a refugee camp|a car park|a youth hostel|a monastery
