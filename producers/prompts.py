@@ -86,8 +86,8 @@ class PromptProducer:
             Tail.of(self._broker, self._run, _FOLLOWED) as tail,
         ):
             await replay(self._broker, self._run, [topics.PROMPTS], self._apply)
-            async for record in tail.to_end():
-                self._apply(tail.decode(record))
+            async for message in tail.messages_to_end():
+                self._apply(message)
             self._try_again()
             while not drain.is_set() and self._progress.ended is None:
                 news = self._next()

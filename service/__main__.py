@@ -1,5 +1,6 @@
 """The command line: `seedstream …`, or `python -m service …`."""
 
+import os
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -7,8 +8,19 @@ from typing import Annotated
 
 import typer
 
+from service.commands import seeds
+from service.commands.check import check
+from service.commands.config import config
+from service.commands.explain import explain
+from service.commands.export import export
+from service.commands.preview import preview
+from service.commands.refilter import refilter
 from service.commands.run import run
+from service.commands.simulate import simulator
+from service.commands.status import status, watch
 from service.errors import SeedstreamError
+
+_EXIT_CLOSED_PIPE = 141
 
 app = typer.Typer(
     name="seedstream",
@@ -18,7 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(run)
+for command in (run, check, preview, status, watch, explain, export, refilter, config, simulator):
+    app.command()(command)
+app.add_typer(seeds.app, name="seeds")
 
 
 @app.callback()
@@ -35,6 +49,10 @@ def main() -> None:
     """Run the command line; an error that Seedstream knows is one message and its exit code, without a traceback."""
     try:
         app()
+    except* BrokenPipeError:
+        # Whoever read our output has gone. The interpreter would flush it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_EXIT_CLOSED_PIPE)
     except* SeedstreamError as group:
         first = next(_leaves(group))
         typer.echo(f"seedstream: {first}", err=True)

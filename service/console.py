@@ -85,12 +85,12 @@ def panel(progress: Progress, pace: Pace, in_flight: int | None = None) -> Panel
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
+    table.add_row("", ProgressBar(total=max(progress.target, 1), completed=progress.finished))
     for name, value in summary(progress, pace, in_flight).items():
         table.add_row(name, Text(value))
-    bar = ProgressBar(total=max(progress.target, 1), completed=progress.finished)
     run = progress.defined
     title = f"{run.run} · {run.recipe.name}" if run is not None else "seedstream"
-    return Panel(Group(bar, table), title=Text(title), border_style="dim")
+    return Panel(table, title=Text(title), border_style="dim")
 
 
 def acceptance(progress: Progress) -> float:

@@ -73,8 +73,8 @@ class Pipeline:
             EndpointRefusedError: the model refuses every call; all that was paid for is on the log.
         """
         async with Tail.of(self._broker, self._run, ALL) as tail:
-            async for record in tail.to_end():
-                self.progress.apply(tail.decode(record))
+            async for message in tail.messages_to_end():
+                self.progress.apply(message)
             done = anyio.Event()
             async with anyio.create_task_group() as following:
                 following.start_soon(self._follow, tail, observe, done)
@@ -113,8 +113,8 @@ class Pipeline:
     async def _follow(self, tail: Tail, observe: Observer, done: anyio.Event) -> None:
         while not done.is_set():
             await self._observe(await tail.next(), observe)
-        async for record in tail.to_end():
-            await self._observe([tail.decode(record)], observe)
+        async for message in tail.messages_to_end():
+            await self._observe([message], observe)
 
     async def _observe(self, messages: list[Message], observe: Observer) -> None:
         for message in messages:

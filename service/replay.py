@@ -69,9 +69,14 @@ class Tail:
             if anyio.current_time() - heard > _SILENCE_S:
                 raise BrokerError(f"expected to read {', '.join(self._topics)} to their ends, got nothing for 60 s")
 
+    async def messages_to_end(self) -> AsyncIterator[Message]:
+        """Yield messages up to where the topics end now."""
+        async for record in self.to_end():
+            yield self.decode(record)
+
 
 async def replay(broker: Broker, run: str, topics: Sequence[Topic[Message]], remember: Remember) -> None:
     """Feed every message of the topics to `remember`, up to where they end now."""
     async with Tail.of(broker, run, topics) as tail:
-        async for record in tail.to_end():
-            remember(tail.decode(record))
+        async for message in tail.messages_to_end():
+            remember(message)

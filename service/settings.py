@@ -6,7 +6,7 @@ defined; these settings only say what is asked for.
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_settings import (
@@ -40,8 +40,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="SEEDSTREAM_", toml_file=TOML_FILE, extra="forbid", frozen=True, env_ignore_empty=True
     )
-    secret_fields: ClassVar[frozenset[str]] = frozenset({"lm_api_key"})
-
     broker: Annotated[str, StringConstraints(pattern=r"^sqlite:.+$")] = Field(
         default="sqlite:runs", description="where the log is: sqlite:DIR"
     )

@@ -114,6 +114,7 @@ async def _address(process: Process, wanted: dict[str, Any], options: LocalOptio
         except (anyio.IncompleteRead, anyio.BrokenResourceError):
             answer = {"error": f"it ended with status {await process.wait()}"}
     if deadline.cancelled_caught:
+        process.kill()
         answer = {"error": f"it was not ready after {options.start_s:g} s"}
     if "address" not in answer:
         raise ConfigurationError(
@@ -139,7 +140,7 @@ def _spare_processors() -> int:
     """Return how many processors llama.cpp may take: all but one, which the pipeline works on.
 
     Its threads wait for each other at every step, so one that has to share its processor holds up all. Measured on two
-    processors, one of them busy: 2 threads wrote 1 to 3 tokens a second, 1 thread 32 to 39.
+    processors, one of them busy: 2 threads wrote 1 to 3 tokens a second, 1 thread 24 to 32 (both idle: 80 and 47).
     """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, processors - 1)

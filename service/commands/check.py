@@ -1,0 +1,94 @@
+"""`seedstream check`: everything that a run needs, tried once before money is spent."""
+
+from collections.abc import AsyncIterator
+
+import anyio
+import typer
+from anyio import to_thread
+
+from producers.prompts import SamplingPool, write_prompt
+from service.adapters.openai import OpenAIModel
+from service.adapters.sqlite.storage import Storage
+from service.commands import options
+from service.console import clean
+from service.definition import define
+from service.errors import LanguageModelError
+from service.messages import Origin, PooledTask, RunDefined
+from service.models import open_endpoint, priced
+from service.selfinstruct.judging import judge
+from service.selfinstruct.parsing import parse_instructions
+from service.selfinstruct.similarity import SimilarityIndex
+from service.selfinstruct.tasks import SeedTask
+from service.settings import Settings
+
+
+def check(
+    broker: options.Broker = None,
+    run: options.Run = None,
+    recipe: options.Recipe = None,
+    seeds: options.Seeds = None,
+    templates: options.Templates = None,
+    lm: options.Lm = None,
+    lm_url: options.LmUrl = None,
+    model: options.Model = None,
+    model_file: options.ModelFile = None,
+    lm_api: options.LmApi = None,
+    lm_api_key_file: options.LmApiKeyFile = None,
+    price_prompt: options.PricePrompt = None,
+    price_completion: options.PriceCompletion = None,
+) -> None:
+    """Try all that a run needs: seeds, templates, the log, the model's server, and one prompt, which is paid."""
+    anyio.run(_check, options.settings_from(**locals()))
+
+
+async def _check(settings: Settings) -> None:
+    definition, seeds = define(settings)
+    classification = sum(seed.is_classification for seed in seeds)
+    _ok("seeds", f"{len(seeds)} tasks, {classification} of them classification, digest {definition.seeds}")
+    _ok("recipe", f"{definition.recipe.name}, digest {definition.recipe.digest}")
+    _ok("templates", f"digest {definition.templates.digest}")
+    await to_thread.run_sync(_try_log, settings)
+    _ok("log", f"{settings.sqlite_file} can be written")
+    async with open_endpoint(settings) as endpoint:
+        async for line in _try_model(endpoint, definition, seeds, settings):
+            _ok("model", line)
+
+
+def _try_log(settings: Settings) -> None:
+    """Open the run's log as a run would; what was not there is not left behind."""
+    file = settings.sqlite_file
+    existed = file.exists()
+    Storage(file, read_only=False).close()
+    if not existed:
+        for path in (file, file.with_suffix(".lock")):
+            path.unlink(missing_ok=True)
+
+
+async def _try_model(
+    endpoint: OpenAIModel, definition: RunDefined, seeds: tuple[SeedTask, ...], settings: Settings
+) -> AsyncIterator[str]:
+    try:
+        names = await endpoint.models()
+        yield f"{endpoint.options.root} offers {', '.join(clean(name) for name in names[:5]) or 'no names'}"
+    except LanguageModelError as error:
+        yield f"{endpoint.options.root} has no list of models ({clean(str(error))})"
+    pool = [
+        PooledTask(pool_seq=place, id=seed.id, origin=Origin.HUMAN, instruction=seed.instruction, seed=seed)
+        for place, seed in enumerate(seeds)
+    ]
+    prompt = write_prompt(definition, SamplingPool(human=pool), 0)
+    completion = await priced(endpoint, settings).complete(prompt.text, definition.recipe.instruction_sampling)
+    index = SimilarityIndex()
+    for seed in seeds:
+        index.add(seed.instruction)
+    candidates = parse_instructions(definition.recipe, completion.text, truncated=completion.finish_reason == "length")
+    verdicts = judge(definition.recipe, candidates, index)
+    accepted = [verdict.candidate.instruction for verdict in verdicts if verdict.accepted]
+    cost = "unknown" if completion.cost_usd is None else f"${completion.cost_usd:.6f}"
+    yield f"one prompt: {len(verdicts)} candidates, {len(accepted)} accepted, usage {completion.usage}, cost {cost}"
+    for instruction in accepted[:3]:
+        yield f"for example: {clean(instruction)}"
+
+
+def _ok(what: str, found: str) -> None:
+    typer.echo(f"ok  {what:<10} {found}")

@@ -1,0 +1,64 @@
+"""`seedstream seeds add`: more human-written tasks for a run that exists."""
+
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from consumers.admit import Admit
+from producers.seeds import submit_seeds
+from service import topics
+from service.adapters.sqlite import SqliteBroker
+from service.commands import options
+from service.committer import Committer
+from service.dataset.seeds import load_seeds
+from service.errors import RunNotFoundError, SeedTaskError
+from service.inspection import open_existing
+from service.messages import Message, PooledTask
+from service.progress import Progress
+from service.replay import replay
+from service.selfinstruct.tasks import SeedTask
+from service.settings import Settings
+
+app = typer.Typer(help="The human-written tasks of a run.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="Seed tasks in JSON Lines.", metavar="FILE")],
+    broker: options.Broker = None,
+    run: options.Run = None,
+) -> None:
+    """Add the seed tasks of a file to a run's pool; those that it has already are passed over."""
+    settings = options.settings_from(broker=broker, run=run)
+    seeds = load_seeds(file)
+    added = anyio.run(_add, settings, seeds)
+    typer.echo(f"{added} seed tasks added, {len(seeds) - added} were there already", err=True)
+
+
+async def _add(settings: Settings, seeds: tuple[SeedTask, ...]) -> int:
+    async with open_existing(settings):
+        pass
+    async with SqliteBroker.open(settings.sqlite_file) as broker:
+        progress, known = Progress(), dict[str, SeedTask | None]()
+
+        def remember(message: Message) -> None:
+            progress.apply(message)
+            if isinstance(message, PooledTask):
+                known[message.id] = message.seed
+
+        await replay(broker, settings.run, (topics.CONTROL, topics.POOL), remember)
+        if progress.defined is None:
+            raise RunNotFoundError(f"run {settings.run!r} was never defined; start it with `seedstream run` first")
+        new = [seed for seed in seeds if seed.id not in known]
+        for seed in seeds:
+            if seed.id in known and known[seed.id] != seed:
+                raise SeedTaskError(
+                    f"seed task {seed.id!r}: the run has another task of this id; give the new one an id of its own"
+                )
+        await submit_seeds(broker, settings.run, new)
+        drain = anyio.Event()
+        drain.set()
+        await Committer(Admit(progress.defined.recipe), broker, settings.run).run(drain, anyio.Event())
+        return len(new)

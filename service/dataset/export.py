@@ -1,0 +1,62 @@
+"""Finished tasks in the forms that others read; one function for each, from tasks to the bytes of a file.
+
+- `jsonl`: our own record of a task, whole, one a line.
+- `alpaca`: one JSON array of `{instruction, input, output}`, one for each instance, as
+  Stanford Alpaca's `alpaca_data.json`.
+- `self-instruct`: JSON Lines in the schema of the seed tasks, so that a finished set can seed another run.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from enum import StrEnum
+
+import orjson
+
+from service.messages import FinishedTask, Message
+
+
+class Format(StrEnum):
+    """The name of a form."""
+
+    JSONL = "jsonl"
+    ALPACA = "alpaca"
+    SELF_INSTRUCT = "self-instruct"
+
+
+Chunks = AsyncIterator[bytes]
+
+
+async def as_jsonl(messages: AsyncIterator[Message]) -> Chunks:
+    """Yield messages of any kind as JSON Lines."""
+    async for message in messages:
+        yield message.__pydantic_serializer__.to_json(message) + b"\n"
+
+
+async def as_alpaca(tasks: AsyncIterator[FinishedTask]) -> Chunks:
+    """Yield one JSON array of instances."""
+    before = b"[\n"
+    async for task in tasks:
+        for instance in task.instances:
+            row = {"instruction": task.instruction, "input": instance.input, "output": instance.output}
+            yield before + orjson.dumps(row)
+            before = b",\n"
+    yield b"\n]\n" if before == b",\n" else b"[]\n"
+
+
+async def as_self_instruct(tasks: AsyncIterator[FinishedTask]) -> Chunks:
+    """Yield tasks in the schema of seed tasks; what has no classification step counts as generation."""
+    async for task in tasks:
+        row = {
+            "id": task.id,
+            "name": f"task_{task.task_seq}",
+            "instruction": task.instruction,
+            "instances": [{"input": instance.input, "output": instance.output} for instance in task.instances],
+            "is_classification": bool(task.is_classification),
+        }
+        yield orjson.dumps(row) + b"\n"
+
+
+FORMATS: dict[Format, Callable[[AsyncIterator[FinishedTask]], Chunks]] = {
+    Format.JSONL: as_jsonl,
+    Format.ALPACA: as_alpaca,
+    Format.SELF_INSTRUCT: as_self_instruct,
+}

@@ -1,0 +1,42 @@
+"""Looking at a run without disturbing it, also while another process works on it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+
+from service.adapters.sqlite import SqliteBroker
+from service.broker import Broker
+from service.errors import RunNotFoundError
+from service.progress import Progress
+from service.replay import replay
+from service.settings import Settings
+from service.topics import ALL
+
+
+@asynccontextmanager
+async def open_existing(settings: Settings) -> AsyncIterator[Broker]:
+    """Open a run's log for reading.
+
+    Raises:
+        RunNotFoundError: there is no such run; names those that there are.
+    """
+    await to_thread.run_sync(_check_exists, settings)
+    async with SqliteBroker.open(settings.sqlite_file, read_only=True) as broker:
+        yield broker
+
+
+def _check_exists(settings: Settings) -> None:
+    file = settings.sqlite_file
+    if not file.is_file():
+        others = ", ".join(sorted(path.stem for path in file.parent.glob("*.sqlite3"))) or "none"
+        raise RunNotFoundError(
+            f"expected a run {settings.run!r} in {file.parent}, and there is none; runs there: {others}"
+        )
+
+
+async def read_progress(broker: Broker, run: str) -> Progress:
+    """Return how far a run has got."""
+    progress = Progress()
+    await replay(broker, run, ALL, progress.apply)
+    return progress

@@ -1,0 +1,149 @@
+"""Judging a run's candidates again with another recipe: no call to the model, since raw completions are kept."""
+
+from collections.abc import AsyncIterator
+
+import anyio
+
+from consumers.admit import Admit, Input
+from producers.seeds import define_run
+from service import codec, topics
+from service.broker import Broker, NewRecord, Record
+from service.committer import Committer
+from service.errors import ConfigurationError
+from service.messages import (
+    Answer,
+    ClassifiedInstruction,
+    FailedPrompt,
+    GoalSet,
+    Instruction,
+    Message,
+    RunDefined,
+    SubmittedSeed,
+    TaskInstances,
+)
+from service.progress import Progress
+from service.replay import Tail
+from service.selfinstruct.parsing import parse_instructions
+from service.selfinstruct.recipe import Recipe
+from service.topics import Topic
+
+_BATCH = 200
+
+
+async def judge_again(source: Broker, run: str, recipe: Recipe) -> Progress:
+    """Return what the recipe would have let into the pool; nothing is written."""
+    admit, progress = Admit(recipe), Progress()
+
+    async def judge(batch: list[Input]) -> None:
+        outcome = await admit(batch)
+        for _, message in outcome.results:
+            admit.restore(message)
+            progress.apply(message)
+
+    batch: list[Input] = []
+    async with Tail.of(source, run, [topics.CANDIDATES]) as tail:
+        async for message in tail.messages_to_end():
+            if isinstance(message, Answer | FailedPrompt | SubmittedSeed):
+                batch.append(_parsed_again(message, recipe))
+            if len(batch) == _BATCH:
+                await judge(batch)
+                batch = []
+    await judge(batch)
+    return progress
+
+
+async def refilter_into(source: Broker, run: str, target: Broker, definition: RunDefined, goal: GoalSet) -> Progress:
+    """Make a new run of the candidates of another, judged by the new run's recipe; returns how far it has got.
+
+    Everything that was paid for goes along: what the new pool accepts and the old run had already classified or given
+    instances is not asked again, since the copies name the new records as their causes (`service.recall`).
+
+    Raises:
+        ConfigurationError: the new run exists already.
+    """
+    into = definition.run
+    if await _is_defined(target, into):
+        raise ConfigurationError(f"run {into!r} exists already; give a new name with --into")
+    copy = _Copy(source, run, target, into, definition.recipe)
+    await define_run(target, definition, goal, ())
+    await copy.questions()
+    await copy.answers(topics.CANDIDATES, topics.PROMPTS)
+    drained = anyio.Event()
+    drained.set()
+    await Committer(Admit(definition.recipe), target, into).run(drained, anyio.Event())
+    await copy.answers(topics.CLASSIFIED, topics.INSTRUCTIONS)
+    await copy.answers(topics.INSTANCES, topics.CLASSIFIED)
+    progress = Progress()
+    async with Tail.of(target, into, topics.ALL) as tail:
+        async for message in tail.messages_to_end():
+            progress.apply(message)
+    return progress
+
+
+class _Copy:
+    """Records of one run on their way into another."""
+
+    def __init__(self, source: Broker, run: str, target: Broker, into: str, recipe: Recipe) -> None:
+        self._source = source
+        self._run = run
+        self._target = target
+        self._into = into
+        self._recipe = recipe
+
+    async def questions(self) -> None:
+        """Copy the prompts."""
+        async with Tail.of(self._source, self._run, [topics.PROMPTS]) as tail:
+            await self._send(codec.encode(message, self._into) async for message in tail.messages_to_end())
+
+    async def answers(self, results: Topic[Message], questions: Topic[Message]) -> None:
+        """Copy the results whose questions the new run has, each naming its question's new record as its cause."""
+        causes: dict[bytes | None, tuple[Record, Message]] = {}
+        async with Tail.of(self._target, self._into, [questions]) as tail:
+            async for record in tail.to_end():
+                causes[record.key] = record, tail.decode(record)
+        async with Tail.of(self._source, self._run, [results]) as tail:
+            await self._send(self._with_causes(tail.messages_to_end(), causes))
+
+    async def _with_causes(
+        self, messages: AsyncIterator[Message], causes: dict[bytes | None, tuple[Record, Message]]
+    ) -> AsyncIterator[NewRecord]:
+        async for message in messages:
+            if isinstance(message, SubmittedSeed):
+                yield codec.encode(message, self._into)
+            elif (found := causes.get(message.key.encode())) is not None:
+                cause, question = found
+                yield codec.encode(self._adapted(message, question), self._into, cause)
+
+    def _adapted(self, message: Message, question: Message) -> Message:
+        match message:
+            case Answer():
+                return _parsed_again(message, self._recipe)
+            case ClassifiedInstruction() | TaskInstances() if isinstance(question, Instruction | ClassifiedInstruction):
+                return message.model_copy(update={"pool_seq": question.pool_seq, "provenance": question.provenance})
+            case _:
+                return message
+
+    async def _send(self, records: AsyncIterator[NewRecord]) -> None:
+        async with self._target.producer() as producer:
+            batch: list[NewRecord] = []
+            async for record in records:
+                batch.append(record)
+                if len(batch) == _BATCH:
+                    await producer.send(batch)
+                    batch = []
+            await producer.send(batch)
+
+
+def _parsed_again(message: Input, recipe: Recipe) -> Input:
+    """Return an answer with the candidates that the recipe's parser finds in its raw completion."""
+    if not isinstance(message, Answer):
+        return message
+    candidates = parse_instructions(recipe, message.call.completion, truncated=message.call.truncated)
+    return message.model_copy(update={"candidates": candidates})
+
+
+async def _is_defined(broker: Broker, run: str) -> bool:
+    async with Tail.of(broker, run, [topics.CONTROL]) as tail:
+        async for _ in tail.to_end():
+            return True
+    return False
