@@ -8,6 +8,7 @@ surprise, and holds everywhere:
 - Readers are read-committed: they see no record at or behind the first offset of an open transaction.
 - Opening a transactional id fences whoever had it: their next operation raises `FencedError`.
 - A consumer group gives each partition to one member; a commit from an older generation is refused.
+- A topic of dead letters takes records a little larger than others: the original and the reason.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,6 +16,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+DEAD_LETTERS = ".dlq"
+DEAD_LETTER_HEADROOM_BYTES = 16 * 1024
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -144,7 +148,10 @@ class GroupMember(Protocol):
     """One member of a consumer group; partitions come and go with the other members."""
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        """As `Reader.poll`, for the partitions that this member owns now; takes part in rebalances."""
+        """As `Reader.poll`, for the partitions owned now; takes part in rebalances, also when 0 records are asked for.
+
+        A member that does not poll for long is taken for dead, and its partitions are given to others.
+        """
         ...
 
     def position(self, partition: Partition) -> int:

@@ -4,9 +4,9 @@ An output also names the input it was made from (`seedstream_cause`: `topic/part
 that lost its memory finds what it has already answered, and carries its trace on (W3C `traceparent`).
 """
 
-import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from random import Random
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -21,6 +21,7 @@ M = TypeVar("M", bound=Message)
 CAUSE = "seedstream_cause"
 _TRACE = "traceparent"
 _TRACE_PARTS = 4
+_ids = Random()  # noqa: S311 - ids of traces are no secrets
 
 
 def header(headers: Headers, name: str) -> str | None:
@@ -34,8 +35,8 @@ def header(headers: Headers, name: str) -> str | None:
 def _trace(cause: Record | None) -> str:
     parent = header(cause.headers, _TRACE) if cause is not None else None
     parts = parent.split("-") if parent is not None else []
-    trace_id = parts[1] if len(parts) == _TRACE_PARTS else secrets.token_hex(16)
-    return f"00-{trace_id}-{secrets.token_hex(8)}-01"
+    trace_id = parts[1] if len(parts) == _TRACE_PARTS else f"{_ids.getrandbits(128):032x}"
+    return f"00-{trace_id}-{_ids.getrandbits(64):016x}-01"
 
 
 def encode(message: Message, run: str, cause: Record | None = None) -> NewRecord:

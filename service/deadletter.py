@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 
-from service.broker import NewRecord, Record
+from service.broker import DEAD_LETTERS, NewRecord, Record
 from service.errors import DecodeError
 
 _PREFIX = "__seedstream.errors."
+_LONGEST_MESSAGE = 1_000
 
 
 def dead_letter(record: Record, error: DecodeError, stage: str) -> NewRecord:
@@ -16,11 +17,11 @@ def dead_letter(record: Record, error: DecodeError, stage: str) -> NewRecord:
         "offset": str(record.offset),
         "stage": stage,
         "exception.class.name": type(error).__qualname__,
-        "exception.message": str(error),
+        "exception.message": str(error)[:_LONGEST_MESSAGE],
         "first_failure_ts": datetime.now(UTC).isoformat(),
     }
     return NewRecord(
-        topic=f"{record.partition.topic}.dlq",
+        topic=record.partition.topic + DEAD_LETTERS,
         key=record.key,
         value=record.value,
         headers=(*record.headers, *((_PREFIX + name, value.encode()) for name, value in facts.items())),

@@ -18,6 +18,7 @@ from service.messages import (
     RunEnded,
     TaskInstances,
 )
+from service.selfinstruct.tasks import InstanceReason
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class Progress:
     fruitless: int = 0
     pool_promised: int = 0
     spent: dict[str, Spent] = field(default_factory=dict)
-    _with_instances: set[str] = field(default_factory=set)
+    _outcomes: dict[str, InstanceReason | None] = field(default_factory=dict)
 
     @property
     def target(self) -> int:
@@ -105,8 +106,7 @@ class Progress:
             case Prompt():
                 self.prompts += 1
             case FinishedTask():
-                self.finished += 1
-                self.instances += len(message.instances)
+                self._finish(message)
             case TaskInstances():
                 self._completed(message)
             case Answer() | ClassifiedInstruction():
@@ -133,13 +133,19 @@ class Progress:
         self.fruitless = 0 if decision.accepted else self.fruitless + 1
         self.pool_promised = max(self.pool_promised, decision.pool_size)
 
+    def _finish(self, task: FinishedTask) -> None:
+        self.finished += 1
+        self.instances += len(task.instances)
+        if (reason := self._outcomes.get(task.id)) is not None:
+            self.dropped = self.dropped - Counter([reason.value])
+
     def _completed(self, message: TaskInstances) -> None:
+        """Count the first outcome of an instruction; a second, better one counts where it is finished."""
         self._spend("instances", message.call)
-        if message.id in self._with_instances:
-            return
-        self._with_instances.add(message.id)
-        if message.rejection is not None:
-            self.dropped[message.rejection.value] += 1
+        if message.id not in self._outcomes:
+            self._outcomes[message.id] = message.rejection
+            if message.rejection is not None:
+                self.dropped[message.rejection.value] += 1
 
     def _spend(self, stage: str, call: Call | None) -> None:
         if call is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from service import messages
-from service.broker import TopicSpec
+from service.broker import DEAD_LETTERS, TopicSpec
 from service.messages import Message
 
 M_co = TypeVar("M_co", bound=Message, covariant=True)
@@ -28,7 +28,7 @@ class Topic(Generic[M_co]):
 
     def dead_letters_of(self, run: str) -> str:
         """Return the full name of the topic that takes this one's poison records."""
-        return f"{self.of(run)}.dlq"
+        return self.of(run) + DEAD_LETTERS
 
 
 PROMPTS: Topic[messages.Prompt] = Topic("prompts", (messages.Prompt,), fanned_out=True)

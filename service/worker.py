@@ -15,7 +15,13 @@ import structlog
 from service import codec
 from service.broker import Broker, Committed, GroupMember, Isolation, NewRecord, Partition, Producer, Record
 from service.deadletter import dead_letter
-from service.errors import CallFailedError, DecodeError, EndpointRefusedError, IllegalGenerationError
+from service.errors import (
+    CallFailedError,
+    DecodeError,
+    EndpointRefusedError,
+    IllegalGenerationError,
+    RecordTooLargeError,
+)
 from service.messages import Message
 from service.offsets import Tracker
 from service.recall import Ends, Marks, answered, dump_ends, load_ends
@@ -94,14 +100,15 @@ class Worker(Generic[In]):
     async def _take_until_drained(self) -> None:
         while not self._stopping():
             room = self._slots.total - self._in_flight
-            if room <= 0:
+            if room > 0:
+                records = await self._member.poll(room, _POLL_S)
+                if not self._stopping():
+                    self._take(records)
+            else:
                 self._less_in_flight = anyio.Event()
                 with anyio.move_on_after(_POLL_S):
                     await self._less_in_flight.wait()
-                continue
-            records = await self._member.poll(room, _POLL_S)
-            if not self._stopping():
-                self._take(records)
+                await self._member.poll(0, 0.0)
 
     def _stopping(self) -> bool:
         return self._drain.is_set() or self._refusal is not None
@@ -125,12 +132,21 @@ class Worker(Generic[In]):
             with owned.calls[record.offset]:
                 results = await self._results(record)
                 if results is not None:
-                    await self._producer.send(results)
+                    await self._send(results, record)
                     owned.tracker.finish(record.offset)
         finally:
             del owned.calls[record.offset]
             self._in_flight -= 1
             self._less_in_flight.set()
+
+    async def _send(self, results: Sequence[NewRecord], record: Record) -> None:
+        """Write what follows from a record; an answer that fits no record is a failed call."""
+        try:
+            await self._producer.send(results)
+        except RecordTooLargeError as error:
+            failure = CallFailedError(f"the answer does not fit a record: {error}")
+            messages = self._stage.give_up(codec.decode(self._stage.source, record), failure)
+            await self._producer.send([codec.encode(message, self._run, record) for message in messages])
 
     async def _results(self, record: Record) -> list[NewRecord] | None:
         """Return the records that follow from one; none when the worker stopped before it began."""
@@ -179,13 +195,17 @@ class Worker(Generic[In]):
             watermark = owned.tracker.watermark
             now = Committed(watermark, dump_ends(owned.marks.at(watermark, self._ends)))
             if owned.committed is None or now.offset != owned.committed.offset:
-                news[partition] = owned.committed = now
+                news[partition] = now
         if not news:
             return
         try:
             await self._member.commit(news)
         except IllegalGenerationError as error:
             log.info("commit.too_late", stage=self._stage.name, error=str(error))
+            return
+        for partition, now in news.items():
+            if partition in self._owned:
+                self._owned[partition].committed = now
 
     async def _note_ends(self) -> None:
         """Learn how far the results have got. A value that is a second old only makes a later recall read more."""

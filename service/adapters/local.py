@@ -40,7 +40,7 @@ class LocalOptions:
     slots: int = 4
     context_per_slot: int = 4096
     threads: int | None = None
-    prompt_cache_mib: int = 0
+    prompt_cache_mib: int = 512
     api: Literal["chat", "completions"] = "completions"
     end_of_text_token: int | None = None
     seed: int | None = None

@@ -27,7 +27,7 @@ _FINISH_REASONS = {
 _PASSING = frozenset({408, 409, 424, 425, 429})
 _RATE_LIMITED = 429
 _SERVER_ERRORS = 500
-# Tried on the messages of vLLM, SGLang, llama.cpp, Ollama, TGI and OpenAI (reference/lm-and-ops.md, 4.1).
+# Tried on the messages of vLLM, SGLang, llama.cpp, Ollama, TGI and OpenAI.
 _CONTEXT_OVERFLOW = re.compile(
     r"context[ _](?:length|window|size)|exceeds? the maximum allowed length|`inputs` (?:tokens|must have less)"
     r"|(?:prompt|input) is too long|exceed_context_size_error|max_tokens must be at least 1, got -",

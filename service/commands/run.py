@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from signal import SIGINT, SIGPIPE, SIGTERM, Signals
 
 import anyio
@@ -29,6 +29,7 @@ from service.views import View, open_view
 
 _EXIT_OF_ENDING = {Ending.TARGET_REACHED: 0, Ending.STALLED: 3, Ending.PROMPTS_EXHAUSTED: 4}
 _EXIT_SIGNALLED = 128
+_PREFLIGHT_ATTEMPTS = 3
 
 log = structlog.get_logger()
 
@@ -65,38 +66,41 @@ async def run_to_target(settings: Settings) -> int:
     """Define the run, or find it as it was left, and run it; returns the exit code."""
     define(settings)
     async with SqliteBroker.open(settings.sqlite_file) as broker:
-        definition, progress = await prepare(broker, settings)
-        if progress.reached:
-            _say(f"{progress.finished} tasks are finished and {progress.target} are wanted: nothing to do")
+        await broker.create_topics(topics.specs(settings.run, settings.partitions))
+        progress = await _look(broker, settings)
+        goal = _goal(progress.goal, settings)
+        if progress.finished >= goal.target:
+            _say(f"{progress.finished} tasks are finished and {goal.target} are wanted: nothing to do")
             return 0
         async with open_endpoint(settings) as endpoint:
             await _preflight(endpoint, settings)
+            definition = await _begin(broker, settings, progress, goal)
             return await run_pipeline(broker, definition, priced(endpoint, settings), settings)
 
 
-async def prepare(broker: Broker, settings: Settings) -> tuple[RunDefined, Progress]:
-    """Return what the run is and how far it has got; defines it if it is new, sets the goal if that is another.
+async def _look(broker: Broker, settings: Settings) -> Progress:
+    """Return what the run is and how far it has got, if it has begun; changes nothing.
 
     Raises:
         RunMismatchError: the run exists with another recipe, other seeds or other templates than asked for.
     """
-    await broker.create_topics(topics.specs(settings.run, settings.partitions))
     progress = Progress()
     await replay(broker, settings.run, (topics.CONTROL, topics.TASKS), progress.apply)
+    if progress.defined is not None:
+        check_same(progress.defined, settings)
+    return progress
+
+
+async def _begin(broker: Broker, settings: Settings, progress: Progress, goal: GoalSet) -> RunDefined:
+    """Write what the run is, if it is new, or what is wanted of it now; returns what it is."""
     if progress.defined is None:
         definition, seeds = define(settings)
-        goal = GoalSet(run=settings.run, target=settings.target, max_prompts=settings.max_prompts)
         await define_run(broker, definition, goal, seeds)
-        progress.apply(definition)
-        progress.apply(goal)
-        return definition, progress
-    check_same(progress.defined, settings)
-    goal = _goal(progress.goal, settings)
-    if goal != progress.goal:
+        return definition
+    if goal != progress.goal or progress.ended is not None:
         async with broker.producer() as producer:
             await producer.send([codec.encode(goal, settings.run)])
-        progress.apply(goal)
-    return progress.defined, progress
+    return progress.defined
 
 
 def _goal(before: GoalSet | None, settings: Settings) -> GoalSet:
@@ -113,7 +117,8 @@ async def _preflight(endpoint: OpenAIModel, settings: Settings) -> None:
     if settings.lm is not LmKind.OPENAI:
         return
     try:
-        await endpoint.models()
+        async with OpenAIModel(replace(endpoint.options, max_attempts=_PREFLIGHT_ATTEMPTS)) as probe:
+            await probe.models()
     except EndpointRefusedError as error:
         log.info("preflight.no_model_list", error=str(error))
     except CallFailedError as error:

@@ -30,7 +30,7 @@ def status(broker: options.Broker = None, run: options.Run = None, as_json: opti
 
 
 def watch(broker: options.Broker = None, run: options.Run = None) -> None:
-    """Show a run live until its target is reached: a panel and each finished task; JSON Lines in a pipe."""
+    """Show a run live until it comes to rest: a panel and each finished task; JSON Lines in a pipe."""
     anyio.run(_watch, options.settings_from(broker=broker, run=run))
 
 
@@ -79,7 +79,7 @@ async def _watch(settings: Settings) -> None:
             progress.apply(message)
         pace = Pace(finished_before=progress.finished)
         async with open_view(lambda: (progress, None), pace) as view:
-            while not progress.reached:
+            while progress.ended is None:
                 for message in await tail.next():
                     progress.apply(message)
                     if isinstance(message, FinishedTask):

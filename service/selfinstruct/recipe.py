@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 
 class RecipeName(StrEnum):
@@ -74,12 +75,17 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that change with any knob."""
-        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return _digest(self)
 
     def with_threshold(self, rouge_threshold: float) -> "Recipe":
         """Return this recipe with another similarity limit (0 … 1)."""
         return replace(self, filters=replace(self.filters, rouge_threshold=rouge_threshold))
+
+
+@lru_cache(maxsize=16)
+def _digest(recipe: Recipe) -> str:
+    canonical = json.dumps(asdict(recipe), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 # Words that point at something a language model cannot see or make (both originals).

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 # The marker that each template must hold, exactly once.
 MARKERS = {
@@ -28,8 +29,13 @@ class Templates:
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that change with any character of any template."""
-        sha = hashlib.sha256()
-        for field in fields(self):
-            text: str = getattr(self, field.name)
-            sha.update(f"{field.name}\0{len(text)}\0{text}\0".encode())
-        return sha.hexdigest()[:16]
+        return _digest(self)
+
+
+@lru_cache(maxsize=16)
+def _digest(templates: Templates) -> str:
+    sha = hashlib.sha256()
+    for field in fields(templates):
+        text: str = getattr(templates, field.name)
+        sha.update(f"{field.name}\0{len(text)}\0{text}\0".encode())
+    return sha.hexdigest()[:16]

@@ -15,7 +15,15 @@ from anyio import to_thread
 
 from service.adapters.sqlite.log import PartitionLog
 from service.adapters.sqlite.storage import Storage, Write
-from service.broker import Committed, NewRecord, Partition, Record, TopicSpec
+from service.broker import (
+    DEAD_LETTER_HEADROOM_BYTES,
+    DEAD_LETTERS,
+    Committed,
+    NewRecord,
+    Partition,
+    Record,
+    TopicSpec,
+)
 from service.errors import BrokerError, RecordTooLargeError, TopicMissingError
 
 _FOREIGN_POLL_S = 0.2
@@ -161,22 +169,22 @@ class LogEngine:
         return found, max(start, end)
 
     async def wait(self, wakeup: anyio.Event, timeout_s: float) -> None:
-        """Wait for an event; where another process writes the file, look for news now and then."""
-        with anyio.move_on_after(timeout_s):
-            while self.read_only and not wakeup.is_set():
-                with anyio.move_on_after(_FOREIGN_POLL_S):
-                    await wakeup.wait()
-                await self.refresh()
+        """Wait for an event; where another process writes the file, look for news at least once."""
+        if not self.read_only:
+            with anyio.move_on_after(timeout_s):
+                await wakeup.wait()
+            return
+        with anyio.move_on_after(min(timeout_s, _FOREIGN_POLL_S)):
             await wakeup.wait()
+        await self.refresh()
 
     def _place(self, record: NewRecord) -> Partition:
         partitions = self.partitions(record.topic)
         size = len(record.key or b"") + len(record.value or b"")
         size += sum(len(name) + len(value or b"") for name, value in record.headers)
-        if size > self._max_record_bytes:
-            raise RecordTooLargeError(
-                f"{record.topic}: expected a record of at most {self._max_record_bytes} bytes, got {size}"
-            )
+        limit = self._max_record_bytes + DEAD_LETTER_HEADROOM_BYTES * record.topic.endswith(DEAD_LETTERS)
+        if size > limit:
+            raise RecordTooLargeError(f"{record.topic}: expected a record of at most {limit} bytes, got {size}")
         if record.partition is not None:
             if record.partition not in range(len(partitions)):
                 raise TopicMissingError(f"expected a partition {record.topic}/{record.partition}, and there is none")

@@ -1,0 +1,104 @@
+"""How fast the whole pipeline is against the simulator at zero latency, beside a bare client loop in the same run.
+
+    make bench                      # 2,000 finished tasks, 32 calls in flight
+    make bench ARGS='500 8'         # tasks, calls in flight
+
+The simulator runs in a process of its own; CPU is that of the measured process alone. Machines differ and are shared:
+the ratio to the bare loop, which asks the same server as often, is what can be compared.
+"""
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+import anyio
+
+from producers.seeds import define_run
+from service import topics
+from service.adapters.openai import OpenAIModel, OpenAIOptions
+from service.adapters.sqlite import SqliteBroker
+from service.definition import define
+from service.messages import GoalSet, Message
+from service.pipeline import Limits, Pipeline
+from service.settings import load_settings
+
+_PROMPT = "Come up with tasks:\n1. Say hello.\n2. Name a colour.\n3."
+
+
+@contextmanager
+def simulator() -> Iterator[str]:
+    """Run the simulator in another process; yields its base URL."""
+    command = [sys.executable, "-m", "service", "simulator", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+        if process.stderr is None:
+            raise AssertionError
+        yield process.stderr.readline().split()[-1]
+        process.terminate()
+
+
+async def measured(work: Callable[[], Awaitable[int]]) -> tuple[int, float, float]:
+    """Return what `work` counted, its seconds, and the CPU seconds of this process."""
+    started, cpu = time.perf_counter(), time.process_time()
+    count = await work()
+    return count, time.perf_counter() - started, time.process_time() - cpu
+
+
+async def bare_loop(url: str, calls: int, in_flight: int) -> int:
+    """Ask the simulator `calls` times with nothing but aiohttp."""
+    remaining = iter(range(calls))
+
+    async def ask(session: aiohttp.ClientSession) -> None:
+        for _ in remaining:
+            body = {"model": "seedstream-simulator", "prompt": _PROMPT, "max_tokens": 1024}
+            async with session.post(f"{url}/completions", json=body) as response:
+                await response.json()
+
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(in_flight):
+            tasks.start_soon(ask, session)
+    return calls
+
+
+async def pipeline(url: str, target: int, in_flight: int, folder: Path) -> int:
+    """Run the pipeline to its target; returns how many completions it took."""
+    settings = load_settings({"broker": f"sqlite:{folder}", "lm": "simulator", "target": target})
+    definition, seeds = define(settings)
+    async with (
+        SqliteBroker.open(settings.sqlite_file) as broker,
+        OpenAIModel(OpenAIOptions(url, "seedstream-simulator", api="completions")) as model,
+    ):
+        await broker.create_topics(topics.specs(settings.run, 1))
+        await define_run(broker, definition, GoalSet(run=settings.run, target=target), seeds)
+        running = Pipeline(broker, definition, model, Limits(in_flight, patience=200, drain_s=60.0))
+        await running.run(_ignore)
+        return sum(spent.attempts for spent in running.progress.spent.values())
+
+
+async def _ignore(_: Message) -> None:
+    pass
+
+
+async def main(target: int, in_flight: int) -> None:
+    """Print the table."""
+    with simulator() as url, tempfile.TemporaryDirectory() as folder:
+        calls, wall_s, cpu_s = await measured(lambda: pipeline(url, target, in_flight, Path(folder)))
+        _, bare_wall_s, bare_cpu_s = await measured(lambda: bare_loop(url, calls, in_flight))
+    print(f"{target} finished tasks, {in_flight} calls in flight, {calls} completions")
+    print(f"{'':12}{'completions/s':>15}{'CPU ms each':>13}")
+    print(f"{'pipeline':12}{calls / wall_s:15.0f}{cpu_s / calls * 1e3:13.2f}")
+    print(f"{'bare loop':12}{calls / bare_wall_s:15.0f}{bare_cpu_s / calls * 1e3:13.2f}")
+    print(f"{'ratio':12}{bare_wall_s / wall_s:15.2f}{cpu_s / bare_cpu_s:13.2f}")
+
+
+if __name__ == "__main__":
+    numbers = [int(argument) for argument in sys.argv[1:]] or [2_000, 32]
+    asyncio.run(main(*numbers))

@@ -1,0 +1,43 @@
+import os
+from pathlib import Path
+
+import anyio
+import pytest
+
+from service.adapters.sqlite import SqliteBroker
+from service.errors import BrokerError, RunLockedError
+from tests.contract.logs import DEADLINE_S, P0, create, send, texts
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_read_only_reader_follows_what_another_process_writes(tmp_path: Path) -> None:
+    file = tmp_path / "log.sqlite3"
+    async with SqliteBroker.open(file) as writer:
+        await create(writer)
+        await send(writer, "a")
+        async with SqliteBroker.open(file, read_only=True) as beside, beside.reader([P0]) as reader:
+            with anyio.fail_after(DEADLINE_S):
+                found = texts(await reader.poll(10, 0.05))
+                await send(writer, "b")
+                while len(found) < 2:
+                    found += texts(await reader.poll(10, 0.05))
+        assert found == ["a", "b"]
+
+
+async def test_a_second_process_cannot_write_a_log_that_is_open(tmp_path: Path) -> None:
+    file = tmp_path / "log.sqlite3"
+    async with SqliteBroker.open(file):
+        with pytest.raises(RunLockedError, match=str(os.getpid())):
+            async with SqliteBroker.open(file):
+                pass
+    async with SqliteBroker.open(file):
+        pass
+
+
+async def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "log.sqlite3"
+    file.write_bytes(b"something else entirely" * 100)
+    with pytest.raises(BrokerError, match="expected a run"):
+        async with SqliteBroker.open(file):
+            pass
