@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from service import topics
-from service.messages import Ending, FinishedTask, Message, RunEnded, TaskInstances
+from service.messages import FinishedTask, Message, RunEnded, TaskInstances
 from service.stage import Outcome
 
 
@@ -41,17 +41,8 @@ class Finish:
                 results.append((place, _finished(message, len(self._finished) + len(taken))))
                 taken.add(message.id)
             if len(self._finished) + len(taken) >= target:
-                return Outcome([*results, (place, self._reached(target))], place + 1)
+                return Outcome([*results, (place, RunEnded.target_reached(self._run, target))], place + 1)
         return Outcome(results, len(batch))
-
-    def _reached(self, target: int) -> RunEnded:
-        return RunEnded(
-            run=self._run,
-            ending=Ending.TARGET_REACHED,
-            target=target,
-            finished=target,
-            detail=f"{target} tasks are finished",
-        )
 
 
 def _finished(message: TaskInstances, task_seq: int) -> FinishedTask:

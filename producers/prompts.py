@@ -90,13 +90,20 @@ class PromptProducer:
                 self._apply(message)
             self._try_again()
             while not drain.is_set() and self._progress.ended is None:
-                news = self._next()
-                if news:
+                if news := self._next():
                     await self._send(producer, news)
-                else:
-                    for message in await tail.next():
-                        self._apply(message)
+                    continue
+                messages = await tail.next()
+                for message in messages:
+                    self._apply(message)
+                if self._progress.reached and not messages:
+                    await self._rest(producer)
         return self._progress.ended
+
+    async def _rest(self, producer: TransactionalProducer) -> None:
+        """Write that the target is reached, if finish has not: it was lowered to what was finished already."""
+        if self._progress.ended is None:
+            await self._send(producer, [RunEnded.target_reached(self._run, self._progress.target)])
 
     def _try_again(self) -> None:
         """Forget that the run was given up before: whoever starts it anew wants it to be tried anew."""

@@ -1,8 +1,8 @@
 """What a run is: fixed when it is first run, and compared whenever it is run again."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
+from typing import Any
 
 from service.dataset.seeds import load_seeds, seeds_digest
 from service.dataset.templates import load_templates
@@ -11,6 +11,8 @@ from service.messages import RunDefined
 from service.selfinstruct.recipe import RECIPES
 from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
+
+_LONGEST_SHOWN = 80
 
 
 def define(settings: Settings) -> tuple[RunDefined, tuple[SeedTask, ...]]:
@@ -45,20 +47,20 @@ def check_same(existing: RunDefined, settings: Settings) -> None:
     Raises:
         RunMismatchError: shows every difference.
     """
-    asked, _ = define(settings)
     given = settings.model_fields_set
     differences: list[str] = []
-    if "recipe" in given and asked.recipe != existing.recipe:
-        differences += _recipe_differences(existing, asked)
-    if "seeds" in given and asked.seeds != existing.seeds:
+    if "recipe" in given:
+        differences += _differences("recipe", asdict(existing.recipe), asdict(RECIPES[settings.recipe]))
+    if "seeds" in given and seeds_digest(asked := load_seeds(settings.seeds)) != existing.seeds:
         differences.append(
             f"seeds: the run has {existing.seed_count} with digest {existing.seeds}, "
-            f"asked for {asked.seed_count} with digest {asked.seeds}"
+            f"asked for {len(asked)} with digest {seeds_digest(asked)}"
         )
-    if "templates" in given and asked.templates != existing.templates:
-        differences.append(f"templates: the run has {existing.templates.digest}, asked for {asked.templates.digest}")
-    if "seed" in given and asked.random_seed != existing.random_seed:
-        differences.append(f"seed: the run has {existing.random_seed}, asked for {asked.random_seed}")
+    if "templates" in given:
+        asked_templates = load_templates(settings.templates)
+        differences += _differences("templates", asdict(existing.templates), asdict(asked_templates))
+    if "seed" in given and settings.seed != existing.random_seed:
+        differences.append(f"seed: the run has {existing.random_seed}, asked for {settings.seed}")
     if differences:
         raise RunMismatchError(
             f"run {existing.run!r} exists and is another one than asked for:\n  "
@@ -67,10 +69,18 @@ def check_same(existing: RunDefined, settings: Settings) -> None:
         )
 
 
-def _recipe_differences(existing: RunDefined, asked: RunDefined) -> Sequence[str]:
-    has, wants = asdict(existing.recipe), asdict(asked.recipe)
-    return [
-        f"recipe.{knob}: the run has {has[knob]!r}, asked for {wants[knob]!r}"
-        for knob in has
-        if has[knob] != wants[knob]
-    ]
+def _differences(name: str, has: dict[str, Any], asked: dict[str, Any]) -> list[str]:
+    """Return one line for each knob that differs, those inside of others included."""
+    lines: list[str] = []
+    for knob, value in has.items():
+        where, wanted = f"{name}.{knob}", asked[knob]
+        if isinstance(value, dict) and isinstance(wanted, dict):
+            lines += _differences(where, value, wanted)
+        elif value != wanted:
+            lines.append(f"{where}: the run has {_short(value)}, asked for {_short(wanted)}")
+    return lines
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

@@ -283,3 +283,9 @@ class RunEnded(Message):
     target: int
     finished: int
     detail: str
+
+    @classmethod
+    def target_reached(cls, run: str, target: int) -> "RunEnded":
+        """Return the ending that is hoped for."""
+        detail = f"{target} tasks are finished"
+        return cls(run=run, ending=Ending.TARGET_REACHED, target=target, finished=target, detail=detail)

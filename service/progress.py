@@ -120,7 +120,7 @@ class Progress:
                 self.defined = message
             case GoalSet():
                 self.goal, self.ended = message, None
-            case RunEnded():
+            case RunEnded() if message.target == self.target:
                 self.ended = message
             case _:
                 pass

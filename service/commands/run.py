@@ -16,6 +16,8 @@ from service.adapters.sqlite import SqliteBroker
 from service.broker import Broker
 from service.commands import options
 from service.console import Pace, summary
+from service.dataset.seeds import load_seeds
+from service.dataset.templates import load_templates
 from service.definition import check_same, define
 from service.errors import CallFailedError, ConfigurationError, EndpointRefusedError
 from service.lm import LanguageModel
@@ -64,7 +66,8 @@ def run(
 
 async def run_to_target(settings: Settings) -> int:
     """Define the run, or find it as it was left, and run it; returns the exit code."""
-    define(settings)
+    load_seeds(settings.seeds)
+    load_templates(settings.templates)
     async with SqliteBroker.open(settings.sqlite_file) as broker:
         await broker.create_topics(topics.specs(settings.run, settings.partitions))
         progress = await _look(broker, settings)
@@ -83,11 +86,14 @@ async def _look(broker: Broker, settings: Settings) -> Progress:
 
     Raises:
         RunMismatchError: the run exists with another recipe, other seeds or other templates than asked for.
+        ConfigurationError: it does not exist, and cannot with what is asked for.
     """
     progress = Progress()
     await replay(broker, settings.run, (topics.CONTROL, topics.TASKS), progress.apply)
     if progress.defined is not None:
         check_same(progress.defined, settings)
+    else:
+        define(settings)
     return progress
 
 

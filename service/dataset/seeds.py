@@ -44,7 +44,7 @@ def load_seeds(path: Path | None) -> tuple[SeedTask, ...]:
         text = resources.files("service").joinpath("resources/seed_tasks.jsonl").read_text("utf-8")
         return parse_seeds(text, OWN_SEEDS)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SeedTaskError(f"{path}: expected a readable UTF-8 file of seed tasks: {error}") from error
     return parse_seeds(text, str(path))
