@@ -18,9 +18,7 @@ from service.commands.refilter import refilter
 from service.commands.run import run
 from service.commands.simulate import simulator
 from service.commands.status import status, watch
-from service.errors import SeedstreamError
-
-_EXIT_CLOSED_PIPE = 141
+from service.errors import OutputClosedError, SeedstreamError
 
 app = typer.Typer(
     name="seedstream",
@@ -49,22 +47,22 @@ def main() -> None:
     """Run the command line; an error that Seedstream knows is one message and its exit code, without a traceback."""
     try:
         app()
-    except* BrokenPipeError:
-        # Whoever read our output has gone. The interpreter would flush it once more at exit.
+    except* OutputClosedError as group:
+        # The interpreter would flush standard output once more at exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_EXIT_CLOSED_PIPE)
+        sys.exit(next(_leaves(group)).exit_code)
     except* SeedstreamError as group:
         first = next(_leaves(group))
         typer.echo(f"seedstream: {first}", err=True)
-        sys.exit(getattr(first, "exit_code", 1))
+        sys.exit(first.exit_code)
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
+def _leaves(group: BaseExceptionGroup[SeedstreamError]) -> Iterator[SeedstreamError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 if __name__ == "__main__":

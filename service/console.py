@@ -63,9 +63,8 @@ class Pace:
         return (progress.target - progress.finished) * 60 / rate if rate > 0 else None
 
 
-def summary(progress: Progress, pace: Pace, in_flight: int | None = None) -> dict[str, str]:
-    """Return the facts of a run in the order in which they are shown."""
-    left_s = pace.left_s(progress)
+def summary(progress: Progress, pace: Pace | None = None, in_flight: int | None = None) -> dict[str, str]:
+    """Return the facts of a run in the order in which they are shown; pace and calls only of one that is running."""
     facts = {
         "finished": f"{progress.finished} of {progress.target}",
         "pool": f"{progress.pool} ({progress.seeds} human)",
@@ -75,12 +74,15 @@ def summary(progress: Progress, pace: Pace, in_flight: int | None = None) -> dic
         "on the way": f"{progress.pending} accepted and not finished",
         "tokens": tokens(progress),
         "cost": cost(progress),
-        "pace": f"{pace.per_minute(progress.finished):.1f} tasks/min, {duration(left_s)} left",
     }
-    return facts if in_flight is None else facts | {"in flight": f"{in_flight} calls"}
+    if in_flight is not None:
+        facts["in flight"] = f"{in_flight} calls"
+    if pace is not None:
+        facts["pace"] = f"{pace.per_minute(progress.finished):.1f} tasks/min, {duration(pace.left_s(progress))} left"
+    return facts
 
 
-def panel(progress: Progress, pace: Pace, in_flight: int | None = None) -> Panel:
+def panel(progress: Progress, pace: Pace | None = None, in_flight: int | None = None) -> Panel:
     """Return the progress panel."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)

@@ -13,6 +13,7 @@ from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
 
 _LONGEST_SHOWN = 80
+_CONTEXT = 20
 
 
 def define(settings: Settings) -> tuple[RunDefined, tuple[SeedTask, ...]]:
@@ -77,10 +78,18 @@ def _differences(name: str, has: dict[str, Any], asked: dict[str, Any]) -> list[
         if isinstance(value, dict) and isinstance(wanted, dict):
             lines += _differences(where, value, wanted)
         elif value != wanted:
-            lines.append(f"{where}: the run has {_short(value)}, asked for {_short(wanted)}")
+            lines.append(f"{where}: {_contrast(value, wanted)}")
     return lines
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+def _contrast(has: object, asked: object) -> str:
+    """Say how two values differ, where they differ."""
+    if isinstance(has, tuple) and isinstance(asked, tuple):
+        gone, new = [each for each in has if each not in asked], [each for each in asked if each not in has]
+        return f"only the run has {gone}, only asked for are {new}"
+    one, other = str(has), str(asked)
+    if max(len(one), len(other)) > _LONGEST_SHOWN:
+        differs = next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
+        start = max(0, differs - _CONTEXT)
+        one, other = f"…{one[start : start + _LONGEST_SHOWN]}…", f"…{other[start : start + _LONGEST_SHOWN]}…"
+    return f"the run has {one!r}, asked for {other!r}"

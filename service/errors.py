@@ -15,6 +15,7 @@ SeedstreamError
 │   ├── FencedError               another producer took over this transactional id
 │   ├── IllegalGenerationError    the group has moved on; the member's partitions are no longer its own
 │   └── OutcomeUnknownError       a commit was sent and its answer never came
+├── OutputClosedError             whoever read our output has gone
 ├── DecodeError                   a record is not what its topic promises
 └── LanguageModelError            a call did not give a completion
     ├── CallFailedError           this call, after all its attempts; others may work
@@ -83,6 +84,12 @@ class OutcomeUnknownError(BrokerError):
     """A transaction was sent to be committed and no answer came: only a rebuild can tell."""
 
     exit_code = 75
+
+
+class OutputClosedError(SeedstreamError):
+    """Whoever read our output has gone; there is nobody to tell."""
+
+    exit_code = 141
 
 
 class DecodeError(SeedstreamError):

@@ -46,7 +46,8 @@ async def open_endpoint(settings: Settings) -> AsyncIterator[OpenAIModel]:
             async with OpenAIModel(await _remote(settings)) as model:
                 yield model
         case LmKind.LOCAL:
-            options = LocalOptions(slots=settings.calls_in_flight, seed=settings.seed)
+            api = settings.lm_api if "lm_api" in settings.model_fields_set else "completions"
+            options = LocalOptions(slots=settings.calls_in_flight, seed=settings.seed, api=api)
             async with local_model(settings.model_file, options) as model:
                 yield model
         case LmKind.SIMULATOR:

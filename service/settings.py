@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     )
     partitions: Annotated[int, Field(ge=1)] = Field(default=1, description="partitions of a new run's work topics")
     drain_s: Annotated[float, Field(ge=0)] = Field(default=60.0, description="how long calls may finish at a stop")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="what is logged")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="what is logged")
     log_json: bool = Field(default=False, description="log JSON lines instead of text")
 
     @classmethod

@@ -90,4 +90,4 @@ async def _report(counts: Counts, pace: Pace) -> None:
         await anyio.sleep(_LOG_EVERY_S)
         progress, in_flight = counts()
         facts = {name.replace(" ", "_"): value for name, value in summary(progress, pace, in_flight).items()}
-        log.warning("run.progress", **facts)
+        log.info("run.progress", **facts)

@@ -121,7 +121,7 @@ class Worker(Generic[In]):
                 if offset in owned.already:
                     owned.already.discard(offset)
                     owned.tracker.finish(offset)
-                    log.info("record.already_answered", stage=self._stage.name, record=f"{partition}/{offset}")
+                    log.debug("record.already_answered", stage=self._stage.name, record=f"{partition}/{offset}")
                 else:
                     self._in_flight += 1
                     owned.calls[offset] = anyio.CancelScope()

@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from service.commands import options
 from service.dataset.export import FORMATS, Chunks, Format, as_jsonl
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, OutputClosedError
 from service.inspection import open_existing
 from service.messages import FinishedTask, Message
 from service.replay import Tail
@@ -59,9 +59,12 @@ async def _finished(messages: AsyncIterator[Message]) -> AsyncIterator[FinishedT
 
 
 async def _to_stdout(chunks: Chunks) -> None:
-    async for chunk in chunks:
-        await to_thread.run_sync(sys.stdout.buffer.write, chunk)
-    await to_thread.run_sync(sys.stdout.buffer.flush)
+    try:
+        async for chunk in chunks:
+            await to_thread.run_sync(sys.stdout.buffer.write, chunk)
+        await to_thread.run_sync(sys.stdout.buffer.flush)
+    except BrokenPipeError as error:
+        raise OutputClosedError("nobody reads the export any more") from error
 
 
 async def _to_file(chunks: Chunks, output: anyio.Path) -> None:

@@ -26,7 +26,7 @@ def status(broker: options.Broker = None, run: options.Run = None, as_json: opti
     if as_json:
         sys.stdout.write(orjson.dumps(facts(progress), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        Console().print(panel(progress, Pace(finished_before=progress.finished)))
+        Console().print(panel(progress))
 
 
 def watch(broker: options.Broker = None, run: options.Run = None) -> None:
