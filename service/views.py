@@ -72,6 +72,7 @@ async def open_view(counts: Counts, pace: Pace) -> AsyncIterator[View]:
             tasks.start_soon(_report, counts, pace)
             yield PipeView()
             tasks.cancel_scope.cancel()
+            _log_progress(counts, pace)
 
 
 def _panel(counts: Counts, pace: Pace) -> RenderableType:
@@ -88,6 +89,10 @@ async def _refresh(live: Live, counts: Counts, pace: Pace) -> None:
 async def _report(counts: Counts, pace: Pace) -> None:
     while True:
         await anyio.sleep(_LOG_EVERY_S)
-        progress, in_flight = counts()
-        facts = {name.replace(" ", "_"): value for name, value in summary(progress, pace, in_flight).items()}
-        log.info("run.progress", **facts)
+        _log_progress(counts, pace)
+
+
+def _log_progress(counts: Counts, pace: Pace) -> None:
+    progress, in_flight = counts()
+    facts = {name.replace(" ", "_"): value for name, value in summary(progress, pace, in_flight).items()}
+    log.info("run.progress", **facts)

@@ -15,7 +15,7 @@ from service.adapters.openai import OpenAIModel
 from service.adapters.sqlite import SqliteBroker
 from service.broker import Broker
 from service.commands import options
-from service.console import Pace, summary
+from service.console import Pace
 from service.dataset.seeds import load_seeds
 from service.dataset.templates import load_templates
 from service.definition import check_same, define
@@ -148,7 +148,7 @@ async def run_pipeline(broker: Broker, definition: RunDefined, model: LanguageMo
         async with open_view(lambda: (pipeline.progress, pipeline.slots.in_use), pace) as view:
             ended = await pipeline.run(_until_closed(view, pipeline, stopped))
         tasks.cancel_scope.cancel()
-    return _report(ended, stopped, pipeline.progress, pace)
+    return _report(ended, stopped, pipeline.progress)
 
 
 def _until_closed(view: View, pipeline: Pipeline, stopped: _Stopped) -> Observer:
@@ -178,10 +178,8 @@ async def _stop_on_signal(pipeline: Pipeline, stopped: _Stopped) -> None:
             pipeline.stop()
 
 
-def _report(ended: RunEnded | None, stopped: _Stopped, progress: Progress, pace: Pace) -> int:
+def _report(ended: RunEnded | None, stopped: _Stopped, progress: Progress) -> int:
     """Say how it ended; returns the exit code."""
-    for name, value in summary(progress, pace).items():
-        log.info("run.summary", fact=name, value=value)
     if ended is not None:
         _say(f"{ended.ending.value.replace('_', ' ')}: {ended.detail}")
         return _EXIT_OF_ENDING[ended.ending]
