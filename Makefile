@@ -7,7 +7,7 @@ ARGS ?=
 CODE := service consumers producers tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test fmt lint types imports check bench constraints clean
+.PHONY: help install run demo test test-fast fmt lint types imports check bench constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -30,6 +30,9 @@ demo: install ## The same pipeline with the simulator: at once, and without mean
 
 test: install ## All tests
 	$(BIN)/pytest $(ARGS)
+
+test-fast: install ## Algorithm, stages, brokers, adapters: under a minute, no child processes, no real model
+	$(BIN)/pytest -m 'not local_model' tests/algorithm tests/stages tests/contract tests/adapters tests/simulator $(ARGS)
 
 fmt: install ## Format the code
 	$(BIN)/ruff format $(CODE)

@@ -138,6 +138,7 @@ class Progress:
         self.instances += len(task.instances)
         if (reason := self._outcomes.get(task.id)) is not None:
             self.dropped = self.dropped - Counter([reason.value])
+        self._outcomes[task.id] = None
 
     def _completed(self, message: TaskInstances) -> None:
         """Count the first outcome of an instruction; a second, better one counts where it is finished."""

@@ -35,9 +35,14 @@ async def test_a_second_process_cannot_write_a_log_that_is_open(tmp_path: Path) 
         pass
 
 
-async def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
+@pytest.fixture
+def foreign_file(tmp_path: Path) -> Path:
     file = tmp_path / "log.sqlite3"
     file.write_bytes(b"something else entirely" * 100)
+    return file
+
+
+async def test_a_file_that_is_no_log_is_refused(foreign_file: Path) -> None:
     with pytest.raises(BrokerError, match="expected a run"):
-        async with SqliteBroker.open(file):
+        async with SqliteBroker.open(foreign_file):
             pass
