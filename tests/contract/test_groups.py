@@ -134,3 +134,18 @@ async def test_partitions_of_a_member_that_leaves_go_to_the_rest(open_broker: Op
                 assert len(stays.assignment()) == len(leaves.assignment()) == 1
             await stays.poll(10, 0.1)
             assert len(stays.assignment()) == 2
+
+
+async def test_a_member_cannot_commit_for_a_partition_that_it_does_not_own(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker, partitions=2)
+        async with (
+            broker.group_member("g", ["first"], ignore, ignore) as one,
+            broker.group_member("g", ["first"], ignore, ignore) as other,
+        ):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(one.poll, 10, 0.1)
+                tasks.start_soon(other.poll, 10, 0.1)
+            (lost,) = other.assignment()
+            with pytest.raises(IllegalGenerationError):
+                await one.commit({lost: Committed(1)})

@@ -4,7 +4,7 @@ A member notices a rebalance at its next poll: it gives up everything (its last 
 others, and the last to come starts the next generation. Who does not come in time is expelled and must join again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -71,13 +71,16 @@ class Group:
         self._waiting.add(member)
         self._settle_if_complete()
 
-    def check(self, member: Membership) -> None:
-        """Raise unless the member still speaks for the partitions it believes to own."""
+    def check(self, member: Membership, partitions: Collection[Partition]) -> None:
+        """Raise unless the member still owns these partitions in the group's present generation."""
         if member not in self._members or member.generation != self.generation:
             raise IllegalGenerationError(
                 f"group {self.name}: expected a commit of generation {self.generation}, got {member.generation}; "
                 "the partitions have other owners now"
             )
+        foreign = [str(partition) for partition in partitions if partition not in member.owned]
+        if foreign:
+            raise IllegalGenerationError(f"group {self.name}: expected partitions of the member, got {foreign}")
 
     def _disturb(self) -> None:
         if not self._rebalancing:

@@ -113,7 +113,7 @@ class SqliteGroupMember:
 
     async def commit(self, offsets: Offsets) -> None:
         """Commit offsets of owned partitions."""
-        self._group.check(self._membership)
+        self._group.check(self._membership, offsets.keys())
         write = self._engine.start()
         write.write.offsets.update({(self._group.name, partition): entry for partition, entry in offsets.items()})
         await self._engine.finish(write)

@@ -1,0 +1,123 @@
+"""Real brokers that fail where a test wants them to: at the commit of a transaction, or of a group's offsets."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from service.broker import (
+    Broker,
+    Committed,
+    GroupMember,
+    Isolation,
+    Listener,
+    NewRecord,
+    Offsets,
+    Partition,
+    Producer,
+    Reader,
+    Record,
+    TopicSpec,
+    TransactionalProducer,
+)
+from service.errors import BrokerError, IllegalGenerationError, OutcomeUnknownError
+
+
+class Breakage(Enum):
+    """What breaks: a transaction's commit before it took effect, or after, its answer lost; or a group's commit."""
+
+    BEFORE = auto()
+    AFTER = auto()
+    GROUP = auto()
+
+
+@dataclass
+class BreakingBroker:
+    """Everything is the real broker's, but its commits: so many work, then they break, a group's once only."""
+
+    real: Broker
+    breakage: Breakage
+    commits_left: int = 0
+
+    async def create_topics(self, topics: Sequence[TopicSpec]) -> None:
+        await self.real.create_topics(topics)
+
+    async def partitions(self, topic: str) -> int:
+        return await self.real.partitions(topic)
+
+    def producer(self) -> AbstractAsyncContextManager[Producer]:
+        return self.real.producer()
+
+    @asynccontextmanager
+    async def transactional_producer(self, transactional_id: str) -> AsyncIterator[TransactionalProducer]:
+        async with self.real.transactional_producer(transactional_id) as producer:
+            yield _BreakingProducer(producer, self)
+
+    def reader(self, partitions: Sequence[Partition]) -> AbstractAsyncContextManager[Reader]:
+        return self.real.reader(partitions)
+
+    @asynccontextmanager
+    async def group_member(
+        self, group: str, topics: Sequence[str], on_revoked: Listener, on_assigned: Listener
+    ) -> AsyncIterator[GroupMember]:
+        async with self.real.group_member(group, topics, on_revoked, on_assigned) as member:
+            yield _BreakingMember(member, self)
+
+    async def committed(self, group: str, partition: Partition) -> Committed | None:
+        return await self.real.committed(group, partition)
+
+    async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
+        return await self.real.end_offset(partition, isolation)
+
+
+@dataclass
+class _BreakingProducer:
+    real: TransactionalProducer
+    broker: BreakingBroker
+
+    async def begin(self) -> None:
+        await self.real.begin()
+
+    async def send(self, records: Sequence[NewRecord]) -> None:
+        await self.real.send(records)
+
+    async def send_offsets(self, group: str, offsets: Offsets) -> None:
+        await self.real.send_offsets(group, offsets)
+
+    async def commit(self) -> None:
+        if self.broker.commits_left:
+            self.broker.commits_left -= 1
+            await self.real.commit()
+        elif self.broker.breakage is Breakage.BEFORE:
+            raise BrokerError("the log went away before the commit")
+        else:
+            await self.real.commit()
+            raise OutcomeUnknownError("the log went away before its answer to the commit came")
+
+    async def abort(self) -> None:
+        await self.real.abort()
+
+
+@dataclass
+class _BreakingMember:
+    real: GroupMember
+    broker: BreakingBroker
+
+    async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        return await self.real.poll(max_records, timeout_s)
+
+    def position(self, partition: Partition) -> int:
+        return self.real.position(partition)
+
+    def assignment(self) -> frozenset[Partition]:
+        return self.real.assignment()
+
+    async def commit(self, offsets: Offsets) -> None:
+        if self.broker.breakage is not Breakage.GROUP:
+            await self.real.commit(offsets)
+        elif self.broker.commits_left:
+            self.broker.commits_left -= 1
+            await self.real.commit(offsets)
+        else:
+            self.broker.breakage = Breakage.BEFORE
+            raise IllegalGenerationError("the group has moved on")

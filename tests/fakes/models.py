@@ -1,0 +1,85 @@
+"""A language model that follows a script, and can be stopped in the middle of a call."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import anyio
+from anyio import lowlevel
+
+from service.errors import LanguageModelError
+from service.lm import Completion, FinishReason, Usage
+from service.selfinstruct.recipe import Sampling
+
+MODEL = "scripted"
+
+
+@dataclass(eq=False)
+class Hold:
+    """A call that waits for its release before it is answered."""
+
+    reply: "str | Completion | LanguageModelError" = "held"
+    released: anyio.Event = field(default_factory=anyio.Event)
+
+    def release(self) -> None:
+        self.released.set()
+
+
+Reply = str | Completion | LanguageModelError | Hold
+Script = Callable[[str], Reply]
+
+
+def by_marker(replies: Mapping[str, Reply], otherwise: Reply = "Name three rivers of Europe.") -> Script:
+    """Answer a prompt by the first of these texts that it holds: a template's own words tell its kind."""
+    return lambda prompt: next((reply for marker, reply in replies.items() if marker in prompt), otherwise)
+
+
+def always(reply: Reply) -> Script:
+    return lambda _: reply
+
+
+def completed(text: str, finish_reason: FinishReason = FinishReason.STOP) -> Completion:
+    return Completion(text, finish_reason, MODEL, Usage(len(text.split()), 1))
+
+
+class ScriptedModel:
+    """Answers as its script says; remembers what it was asked, and how much of it at once."""
+
+    def __init__(self, script: Script) -> None:
+        self.asked: list[str] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self._script = script
+        self._news = anyio.Event()
+
+    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+        """Return the scripted completion; it always takes at least one turn of the event loop."""
+        self.asked.append(prompt)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self._tell()
+        try:
+            await lowlevel.checkpoint()
+            return await self._answer(self._script(prompt))
+        finally:
+            self.in_flight -= 1
+            self._tell()
+
+    async def until(self, condition: Callable[["ScriptedModel"], bool]) -> None:
+        """Wait for calls to begin or end until the condition holds."""
+        while not condition(self):
+            self._news = anyio.Event()
+            await self._news.wait()
+
+    async def until_asked(self, times: int) -> None:
+        await self.until(lambda model: len(model.asked) >= times)
+
+    def _tell(self) -> None:
+        self._news.set()
+
+    async def _answer(self, reply: Reply) -> Completion:
+        if isinstance(reply, Hold):
+            await reply.released.wait()
+            reply = reply.reply
+        if isinstance(reply, LanguageModelError):
+            raise reply
+        return completed(reply) if isinstance(reply, str) else reply

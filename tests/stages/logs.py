@@ -1,0 +1,152 @@
+"""Short ways to say what tests of stages do to a log."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+import anyio
+
+from service import codec, topics
+from service.broker import Broker, Isolation, NewRecord, Partition, Record
+from service.committer import Committer
+from service.messages import Message
+from service.topics import Topic
+
+RUN = "r"
+DEADLINE_S = 10.0
+# Long enough for something that should not happen to have happened.
+QUIET_S = 0.1
+
+M = TypeVar("M", bound=Message)
+
+
+class Work(Protocol):
+    """Anything that runs until it is drained."""
+
+    async def run(self, drain: anyio.Event) -> object: ...
+
+
+async def create(broker: Broker, partitions: int = 1) -> None:
+    await broker.create_topics(topics.specs(RUN, partitions))
+
+
+async def send(broker: Broker, *messages: Message, partition: int | None = None) -> None:
+    await write(broker, *(replace(codec.encode(message, RUN), partition=partition) for message in messages))
+
+
+async def write(broker: Broker, *records: NewRecord) -> None:
+    async with broker.producer() as producer:
+        await producer.send(records)
+
+
+async def partitions_of(broker: Broker, topic: str) -> list[Partition]:
+    return [Partition(topic, number) for number in range(await broker.partitions(topic))]
+
+
+async def records_of(broker: Broker, topic: str) -> list[Record]:
+    """Return everything that is in a topic now."""
+    partitions = await partitions_of(broker, topic)
+    ends = {partition: await broker.end_offset(partition, Isolation.READ_COMMITTED) for partition in partitions}
+    found: list[Record] = []
+    async with broker.reader(partitions) as reader:
+        with anyio.fail_after(DEADLINE_S):
+            while any(reader.position(partition) < end for partition, end in ends.items()):
+                found += await reader.poll(1_000, 0.0)
+    return found
+
+
+async def read(broker: Broker, topic: Topic[M]) -> list[M]:
+    """Return every message that is in a topic now."""
+    return [codec.decode(topic, record) for record in await records_of(broker, topic.of(RUN))]
+
+
+async def dead_letters(broker: Broker, topic: Topic[Message]) -> list[Record]:
+    return await records_of(broker, topic.dead_letters_of(RUN))
+
+
+async def follow(broker: Broker, topic: Topic[M], count: int) -> list[M]:
+    """Return the messages of a topic once there are so many."""
+    found: list[Record] = []
+    async with broker.reader(await partitions_of(broker, topic.of(RUN))) as reader:
+        with anyio.fail_after(DEADLINE_S):
+            while len(found) < count:
+                found += await reader.poll(1_000, DEADLINE_S)
+    return [codec.decode(topic, record) for record in found]
+
+
+async def stays_at(broker: Broker, topic: Topic[M], count: int) -> bool:
+    """Wait for so many records in a topic; return whether that is all, and remains all for a while."""
+    async with broker.reader(await partitions_of(broker, topic.of(RUN))) as reader:
+        found = 0
+        with anyio.fail_after(DEADLINE_S):
+            while found < count:
+                found += len(await reader.poll(1_000, DEADLINE_S))
+        return found == count and await reader.poll(1, QUIET_S) == []
+
+
+async def committed(broker: Broker, stage: str, topic: Topic[Message], number: int = 0) -> int | None:
+    """Return the offset that a stage has committed for a partition."""
+    found = await broker.committed(f"seedstream.{RUN}.{stage}", Partition(topic.of(RUN), number))
+    return None if found is None else found.offset
+
+
+async def end(broker: Broker, topic: Topic[Message], number: int = 0) -> int:
+    return await broker.end_offset(Partition(topic.of(RUN), number), Isolation.READ_COMMITTED)
+
+
+@asynccontextmanager
+async def drained_after(*works: Work) -> AsyncIterator[anyio.Event]:
+    """Run works beside the block; at its end they are drained. Setting the event drains them before."""
+    drain = anyio.Event()
+    with anyio.fail_after(DEADLINE_S):
+        async with anyio.create_task_group() as tasks:
+            for work in works:
+                tasks.start_soon(work.run, drain)
+            yield drain
+            drain.set()
+
+
+@dataclass(frozen=True)
+class Committing:
+    """A committer beside a test, which does not wait for it to be ready."""
+
+    committer: Committer[Any]
+
+    async def run(self, drain: anyio.Event) -> None:
+        await self.committer.run(drain, anyio.Event())
+
+
+async def work_off(committer: Committer[Any]) -> None:
+    """Let a committer take all the input that there is and that it wants."""
+    drain = anyio.Event()
+    drain.set()
+    with anyio.fail_after(DEADLINE_S):
+        await committer.run(drain, anyio.Event())
+
+
+@asynccontextmanager
+async def killed_after(*works: Work) -> AsyncIterator[None]:
+    """Run works beside the block; at its end they stop where they stand, as if the process had been killed."""
+    with anyio.fail_after(DEADLINE_S):
+        async with anyio.create_task_group() as tasks:
+            for work in works:
+                tasks.start_soon(work.run, anyio.Event())
+            yield
+            tasks.cancel_scope.cancel()
+
+
+async def until(broker: Broker, holds: Callable[[], bool]) -> None:
+    """Wait for what nothing tells of, by looking again and again."""
+    async with broker.reader([]) as nothing:
+        with anyio.fail_after(DEADLINE_S):
+            while not holds():
+                await nothing.poll(1, 0.02)
+
+
+async def until_committed(broker: Broker, stage: str, topic: Topic[Message], offset: int) -> None:
+    """Wait until a stage has committed this offset."""
+    async with broker.reader([]) as nothing:
+        with anyio.fail_after(DEADLINE_S):
+            while await committed(broker, stage, topic) != offset:
+                await nothing.poll(1, 0.02)

@@ -1,0 +1,83 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.offsets import Tracker
+
+# What happens to a partition, one step after another; the number chooses where there is a choice.
+STEPS = st.lists(st.tuples(st.sampled_from(["deliver", "finish", "marker", "again"]), st.integers(0, 9)), max_size=40)
+
+
+class Partition:
+    """A partition as it is: which offsets have a record, and how far each is. Offsets have gaps."""
+
+    def __init__(self, start: int) -> None:
+        self.tracker = Tracker(start)
+        self.position = start
+        self.running: list[int] = []
+        self.known: set[int] = set()
+
+    def step(self, what: str, number: int) -> None:
+        match what:
+            case "deliver":
+                self.deliver([self.position + gap for gap in (number % 3, number % 3 + 2)], number // 3)
+            case "marker":
+                self.deliver([], number)
+            case "again":
+                back = max(0, len(self.running) - number)
+                self.redeliver(sorted(self.running)[back:])
+            case "finish" if self.running:
+                offset = self.running.pop(number % len(self.running))
+                self.tracker.finish(offset)
+
+    def deliver(self, offsets: list[int], markers: int) -> None:
+        self.position = max([self.position, *(offset + 1 for offset in offsets)]) + markers
+        assert self.tracker.deliver(offsets, self.position) == offsets
+        self.running += offsets
+        self.known |= set(offsets)
+
+    def redeliver(self, offsets: list[int]) -> None:
+        """Read again from the lowest of these on, as after a rebalance that left the partition here."""
+        if not offsets:
+            return
+        known = sorted(offset for offset in self.known if offset >= offsets[0])
+        for count in (1, len(known)):
+            assert self.tracker.deliver(known[:count], known[count - 1] + 1) == []
+
+    def check(self) -> None:
+        expected = min(self.running) if self.running else self.position
+        assert self.tracker.watermark == expected
+
+
+@given(start=st.integers(0, 5), steps=STEPS)
+def test_the_watermark_is_the_lowest_unfinished_offset_or_else_the_position(
+    start: int, steps: list[tuple[str, int]]
+) -> None:
+    partition = Partition(start)
+    partition.check()
+    for what, number in steps:
+        partition.step(what, number)
+        partition.check()
+
+
+@given(st.permutations(range(8)))
+def test_the_watermark_reaches_the_position_whatever_the_order_of_finishing(order: list[int]) -> None:
+    tracker = Tracker(0)
+    tracker.deliver([2 * offset for offset in range(8)], 21)
+    for offset in order:
+        assert tracker.watermark <= 2 * offset
+        tracker.finish(2 * offset)
+    assert tracker.watermark == 21
+
+
+def test_records_behind_known_ones_are_new_when_they_come_with_them() -> None:
+    tracker = Tracker(3)
+    assert tracker.deliver([3, 4], 5) == [3, 4]
+    assert tracker.deliver([3, 4, 6], 7) == [6]
+    tracker.finish(3)
+    assert tracker.watermark == 4
+
+
+def test_a_marker_moves_the_watermark_of_an_idle_partition() -> None:
+    tracker = Tracker(3)
+    assert tracker.deliver([], 5) == []
+    assert tracker.watermark == 5

@@ -1,0 +1,138 @@
+import random
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+from anyio import lowlevel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.slots import Slots
+
+pytestmark = pytest.mark.anyio
+
+
+async def settled() -> None:
+    """Let everybody come as far as they can; the turns first, since waiting for it takes a tenth of a second."""
+    for _ in range(8):
+        await lowlevel.checkpoint()
+    await anyio.wait_all_tasks_blocked()
+
+
+@dataclass
+class Crowd:
+    """Holders of slots that come, wait, hold and are cancelled as a test says."""
+
+    slots: Slots
+    tasks: anyio.abc.TaskGroup
+    order: list[str] = field(default_factory=list)
+    holding: dict[str, anyio.Event] = field(default_factory=dict)
+    scopes: dict[str, anyio.CancelScope] = field(default_factory=dict)
+
+    def come(self, name: str, rank: int = 0) -> None:
+        self.scopes[name] = anyio.CancelScope()
+        self.tasks.start_soon(self._hold, name, rank)
+
+    def leave(self, name: str) -> None:
+        self.holding[name].set()
+
+    async def do(self, what: str, name: str, rng: random.Random) -> None:
+        """Let somebody do something; a newcomer gets the name."""
+        match what:
+            case "leave" if self.holding:
+                self.leave(rng.choice(list(self.holding)))
+            case "cancel" if self.scopes:
+                self.scopes[rng.choice(list(self.scopes))].cancel()
+            case "settle":
+                await settled()
+                assert len(self.holding) == self.slots.in_use == min(self.slots.total, len(self.scopes))
+            case _:
+                self.come(name, rng.randrange(3))
+
+    async def _hold(self, name: str, rank: int) -> None:
+        try:
+            with self.scopes[name]:
+                async with self.slots.hold(rank):
+                    self.order.append(name)
+                    self.holding[name] = anyio.Event()
+                    assert len(self.holding) <= self.slots.total
+                    try:
+                        await self.holding[name].wait()
+                    finally:
+                        del self.holding[name]
+        finally:
+            del self.scopes[name]
+
+
+async def test_the_waiting_one_with_the_lowest_rank_is_next_and_then_who_came_first() -> None:
+    async with anyio.create_task_group() as tasks:
+        crowd = Crowd(Slots(1), tasks)
+        crowd.come("holder")
+        await settled()
+        for name, rank in (("late-a", 2), ("late-b", 2), ("early", 0), ("middle", 1)):
+            crowd.come(name, rank)
+            await settled()
+        for _ in range(5):
+            crowd.leave(crowd.order[-1])
+            await settled()
+    assert crowd.order == ["holder", "early", "middle", "late-a", "late-b"]
+
+
+async def test_a_cancelled_waiter_takes_no_slot_with_it() -> None:
+    async with anyio.create_task_group() as tasks:
+        crowd = Crowd(Slots(1), tasks)
+        for name in ("first", "gone", "next"):
+            crowd.come(name)
+            await settled()
+        crowd.scopes["gone"].cancel()
+        await settled()
+        crowd.leave("first")
+        await settled()
+        assert list(crowd.holding) == ["next"]
+        crowd.leave("next")
+    assert crowd.slots.in_use == 0
+
+
+async def test_a_waiter_cancelled_just_when_it_is_woken_passes_the_slot_on() -> None:
+    async with anyio.create_task_group() as tasks:
+        crowd = Crowd(Slots(1), tasks)
+        for name in ("first", "woken", "next"):
+            crowd.come(name)
+            await settled()
+        crowd.leave("first")
+        while "first" in crowd.holding:
+            await lowlevel.checkpoint()
+        crowd.scopes["woken"].cancel()
+        await settled()
+        assert "next" in crowd.holding or "woken" in crowd.order
+        for name in list(crowd.holding):
+            crowd.leave(name)
+        await settled()
+        for name in list(crowd.holding):
+            crowd.leave(name)
+    assert crowd.slots.in_use == 0
+
+
+async def test_an_error_of_a_holder_gives_its_slot_back() -> None:
+    slots = Slots(1)
+    with pytest.raises(ValueError, match="inside"):
+        async with slots.hold(0):
+            raise ValueError("inside")
+    assert slots.in_use == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(total=st.integers(1, 3), seed=st.integers(0, 2**32))
+async def test_no_schedule_of_coming_leaving_and_cancelling_loses_or_makes_a_slot(total: int, seed: int) -> None:
+    rng = random.Random(seed)
+    async with anyio.create_task_group() as tasks:
+        crowd = Crowd(Slots(total), tasks)
+        for number in range(40):
+            await crowd.do(rng.choice(["come", "come", "leave", "cancel", "settle"]), str(number), rng)
+            for _ in range(rng.randrange(3)):
+                await lowlevel.checkpoint()
+        while crowd.scopes:
+            for name in list(crowd.holding):
+                crowd.leave(name)
+            await lowlevel.checkpoint()
+    assert crowd.slots.in_use == 0
