@@ -7,10 +7,11 @@ the table.
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import orjson
 
@@ -68,32 +69,36 @@ class Storage:
         self._path = path
         self._read_only = read_only
         self._ids: dict[Partition, int] = {}
-        self._lock: TextIO | None = None
-        if not read_only:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(path.with_suffix(".lock"))
-        try:
-            self._writer = self._connect()
-            self._reader = self._connect()
-        except BaseException:
-            self._unlock()
-            raise
+        with ExitStack() as opened:
+            if not read_only:
+                with self._translated("expected a folder that can be written"):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    opened.enter_context(_locked(path.with_suffix(".lock")))
+            with self._translated("expected a run of the embedded broker"):
+                self._writer = self._connect(opened)
+                self._reader = self._connect(opened)
+            self._opened = opened.pop_all()
 
-    def _connect(self) -> sqlite3.Connection:
-        mode = "ro" if self._read_only else "rwc"
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
         try:
-            connection = sqlite3.connect(
-                f"file:{self._path.as_posix()}?mode={mode}",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=5.0,
-            )
-            if not self._read_only:
-                self._prepare(connection)
-            return self._checked(connection)
-        except sqlite3.Error as error:
-            raise BrokerError(f"{self._path}: expected a run of the embedded broker, got: {error}") from error
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise BrokerError(f"{self._path}: {what}, got: {error}") from error
+
+    def _connect(self, opened: ExitStack) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode={'ro' if self._read_only else 'rwc'}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=5.0,
+        )
+        opened.callback(connection.close)
+        if not self._read_only:
+            self._prepare(connection)
+        self._check(connection)
+        return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -101,30 +106,29 @@ class Storage:
         if connection.execute("PRAGMA user_version").fetchone() == (0,):
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
 
-    def _checked(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+    def _check(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != _SCHEMA_VERSION:
             raise BrokerError(
                 f"{self._path}: expected format {_SCHEMA_VERSION} of the embedded broker, got {version}; "
-                "it was written by another version of Seedstream"
+                "it was written by another version of Seedstream, or by another program"
             )
-        return connection
 
     def partitions(self) -> dict[Partition, int]:
         """Return every partition with its next offset: never one that a group has already passed.
 
         A group may have passed the gap of an aborted transaction, of which nothing was written.
         """
-        rows = self._reader.execute(
+        rows = self._query(
             "SELECT id, topic, number, max(partitions.next_offset, coalesce(max(committed.next_offset), 0)) "
             "FROM partitions LEFT JOIN committed ON committed.partition = id GROUP BY id"
-        ).fetchall()
+        )
         self._ids = {Partition(topic, number): row for row, topic, number, _ in rows}
         return {Partition(topic, number): end for _, topic, number, end in rows}
 
     def committed(self) -> dict[tuple[str, Partition], Committed]:
         """Return what every group has committed."""
-        rows = self._reader.execute(
+        rows = self._query(
             "SELECT consumer_group, topic, number, committed.next_offset, note "
             "FROM committed JOIN partitions ON partitions.id = committed.partition"
         )
@@ -135,22 +139,30 @@ class Storage:
     def create(self, partitions: Iterable[Partition]) -> None:
         """Add partitions at offset 0."""
         rows = [(partition.topic, partition.number) for partition in partitions]
-        self._writer.execute("BEGIN IMMEDIATE")
-        self._writer.executemany("INSERT INTO partitions (topic, number, next_offset) VALUES (?, ?, 0)", rows)
-        self._writer.execute("COMMIT")
+        with self._writing():
+            self._writer.executemany("INSERT INTO partitions (topic, number, next_offset) VALUES (?, ?, 0)", rows)
         self.partitions()
 
     def apply(self, writes: Iterable[Write]) -> None:
         """Make writes durable, all in one SQL transaction; raises `BrokerError` and leaves nothing behind."""
-        try:
-            self._writer.execute("BEGIN IMMEDIATE")
+        with self._writing():
             for write in writes:
                 self._apply(write)
-            self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            raise BrokerError(f"{self._path}: could not write to the log: {error}") from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._translated("expected to write to the log"):
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield
+                self._writer.execute("COMMIT")
+            finally:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+
+    def _query(self, statement: str, values: Sequence[int] = ()) -> list[Any]:
+        with self._translated("expected to read the log"):
+            return self._reader.execute(statement, values).fetchall()
 
     def _apply(self, write: Write) -> None:
         self._writer.executemany(
@@ -180,7 +192,7 @@ class Storage:
 
     def read(self, partition: Partition, start: int, end: int, limit: int) -> list[Record]:
         """Return up to `limit` records with start <= offset < end, in order."""
-        rows = self._reader.execute(
+        rows = self._query(
             "SELECT position, timestamp_ms, key, value, headers FROM records "
             "WHERE position >= ? AND position < ? ORDER BY position LIMIT ?",
             (self._position(partition, start), self._position(partition, end), limit),
@@ -193,16 +205,10 @@ class Storage:
 
     def close(self) -> None:
         """Close the file and let others open it."""
-        self._writer.close()
-        self._reader.close()
-        self._unlock()
+        self._opened.close()
 
     def _position(self, partition: Partition, offset: int) -> int:
         return self._ids[partition] << _OFFSET_BITS | offset
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
 
 
 def _locked(path: Path) -> TextIO:
