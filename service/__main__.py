@@ -20,6 +20,8 @@ from service.commands.simulate import simulator
 from service.commands.status import status, watch
 from service.errors import OutputClosedError, SeedstreamError
 
+_EXIT_INTERRUPTED = 130
+
 app = typer.Typer(
     name="seedstream",
     help="Self-Instruct as a stream: a handful of seed tasks becomes an instruction-tuning set.",
@@ -47,6 +49,8 @@ def main() -> None:
     """Run the command line; an error that Seedstream knows is one message and its exit code, without a traceback."""
     try:
         app()
+    except* KeyboardInterrupt:
+        sys.exit(_EXIT_INTERRUPTED)
     except* OutputClosedError as group:
         # The interpreter would flush standard output once more at exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

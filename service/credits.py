@@ -3,9 +3,11 @@
 from math import ceil
 
 from service.progress import Progress
+from service.selfinstruct.recipe import RecipeName
 
-# Tasks that a prompt is taken to yield before anything has been seen (the paper's prompts ask for about eight).
-_FIRST_YIELD = 2.0
+# The most that one reply can hold: tasks 9 to 15, and 4 to 20. Taken for the yield until prompts have been decided, so
+# that a small target is not overbought at the start; what is missing then is issued a moment later.
+_MOST_PER_REPLY = {RecipeName.SELF_INSTRUCT: 7.0, RecipeName.ALPACA: 17.0}
 _FIRST_WEIGHT = 2.0
 
 
@@ -37,5 +39,6 @@ def survival(progress: Progress) -> float:
 
 def tasks_per_prompt(progress: Progress) -> float:
     """Return how many finished tasks a prompt yields, as far as it is known."""
-    accepted = (progress.accepted + _FIRST_WEIGHT * _FIRST_YIELD) / (progress.decided + _FIRST_WEIGHT)
+    recipe = progress.defined.recipe.name if progress.defined is not None else RecipeName.SELF_INSTRUCT
+    accepted = (progress.accepted + _FIRST_WEIGHT * _MOST_PER_REPLY[recipe]) / (progress.decided + _FIRST_WEIGHT)
     return accepted * survival(progress)

@@ -29,4 +29,4 @@ def preview(
     flags = locals()
     with tempfile.TemporaryDirectory(prefix="seedstream-preview-") as folder:
         settings = options.settings_from(**flags, broker=f"sqlite:{folder}", run="preview")
-        raise typer.Exit(anyio.run(run_to_target, settings))
+        raise typer.Exit(anyio.run(run_to_target, settings, "nothing was stored"))

@@ -20,8 +20,7 @@ from service.dataset.seeds import load_seeds
 from service.dataset.templates import load_templates
 from service.definition import check_same, define
 from service.errors import CallFailedError, ConfigurationError, EndpointRefusedError
-from service.lm import LanguageModel
-from service.messages import Ending, GoalSet, Message, RunDefined, RunEnded
+from service.messages import Ending, GoalSet, Message, RunDefined
 from service.models import open_endpoint, priced
 from service.pipeline import Limits, Observer, Pipeline
 from service.progress import Progress
@@ -64,8 +63,11 @@ def run(
     raise typer.Exit(anyio.run(run_to_target, options.settings_from(**locals())))
 
 
-async def run_to_target(settings: Settings) -> int:
-    """Define the run, or find it as it was left, and run it; returns the exit code."""
+async def run_to_target(settings: Settings, hint: str = "run it again to go on") -> int:
+    """Define the run, or find it as it was left, and run it; returns the exit code.
+
+    `hint` is what to tell someone who stopped it.
+    """
     load_seeds(settings.seeds)
     load_templates(settings.templates)
     async with SqliteBroker.open(settings.sqlite_file) as broker:
@@ -78,7 +80,8 @@ async def run_to_target(settings: Settings) -> int:
         async with open_endpoint(settings) as endpoint:
             await _preflight(endpoint, settings)
             definition = await _begin(broker, settings, progress, goal)
-            return await run_pipeline(broker, definition, priced(endpoint, settings), settings)
+            pipeline = Pipeline(broker, definition, priced(endpoint, settings), _limits(settings))
+            return await _run_shown(pipeline, hint)
 
 
 async def _look(broker: Broker, settings: Settings) -> Progress:
@@ -138,17 +141,23 @@ class _Stopped:
     by: Signals | None = None
 
 
-async def run_pipeline(broker: Broker, definition: RunDefined, model: LanguageModel, settings: Settings) -> int:
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.calls_in_flight, settings.patience, settings.drain_s)
+
+
+async def _run_shown(pipeline: Pipeline, hint: str) -> int:
     """Run the pipeline under a view until it ends or is stopped; returns the exit code."""
-    limits = Limits(settings.calls_in_flight, settings.patience, settings.drain_s)
-    pipeline = Pipeline(broker, definition, model, limits)
     pace, stopped = Pace(), _Stopped()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_on_signal, pipeline, stopped)
         async with open_view(lambda: (pipeline.progress, pipeline.slots.in_use), pace) as view:
             ended = await pipeline.run(_until_closed(view, pipeline, stopped))
         tasks.cancel_scope.cancel()
-    return _report(ended, stopped, pipeline.progress)
+    if ended is not None:
+        _say(f"{ended.ending.value.replace('_', ' ')}: {ended.detail}")
+        return _EXIT_OF_ENDING[ended.ending]
+    _say(f"stopped with {pipeline.progress.finished} of {pipeline.progress.target} tasks finished; {hint}")
+    return _EXIT_SIGNALLED + stopped.by if stopped.by is not None else 1
 
 
 def _until_closed(view: View, pipeline: Pipeline, stopped: _Stopped) -> Observer:
@@ -176,15 +185,6 @@ async def _stop_on_signal(pipeline: Pipeline, stopped: _Stopped) -> None:
             stopped.by = Signals(signal)
             _say(f"{stopped.by.name}: finishing the calls in flight; once more to exit at once")
             pipeline.stop()
-
-
-def _report(ended: RunEnded | None, stopped: _Stopped, progress: Progress) -> int:
-    """Say how it ended; returns the exit code."""
-    if ended is not None:
-        _say(f"{ended.ending.value.replace('_', ' ')}: {ended.detail}")
-        return _EXIT_OF_ENDING[ended.ending]
-    _say(f"stopped with {progress.finished} of {progress.target} tasks finished; run it again to go on")
-    return _EXIT_SIGNALLED + stopped.by if stopped.by is not None else 1
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,129 @@
+"""The log of a run, read beside or after its process with the product's own broker and codec."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+
+from service import topics
+from service.adapters.sqlite import SqliteBroker
+from service.broker import Broker, Isolation, Partition, Record
+from service.messages import (
+    Answer,
+    ClassifiedInstruction,
+    Decision,
+    FinishedTask,
+    Message,
+    Prompt,
+    RunDefined,
+    TaskInstances,
+)
+from service.replay import Tail
+from service.selfinstruct.rendering import render_instruction
+
+M = TypeVar("M", bound=Message)
+
+_STAGES = ("generate", "admit", "classify", "instances", "finish")
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All messages of a run by type, each with its record; and what the stages committed."""
+
+    run: str
+    entries: dict[type[Message], list[tuple[Record, Message]]] = field(
+        default_factory=lambda: defaultdict(list), repr=False
+    )
+    committed: dict[str, dict[Partition, int]] = field(default_factory=dict)
+    dead_letters: int = 0
+
+    def all(self, kind: type[M]) -> list[M]:
+        """Return the messages of a type, in order within each partition."""
+        return [message for _, message in self.entries[kind] if isinstance(message, kind)]
+
+    def unread(self, kind: type[M], stage: str) -> Iterator[M]:
+        """Yield the messages of a type that the stage has not put behind it."""
+        offsets = self.committed[stage]
+        for record, message in self.entries[kind]:
+            if isinstance(message, kind) and record.offset >= offsets.get(record.partition, 0):
+                yield message
+
+    @property
+    def definition(self) -> RunDefined:
+        return self.all(RunDefined)[0]
+
+    @property
+    def threshold(self) -> float:
+        return self.definition.recipe.filters.rouge_threshold
+
+    @property
+    def tasks(self) -> list[FinishedTask]:
+        return self.all(FinishedTask)
+
+    @property
+    def accepted(self) -> list[str]:
+        """Return the ids of accepted candidates in the order of the decisions."""
+        return [each.id for decision in self.all(Decision) for each in decision.verdicts if each.reason is None]
+
+    @property
+    def pending(self) -> set[str]:
+        """Return the ids of accepted instructions that are neither finished nor dropped."""
+        dropped = {message.id for message in self.all(TaskInstances) if message.rejection is not None}
+        return set(self.accepted) - {task.id for task in self.tasks} - dropped
+
+    @property
+    def offsets(self) -> list[tuple[Partition, int]]:
+        """Return where every record lies: equal if and only if nothing was written in between."""
+        return [(record.partition, record.offset) for entries in self.entries.values() for record, _ in entries]
+
+    def completed_prompts(self) -> list[str]:
+        """Return the SHA-256 of every prompt text whose completion is on the log, once for each completion."""
+        return [hashlib.sha256(text.encode()).hexdigest() for text in self._completed_texts()]
+
+    def _completed_texts(self) -> Iterator[str]:
+        texts = {prompt.id: prompt.text for prompt in self.all(Prompt)}
+        yield from (texts[answer.prompt_id] for answer in self.all(Answer))
+        for task in self.all(ClassifiedInstruction):
+            if task.call is not None:
+                yield render_instruction(self.definition.templates.classification, task.instruction)
+        for written in self.all(TaskInstances):
+            if written.call is not None:
+                templates = self.definition.templates
+                chosen = (
+                    templates.instances_classification if written.is_classification else templates.instances_generation
+                )
+                yield render_instruction(chosen, written.instruction)
+
+
+def read_ledger(folder: Path, run: str = "default") -> Ledger:
+    """Read the log of a run below a folder, whether or not a process is writing it."""
+    return anyio.run(_read, folder / "runs" / f"{run}.sqlite3", run)
+
+
+async def _read(path: Path, run: str) -> Ledger:
+    ledger = Ledger(run)
+    async with SqliteBroker.open(path, read_only=True) as broker, Tail.of(broker, run, topics.ALL) as tail:
+        async for record in tail.to_end():
+            message = tail.decode(record)
+            ledger.entries[type(message)].append((record, message))
+        for stage in _STAGES:
+            ledger.committed[stage] = await _committed(broker, run, stage)
+        for name in (topic.dead_letters_of(run) for topic in topics.ALL):
+            for number in range(await broker.partitions(name)):
+                ledger.dead_letters += await broker.end_offset(Partition(name, number), Isolation.READ_COMMITTED)
+    return ledger
+
+
+async def _committed(broker: Broker, run: str, stage: str) -> dict[Partition, int]:
+    offsets: dict[Partition, int] = {}
+    for topic in topics.ALL:
+        for number in range(await broker.partitions(topic.of(run))):
+            partition = Partition(topic.of(run), number)
+            committed = await broker.committed(f"seedstream.{run}.{stage}", partition)
+            if committed is not None:
+                offsets[partition] = committed.offset
+    return offsets

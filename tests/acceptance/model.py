@@ -1,0 +1,60 @@
+"""A simulator in the test's own process: it outlives the programs that ask it, and tells what they asked."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from service.simulator import Simulator, SimulatorOptions, serve
+from service.simulator.journal import Entry
+from tests.acceptance.program import DEADLINE_S
+
+_LOOK_EVERY_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A running simulator."""
+
+    portal: BlockingPortal
+    simulator: Simulator
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What makes a program ask this one."""
+        options = self.simulator.options
+        return ("--lm", "openai", "--lm-url", self.simulator.url, "--model", options.model, "--lm-api", "completions")
+
+    def requests(self) -> list[Entry]:
+        """Return every request that has ended."""
+        return self.portal.call(lambda: list(self.simulator.journal.entries))
+
+    def wait_until_idle(self) -> list[Entry]:
+        """Wait until the last request has ended, be it that nobody is there any more; returns all."""
+        eventually(lambda: self.simulator.capacity.running == 0)
+        return self.requests()
+
+    def wait_until_busy(self, calls: int) -> None:
+        """Wait until so many calls are in flight."""
+        eventually(lambda: self.simulator.capacity.running >= calls)
+
+
+@contextmanager
+def simulated(**options: Any) -> Iterator[Model]:
+    """Run a simulator in a thread."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serve(SimulatorOptions(**options))) as simulator,
+    ):
+        yield Model(portal, simulator)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for a state."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "the state that was waited for never came"
+        time.sleep(_LOOK_EVERY_S)

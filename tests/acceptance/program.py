@@ -1,0 +1,177 @@
+"""The program as a child process: every wait has a deadline, and no process outlives its test."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from signal import SIGKILL, Signals
+from typing import IO
+
+from service.messages import FinishedTask
+
+DEADLINE_S = 30.0
+_ROOT = Path(__file__).parents[2]
+_ROWS, _COLUMNS = 40, 120
+_NO_SETTINGS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended, and all that it printed. None ever shows a traceback."""
+
+    code: int
+    lines: tuple[bytes, ...]
+    err: str
+
+    def __post_init__(self) -> None:
+        assert "Traceback" not in self.err, self.err
+
+    @property
+    def out(self) -> bytes:
+        return b"".join(self.lines)
+
+    @property
+    def tasks(self) -> list[FinishedTask]:
+        return [FinishedTask.model_validate_json(line) for line in self.lines]
+
+
+class _Stream:
+    """The lines of a pipe as they come; the pipe is closed after `at_most`."""
+
+    def __init__(self, pipe: IO[bytes], at_most: int | None = None) -> None:
+        self.lines: list[bytes] = []
+        self._pipe = pipe
+        self._at_most = at_most
+        self._closed = False
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def wait_for(self, condition: Callable[[], bool], wanted: str) -> None:
+        with self._news:
+            self._news.wait_for(lambda: condition() or self._closed, DEADLINE_S)
+        assert condition(), f"expected {wanted}, got {b''.join(self.lines).decode()}"
+
+    def all(self) -> tuple[bytes, ...]:
+        self._thread.join(DEADLINE_S)
+        assert self._closed
+        return tuple(self.lines)
+
+    def _read(self) -> None:
+        with self._pipe, suppress(OSError):  # a terminal ends with EIO
+            for line in islice(self._pipe, self._at_most):
+                with self._news:
+                    self.lines.append(line)
+                    self._news.notify_all()
+        with self._news:
+            self._closed = True
+            self._news.notify_all()
+
+
+class Program:
+    """A running process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], out: _Stream, err: _Stream) -> None:
+        self._process = process
+        self._out = out
+        self._err = err
+        self._taken = 0
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_for_lines(self, count: int) -> None:
+        """Wait for so many further lines on standard output."""
+        self._taken += count
+        self._out.wait_for(lambda: len(self._out.lines) >= self._taken, f"{count} more lines on standard output")
+
+    def wait_for_word(self, word: str) -> str:
+        """Wait until a line of standard error holds it; returns the first such line."""
+
+        def found() -> list[bytes]:
+            return [line for line in self._err.lines if word.encode() in line]
+
+        self._err.wait_for(lambda: bool(found()), f"{word!r} on standard error")
+        return found()[0].decode()
+
+    def live_for(self, seconds: float) -> None:
+        """Let it run for so long; it must not end by itself."""
+        with suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(seconds)
+            raise AssertionError(f"ended with {code}: {b''.join(self._err.all()).decode()}")
+
+    def send(self, signal: Signals) -> None:
+        self._process.send_signal(signal)
+
+    def kill(self) -> Ended:
+        """End it without a warning, wherever it is."""
+        self.send(SIGKILL)
+        return self.end()
+
+    def end(self) -> Ended:
+        """Wait for its end."""
+        code = self._process.wait(DEADLINE_S)
+        return Ended(code, self._out.all(), b"".join(self._err.all()).decode())
+
+
+@contextmanager
+def start(
+    folder: Path,
+    *arguments: str | Path,
+    settings: Mapping[str, str] = _NO_SETTINGS,
+    read_at_most: int | None = None,
+    terminal: bool = False,
+) -> Iterator[Program]:
+    """Start `seedstream` in a folder; `settings` are those of its environment, without their prefix.
+
+    Its standard output is a pipe, closed after `read_at_most` lines, or a terminal.
+    """
+    main, child = pty.openpty() if terminal else os.pipe()
+    if terminal:
+        fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service", *arguments],
+        cwd=folder,
+        env=_environment(folder, settings),
+        stdin=subprocess.DEVNULL,
+        stdout=child,
+        stderr=subprocess.PIPE,
+    )
+    os.close(child)
+    assert process.stderr is not None
+    program = Program(process, _Stream(os.fdopen(main, "rb"), read_at_most), _Stream(process.stderr))
+    try:
+        yield program
+    finally:
+        process.kill()
+        process.wait(DEADLINE_S)
+
+
+def run(folder: Path, *arguments: str | Path, settings: Mapping[str, str] = _NO_SETTINGS) -> Ended:
+    """Run `seedstream` to its end."""
+    with start(folder, *arguments, settings=settings) as program:
+        return program.end()
+
+
+def run_side_by_side(
+    folder: Path, *commands: Sequence[str | Path], settings: Mapping[str, str] = _NO_SETTINGS
+) -> list[Ended]:
+    """Run several at once to their ends."""
+    with ExitStack() as stack:
+        programs = [stack.enter_context(start(folder, *command, settings=settings)) for command in commands]
+        return [program.end() for program in programs]
+
+
+def _environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    place = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(_ROOT)}
+    return place | {"TERM": "xterm-256color"} | {f"SEEDSTREAM_{name}": value for name, value in settings.items()}

@@ -1,0 +1,231 @@
+"""`seedstream run`: exactly as many tasks as wanted, whatever comes in between, and a clear word where that fails."""
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGINT, SIGTERM
+from socket import socket
+
+from anyio.from_thread import start_blocking_portal
+
+from service.messages import Answer, ClassifiedInstruction, Decision, FailedPrompt, Instruction, Prompt
+from service.simulator.journal import Entry
+from tests.acceptance.conftest import TARGET, Shelf
+from tests.acceptance.invariants import check, check_at_any_moment
+from tests.acceptance.ledger import read_ledger
+from tests.acceptance.model import Model, simulated
+from tests.acceptance.program import run, run_side_by_side, start
+from tests.adapters.scripted_server import ScriptedServer, refusal, scripted_server
+
+_KEY = "sk-acceptance-0123456789"
+
+
+def test_a_run_ends_with_exactly_the_tasks_that_were_wanted(shelf: Shelf) -> None:
+    assert shelf.ended["default"].code == 0
+    check(shelf.ledger(), TARGET)
+
+
+def test_a_pipe_gets_the_tasks_of_the_log_as_json_lines_and_nothing_else(shelf: Shelf) -> None:
+    ended = shelf.ended["default"]
+    assert ended.tasks == shelf.ledger().tasks
+    assert [task.task_seq for task in ended.tasks] == list(range(TARGET))
+    fields = {"task_seq", "id", "instruction", "is_classification", "instances", "pool_seq", "provenance"}
+    assert all(json.loads(line).keys() == fields for line in ended.lines)
+    assert ended.err.endswith(f"target reached: {TARGET} tasks are finished\n")
+
+
+def test_call_after_call_the_same_seed_prints_the_same_bytes(shelf: Shelf) -> None:
+    assert shelf.ended["one"].out == shelf.ended["two"].out
+    assert len(shelf.ended["one"].tasks) == 20
+
+
+def test_alpaca_writes_whole_tasks_in_one_call(shelf: Shelf) -> None:
+    ledger = shelf.ledger("alpaca")
+    check(ledger, TARGET)
+    assert all(task.is_classification is None and len(task.instances) == 1 for task in ledger.tasks)
+    assert not ledger.all(Instruction)
+    assert not ledger.all(ClassifiedInstruction)
+
+
+def test_seeds_of_the_original_schema_with_further_fields_are_what_prompts_show(shelf: Shelf) -> None:
+    ledger = shelf.ledger("alpaca")
+    assert ledger.definition.seed_count == 20
+    assert all(name.startswith("mine_") for prompt in ledger.all(Prompt) for name in prompt.demonstrations)
+
+
+def test_a_reached_target_asks_for_nothing_and_a_higher_one_uses_what_was_left(shelf: Shelf, tmp_path: Path) -> None:
+    folder, before = shelf.copy_to(tmp_path), shelf.ledger()
+    paid = set(before.completed_prompts())
+    with simulated() as model:
+        same, other_target = ("run", *model.flags, "--target", str(TARGET)), str(TARGET + 10)
+        again = run(folder, *same)
+        assert (again.code, again.out, model.requests()) == (0, b"", [])
+        higher = run(folder, *same[:-1], other_target)
+        requests = model.wait_until_idle()
+    assert higher.code == 0, higher.err
+    assert [task.task_seq for task in higher.tasks] == list(range(TARGET, TARGET + 10))
+    assert {task.id for task in higher.tasks} <= before.pending, "there was enough left, and more was bought"
+    assert paid.isdisjoint(_asked(requests))
+    after = read_ledger(folder)
+    assert after.all(Prompt) == before.all(Prompt)
+    check(after, TARGET + 10)
+
+
+def test_another_recipe_or_other_seeds_are_refused_with_the_difference(
+    shelf: Shelf, tmp_path: Path, own_seeds: Path
+) -> None:
+    folder = shelf.copy_to(tmp_path)
+    other = ("--recipe", "alpaca", "--seeds", own_seeds, "--seed", "5", "--target", "1000")
+    ended = run(folder, "run", "--lm", "simulator", *other)
+    assert (ended.code, ended.out) == (2, b"")
+    for said in ("self-instruct", "alpaca", "has 175 with digest", "has 0, asked for 5", "--run"):
+        assert said in ended.err
+    assert read_ledger(folder).offsets == shelf.ledger().offsets
+
+
+def test_what_is_wrong_is_said_at_once_and_nothing_is_left_behind(tmp_path: Path, own_seeds: Path) -> None:
+    broken = tmp_path / "broken.jsonl"
+    lines = own_seeds.read_text().splitlines()
+    broken.write_text("\n".join([*lines[:2], lines[2].replace('"instruction"', '"instructions"'), *lines[3:]]))
+    before = set(tmp_path.iterdir())
+    with simulated() as model:
+        wrong: dict[str, tuple[str | Path, ...]] = {
+            "broken.jsonl, line 3: instruction": ("--seeds", broken),
+            "absent.jsonl": ("--seeds", "absent.jsonl"),
+            "run (--run, SEEDSTREAM_RUN or seedstream.toml)": ("--run", "../evil"),
+        }
+        ended = run_side_by_side(tmp_path, *(("run", *model.flags, *flags) for flags in wrong.values()))
+        assert model.requests() == []
+    for said, each in zip(wrong, ended, strict=True):
+        assert (each.code, each.out) == (2, b""), each.err
+        assert said in each.err
+        assert each.err.count("\n") <= 2
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_server_that_is_not_there_is_noticed_before_a_run_is_begun(tmp_path: Path) -> None:
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        began = time.monotonic()
+        ended = run(tmp_path, "run", "--lm", "openai", "--lm-url", url, "--model", "any")
+    assert (ended.code, ended.out) == (2, b"")
+    assert "cannot be reached" in ended.err
+    assert url in ended.err
+    assert time.monotonic() - began < 8
+    assert not read_ledger(tmp_path).offsets
+
+
+def test_a_refused_key_stops_the_run_and_is_shown_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{_KEY}\n")
+    with _refusing() as server:
+        flags = ("--lm", "openai", "--lm-url", server.url, "--model", "any", "--lm-api-key-file", "key")
+        ended = run(tmp_path, "run", *flags, "--log-level", "debug")
+        assert {request.headers["Authorization"] for request in server.requests} == {f"Bearer {_KEY}"}
+    assert (ended.code, ended.out) == (5, b"")
+    assert "401" in ended.err
+    assert "Check the API key." in ended.err
+    assert _KEY not in ended.err
+    ledger = read_ledger(tmp_path)
+    check_at_any_moment(ledger)
+    assert not ledger.all(Answer)
+    assert not ledger.all(FailedPrompt)
+
+
+def test_a_cap_on_prompts_ends_the_run_with_the_reasons(shelf: Shelf) -> None:
+    ended, ledger = shelf.ended["capped"], shelf.ledger("capped")
+    assert ended.code == 4, ended.err
+    check_at_any_moment(ledger)
+    assert len(ledger.all(Prompt)) == len(ledger.all(Decision)) == 3
+    assert not ledger.pending
+    assert ended.tasks == ledger.tasks
+    assert "prompts exhausted: all 3 prompts that were allowed are used up; refused so far: " in ended.err
+    refused = Counter(each.reason for decision in ledger.all(Decision) for each in decision.verdicts if each.reason)
+    assert all(f"{reason.value} {count}" in ended.err for reason, count in refused.items())
+
+
+def test_a_model_that_only_repeats_itself_ends_the_run_with_the_reasons(shelf: Shelf) -> None:
+    ended, ledger = shelf.ended["stalled"], shelf.ledger("stalled")
+    assert ended.code == 3, ended.err
+    check_at_any_moment(ledger)
+    assert re.search(r"stalled: \d+ prompts in a row gave no accepted task; refused so far: too_similar \d+", ended.err)
+
+
+def test_signals_drain_what_is_in_flight_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
+    with simulated(time_to_first_token_s=0.05, time_to_first_token_std_dev_s=0.02) as model:
+        command = ("run", *model.flags, "--concurrency", "8", "--target", "40")
+        for signal, code in ((SIGTERM, 143), (SIGINT, 130)):
+            with start(tmp_path, *command) as program:
+                program.wait_for_lines(5)
+                program.send(signal)
+                ended = program.end()
+            assert ended.code == code, ended.err
+            assert f"{signal.name}: finishing the calls in flight" in ended.err
+            _check_nothing_in_flight_was_lost(model, tmp_path)
+        last = run(tmp_path, *command)
+        _check_nothing_in_flight_was_lost(model, tmp_path)
+    assert last.code == 0, last.err
+    check(read_ledger(tmp_path), 40)
+
+
+def test_a_second_interrupt_ends_it_at_once_and_until_then_it_keeps_the_run_to_itself(tmp_path: Path) -> None:
+    with simulated(time_to_first_token_s=60.0) as model:
+        with start(tmp_path, "run", *model.flags, "--concurrency", "4") as program:
+            model.wait_until_busy(4)
+            other = run(tmp_path, "run", *model.flags)
+            assert (other.code, other.out) == (1, b"")
+            assert f"process {program.pid} has it" in other.err
+            program.send(SIGINT)
+            program.wait_for_word("once more to exit at once")
+            program.send(SIGINT)
+            assert program.end().code == 130
+        assert [request.status for request in model.wait_until_idle()] == [499] * 4
+    check_at_any_moment(read_ledger(tmp_path))
+
+
+def test_a_reader_that_leaves_ends_the_run_without_a_fuss(tmp_path: Path) -> None:
+    with start(tmp_path, "run", "--lm", "simulator", "--target", "500", read_at_most=2) as program:
+        ended = program.end()
+    assert ended.code == 141
+    assert len(ended.tasks) == 2
+    assert "Exception" not in ended.err
+    assert "BrokenPipe" not in ended.err
+    check_at_any_moment(read_ledger(tmp_path))
+
+
+def test_a_terminal_shows_tasks_as_text_above_a_panel(tmp_path: Path) -> None:
+    with start(tmp_path, "run", "--lm", "simulator", "--target", "5", terminal=True) as program:
+        ended = program.end()
+    assert ended.code == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", ended.out.decode())
+    for task in read_ledger(tmp_path).tasks:
+        words = " ".join(task.instruction.split()[:4])
+        assert f"#{task.task_seq + 1} {words}" in shown
+    assert "output  " in shown
+    assert "default · self-instruct" in shown
+    assert "5 of 5" in shown
+    assert '"task_seq"' not in shown
+
+
+def _check_nothing_in_flight_was_lost(model: Model, folder: Path) -> None:
+    requests = model.wait_until_idle()
+    ledger = read_ledger(folder)
+    check_at_any_moment(ledger)
+    assert {request.status for request in requests} == {200}
+    assert sorted(_asked(requests)) == sorted(ledger.completed_prompts())
+
+
+def _asked(requests: list[Entry]) -> list[str]:
+    return [request.prompt_sha256 for request in requests if request.prompt_sha256 is not None]
+
+
+@contextmanager
+def _refusing() -> Iterator[ScriptedServer]:
+    """Run a server that refuses every key, and repeats it."""
+    steps = [refusal(401, f"Incorrect API key provided: {_KEY}.") for _ in range(200)]
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(scripted_server(*steps)) as server:
+        yield server
