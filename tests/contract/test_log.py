@@ -4,7 +4,7 @@ import pytest
 from service.broker import Isolation, NewRecord, Partition, TopicSpec
 from service.errors import RecordTooLargeError, TopicMissingError
 from tests.contract.conftest import OpenBroker
-from tests.contract.logs import DEADLINE_S, P0, create, read_all, send, texts, values
+from tests.contract.logs import DEADLINE_S, P0, create, ignore, read_all, send, texts, values
 
 pytestmark = pytest.mark.anyio
 
@@ -148,3 +148,23 @@ async def test_the_end_of_an_empty_partition_is_its_beginning(open_broker: OpenB
         await create(broker)
         assert await broker.end_offset(P0, Isolation.READ_COMMITTED) == 0
         assert await read_all(broker) == []
+
+
+async def test_leaving_is_quick_whatever_is_open(open_broker: OpenBroker) -> None:
+    with anyio.fail_after(DEADLINE_S):
+        async with (
+            open_broker() as broker,
+            anyio.create_task_group() as tasks,
+        ):
+            await create(broker)
+            async with (
+                broker.transactional_producer("t") as producer,
+                broker.reader([P0]) as reader,
+                broker.group_member("g", ["first"], ignore, ignore) as member,
+            ):
+                await producer.begin()
+                await producer.send(values("never committed"))
+                tasks.start_soon(reader.poll, 10, 3600.0)
+                tasks.start_soon(member.poll, 10, 3600.0)
+                await anyio.wait_all_tasks_blocked()
+                tasks.cancel_scope.cancel()
