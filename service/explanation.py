@@ -20,7 +20,7 @@ from service.messages import (
     RunDefined,
     TaskInstances,
 )
-from service.replay import replay
+from service.replay import Tail
 from service.selfinstruct.similarity import SimilarityIndex
 
 _CANDIDATE = re.compile(r"(p\d+)\.(\d+)")
@@ -176,5 +176,7 @@ async def gather(broker: Broker, run: str, name: str) -> Evidence:
     match = _CANDIDATE.fullmatch(name)
     prompt_id, position = (match[1], int(match[2])) if match is not None else (name, None)
     evidence = Evidence(name, prompt_id, position)
-    await replay(broker, run, topics.ALL, evidence.apply)
+    async with Tail.of(broker, run, topics.ALL) as tail:
+        async for message in tail.messages_to_end():
+            evidence.apply(message)
     return evidence

@@ -9,7 +9,7 @@ from service.adapters.sqlite import SqliteBroker
 from service.broker import Broker
 from service.errors import RunNotFoundError
 from service.progress import Progress
-from service.replay import replay
+from service.replay import Tail
 from service.settings import Settings
 from service.topics import ALL
 
@@ -38,5 +38,7 @@ def _check_exists(settings: Settings) -> None:
 async def read_progress(broker: Broker, run: str) -> Progress:
     """Return how far a run has got."""
     progress = Progress()
-    await replay(broker, run, ALL, progress.apply)
+    async with Tail.of(broker, run, ALL) as tail:
+        async for message in tail.messages_to_end():
+            progress.apply(message)
     return progress

@@ -10,6 +10,7 @@ from service import codec, topics
 from service.broker import Broker, NewRecord, Record
 from service.committer import Committer
 from service.errors import ConfigurationError
+from service.inspection import read_progress
 from service.messages import (
     Answer,
     ClassifiedInstruction,
@@ -73,11 +74,7 @@ async def refilter_into(source: Broker, run: str, target: Broker, definition: Ru
     await Committer(Admit(definition.recipe), target, into).run(drained, anyio.Event())
     await copy.answers(topics.CLASSIFIED, topics.INSTRUCTIONS)
     await copy.answers(topics.INSTANCES, topics.CLASSIFIED)
-    progress = Progress()
-    async with Tail.of(target, into, topics.ALL) as tail:
-        async for message in tail.messages_to_end():
-            progress.apply(message)
-    return progress
+    return await read_progress(target, into)
 
 
 class _Copy:

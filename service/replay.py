@@ -7,16 +7,19 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
+import structlog
 
 from service import codec
 from service.broker import Broker, Isolation, Partition, Reader, Record
-from service.errors import BrokerError
+from service.errors import BrokerError, DecodeError
 from service.messages import Message
 from service.topics import Topic
 
 _BATCH = 1_000
 _POLL_S = 0.2
 _SILENCE_S = 60.0
+
+log = structlog.get_logger()
 
 Remember = Callable[[Message], None]
 
@@ -44,12 +47,21 @@ class Tail:
         return await self._reader.poll(_BATCH, timeout_s)
 
     async def next(self, timeout_s: float = _POLL_S) -> list[Message]:
-        """Return the next messages; none when nothing new came in time."""
-        return [self.decode(record) for record in await self.records(timeout_s)]
+        """Return the next messages that can be read; none when nothing new came in time."""
+        found = [self._readable(record) for record in await self.records(timeout_s)]
+        return [message for message in found if message is not None]
 
     def decode(self, record: Record) -> Message:
-        """Return the message of a record."""
+        """Return the message of a record; raises `DecodeError`."""
         return codec.decode(self._topics[record.partition.topic], record)
+
+    def _readable(self, record: Record) -> Message | None:
+        """Return the message of a record, none for poison: the stage that reads it writes the dead letter."""
+        try:
+            return self.decode(record)
+        except DecodeError as error:
+            log.warning("record.unreadable", error=str(error))
+            return None
 
     async def to_end(self) -> AsyncIterator[Record]:
         """Yield records up to where the topics end now, transactions that are on their way included.
@@ -70,13 +82,19 @@ class Tail:
                 raise BrokerError(f"expected to read {', '.join(self._topics)} to their ends, got nothing for 60 s")
 
     async def messages_to_end(self) -> AsyncIterator[Message]:
-        """Yield messages up to where the topics end now."""
+        """Yield the messages that can be read, up to where the topics end now."""
         async for record in self.to_end():
-            yield self.decode(record)
+            message = self._readable(record)
+            if message is not None:
+                yield message
 
 
 async def replay(broker: Broker, run: str, topics: Sequence[Topic[Message]], remember: Remember) -> None:
-    """Feed every message of the topics to `remember`, up to where they end now."""
+    """Feed every message of the topics to `remember`, up to where they end now.
+
+    Raises:
+        DecodeError: a record cannot be read, and a memory without it would be wrong.
+    """
     async with Tail.of(broker, run, topics) as tail:
-        async for message in tail.messages_to_end():
-            remember(message)
+        async for record in tail.to_end():
+            remember(tail.decode(record))
