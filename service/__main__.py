@@ -1,5 +1,6 @@
 """The command line: `seedstream …`, or `python -m service …`."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -35,18 +36,26 @@ for command in (run, check, preview, status, watch, explain, export, refilter, c
 app.add_typer(seeds.app, name="seeds")
 
 
-@app.callback()
-def seedstream(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,  # noqa: FBT002
-) -> None:
-    """Self-Instruct as a stream: a handful of seed tasks becomes an instruction-tuning set."""
-    if version:
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
         typer.echo(metadata.version("seedstream"))
         raise typer.Exit
 
 
+@app.callback()
+def seedstream(
+    _: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Self-Instruct as a stream: a handful of seed tasks becomes an instruction-tuning set."""
+
+
 def main() -> None:
     """Run the command line; an error that Seedstream knows is one message and its exit code, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character gets a question mark
     try:
         app()
     except* KeyboardInterrupt:

@@ -18,7 +18,8 @@ SeedstreamError
 ├── OutputClosedError             whoever read our output has gone
 ├── DecodeError                   a record is not what its topic promises
 └── LanguageModelError            a call did not give a completion
-    ├── CallFailedError           this call, after all its attempts; others may work
+    ├── CallFailedError           this call failed for good; others may work
+    │   └── UnansweredError       … after all its attempts, each of which might have worked
     └── EndpointRefusedError      every call would fail the same way: key, quota, model, address
 
 Every message says what was expected, what came and what to do. An error is translated where it enters, always
@@ -101,7 +102,18 @@ class LanguageModelError(SeedstreamError):
 
 
 class CallFailedError(LanguageModelError):
-    """One call failed for good, after all its attempts; others may still work."""
+    """One call failed for good; others may still work."""
+
+
+class UnansweredError(CallFailedError):
+    """Every attempt of one call failed in a way that may pass: the server was away, overloaded, or talked nonsense.
+
+    `failing_s` is the time from the first failure to the last.
+    """
+
+    def __init__(self, message: str, failing_s: float) -> None:
+        super().__init__(message)
+        self.failing_s = failing_s
 
 
 class EndpointRefusedError(LanguageModelError):

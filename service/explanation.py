@@ -76,11 +76,12 @@ class Evidence:
         Raises:
             ConfigurationError: nothing on the log is about this id.
         """
-        if self.prompt is None and self.answer is None and self.id not in self.pool:
+        verdict = self._verdict()
+        known = verdict is not None or self._instruction() is not None or (self.position is None and self.prompt)
+        if not known:
             raise ConfigurationError(
                 f"expected the id of a task, candidate, prompt or seed of this run, got {self.id!r}"
             )
-        verdict = self._verdict()
         return {
             "id": self.id,
             "state": self._state(verdict),

@@ -1,5 +1,6 @@
 """Looking at a run without disturbing it, also while another process works on it."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -33,6 +34,16 @@ def _check_exists(settings: Settings) -> None:
         raise RunNotFoundError(
             f"expected a run {settings.run!r} in {file.parent}, and there is none; runs there: {others}"
         )
+
+
+def is_worked_on(settings: Settings) -> bool:
+    """Return whether a process on this machine has the run open: the one that its lock file names is alive."""
+    try:
+        holder = int(settings.sqlite_file.with_suffix(".lock").read_text("utf-8"))
+        os.kill(holder, 0)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 async def read_progress(broker: Broker, run: str) -> Progress:

@@ -26,6 +26,13 @@ TOML_FILE = "seedstream.toml"
 RunName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$")]
 
 
+# What to say in the place of a regular expression.
+_EXPECTED = {
+    "run": "expected small letters and digits, with - and _ between them, at most 63",
+    "broker": "expected sqlite:DIR",
+}
+
+
 class LmKind(StrEnum):
     """Which adapter answers prompts."""
 
@@ -61,7 +68,7 @@ class Settings(BaseSettings):
     lm_api_key: SecretStr | None = Field(default=None, description="API key; better in a file")
     lm_api_key_file: Path | None = Field(default=None, description="file that holds the API key")
     lm_timeout_s: Annotated[float, Field(gt=0)] = Field(default=120.0, description="limit of one attempt, seconds")
-    lm_attempts: Annotated[int, Field(ge=1)] = Field(default=6, description="attempts before a call is given up")
+    lm_attempts: Annotated[int, Field(ge=1)] = Field(default=10, description="attempts before a call is given up")
     lm_end_of_text_token: int | None = Field(default=None, description="token number that Alpaca bans")
     price_prompt: Annotated[float, Field(ge=0)] | None = Field(
         default=None, description="US dollars for a million prompt tokens"
@@ -120,12 +127,23 @@ def load_settings(flags: dict[str, Any]) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        where = f"{name} (--{name.replace('_', '-')}, SEEDSTREAM_{name.upper()} or {TOML_FILE}): " if name else ""
-        raise ConfigurationError(f"{where}{first['msg'].removeprefix('Value error, ')}") from error
+        raise ConfigurationError(_explained(error)) from error
     except ValueError as error:
         raise ConfigurationError(f"{TOML_FILE}: {error}") from error
+
+
+def _explained(error: ValidationError) -> str:
+    """Say which setting is wrong, what came and what was expected; a secret is not repeated."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    what = first["msg"].removeprefix("Value error, ")
+    if not name:
+        return what
+    if first["type"] == "extra_forbidden":
+        return f"{name} in {TOML_FILE}: there is no such setting; `seedstream config` lists those that there are"
+    said = _EXPECTED.get(name, what)
+    came = "" if "key" in name else f", got {first['input']!r}"
+    return f"{name} (its flag, SEEDSTREAM_{name.upper()} or {TOML_FILE}): {said}{came}"
 
 
 def origins(flags: dict[str, Any]) -> dict[str, str]:

@@ -53,6 +53,8 @@ class PipeView:
 
 
 def _write_line(line: bytes) -> None:
+    if sys.stdout is None:
+        raise BrokenPipeError  # it was closed before we began
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
 

@@ -4,6 +4,7 @@ The life of a call: the body is built once â†’ attempts, each under a deadline â
 a failure that may pass is tried again after a back-off, or after as long as the server asks.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from service.adapters.openai_replies import (
     server_text,
     shown,
 )
-from service.errors import CallFailedError
+from service.errors import UnansweredError
 from service.lm import Completion
 from service.retry import Backoff, retry_after_s
 from service.selfinstruct.recipe import Sampling
@@ -118,14 +119,17 @@ class OpenAIModel:
     async def _ask(self, request: _Request, read: Callable[[bytes], _Answer]) -> _Answer:
         """Attempt one request until it is answered, refused, or out of attempts."""
         last = self.options.max_attempts
+        failing_since_s = math.inf
         for attempt in range(1, last + 1):
             try:
                 return read(await self._attempt(request))
             except AttemptFailedError as failure:
+                failing_since_s = min(failing_since_s, anyio.current_time())
                 if attempt == last:
-                    raise CallFailedError(
+                    raise UnansweredError(
                         f"Expected an answer, but {last} attempts failed; the last one: {failure} "
-                        "Check that the server is up and not overloaded."
+                        "Check that the server is up and not overloaded.",
+                        failing_s=anyio.current_time() - failing_since_s,
                     ) from failure
                 wait_s = self._wait_s(attempt - 1, failure.after_s)
                 logger.warning(

@@ -12,9 +12,8 @@ from service.adapters.sqlite.storage import Storage
 from service.commands import options
 from service.console import clean
 from service.definition import define
-from service.errors import LanguageModelError
 from service.messages import Origin, PooledTask, RunDefined
-from service.models import open_endpoint, priced
+from service.models import as_model, open_endpoint, probe
 from service.selfinstruct.judging import judge
 from service.selfinstruct.parsing import parse_instructions
 from service.selfinstruct.similarity import SimilarityIndex
@@ -67,17 +66,14 @@ def _try_log(settings: Settings) -> None:
 async def _try_model(
     endpoint: OpenAIModel, definition: RunDefined, seeds: tuple[SeedTask, ...], settings: Settings
 ) -> AsyncIterator[str]:
-    try:
-        names = await endpoint.models()
-        yield f"{endpoint.options.root} offers {', '.join(clean(name) for name in names[:5]) or 'no names'}"
-    except LanguageModelError as error:
-        yield f"{endpoint.options.root} has no list of models ({clean(str(error))})"
+    names = await probe(endpoint)
+    yield f"{endpoint.options.root} offers {', '.join(clean(name) for name in names[:5]) or 'no list of models'}"
     pool = [
         PooledTask(pool_seq=place, id=seed.id, origin=Origin.HUMAN, instruction=seed.instruction, seed=seed)
         for place, seed in enumerate(seeds)
     ]
     prompt = write_prompt(definition, SamplingPool(human=pool), 0)
-    completion = await priced(endpoint, settings).complete(prompt.text, definition.recipe.instruction_sampling)
+    completion = await as_model(endpoint, settings).complete(prompt.text, definition.recipe.instruction_sampling)
     index = SimilarityIndex()
     for seed in seeds:
         index.add(seed.instruction)
@@ -85,7 +81,9 @@ async def _try_model(
     verdicts = judge(definition.recipe, candidates, index)
     accepted = [verdict.candidate.instruction for verdict in verdicts if verdict.accepted]
     cost = "unknown" if completion.cost_usd is None else f"${completion.cost_usd:.6f}"
-    yield f"one prompt: {len(verdicts)} candidates, {len(accepted)} accepted, usage {completion.usage}, cost {cost}"
+    usage = completion.usage
+    tokens = "tokens unknown" if usage is None else f"{usage.prompt_tokens} tokens in, {usage.completion_tokens} out"
+    yield f"one prompt: {len(verdicts)} candidates, {len(accepted)} accepted, {tokens}, cost {cost}"
     for instruction in accepted[:3]:
         yield f"for example: {clean(instruction)}"
 

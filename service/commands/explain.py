@@ -33,7 +33,7 @@ def explain(
     for field, value in found.items():
         if value not in (None, [], {}):
             console.print(Text(field, style="bold cyan"))
-            console.print(Text(_readable(value)))
+            console.print(Text(_readable(value)), soft_wrap=not console.is_terminal)
 
 
 async def _explain(settings: Settings, name: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def export(
         str | None, typer.Option("--topic", help=f"Export this topic, whole: {', '.join(_TOPICS)}.", metavar="TOPIC")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help="The file to write; standard output where none is named.")
+        Path | None, typer.Option("--output", help="The file to write; standard output where none, or -, is named.")
     ] = None,
 ) -> None:
     """Write finished tasks, or with --topic every record of a topic in order, to a file or to standard output."""
@@ -46,7 +46,7 @@ async def _export(settings: Settings, form: Format, topic: str | None, output: P
     async with open_existing(settings) as broker, Tail.of(broker, settings.run, [source]) as tail:
         messages = tail.messages_to_end()
         chunks = as_jsonl(messages) if topic is not None else FORMATS[form](_finished(messages))
-        if output is None:
+        if output is None or str(output) == "-":
             await _to_stdout(chunks)
         else:
             await _to_file(chunks, anyio.Path(output))
@@ -59,21 +59,43 @@ async def _finished(messages: AsyncIterator[Message]) -> AsyncIterator[FinishedT
 
 
 async def _to_stdout(chunks: Chunks) -> None:
+    if sys.stdout is None:
+        raise OutputClosedError("standard output is closed")
     try:
         async for chunk in chunks:
             await to_thread.run_sync(sys.stdout.buffer.write, chunk)
         await to_thread.run_sync(sys.stdout.buffer.flush)
     except BrokenPipeError as error:
         raise OutputClosedError("nobody reads the export any more") from error
+    except OSError as error:
+        raise ConfigurationError(f"standard output: expected to write the export there: {error}") from error
 
 
 async def _to_file(chunks: Chunks, output: anyio.Path) -> None:
-    """Write beside the file, then put it in its place: what was there stays until the new one is whole."""
-    partial = output.with_name(f"{output.name}.partial")
+    """Write an export to a path; what cannot be replaced (a device, a pipe) is written to as it is."""
     try:
-        async with await partial.open("wb") as file:
-            async for chunk in chunks:
-                await file.write(chunk)
-        await partial.replace(output)
+        target = await output.resolve()
+        if await target.exists() and not await target.is_file():
+            await _write(chunks, target)
+        else:
+            await _replace(chunks, target)
     except OSError as error:
-        raise ConfigurationError(f"{output}: expected to write the export there: {error}") from error
+        raise ConfigurationError(f"{output}: expected a file that can be written: {error.strerror}") from error
+
+
+async def _replace(chunks: Chunks, target: anyio.Path) -> None:
+    """Write beside a file, then put it in its place: what was there stays until the new one is whole."""
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        await _write(chunks, partial)
+        await partial.replace(target)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await partial.unlink(missing_ok=True)
+        raise
+
+
+async def _write(chunks: Chunks, target: anyio.Path) -> None:
+    async with await target.open("wb") as file:
+        async for chunk in chunks:
+            await file.write(chunk)

@@ -30,6 +30,9 @@ LmApiKeyFile = Annotated[
     Path | None, typer.Option("--lm-api-key-file", help="File that holds the API key.", metavar="FILE")
 ]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", help="Calls in flight.", metavar="C")]
+Patience = Annotated[
+    int | None, typer.Option("--patience", help="Give up after so many prompts in a row without success.", metavar="N")
+]
 PricePrompt = Annotated[
     float | None, typer.Option("--price-prompt", help="US dollars for a million prompt tokens.", metavar="USD")
 ]

@@ -6,7 +6,7 @@ import anyio
 import typer
 
 from service.commands import options
-from service.commands.run import run_to_target
+from service.commands.run import refuse_early, run_to_target
 
 _TASKS = 10
 
@@ -29,4 +29,5 @@ def preview(
     flags = locals()
     with tempfile.TemporaryDirectory(prefix="seedstream-preview-") as folder:
         settings = options.settings_from(**flags, broker=f"sqlite:{folder}", run="preview")
+        refuse_early(settings)
         raise typer.Exit(anyio.run(run_to_target, settings, "nothing was stored"))

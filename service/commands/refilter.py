@@ -12,7 +12,7 @@ from rich.table import Table
 from service import topics
 from service.adapters.sqlite import SqliteBroker
 from service.commands import options
-from service.errors import RunNotFoundError
+from service.errors import ConfigurationError, RunNotFoundError
 from service.inspection import open_existing, read_progress
 from service.messages import GoalSet
 from service.progress import Progress
@@ -37,6 +37,9 @@ def refilter(
     """Judge all candidates of a run again; prints both verdicts side by side, and with --into makes a run of them."""
     settings = options.settings_from(broker=broker, run=run)
 
+    if into is not None:
+        _check_name(into)
+
     def change(recipe: Recipe) -> Recipe:
         old = recipe.filters
         filters = replace(
@@ -46,12 +49,23 @@ def refilter(
             max_words=old.max_words if max_words is None else max_words,
             blocked_words=tuple(dict.fromkeys((*old.blocked_words, *(block or ())))),
         )
+        if filters.min_words > filters.max_words:
+            raise ConfigurationError(
+                f"expected fewer words at least than at most, got {filters.min_words} and {filters.max_words}"
+            )
         return replace(recipe, filters=filters)
 
     before, after = anyio.run(_refilter, settings, change, into)
     Console().print(_comparison(before, after))
     if into is not None:
         typer.echo(f"run {into!r} holds what was accepted: `seedstream run --run {into}` goes on from there", err=True)
+
+
+def _check_name(into: str) -> None:
+    try:
+        load_settings({"run": into})
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--into: {error}") from error
 
 
 async def _refilter(

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from signal import SIGINT, SIGPIPE, SIGTERM, Signals
 
 import anyio
@@ -11,7 +11,6 @@ import typer
 
 from producers.seeds import define_run
 from service import codec, topics
-from service.adapters.openai import OpenAIModel
 from service.adapters.sqlite import SqliteBroker
 from service.broker import Broker
 from service.commands import options
@@ -19,9 +18,8 @@ from service.console import Pace
 from service.dataset.seeds import load_seeds
 from service.dataset.templates import load_templates
 from service.definition import check_same, define
-from service.errors import CallFailedError, ConfigurationError, EndpointRefusedError
 from service.messages import Ending, GoalSet, Message, RunDefined
-from service.models import open_endpoint, priced
+from service.models import as_model, open_endpoint, probe
 from service.pipeline import Limits, Observer, Pipeline
 from service.progress import Progress
 from service.replay import replay
@@ -30,7 +28,6 @@ from service.views import View, open_view
 
 _EXIT_OF_ENDING = {Ending.TARGET_REACHED: 0, Ending.STALLED: 3, Ending.PROMPTS_EXHAUSTED: 4}
 _EXIT_SIGNALLED = 128
-_PREFLIGHT_ATTEMPTS = 3
 
 log = structlog.get_logger()
 
@@ -50,6 +47,7 @@ def run(
     lm_api: options.LmApi = None,
     lm_api_key_file: options.LmApiKeyFile = None,
     concurrency: options.Concurrency = None,
+    patience: options.Patience = None,
     seed: options.Seed = None,
     price_prompt: options.PricePrompt = None,
     price_completion: options.PriceCompletion = None,
@@ -57,10 +55,22 @@ def run(
 ) -> None:
     """Run the whole pipeline until exactly N tasks are finished; run it again to go on.
 
-    Exit codes: 0 the target is reached; 2 a setting is wrong; 3 no acceptance for many prompts; 4 --max-prompts is
-    used up; 5 the language model refuses; 130, 143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
+    Exit codes: 0 the target is reached; 1 the log cannot be used; 2 a setting is wrong, or the language model cannot be
+    reached at the start; 3 no acceptance for many prompts; 4 --max-prompts is used up; 5 the language model refuses or
+    answers no more; 130, 143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
     """
-    raise typer.Exit(anyio.run(run_to_target, options.settings_from(**locals())))
+    settings = options.settings_from(**locals())
+    refuse_early(settings)
+    raise typer.Exit(anyio.run(run_to_target, settings))
+
+
+def refuse_early(settings: Settings) -> None:
+    """Refuse seeds and templates that cannot be used, before anything is opened or asked."""
+    if settings.sqlite_file.exists():
+        load_seeds(settings.seeds)
+        load_templates(settings.templates)
+    else:
+        define(settings)
 
 
 async def run_to_target(settings: Settings, hint: str = "run it again to go on") -> int:
@@ -68,8 +78,6 @@ async def run_to_target(settings: Settings, hint: str = "run it again to go on")
 
     `hint` is what to tell someone who stopped it.
     """
-    load_seeds(settings.seeds)
-    load_templates(settings.templates)
     async with SqliteBroker.open(settings.sqlite_file) as broker:
         await broker.create_topics(topics.specs(settings.run, settings.partitions))
         progress = await _look(broker, settings)
@@ -78,9 +86,10 @@ async def run_to_target(settings: Settings, hint: str = "run it again to go on")
             _say(f"{progress.finished} tasks are finished and {goal.target} are wanted: nothing to do")
             return 0
         async with open_endpoint(settings) as endpoint:
-            await _preflight(endpoint, settings)
+            if settings.lm is LmKind.OPENAI:
+                await probe(endpoint)
             definition = await _begin(broker, settings, progress, goal)
-            pipeline = Pipeline(broker, definition, priced(endpoint, settings), _limits(settings))
+            pipeline = Pipeline(broker, definition, as_model(endpoint, settings), _limits(settings))
             return await _run_shown(pipeline, hint)
 
 
@@ -121,19 +130,6 @@ def _goal(before: GoalSet | None, settings: Settings) -> GoalSet:
     return asked.model_copy(update=kept)
 
 
-async def _preflight(endpoint: OpenAIModel, settings: Settings) -> None:
-    """Ask a remote server for its models before anything is spent on it; that it has no such list is no fault."""
-    if settings.lm is not LmKind.OPENAI:
-        return
-    try:
-        async with OpenAIModel(replace(endpoint.options, max_attempts=_PREFLIGHT_ATTEMPTS)) as probe:
-            await probe.models()
-    except EndpointRefusedError as error:
-        log.info("preflight.no_model_list", error=str(error))
-    except CallFailedError as error:
-        raise ConfigurationError(f"the language model cannot be reached: {error}") from error
-
-
 @dataclass(slots=True)
 class _Stopped:
     """Why the pipeline was asked to stop, if it was."""
@@ -154,6 +150,9 @@ async def _run_shown(pipeline: Pipeline, hint: str) -> int:
             ended = await pipeline.run(_until_closed(view, pipeline, stopped))
         tasks.cancel_scope.cancel()
     if ended is not None:
+        if ended.ending is Ending.TARGET_REACHED and sys.stdout is not None and sys.stdout.isatty():
+            _say("`seedstream export` writes them to a file, `seedstream explain ID` tells where one comes from,")
+            _say("a higher --target goes on")
         _say(f"{ended.ending.value.replace('_', ' ')}: {ended.detail}")
         return _EXIT_OF_ENDING[ended.ending]
     _say(f"stopped with {pipeline.progress.finished} of {pipeline.progress.target} tasks finished; {hint}")
@@ -181,6 +180,7 @@ async def _stop_on_signal(pipeline: Pipeline, stopped: _Stopped) -> None:
     with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
         async for signal in signals:
             if stopped.by is not None:
+                _say(f"{Signals(signal).name}: stopped at once; run it again to go on")
                 os._exit(_EXIT_SIGNALLED + signal)
             stopped.by = Signals(signal)
             _say(f"{stopped.by.name}: finishing the calls in flight; once more to exit at once")
@@ -188,4 +188,6 @@ async def _stop_on_signal(pipeline: Pipeline, stopped: _Stopped) -> None:
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    """Tell a person; the line is put above a live view, which stands in the place of standard error."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

@@ -6,12 +6,13 @@ from typing import Any
 
 import anyio
 import orjson
+import typer
+from anyio import to_thread
 from rich.console import Console
 
 from service.commands import options
 from service.console import Pace, acceptance, panel, total_cost_usd
-from service.inspection import open_existing, read_progress
-from service.messages import FinishedTask
+from service.inspection import is_worked_on, open_existing, read_progress
 from service.progress import Progress
 from service.replay import Tail
 from service.settings import Settings
@@ -80,7 +81,10 @@ async def _watch(settings: Settings) -> None:
         pace = Pace(finished_before=progress.finished)
         async with open_view(lambda: (progress, None), pace) as view:
             while progress.ended is None:
-                for message in await tail.next():
+                news = await tail.next()
+                for message in news:
                     progress.apply(message)
-                    if isinstance(message, FinishedTask):
-                        await view.observe(message)
+                    await view.observe(message)
+                if not news and not await to_thread.run_sync(is_worked_on, settings):
+                    typer.echo(f"no process works on run {settings.run!r}; `seedstream run` goes on with it", err=True)
+                    return

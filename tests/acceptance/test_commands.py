@@ -1,6 +1,7 @@
 """The commands around a run: looking at it, taking its tasks out, changing what it is made of."""
 
 import json
+import os
 import re
 import urllib.request
 from collections import Counter
@@ -226,3 +227,36 @@ def _table(ended: Ended) -> dict[str, tuple[int, int]]:
     """Return the rows of a printed table of counts."""
     rows = re.findall(r"│ (\w+) +│ (\d+) +│ (\d+) +│", ended.out.decode())
     return {name: (int(before), int(after)) for name, before, after in rows}
+
+
+def test_an_export_never_takes_the_place_of_what_is_no_file(shelf: Shelf, tmp_path: Path) -> None:
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    with start(shelf.folder, "export", "--output", pipe) as program:
+        lines = pipe.read_bytes().splitlines()
+        assert program.end().code == 0
+    missing = tmp_path / "no" / "where"
+    followed, dashed, refused = run_side_by_side(
+        shelf.folder, ("export", "--output", link), ("export", "--output", "-"), ("export", "--output", missing)
+    )
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert (len(lines), followed.code, len(target.read_bytes().splitlines())) == (TARGET, 0, TARGET)
+    assert (dashed.code, len(dashed.lines)) == (0, TARGET)
+    assert (refused.code, str(missing) in refused.err) == (2, True)
+    assert not list(shelf.folder.glob("*.partial"))
+
+
+def test_small_things_a_newcomer_tries(shelf: Shelf) -> None:
+    version, nonsense, watching, into = run_side_by_side(
+        shelf.folder,
+        ("--version",),
+        ("explain", "p0.99"),
+        ("watch",),
+        ("refilter", "--into", "a b"),
+    )
+    assert (version.code, version.out) == (0, b"0.1.0\n")
+    assert (nonsense.code, "p0.99" in nonsense.err) == (2, True)
+    assert watching.code == 0
+    assert (into.code, "--into" in into.err) == (2, True)

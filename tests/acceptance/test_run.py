@@ -97,7 +97,7 @@ def test_what_is_wrong_is_said_at_once_and_nothing_is_left_behind(tmp_path: Path
         wrong: dict[str, tuple[str | Path, ...]] = {
             "broken.jsonl, line 3: instruction": ("--seeds", broken),
             "absent.jsonl": ("--seeds", "absent.jsonl"),
-            "run (--run, SEEDSTREAM_RUN or seedstream.toml)": ("--run", "../evil"),
+            "run (its flag, SEEDSTREAM_RUN or seedstream.toml)": ("--run", "../evil"),
         }
         ended = run_side_by_side(tmp_path, *(("run", *model.flags, *flags) for flags in wrong.values()))
         assert model.requests() == []

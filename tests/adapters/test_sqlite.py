@@ -1,10 +1,13 @@
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import anyio
 import pytest
 
 from service.adapters.sqlite import SqliteBroker
+from service.adapters.sqlite.storage import Storage
 from service.errors import BrokerError, RunLockedError
 from tests.contract.logs import DEADLINE_S, P0, create, send, texts
 
@@ -46,3 +49,24 @@ async def test_a_file_that_is_no_log_is_refused(foreign_file: Path) -> None:
     with pytest.raises(BrokerError, match="expected a run"):
         async with SqliteBroker.open(foreign_file):
             pass
+
+
+@pytest.fixture
+def foreign_database(tmp_path: Path) -> Path:
+    file = tmp_path / "log.sqlite3"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE customers (name TEXT)")
+    return file
+
+
+async def test_a_database_of_another_program_is_refused_and_left_alone(foreign_database: Path) -> None:
+    with pytest.raises(BrokerError, match="another program"):
+        async with SqliteBroker.open(foreign_database):
+            pass
+
+
+def test_the_database_of_another_program_is_as_it_was(foreign_database: Path) -> None:
+    with pytest.raises(BrokerError):
+        Storage(foreign_database, read_only=False)
+    with closing(sqlite3.connect(foreign_database)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("customers",)]

@@ -87,20 +87,28 @@ class Storage:
             raise BrokerError(f"{self._path}: {what}, got: {error}") from error
 
     def _connect(self, opened: ExitStack) -> sqlite3.Connection:
+        connection = self._open(opened, "ro" if self._read_only else "rwc")
+        if self._read_only and not os.access(self._path.parent, os.W_OK):
+            connection = self._open(opened, "ro&immutable=1")  # SQLite cannot keep its index of the log there
+        if not self._read_only:
+            self._prepare(connection)
+        self._check(connection)
+        return connection
+
+    def _open(self, opened: ExitStack, mode: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode={'ro' if self._read_only else 'rwc'}",
+            f"{self._path.absolute().as_uri()}?mode={mode}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,
             timeout=5.0,
         )
         opened.callback(connection.close)
-        if not self._read_only:
-            self._prepare(connection)
-        self._check(connection)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+            self._check(connection)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         if connection.execute("PRAGMA user_version").fetchone() == (0,):
