@@ -74,11 +74,10 @@ async def _to_stdout(chunks: Chunks) -> None:
 async def _to_file(chunks: Chunks, output: anyio.Path) -> None:
     """Write an export to a path; what cannot be replaced (a device, a pipe) is written to as it is."""
     try:
-        target = await output.resolve()
-        if await target.exists() and not await target.is_file():
-            await _write(chunks, target)
+        if await output.exists() and not await output.is_file():
+            await _write(chunks, output)
         else:
-            await _replace(chunks, target)
+            await _replace(chunks, await output.resolve())
     except OSError as error:
         raise ConfigurationError(f"{output}: expected a file that can be written: {error.strerror}") from error
 
