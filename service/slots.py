@@ -38,7 +38,7 @@ class Slots:
         heapq.heappush(self._waiting, entry)
         try:
             await turn.wait()
-        except BaseException:
+        except anyio.get_cancelled_exc_class():
             if turn.is_set():
                 self._give_back()
             else:

@@ -88,10 +88,9 @@ async def _replace(chunks: Chunks, target: anyio.Path) -> None:
     try:
         await _write(chunks, partial)
         await partial.replace(target)
-    except BaseException:
+    finally:
         with anyio.CancelScope(shield=True):
             await partial.unlink(missing_ok=True)
-        raise
 
 
 async def _write(chunks: Chunks, target: anyio.Path) -> None:
