@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import anyio
-import structlog
 
 from service import codec, topics
 from service.broker import Broker, TransactionalProducer
@@ -18,8 +17,6 @@ from service.selfinstruct.rendering import render_alpaca, render_instructions
 from service.selfinstruct.sampling import sample_demonstrations
 
 _FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS)
-
-log = structlog.get_logger()
 
 
 @dataclass(slots=True)

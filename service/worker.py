@@ -56,6 +56,7 @@ class Worker(Generic[In]):
         self._stage = stage
         self._broker = broker
         self._run = run
+        self._group = f"seedstream.{run}.{stage.name}"
         self._slots = slots
         self._drain_s = drain_s
         self._owned: dict[Partition, _Owned] = {}
@@ -82,10 +83,9 @@ class Worker(Generic[In]):
         self._drain = drain
         await self._note_ends()
         source = self._stage.source.of(self._run)
-        group = f"seedstream.{self._run}.{self._stage.name}"
         async with (
             self._broker.producer() as self._producer,
-            self._broker.group_member(group, [source], self._on_revoked, self._on_assigned) as self._member,
+            self._broker.group_member(self._group, [source], self._on_revoked, self._on_assigned) as self._member,
         ):
             async with anyio.create_task_group() as background, anyio.create_task_group() as self._calls:
                 background.start_soon(self._commit_regularly)
@@ -225,7 +225,7 @@ class Worker(Generic[In]):
             self._owned[partition] = await self._take_over(partition)
 
     async def _take_over(self, partition: Partition) -> _Owned:
-        committed = await self._broker.committed(f"seedstream.{self._run}.{self._stage.name}", partition)
+        committed = await self._broker.committed(self._group, partition)
         start, note = (committed.offset, committed.note) if committed is not None else (0, "")
         since = load_ends(note, len(self._ends))
         already = await answered(self._broker, self._stage.results.of(self._run), since, partition)

@@ -12,7 +12,7 @@ from service.adapters.sqlite.storage import Storage
 from service.commands import options
 from service.console import clean
 from service.definition import define
-from service.messages import Origin, PooledTask, RunDefined
+from service.messages import Call, Origin, PooledTask, RunDefined
 from service.models import as_model, open_endpoint, probe
 from service.selfinstruct.judging import judge
 from service.selfinstruct.parsing import parse_instructions
@@ -77,7 +77,7 @@ async def _try_model(
     index = SimilarityIndex()
     for seed in seeds:
         index.add(seed.instruction)
-    candidates = parse_instructions(definition.recipe, completion.text, truncated=completion.finish_reason == "length")
+    candidates = parse_instructions(definition.recipe, completion.text, truncated=Call.of(completion).truncated)
     verdicts = judge(definition.recipe, candidates, index)
     accepted = [verdict.candidate.instruction for verdict in verdicts if verdict.accepted]
     cost = "unknown" if completion.cost_usd is None else f"${completion.cost_usd:.6f}"

@@ -1,9 +1,7 @@
 """`seedstream config`: which settings are in force and where each comes from; secrets are masked."""
 
-import sys
 from typing import Any
 
-import orjson
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
@@ -20,7 +18,7 @@ def config(broker: options.Broker = None, run: options.Run = None, as_json: opti
     values = {name: _shown(getattr(settings, name)) for name in type(settings).model_fields}
     if as_json:
         facts = {name: {"value": value, "from": origin[name]} for name, value in values.items()}
-        sys.stdout.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2).decode() + "\n")
+        options.print_json(facts)
         return
     table = Table("setting", "value", "from", "what it is")
     for name, field in type(settings).model_fields.items():

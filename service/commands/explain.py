@@ -1,6 +1,5 @@
 """`seedstream explain ID`: everything that is known of a task, a candidate, a prompt or a seed."""
 
-import sys
 from typing import Annotated, Any
 
 import anyio
@@ -27,7 +26,7 @@ def explain(
     """Say why: verdict, reason, nearest tasks and scores, parents, prompt, raw completions, model, versions, cost."""
     found = anyio.run(_explain, options.settings_from(broker=broker, run=run), name)
     if as_json:
-        sys.stdout.write(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() + "\n")
+        options.print_json(found)
         return
     console = Console()
     for field, value in found.items():

@@ -1,8 +1,10 @@
 """The options that several commands share, and how flags become settings."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from service.selfinstruct.recipe import RecipeName
@@ -41,6 +43,11 @@ PriceCompletion = Annotated[
 ]
 LogLevel = Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.", metavar="LEVEL")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def print_json(value: Any) -> None:
+    """Write a value to standard output as a person reads JSON."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def settings_from(**flags: Any) -> Settings:

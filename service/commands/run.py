@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from signal import SIGINT, SIGPIPE, SIGTERM, Signals
 
 import anyio
-import structlog
 import typer
 
 from producers.seeds import define_run
@@ -28,8 +27,6 @@ from service.views import View, open_view
 
 _EXIT_OF_ENDING = {Ending.TARGET_REACHED: 0, Ending.STALLED: 3, Ending.PROMPTS_EXHAUSTED: 4}
 _EXIT_SIGNALLED = 128
-
-log = structlog.get_logger()
 
 
 def run(
@@ -90,7 +87,7 @@ async def run_to_target(settings: Settings, hint: str = "run it again to go on")
                 await probe(endpoint)
             definition = await _begin(broker, settings, progress, goal)
             pipeline = Pipeline(broker, definition, as_model(endpoint, settings), _limits(settings))
-            return await _run_shown(pipeline, hint)
+            return await _run_shown(pipeline, progress.finished, hint)
 
 
 async def _look(broker: Broker, settings: Settings) -> Progress:
@@ -141,9 +138,12 @@ def _limits(settings: Settings) -> Limits:
     return Limits(settings.calls_in_flight, settings.patience, settings.drain_s)
 
 
-async def _run_shown(pipeline: Pipeline, hint: str) -> int:
-    """Run the pipeline under a view until it ends or is stopped; returns the exit code."""
-    pace, stopped = Pace(), _Stopped()
+async def _run_shown(pipeline: Pipeline, finished: int, hint: str) -> int:
+    """Run the pipeline under a view until it ends or is stopped; returns the exit code.
+
+    `finished` tasks were there before, and are no work of this process.
+    """
+    pace, stopped = Pace(finished_before=finished), _Stopped()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_on_signal, pipeline, stopped)
         async with open_view(lambda: (pipeline.progress, pipeline.slots.in_use), pace) as view:

@@ -1,11 +1,9 @@
 """`seedstream status` and `seedstream watch`: how far a run has got, now or live, beside the process that runs it."""
 
-import sys
 from dataclasses import asdict
 from typing import Any
 
 import anyio
-import orjson
 import typer
 from anyio import to_thread
 from rich.console import Console
@@ -25,7 +23,7 @@ def status(broker: options.Broker = None, run: options.Run = None, as_json: opti
     settings = options.settings_from(broker=broker, run=run)
     progress = anyio.run(_read, settings)
     if as_json:
-        sys.stdout.write(orjson.dumps(facts(progress), option=orjson.OPT_INDENT_2).decode() + "\n")
+        options.print_json(facts(progress))
     else:
         Console().print(panel(progress))
 

@@ -87,15 +87,9 @@ class Storage:
             raise BrokerError(f"{self._path}: {what}, got: {error}") from error
 
     def _connect(self, opened: ExitStack) -> sqlite3.Connection:
-        connection = self._open(opened, "ro" if self._read_only else "rwc")
+        mode = "ro" if self._read_only else "rwc"
         if self._read_only and not os.access(self._path.parent, os.W_OK):
-            connection = self._open(opened, "ro&immutable=1")  # SQLite cannot keep its index of the log there
-        if not self._read_only:
-            self._prepare(connection)
-        self._check(connection)
-        return connection
-
-    def _open(self, opened: ExitStack, mode: str) -> sqlite3.Connection:
+            mode = "ro&immutable=1"  # SQLite cannot keep its index of the log there
         connection = sqlite3.connect(
             f"{self._path.absolute().as_uri()}?mode={mode}",
             uri=True,
@@ -104,6 +98,9 @@ class Storage:
             timeout=5.0,
         )
         opened.callback(connection.close)
+        if not self._read_only:
+            self._prepare(connection)
+        self._check(connection)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
