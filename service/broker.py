@@ -80,6 +80,14 @@ class Committed:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a consumer group, as the broker sees it: its process's name, and what it owns."""
+
+    name: str
+    owned: frozenset[Partition]
+
+
 Offsets = Mapping[Partition, Committed]
 Listener = Callable[[frozenset[Partition]], Awaitable[None]]
 
@@ -99,7 +107,8 @@ class Producer(Protocol):
 class TransactionalProducer(Protocol):
     """Writes records and group offsets that become visible together, or never.
 
-    Any error but `FencedError` leaves the transaction fit for `abort` only.
+    Any error but `FencedError` leaves the transaction fit for `abort` only. Where the log itself has failed, the abort
+    is a last attempt, and every further `begin` raises: only opening the id anew tells where things stand.
     """
 
     async def begin(self) -> None:
@@ -210,6 +219,10 @@ class Broker(Protocol):
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         """Return what the group has committed for the partition."""
+        ...
+
+    async def members(self, group: str) -> Sequence[Member]:
+        """Return who is in a group now; a member that died is listed until its session has timed out."""
         ...
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:

@@ -13,6 +13,7 @@ SeedstreamError
 │   ├── TopicMissingError         a topic was never created
 │   ├── RecordTooLargeError       a record exceeds the limit of its topic
 │   ├── FencedError               another producer took over this transactional id
+│   ├── BrokersGoneError          no broker has answered for too long
 │   ├── IllegalGenerationError    the group has moved on; the member's partitions are no longer its own
 │   └── OutcomeUnknownError       a commit was sent and its answer never came
 ├── OutputClosedError             whoever read our output has gone
@@ -75,6 +76,10 @@ class FencedError(BrokerError):
     """Another producer opened the same transactional id; this one may not write any more."""
 
     exit_code = 75
+
+
+class BrokersGoneError(BrokerError):
+    """No broker has answered for so long that waiting on would hide it."""
 
 
 class IllegalGenerationError(BrokerError):

@@ -1,6 +1,6 @@
 """Short ways to say what contract tests do to a log."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 
@@ -47,6 +47,15 @@ async def poll_until(member: GroupMember, count: int) -> list[Record]:
         while len(found) < count:
             found += await member.poll(100, 0.1)
     return found
+
+
+async def meet(*members: GroupMember, until: Callable[[], bool]) -> None:
+    """Let all members poll side by side until they share the partitions as wanted."""
+    with anyio.fail_after(DEADLINE_S):
+        while not until():
+            async with anyio.create_task_group() as tasks:
+                for member in members:
+                    tasks.start_soon(member.poll, 10, 0.1)
 
 
 async def ignore(_: frozenset[Partition]) -> None:

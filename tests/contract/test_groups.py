@@ -4,7 +4,7 @@ import pytest
 from service.broker import Committed, NewRecord, Partition
 from service.errors import IllegalGenerationError
 from tests.contract.conftest import OpenBroker
-from tests.contract.logs import DEADLINE_S, P0, create, ignore, poll_until, send, texts, upto
+from tests.contract.logs import DEADLINE_S, P0, create, ignore, meet, poll_until, send, texts, upto
 
 pytestmark = pytest.mark.anyio
 
@@ -98,13 +98,10 @@ async def test_a_member_that_is_away_during_a_rebalance_cannot_commit_afterwards
             broker.group_member("g", ["first"], ignore, ignore) as away,
             broker.group_member("g", ["first"], ignore, ignore) as heir,
         ):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(away.poll, 10, 0.1)
-                tasks.start_soon(heir.poll, 10, 0.1)
+            await meet(away, heir, until=lambda: len(away.assignment()) + len(heir.assignment()) == 1)
             owner, other = (away, heir) if away.assignment() else (heir, away)
-            async with broker.group_member("g", ["first"], ignore, ignore) as third, anyio.create_task_group() as tasks:
-                tasks.start_soon(third.poll, 10, 0.1)
-                tasks.start_soon(other.poll, 10, 0.1)
+            async with broker.group_member("g", ["first"], ignore, ignore) as third:
+                await meet(third, other, until=lambda: len(third.assignment()) + len(other.assignment()) == 1)
             with pytest.raises(IllegalGenerationError):
                 await owner.commit(upto(1))
         assert await broker.committed("g", P0) is None
@@ -128,12 +125,8 @@ async def test_partitions_of_a_member_that_leaves_go_to_the_rest(open_broker: Op
         await create(broker, partitions=2)
         async with broker.group_member("g", ["first"], ignore, ignore) as stays:
             async with broker.group_member("g", ["first"], ignore, ignore) as leaves:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(stays.poll, 10, 0.1)
-                    tasks.start_soon(leaves.poll, 10, 0.1)
-                assert len(stays.assignment()) == len(leaves.assignment()) == 1
-            await stays.poll(10, 0.1)
-            assert len(stays.assignment()) == 2
+                await meet(stays, leaves, until=lambda: len(stays.assignment()) == len(leaves.assignment()) == 1)
+            await meet(stays, until=lambda: len(stays.assignment()) == 2)
 
 
 async def test_a_member_cannot_commit_for_a_partition_that_it_does_not_own(open_broker: OpenBroker) -> None:
@@ -143,9 +136,34 @@ async def test_a_member_cannot_commit_for_a_partition_that_it_does_not_own(open_
             broker.group_member("g", ["first"], ignore, ignore) as one,
             broker.group_member("g", ["first"], ignore, ignore) as other,
         ):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(one.poll, 10, 0.1)
-                tasks.start_soon(other.poll, 10, 0.1)
+            await meet(one, other, until=lambda: len(one.assignment()) == len(other.assignment()) == 1)
             (lost,) = other.assignment()
             with pytest.raises(IllegalGenerationError):
                 await one.commit({lost: Committed(1)})
+
+
+async def test_the_members_of_a_group_are_listed_with_what_they_own(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker, partitions=3)
+        assert list(await broker.members("g")) == []
+        async with broker.group_member("g", ["first"], ignore, ignore) as member:
+            await meet(member, until=lambda: len(member.assignment()) == 3)
+            (listed,) = await broker.members("g")
+            assert listed.owned == member.assignment()
+        assert list(await broker.members("g")) == []
+
+
+async def test_a_partition_stays_with_its_owner_when_others_join(open_broker: OpenBroker) -> None:
+    shares: list[frozenset[Partition]] = []
+
+    async def joined(partitions: frozenset[Partition]) -> None:
+        shares.append(partitions)
+
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.group_member("g", ["first"], ignore, ignore) as owner:
+            await meet(owner, until=lambda: len(owner.assignment()) == 1)
+            async with broker.group_member("g", ["first"], ignore, joined) as other:
+                await meet(owner, other, until=lambda: bool(shares))
+                await meet(owner, until=lambda: len(owner.assignment()) == 1)
+            assert shares[0] == frozenset()

@@ -1,4 +1,5 @@
 import anyio
+import anyio.lowlevel
 import pytest
 
 from service.broker import Isolation, NewRecord, Partition, TopicSpec
@@ -168,3 +169,46 @@ async def test_leaving_is_quick_whatever_is_open(open_broker: OpenBroker) -> Non
                 tasks.start_soon(member.poll, 10, 3600.0)
                 await anyio.wait_all_tasks_blocked()
                 tasks.cancel_scope.cancel()
+
+
+async def test_a_poll_cancelled_while_it_has_found_something_loses_nothing(open_broker: OpenBroker) -> None:
+    """Wherever it is cancelled, and with several partitions to read from."""
+    sent = [str(number) for number in range(40)]
+    async with open_broker() as broker:
+        await create(broker, partitions=4)
+        async with broker.producer() as producer:
+            for number, text in enumerate(sent):
+                await producer.send(values(text, partition=number % 4))
+    async with open_broker() as broker:
+        found: list[str] = []
+        async with broker.reader([Partition("first", number) for number in range(4)]) as reader:
+
+            async def poll(steps: int) -> None:
+                async with anyio.create_task_group() as tasks:
+
+                    async def cancel() -> None:
+                        for _ in range(steps):
+                            await anyio.lowlevel.checkpoint()
+                        tasks.cancel_scope.cancel()
+
+                    tasks.start_soon(cancel)
+                    found.extend(texts(await reader.poll(3, DEADLINE_S)))
+
+            for steps in range(30):
+                await poll(steps)
+            with anyio.fail_after(DEADLINE_S):
+                while len(found) < len(sent):
+                    found.extend(texts(await reader.poll(100, 0.1)))
+        assert sorted(found, key=int) == sent
+
+
+async def test_polls_without_patience_find_what_there_is_in_the_end(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, "a")
+        found: list[str] = []
+        async with broker.reader([P0]) as reader:
+            with anyio.fail_after(DEADLINE_S):
+                while not found:
+                    found = texts(await reader.poll(10, 0.0))
+        assert found == ["a"]

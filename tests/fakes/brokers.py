@@ -11,6 +11,7 @@ from service.broker import (
     GroupMember,
     Isolation,
     Listener,
+    Member,
     NewRecord,
     Offsets,
     Partition,
@@ -65,6 +66,9 @@ class BreakingBroker:
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         return await self.real.committed(group, partition)
+
+    async def members(self, group: str) -> Sequence[Member]:
+        return await self.real.members(group)
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         return await self.real.end_offset(partition, isolation)

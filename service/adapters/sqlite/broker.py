@@ -1,5 +1,6 @@
 """The broker port on one SQLite file."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from service.adapters.sqlite.engine import LogEngine
 from service.adapters.sqlite.groups import Group
 from service.adapters.sqlite.producers import SqliteProducer, SqliteTransactionalProducer
 from service.adapters.sqlite.readers import SqliteGroupMember, SqliteReader
-from service.broker import Committed, Isolation, Listener, Partition, TopicSpec
+from service.broker import Committed, Isolation, Listener, Member, Partition, TopicSpec
 
 _MAX_RECORD_BYTES = 1 << 20
 _REBALANCE_TIMEOUT_S = 30.0
@@ -97,6 +98,11 @@ class SqliteBroker:
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         """Return what the group has committed for the partition."""
         return self._engine.committed.get((group, partition))
+
+    async def members(self, group: str) -> Sequence[Member]:
+        """Return who is in a group now; they are all in this process."""
+        joined = self._groups.get(group)
+        return [] if joined is None else [Member(f"pid {os.getpid()}", owned) for owned in joined.owned()]
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         """Return the offset behind the last record."""

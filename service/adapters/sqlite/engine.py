@@ -10,21 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-from aiokafka.partitioner import murmur2
 from anyio import to_thread
 
+from service.adapters.records import check_size, partition_number
 from service.adapters.sqlite.log import PartitionLog
 from service.adapters.sqlite.storage import Storage, Write
 from service.broker import (
-    DEAD_LETTER_HEADROOM_BYTES,
-    DEAD_LETTERS,
     Committed,
     NewRecord,
     Partition,
     Record,
     TopicSpec,
 )
-from service.errors import BrokerError, RecordTooLargeError, TopicMissingError
+from service.errors import BrokerError, TopicMissingError
 
 _FOREIGN_POLL_S = 0.2
 
@@ -180,19 +178,8 @@ class LogEngine:
 
     def _place(self, record: NewRecord) -> Partition:
         partitions = self.partitions(record.topic)
-        size = len(record.key or b"") + len(record.value or b"")
-        size += sum(len(name) + len(value or b"") for name, value in record.headers)
-        limit = self._max_record_bytes + DEAD_LETTER_HEADROOM_BYTES * record.topic.endswith(DEAD_LETTERS)
-        if size > limit:
-            raise RecordTooLargeError(f"{record.topic}: expected a record of at most {limit} bytes, got {size}")
-        if record.partition is not None:
-            if record.partition not in range(len(partitions)):
-                raise TopicMissingError(f"expected a partition {record.topic}/{record.partition}, and there is none")
-            return partitions[record.partition]
-        if record.key is None:
-            return partitions[self._writes % len(partitions)]
-        key_hash: int = murmur2(record.key)
-        return partitions[(key_hash & 0x7FFFFFFF) % len(partitions)]
+        check_size(record, self._max_record_bytes)
+        return partitions[partition_number(record, len(partitions), self._writes)]
 
     async def _flush(self) -> None:
         tickets, self._queue = self._queue, []

@@ -9,18 +9,20 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from service.adapters.sharing import share_out
 from service.broker import Partition
 from service.errors import IllegalGenerationError
 
 
 @dataclass(eq=False, slots=True)
 class Membership:
-    """One member's place in its group."""
+    """One member's place in its group. `kept` is what it owned last, also while it owns nothing at a rebalance."""
 
     topics: tuple[str, ...]
     wake: Callable[[], None]
     generation: int = -1
     owned: frozenset[Partition] = frozenset()
+    kept: frozenset[Partition] = frozenset()
 
 
 @dataclass(eq=False)
@@ -82,6 +84,10 @@ class Group:
         if foreign:
             raise IllegalGenerationError(f"group {self.name}: expected partitions of the member, got {foreign}")
 
+    def owned(self) -> list[frozenset[Partition]]:
+        """Return what each member owns."""
+        return [member.owned for member in self._members]
+
     def _disturb(self) -> None:
         if not self._rebalancing:
             self._rebalancing = True
@@ -97,18 +103,18 @@ class Group:
         if not self._rebalancing or not self._members or len(self._waiting) < len(self._members):
             return
         self.generation += 1
-        shares = self._shares()
-        for member in self._members:
-            member.owned = frozenset(shares[id(member)])
+        for member, share in zip(self._members, self._shares(), strict=True):
+            member.owned = member.kept = frozenset(share)
             member.generation = self.generation
         self._rebalancing = False
         self._waiting.clear()
         self._settled.set()
 
-    def _shares(self) -> dict[int, list[Partition]]:
-        shares: dict[int, list[Partition]] = {id(member): [] for member in self._members}
+    def _shares(self) -> list[set[Partition]]:
+        """Return the partitions of each member; what it has had so far is what it keeps first."""
+        shares: list[set[Partition]] = [set() for _ in self._members]
         for topic in sorted({topic for member in self._members for topic in member.topics}):
-            takers = [member for member in self._members if topic in member.topics]
-            for turn, partition in enumerate(self.partitions_of(topic)):
-                shares[id(takers[turn % len(takers)])].append(partition)
+            takers = {place: member.kept for place, member in enumerate(self._members) if topic in member.topics}
+            for place, share in share_out(self.partitions_of(topic), takers).items():
+                shares[place] |= share
         return shares

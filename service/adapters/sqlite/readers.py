@@ -58,9 +58,14 @@ class SqliteReader:
         await self._engine.wait(self._news, timeout_s)
 
     async def take(self, max_records: int) -> list[Record]:
-        """Return what can be read now. Partitions take turns in going first."""
-        self._news = anyio.Event()
+        """Return what can be read now, or nothing: it is not interrupted. Partitions take turns in going first."""
         records: list[Record] = []
+        with anyio.CancelScope(shield=True):
+            await self._take_into(records, max_records)
+        return records
+
+    async def _take_into(self, records: list[Record], max_records: int) -> None:
+        self._news = anyio.Event()
         for partition in list(self._positions):
             room = max_records - len(records)
             if room == 0:
@@ -73,7 +78,6 @@ class SqliteReader:
             records += found
             if found:
                 self._positions[partition] = self._positions.pop(partition)
-        return records
 
 
 class SqliteGroupMember:

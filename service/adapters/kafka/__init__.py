@@ -1,0 +1,7 @@
+"""The broker port on Apache Kafka 3.7 … 4.x, through aiokafka 0.14."""
+
+from service.adapters.kafka.broker import KafkaBroker
+from service.adapters.kafka.options import KafkaOptions, Security
+from service.adapters.kafka.topics import TopicState
+
+__all__ = ["KafkaBroker", "KafkaOptions", "Security", "TopicState"]

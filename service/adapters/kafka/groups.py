@@ -1,0 +1,319 @@
+"""A member of a consumer group on Kafka: rebalances are taken part in by polling, nowhere else.
+
+aiokafka calls its listener from a task of its own. Here that task waits until the member polls, and the poll runs the
+callbacks: the owner of partitions is never surprised in the middle of something, and one that does not poll is taken
+for dead by its group. Gaining partitions must not hold that task up, since nobody would send heartbeats meanwhile: the
+next poll does it before it returns a record. Polls may be cancelled; aiokafka then no longer notices a member that does
+not poll, which is why that is left to the above.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+import orjson
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    KafkaError,
+    NoError,
+    NotCoordinatorForGroupError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+    for_code,
+)
+from aiokafka.errors import IllegalGenerationError as IllegalGeneration
+from aiokafka.protocol.commit import OffsetCommitRequest
+
+from service.adapters.kafka.cluster import Cluster
+from service.adapters.kafka.readers import fetch, new_consumer, positions, stop
+from service.adapters.sharing import share_out
+from service.broker import Listener, Offsets, Partition, Record
+from service.errors import BrokerError, IllegalGenerationError
+
+_NEVER_MS = 2**31 - 1
+_MOVED_ON = (IllegalGeneration, UnknownMemberIdError, RebalanceInProgressError)
+
+
+class KafkaGroupMember:
+    """Reads the partitions that its group gives it."""
+
+    def __init__(
+        self, cluster: Cluster, group: str, topics: Sequence[str], on_revoked: Listener, on_assigned: Listener
+    ) -> None:
+        self._cluster = cluster
+        self._group = group
+        self._on_revoked = on_revoked
+        self._on_assigned = on_assigned
+        self._assignor = _KeepingAssignor(self._is_expelled)
+        self._rebalances = _Rebalances()
+        options = cluster.options
+        self._consumer = new_consumer(
+            cluster,
+            group_id=group,
+            session_timeout_ms=round(options.session_timeout_s * 1000),
+            heartbeat_interval_ms=round(options.heartbeat_s * 1000),
+            rebalance_timeout_ms=round(options.rebalance_timeout_s * 1000),
+            max_poll_interval_ms=_NEVER_MS,
+            partition_assignment_strategy=[self._assignor],
+        )
+        self._topics = tuple(topics)
+        self._owned: frozenset[Partition] = frozenset()
+        self._positions: dict[Partition, int] = {}
+        self._generation = (-1, "")
+        self._fetched: list[Record] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, cluster: Cluster, group: str, topics: Sequence[str], on_revoked: Listener, on_assigned: Listener
+    ) -> "AsyncIterator[KafkaGroupMember]":
+        """Join a group; partitions come with the first poll."""
+        for topic in topics:
+            await cluster.width(topic)
+        member = cls(cluster, group, topics, on_revoked, on_assigned)
+        consumer, rebalances = member._consumer, member._rebalances
+        try:
+            await cluster.ask("a connection", consumer.start)
+            consumer.subscribe(list(topics), listener=rebalances)
+            yield member
+        finally:
+            rebalances.let_go()
+            await stop(consumer)
+
+    def position(self, partition: Partition) -> int:
+        """Return the next offset to read of an owned partition."""
+        return self._positions[partition]
+
+    def assignment(self) -> frozenset[Partition]:
+        """Return the partitions owned now."""
+        return self._owned
+
+    async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        """Return what can be read of the owned partitions; takes part in a rebalance first, if there is one."""
+        deadline = anyio.current_time() + timeout_s
+        while True:
+            if not await self._take_part():
+                return []
+            records = await self._fetch(max_records, max(0.0, deadline - anyio.current_time()))
+            # What was fetched when a rebalance began is fetched again: it starts anew at what is committed.
+            if not self._rebalances.pending and (records or anyio.current_time() >= deadline):
+                return records
+
+    async def commit(self, offsets: Offsets) -> None:
+        """Commit offsets of owned partitions."""
+        foreign = [str(partition) for partition in offsets if partition not in self._owned]
+        if foreign:
+            raise IllegalGenerationError(f"group {self._group}: expected partitions of the member, got {foreign}")
+        written: dict[str, list[tuple[int, int, str]]] = {}
+        for partition, committed in offsets.items():
+            written.setdefault(partition.topic, []).append((partition.number, committed.offset, committed.note))
+        retention = OffsetCommitRequest.DEFAULT_RETENTION_TIME
+        request = OffsetCommitRequest(self._group, *self._generation, retention, list(written.items()))
+        await self._cluster.ask(f"commit of {self._group}", lambda: self._sent(request))
+
+    async def _sent(self, request: OffsetCommitRequest) -> None:
+        """Send a commit of the generation in which the partitions were gained.
+
+        aiokafka's own `commit` takes the generation of the moment. Once the group has expelled this member, that is
+        none, and such a commit is accepted as one by hand: it would overwrite what the partitions' new owners commit.
+        """
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - see above
+        await coordinator.ensure_coordinator_known()
+        response = await coordinator._send_req(request)  # noqa: SLF001 - see above
+        for code in {code for _, partitions in response.topics for _, code in partitions}:
+            error = for_code(code)
+            if error in _MOVED_ON:
+                raise IllegalGenerationError(
+                    f"group {self._group}: the partitions have other owners now, or will have ({error.__name__})"
+                )
+            if error is NotCoordinatorForGroupError or error is GroupCoordinatorNotAvailableError:
+                coordinator.coordinator_dead()
+            if error is not NoError:
+                raise error(self._group)
+
+    async def _take_part(self) -> bool:
+        """Give up and take over what the group asks for; wait for the others, but not for ever.
+
+        Returns whether it is settled who has what.
+        """
+        options = self._cluster.options
+        deadline = anyio.current_time() + options.rebalance_timeout_s + options.session_timeout_s
+        while self._rebalances.pending:
+            if self._rebalances.revoking is not None:
+                await self._give_up()
+                self._rebalances.revoked()
+            elif self._rebalances.gained is not None:
+                await self._take_over(self._rebalances.gained)
+            elif anyio.current_time() < deadline:
+                self._check()
+                await self._rebalances.wait(1.0)
+            else:
+                return False
+        return True
+
+    async def _give_up(self) -> None:
+        owned = self._owned
+        if owned:
+            await self._on_revoked(owned)
+        self._owned, self._fetched = frozenset(), []
+
+    async def _take_over(self, gained: frozenset[Partition]) -> None:
+        """Start at the group's committed offsets, set by hand: what aiokafka looks up by itself is ignored."""
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - what commits will belong to; see `_sent`
+        generation = coordinator.generation, coordinator.member_id
+        starts = {partition: await self._start(partition) for partition in sorted(gained)}
+        if self._rebalances.gained is not gained or self._rebalances.revoking is not None:
+            return  # it is over already
+        for partition, start in starts.items():
+            self._consumer.seek(TopicPartition(partition.topic, partition.number), start)
+        self._owned, self._positions = gained, starts
+        self._generation = generation
+        self._assignor.owned = gained
+        await self._on_assigned(gained)
+        self._rebalances.taken(gained)
+
+    async def _start(self, partition: Partition) -> int:
+        committed = await self._cluster.committed(self._group, partition)
+        if committed is not None:
+            return committed.offset
+        key = TopicPartition(partition.topic, partition.number)
+        begins = await self._cluster.ask("beginnings", lambda: self._consumer.beginning_offsets([key]))
+        begin: int = begins[key]
+        return begin
+
+    async def _fetch(self, max_records: int, timeout_s: float) -> list[Record]:
+        """Return records, or none as soon as a rebalance begins: it would hold up a fetch until it is over."""
+        if max_records == 0 or not self._owned:
+            self._check()
+            await self._rebalances.wait(timeout_s)
+            return []
+        if not self._fetched:  # else a poll was interrupted that had them already
+            async with anyio.create_task_group() as race:
+
+                async def watch() -> None:
+                    await self._rebalances.wait(timeout_s + 1.0)
+                    race.cancel_scope.cancel()
+
+                race.start_soon(watch)
+                self._fetched = await fetch(self._consumer, max_records, timeout_s)
+                race.cancel_scope.cancel()
+        if self._fetched or not self._rebalances.pending:
+            self._positions |= await positions(self._consumer, sorted(self._owned))
+        records, self._fetched = self._fetched, []
+        return records
+
+    def _is_expelled(self) -> bool:
+        """Return whether the group does not know this member: it is new, or was silent for too long."""
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - aiokafka forgets the generation then
+        return bool(coordinator.generation == OffsetCommitRequest.DEFAULT_GENERATION_ID)
+
+    def _check(self) -> None:
+        """Raise what aiokafka's background task died of; its polls do so, and there may be none."""
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - there is no other way to ask without fetching
+        try:
+            coordinator.check_errors()
+        except KafkaError as error:
+            raise BrokerError(f"group {self._group}: {error!r}") from error
+
+
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
+    """What the group asks of the member, passed from aiokafka's task to the member's polls."""
+
+    def __init__(self) -> None:
+        self.revoking: frozenset[Partition] | None = None
+        self.gained: frozenset[Partition] | None = None
+        self._settled = False
+        self._left = False
+        self._news = anyio.Event()
+        self._given_up = anyio.Event()
+
+    @property
+    def pending(self) -> bool:
+        """Return whether a rebalance is under way that the member has not finished its part of."""
+        return not self._settled
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until the group asks for something."""
+        if self.revoking is None and self.gained is None:
+            with anyio.move_on_after(timeout_s):
+                await self._news.wait()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Hold aiokafka's task until a poll has given the partitions up."""
+        self._settled, self.gained = False, None
+        self.revoking = _ours(revoked)
+        self._given_up = anyio.Event()
+        self._tell()
+        if not self._left:
+            await self._given_up.wait()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Leave the taking over to the next poll."""
+        self.gained = _ours(assigned)
+        self._tell()
+
+    def revoked(self) -> None:
+        """Note that everything has been given up."""
+        self.revoking = None
+        self._given_up.set()
+
+    def taken(self, gained: frozenset[Partition]) -> None:
+        """Note that what was gained has been taken over, unless it has been asked for again meanwhile."""
+        if self.gained is gained:
+            self.gained, self._settled = None, True
+
+    def let_go(self) -> None:
+        """Hold nothing up any more: the member is leaving."""
+        self._left = True
+        self._given_up.set()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
+
+
+class _KeepingAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
+    """Shares partitions out so that as few as possible change hands; members say what they have had.
+
+    aiokafka's own sticky assignor keeps that on its class, so that two groups in a process would mix.
+    """
+
+    name = "seedstream"
+
+    def __init__(self, is_expelled: Callable[[], bool]) -> None:
+        self.owned: frozenset[Partition] = frozenset()
+        self._is_expelled = is_expelled
+
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
+        """Return what this member tells the one that shares out: one that was expelled has lost what it had."""
+        if self._is_expelled():
+            self.owned = frozenset()
+        owned = [[partition.topic, partition.number] for partition in sorted(self.owned)]
+        return ConsumerProtocolMemberMetadata(0, sorted(topics), orjson.dumps(owned))
+
+    def assign(
+        self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
+    ) -> dict[str, ConsumerProtocolMemberAssignment]:
+        """Share the partitions of all topics out among those who want them."""
+        shares: dict[str, list[tuple[str, list[int]]]] = {member: [] for member in members}
+        for topic in sorted({topic for each in members.values() for topic in each.subscription}):
+            partitions = [Partition(topic, number) for number in cluster.partitions_for_topic(topic) or ()]
+            owned = {name: _said(each) for name, each in members.items() if topic in each.subscription}
+            for name, share in share_out(partitions, owned).items():
+                shares[name].append((topic, sorted(partition.number for partition in share)))
+        return {name: ConsumerProtocolMemberAssignment(0, share, b"") for name, share in shares.items()}
+
+    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
+        """Do nothing: what is owned is noted when it has been taken over."""
+
+
+def _said(member: ConsumerProtocolMemberMetadata) -> frozenset[Partition]:
+    return frozenset(Partition(topic, number) for topic, number in orjson.loads(member.user_data or b"[]"))
+
+
+def _ours(keys: Iterable[TopicPartition]) -> frozenset[Partition]:
+    return frozenset(Partition(key.topic, key.partition) for key in keys)

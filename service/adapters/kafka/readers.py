@@ -1,0 +1,118 @@
+"""Reading from Kafka by hand.
+
+Positions are set before anything is read, so that aiokafka never has to look for one; they are noted after each poll,
+when they pass the markers of transactions. Values are decoded by us alone: aiokafka would get stuck at one it cannot.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+from anyio import lowlevel
+
+from service.adapters.kafka.cluster import Cluster, as_keys
+from service.broker import Isolation, Partition, Record
+from service.errors import BrokerError
+
+_STOP_S = 10.0
+_POSITION_S = 5.0
+
+
+def new_consumer(cluster: Cluster, **more: object) -> AIOKafkaConsumer:
+    """Return a consumer of what is committed, that commits nothing by itself."""
+    return AIOKafkaConsumer(
+        isolation_level=Isolation.READ_COMMITTED.value,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        **cluster.options.client_options(),
+        **more,
+    )
+
+
+async def stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer, in bounded time."""
+    with anyio.CancelScope(shield=True), anyio.move_on_after(_STOP_S):
+        await consumer.stop()
+
+
+async def fetch(consumer: AIOKafkaConsumer, max_records: int, timeout_s: float) -> list[Record]:
+    """Return the next records.
+
+    Raises:
+        BrokerError: Kafka refuses, for good.
+    """
+    await lowlevel.checkpoint()  # without one, polls that find nothing would keep the fetching from its turn
+    try:
+        found = await consumer.getmany(timeout_ms=round(timeout_s * 1000), max_records=max_records)
+    except KafkaError as error:
+        raise BrokerError(f"reading: {error!r}") from error
+    return [_record(each) for records in found.values() for each in records]
+
+
+async def positions(consumer: AIOKafkaConsumer, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    """Return the next offset to read of each partition, where it is known."""
+    found: dict[Partition, int] = {}
+    with anyio.move_on_after(_POSITION_S):
+        for partition, key in zip(partitions, as_keys(partitions), strict=True):
+            found[partition] = await consumer.position(key)
+    return found
+
+
+class KafkaReader:
+    """Reads partitions that were assigned by hand."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, starts: dict[Partition, int]) -> None:
+        self._consumer = consumer
+        self._positions = starts
+        self._fetched: list[Record] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, cluster: Cluster, partitions: Sequence[Partition]) -> "AsyncIterator[KafkaReader]":
+        """Read partitions from their beginnings."""
+        for partition in partitions:
+            await cluster.width(partition.topic)
+        consumer = new_consumer(cluster)
+        try:
+            await cluster.ask("a connection", consumer.start)
+            keys = as_keys(partitions)
+            consumer.assign(keys)
+            begins = await cluster.ask("beginnings", lambda: consumer.beginning_offsets(keys)) if keys else {}
+            for key in keys:
+                consumer.seek(key, begins[key])
+            starts = {partition: begins[key] for partition, key in zip(partitions, keys, strict=True)}
+            yield cls(consumer, starts)
+        finally:
+            await stop(consumer)
+
+    async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        """Return records in order within each partition."""
+        if not self._fetched:  # else a poll was interrupted that had them already
+            self._fetched = await fetch(self._consumer, max_records, timeout_s)
+        self._positions |= await positions(self._consumer, list(self._positions))
+        records, self._fetched = self._fetched, []
+        return records
+
+    def position(self, partition: Partition) -> int:
+        """Return the next offset to read."""
+        return self._positions[partition]
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Read on from this offset."""
+        self._consumer.seek(TopicPartition(partition.topic, partition.number), offset)
+        self._fetched = [record for record in self._fetched if record.partition != partition]
+        self._positions[partition] = offset
+
+
+def _record(found: ConsumerRecord) -> Record:
+    return Record(
+        partition=Partition(found.topic, found.partition),
+        offset=found.offset,
+        key=found.key,
+        value=found.value,
+        headers=tuple(found.headers),
+        timestamp_ms=found.timestamp,
+    )

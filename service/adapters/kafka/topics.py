@@ -1,0 +1,128 @@
+"""Topics of a Kafka cluster: created as the pipeline needs them, and compared with what is there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio
+from aiokafka.admin import NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from service.adapters.kafka.cluster import Cluster
+from service.adapters.records import max_bytes_of
+from service.broker import TopicSpec
+from service.errors import BrokerError
+
+# A batch has a header, and a record lengths of its own, which the limit on a record does not count.
+_BATCH_HEADROOM_BYTES = 64 * 1024
+# What is lost must not depend on one machine, where there are more.
+_REPLICATION = 3
+_APPEAR_S = 30.0
+_LOOK_EVERY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as it is. `replication` is that of its worst partition, `configs` those that matter here."""
+
+    name: str
+    partitions: int
+    replication: int
+    in_sync: int
+    configs: Mapping[str, str]
+    max_record_bytes: int
+
+    def wrong_configs(self) -> dict[str, str]:
+        """Return the settings that are not as a run needs them, as they should be; a higher limit is no fault."""
+        return {
+            name: value
+            for name, value in configs_of(self.name, self.max_record_bytes).items()
+            if self.configs.get(name) != value
+            and not (name == "max.message.bytes" and int(self.configs.get(name, 0)) > int(value))
+        }
+
+
+def configs_of(topic: str, max_record_bytes: int) -> dict[str, str]:
+    """Return the settings that every topic of a run needs: nothing expires, since the log is the run."""
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": "-1",
+        "retention.bytes": "-1",
+        "max.message.bytes": str(max_bytes_of(topic, max_record_bytes) + _BATCH_HEADROOM_BYTES),
+    }
+
+
+async def create(cluster: Cluster, specs: Sequence[TopicSpec]) -> None:
+    """Create the topics that do not exist yet, and wait until every one has its leaders.
+
+    Raises:
+        BrokerError: the cluster refuses (too few brokers for the replication, no permission …).
+    """
+    existing = await cluster.topics()
+    options = cluster.options
+    replication = options.replication or min(_REPLICATION, await cluster.brokers())
+    missing = [
+        NewTopic(
+            spec.name,
+            spec.partitions,
+            replication,
+            topic_configs=configs_of(spec.name, options.max_record_bytes),
+        )
+        for spec in specs
+        if spec.name not in existing
+    ]
+    if missing:
+        answer = await cluster.ask("creating topics", lambda: cluster.admin.create_topics(missing))
+        for topic, code, *rest in answer.topic_errors:
+            _check_created(topic, for_code(code), " ".join(str(each) for each in rest if each))
+    await _wait_for_leaders(cluster, {spec.name for spec in specs})
+
+
+def _check_created(topic: str, error: type[KafkaError], detail: str) -> None:
+    if error.errno and error is not TopicAlreadyExistsError:
+        raise BrokerError(f"creating topic {topic}: {error.__name__}: {detail}")
+
+
+async def _wait_for_leaders(cluster: Cluster, names: set[str]) -> None:
+    with anyio.move_on_after(_APPEAR_S):
+        while True:
+            topics = await cluster.topics()
+            if names <= topics.keys() and all(part["leader"] >= 0 for name in names for part in topics[name]):
+                return
+            await anyio.sleep(_LOOK_EVERY_S)
+    raise BrokerError(
+        f"topics were created and still have no leaders after {_APPEAR_S:g} s: {', '.join(sorted(names))}"
+    )
+
+
+async def describe(cluster: Cluster, names: Sequence[str]) -> list[TopicState]:
+    """Return the state of those of the topics that exist."""
+    topics = await cluster.topics()
+    present = [name for name in names if name in topics]
+    configs = await _configs(cluster, present)
+    return [
+        TopicState(
+            name,
+            len(topics[name]),
+            replication=min(len(part["replicas"]) for part in topics[name]),
+            in_sync=min(len(part["isr"]) for part in topics[name]),
+            configs=configs[name],
+            max_record_bytes=cluster.options.max_record_bytes,
+        )
+        for name in present
+    ]
+
+
+async def _configs(cluster: Cluster, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    wanted = [*configs_of("", 0), "min.insync.replicas"]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(wanted)) for name in names]
+    answers = await cluster.ask("settings of topics", lambda: cluster.admin.describe_configs(resources))
+    return {
+        resource["resource_name"]: {
+            entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]
+        }
+        for answer in answers
+        for resource in answer.to_object()["resources"]
+    }

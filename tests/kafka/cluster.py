@@ -1,0 +1,184 @@
+"""A real Kafka under test, started by `deploy/kafka/kafka.sh`: every wait has a deadline, and no broker outlives it."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import anyio
+from aiokafka.admin import AIOKafkaAdminClient
+
+_SCRIPT = Path(__file__).parents[2] / "deploy" / "kafka" / "kafka.sh"
+_FETCH_S = 300.0
+_START_S = 100.0
+_END_S = 20.0
+_READ_S = 60.0
+# Below those that the system gives to clients: nobody takes the port of a broker that is down.
+_PORTS = range(20_000, 32_000, 30)
+
+
+@cache
+def unavailable() -> str | None:
+    """Return the reason why Kafka can't be started here; none if it can. Fetches Kafka where that is to be done."""
+    try:
+        _run("libs", environment=_environment(), deadline_s=_FETCH_S)
+    except RuntimeError as error:
+        return str(error).splitlines()[-1]
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Brokers that run, counted from 0. Whoever asks for `secure_bootstrap` logs in as `user`, by TLS."""
+
+    folder: Path
+    nodes: int
+    first_port: int
+    user: str = "seedstream"
+    password: str = "only-for-tests"
+
+    @classmethod
+    @contextmanager
+    def start(cls, folder: Path, nodes: int = 1, *, secure: bool = False) -> "Iterator[Cluster]":
+        """Start brokers on free ports; they are killed at the end, whatever it is."""
+        cluster = cls(folder, nodes, _free_ports(nodes))
+        settings = {
+            "KAFKA_PORT": str(cluster.first_port),
+            "KAFKA_SECURE_PORT": str(cluster.first_port + 10),
+            "KAFKA_CONTROLLER_PORT": str(cluster.first_port + 20),
+            "KAFKA_SECURITY": "1" if secure else "",
+            "KAFKA_PASSWORD": cluster.password,
+        }
+        try:
+            _run("start", folder, str(nodes), environment=_environment() | settings, deadline_s=_START_S)
+            yield cluster
+        finally:
+            for node in range(nodes):
+                cluster.kill(node)
+
+    @property
+    def bootstrap(self) -> str:
+        return _addresses(self.first_port, self.nodes)
+
+    @property
+    def secure_bootstrap(self) -> str:
+        return _addresses(self.first_port + 10, self.nodes)
+
+    @property
+    def tls(self) -> Path:
+        """The folder of `ca.pem`, and of `client.pem` and `client.key`."""
+        return self.folder / "tls"
+
+    def kill(self, node: int) -> None:
+        """End a broker without a warning, wherever it is; it may have ended before."""
+        self._signal(node, signal.SIGKILL)
+        self._pid_file(node).unlink(missing_ok=True)
+        give_up = time.monotonic() + _END_S
+        while _listens(self.first_port + node):
+            assert time.monotonic() < give_up, f"node {node} still listens"
+            time.sleep(0.02)
+
+    def pause(self, node: int) -> None:
+        """Let a broker stand still; its connections stay open."""
+        self._signal(node, signal.SIGSTOP)
+
+    def resume(self, node: int) -> None:
+        """Let it go on."""
+        self._signal(node, signal.SIGCONT)
+
+    def restart(self, *nodes: int) -> None:
+        """Start brokers anew, where they were and with what they had; returns when they answer.
+
+        Fewer than half of the nodes never answer: start those at once that have been killed.
+        """
+        _run("restart", self.folder, *map(str, nodes), environment=_environment(), deadline_s=_START_S)
+
+    def leader(self, topic: str, partition: int = 0) -> int:
+        """Return the node that leads a partition, as soon as there is one."""
+
+        async def ask() -> int:
+            client = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+            await client.start()
+            try:
+                with anyio.fail_after(_END_S):
+                    while True:
+                        [described] = await client.describe_topics([topic])
+                        leaders = {each["partition"]: int(each["leader"]) for each in described["partitions"]}
+                        if leaders.get(partition, -1) >= 0:
+                            return leaders[partition]
+                        await anyio.sleep(0.05)
+            finally:
+                await client.close()
+
+        return anyio.run(ask)
+
+    def console_consumer(self, topic: str, *arguments: str) -> list[str]:
+        """Return a topic's committed values from its beginning, a line each, as Kafka's own consumer prints them."""
+        read = ("--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "5000", *arguments)
+        out = _run("console-consumer", self.bootstrap, topic, *read, environment=_environment(), deadline_s=_READ_S)
+        return out.split("\n")[:-1]
+
+    def _pid_file(self, node: int) -> Path:
+        return self.folder / f"node-{node}" / "pid"
+
+    def _signal(self, node: int, number: signal.Signals) -> None:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(int(self._pid_file(node).read_text()), number)
+
+
+def _run(*arguments: str | Path, environment: Mapping[str, str], deadline_s: float) -> str:
+    """Run the script; returns what it printed. Only brokers, in process groups of their own, go on after its end."""
+    script = subprocess.Popen(
+        [_SCRIPT, *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    try:
+        out, err = script.communicate(timeout=deadline_s)
+    except BaseException:
+        os.killpg(script.pid, signal.SIGKILL)
+        script.communicate()
+        raise
+    if script.returncode != 0:
+        raise RuntimeError(err.strip() or f"kafka.sh ended with {script.returncode}")
+    return out
+
+
+def _environment() -> dict[str, str]:
+    return dict(os.environ)  # noqa: TID251 - Java, Maven and KAFKA_VERSION are those of whoever runs the tests
+
+
+def _addresses(first_port: int, nodes: int) -> str:
+    return ",".join(f"localhost:{first_port + node}" for node in range(nodes))
+
+
+def _free_ports(nodes: int) -> int:
+    """Return the first of thirty ports, of which the first `nodes` of each ten are free."""
+    return next(first for first in random.sample(_PORTS, len(_PORTS)) if _are_free(first, nodes))
+
+
+def _are_free(first: int, nodes: int) -> bool:
+    with ExitStack() as stack:
+        try:
+            for port in (first + ten + node for ten in (0, 10, 20) for node in range(nodes)):
+                stack.enter_context(socket.socket()).bind(("localhost", port))
+        except OSError:
+            return False
+    return True
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("localhost", port), timeout=1.0):
+        return True
+    return False
