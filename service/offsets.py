@@ -17,6 +17,11 @@ class Tracker:
         self._finished: set[int] = set()
 
     @property
+    def position(self) -> int:
+        """Return the offset up to which everything has been delivered."""
+        return self._position
+
+    @property
     def watermark(self) -> int:
         """Return the offset that may be committed: everything before it is finished."""
         return self._unfinished[0] if self._unfinished else self._position
@@ -33,7 +38,8 @@ class Tracker:
         return new
 
     def finish(self, offset: int) -> None:
-        """Note that a delivered offset is done."""
-        self._finished.add(offset)
+        """Note that a delivered offset is done; to say so again changes nothing."""
+        if offset >= self.watermark:
+            self._finished.add(offset)
         while self._unfinished and self._unfinished[0] in self._finished:
             self._finished.discard(self._unfinished.popleft())

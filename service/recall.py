@@ -1,67 +1,53 @@
 """What a stage has already answered, read from its own results: so that nothing recorded is paid for again.
 
-A committed offset says from where input is delivered again. Beside it stands a note: how far each partition of the
-results had got when that input was first taken. Its answer, and those of all later input of the same partition, can
-only lie behind.
+A committed offset says from where input is delivered again, and the note beside it (`service.handover`) from where the
+results have to be read to know which of that input they answer. What the note's writer still had in flight is answered
+behind their end: following them tells when.
 """
 
-from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
 
-from service.broker import Broker, Isolation, Partition
+from service.broker import Broker, Isolation, Partition, Reader
 from service.codec import causes
-
-Ends = tuple[int, ...]
+from service.handover import Ends
 
 _REPLY_S = 60.0
+_BATCH = 1_000
 
 
-def dump_ends(ends: Ends) -> str:
-    """Return the note for a committed offset."""
-    return ",".join(map(str, ends))
+class Answers:
+    """The results of a stage, read for the offsets that they answer."""
 
+    def __init__(self, broker: Broker, reader: Reader, since: dict[Partition, int]) -> None:
+        self._broker = broker
+        self._reader = reader
+        self._since = since
 
-def load_ends(note: str, partitions: int) -> Ends:
-    """Return the ends that a note names; none are known from an empty one."""
-    return tuple(map(int, note.split(","))) if note else (0,) * partitions
+    @classmethod
+    @asynccontextmanager
+    async def behind(cls, broker: Broker, results: str, ends: Ends) -> "AsyncIterator[Answers]":
+        """Open the results behind these ends, one for each of their partitions."""
+        since = {Partition(results, number): end for number, end in enumerate(ends)}
+        async with broker.reader(list(since)) as reader:
+            yield cls(broker, reader, since)
 
-
-class Marks:
-    """Which note belongs to which watermark of one partition.
-
-    Up to `until`, answers of earlier owners may still be passed over, so the note they left stays in force.
-    """
-
-    def __init__(self, inherited: Ends, until: int) -> None:
-        self._inherited = inherited
-        self._until = until
-        self._marks: deque[tuple[int, Ends]] = deque()
-
-    def delivered(self, offset: int, ends: Ends) -> None:
-        """Note how far the results had got when an input was taken."""
-        self._marks.append((offset, ends))
-
-    def at(self, watermark: int, ends: Ends) -> Ends:
-        """Return the ends to note beside a watermark; `ends` are those of now, for when nothing is unfinished."""
-        while self._marks and self._marks[0][0] < watermark:
-            self._marks.popleft()
-        if watermark < self._until:
-            return self._inherited
-        return self._marks[0][1] if self._marks else ends
-
-
-async def answered(broker: Broker, results: str, since: Ends, source: Partition) -> set[int]:
-    """Return the offsets of a partition whose results are on the log behind `since`."""
-    partitions = [Partition(results, number) for number in range(len(since))]
-    found: set[int] = set()
-    targets = {partition: await broker.end_offset(partition, Isolation.READ_COMMITTED) for partition in partitions}
-    async with broker.reader(partitions) as reader:
-        for partition, start in zip(partitions, since, strict=True):
-            reader.seek(partition, start)
+    async def now(self, sources: frozenset[Partition]) -> dict[Partition, set[int]]:
+        """Read up to the present end; returns the offsets of each source that are answered by then."""
+        targets = {each: await self._broker.end_offset(each, Isolation.READ_COMMITTED) for each in self._since}
+        for partition, target in targets.items():
+            self._reader.seek(partition, min(self._since[partition], target))
+        found: dict[Partition, set[int]] = {source: set() for source in sources}
         with anyio.fail_after(_REPLY_S):
-            while any(reader.position(partition) < target for partition, target in targets.items()):
-                for topic, number, offset in causes(await reader.poll(1_000, 1.0)):
-                    if (topic, number) == (source.topic, source.number):
-                        found.add(offset)
-    return found
+            while any(self._reader.position(partition) < target for partition, target in targets.items()):
+                for source, offset in await self.next(1.0):
+                    if source in found:
+                        found[source].add(offset)
+        return found
+
+    async def next(self, timeout_s: float) -> list[tuple[Partition, int]]:
+        """Return the inputs that the next results answer; none when no result came in time."""
+        records = await self._reader.poll(_BATCH, timeout_s)
+        return [(Partition(topic, number), offset) for topic, number, offset in causes(records)]

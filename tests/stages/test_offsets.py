@@ -81,3 +81,11 @@ def test_a_marker_moves_the_watermark_of_an_idle_partition() -> None:
     tracker = Tracker(3)
     assert tracker.deliver([], 5) == []
     assert tracker.watermark == 5
+
+
+def test_to_finish_an_offset_again_changes_nothing() -> None:
+    tracker = Tracker(0)
+    tracker.deliver([0, 1, 2], 3)
+    for offset in (1, 1, 0, 0, 1):
+        tracker.finish(offset)
+    assert (tracker.watermark, tracker.position) == (2, 3)

@@ -32,12 +32,12 @@ pytestmark = pytest.mark.anyio
 
 
 def generating(broker: Broker, model: ScriptedModel, slots: int = 8, drain_s: float = DEADLINE_S) -> Worker[Prompt]:
-    return Worker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(slots), drain_s)
+    return Worker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(slots), drain_s, margin_s=0.1)
 
 
-async def test_a_newcomer_gets_its_share_and_the_calls_of_partitions_that_stay_go_on(open_broker: OpenBroker) -> None:
+async def test_a_newcomer_gets_its_share_and_all_calls_in_flight_go_on(open_broker: OpenBroker) -> None:
     hold = Hold()
-    first, second = ScriptedModel(always(hold)), ScriptedModel(always(hold))
+    first, second = ScriptedModel(always(hold)), ScriptedModel(always("x"))
     async with open_broker() as broker:
         await create(broker, partitions=2)
         for number in range(2):
@@ -45,13 +45,16 @@ async def test_a_newcomer_gets_its_share_and_the_calls_of_partitions_that_stay_g
         async with drained_after(generating(broker, first)):
             await first.until_asked(2)
             async with drained_after(generating(broker, second)):
+                for number in range(2):
+                    await send(broker, examples.prompt(number + 2), partition=number)
                 await second.until_asked(1)
-                await first.until(lambda model: model.in_flight == 1)
+                assert first.in_flight >= 2
                 hold.release()
-                await follow(broker, topics.CANDIDATES, 2)
-        assert sorted(first.asked) == ["<p0>", "<p1>"]
-        assert len(second.asked) == 1
-        assert sorted(answer.key for answer in await read(broker, topics.CANDIDATES)) == ["p0", "p1"]
+                await follow(broker, topics.CANDIDATES, 4)
+        assert sorted(first.asked + second.asked) == ["<p0>", "<p1>", "<p2>", "<p3>"]
+        assert set(second.asked) <= {"<p2>", "<p3>"}
+        answers = sorted(answer.key for answer in await read(broker, topics.CANDIDATES))
+        assert answers == ["p0", "p1", "p2", "p3"]
         for number in range(2):
             assert await committed(broker, "generate", topics.PROMPTS, number) == await end(
                 broker, topics.PROMPTS, number

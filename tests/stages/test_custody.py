@@ -1,0 +1,195 @@
+"""One partition and its owners, one after another: they hand over, or are killed, while others still owe answers."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.broker import Partition, Record
+from service.custody import Custody
+from service.handover import Ends, Note, dump, load
+
+PATIENCE_S = 10
+
+
+def record(offset: int) -> Record:
+    return Record(Partition("t", 0), offset, None, None, (), 0)
+
+
+@dataclass
+class Log:
+    """What outlives an owner: the answers in two partitions of results, what was committed, who still owes what.
+
+    `owed` are calls in flight on former owners that live, and until when they are given up.
+    """
+
+    answers: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
+    committed: tuple[int, str] = (0, "0,0")
+    owed: dict[int, int] = field(default_factory=dict)
+    now: int = 0
+
+    @property
+    def ends(self) -> Ends:
+        return tuple(map(len, self.answers))
+
+    def answer(self, offset: int, partition: int) -> None:
+        assert offset not in self.answers[0] + self.answers[1]
+        self.answers[partition].append(offset)
+
+    def answered_since(self, since: Ends) -> set[int]:
+        return {
+            offset
+            for partition, start in zip(self.answers, since, strict=True)
+            for place, offset in enumerate(partition)
+            if place >= start
+        }
+
+
+class Owner:
+    """One life of a worker, in the order of steps in which `service.holdings` does them."""
+
+    def __init__(self, log: Log, own: set[int]) -> None:
+        self.log = log
+        start, text = log.committed
+        note = load(text, 2)
+        assert note is not None
+        answered = log.answered_since(note.ends)
+        everything = log.answered_since((0, 0))
+        assert {offset for offset in answered if offset >= start} == {each for each in everything if each >= start}
+        awaited = {offset: log.now + seconds for offset, seconds in note.calls.items()}
+        self.custody = Custody(start, note, answered, awaited, own)
+        self.position = start
+        self.ends = self.followed = log.ends
+        self.running = sorted(own)
+
+    def step(self, what: str, number: int) -> None:
+        match what:
+            case "take":
+                self.take(self.position + 1 + number % 4)
+            case "answer" if self.running:
+                offset = self.running.pop(number % len(self.running))
+                self.log.answer(offset, number % 2)
+                self.custody.finish(offset)
+            case "look":
+                self.ends = self.log.ends
+            case "follow":
+                self.follow()
+            case "commit":
+                self.commit({})
+            case _:
+                pass
+
+    def take(self, position: int) -> None:
+        """Poll up to a position: every even offset has a record, the others are gaps."""
+        records = {offset: record(offset) for offset in range(self.position, position) if offset % 2 == 0}
+        self.position = max(self.position, position)
+        self.ask(
+            [each for each in self.custody.deliver(records, position, self.ends) if each.offset not in self.running]
+        )
+
+    def ask(self, records: list[Record]) -> None:
+        offsets = [each.offset for each in records]
+        assert not self.log.owed.keys() & offsets
+        assert not self.log.answered_since((0, 0)) & set(offsets)
+        self.running += offsets
+
+    def follow(self) -> None:
+        for offset in self.log.answered_since(self.followed):
+            if self.custody.awaits(offset):
+                self.custody.finish(offset)
+        self.followed = self.log.ends
+
+    def commit(self, calls: dict[int, int]) -> None:
+        offset, note = self.custody.note(self.ends, self.log.now)
+        text, left_out = dump(note.with_calls(calls))
+        assert left_out == 0
+        self.log.committed = offset, text
+
+
+class World:
+    """A partition's owner, and the former ones that live; a step happens to one of them."""
+
+    def __init__(self) -> None:
+        self.log = Log()
+        self.owner = Owner(self.log, set())
+
+    def step(self, what: str, number: int) -> None:
+        owed = sorted(self.log.owed)
+        match what:
+            case "kill":
+                self.owner = Owner(self.log, set())
+            case "hand over":
+                self.hand_over(set())
+            case "back" if owed:
+                self.hand_over({owed[number % len(owed)]})
+            case "owed" if owed:
+                offset = owed[number % len(owed)]
+                del self.log.owed[offset]
+                self.log.answer(offset, number % 2)
+            case "die" if owed:
+                del self.log.owed[owed[number % len(owed)]]
+            case "wait":
+                self.wait(number)
+            case _:
+                self.owner.step(what, number)
+
+    def hand_over(self, own: set[int]) -> None:
+        """Give the partition to another; `own` is what that one has in flight from when it was the owner."""
+        self.owner.commit(dict.fromkeys(self.owner.running, PATIENCE_S))
+        self.log.owed |= dict.fromkeys(self.owner.running, self.log.now + PATIENCE_S)
+        for offset in own:
+            del self.log.owed[offset]
+        self.owner = Owner(self.log, own)
+
+    def wait(self, time_s: int) -> None:
+        """Let time pass: former owners give up what has taken too long, then the owner asks it."""
+        self.log.now += time_s
+        self.log.owed = {offset: until for offset, until in self.log.owed.items() if until > self.log.now}
+        self.owner.follow()
+        self.owner.ask(self.owner.custody.expire(self.log.now))
+
+
+STEPS = (*["take", "answer", "owed"] * 4, *["look", "follow", "commit", "hand over", "back"] * 2, "kill", "die", "wait")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32))
+def test_nothing_is_asked_that_is_answered_or_that_somebody_alive_still_has_in_flight(seed: int) -> None:
+    rng = random.Random(seed)
+    world = World()
+    for _ in range(120):
+        world.step(rng.choice(STEPS), rng.randrange(12))
+    owner, log = world.owner, world.log
+    owner.take(max([owner.position, *log.answers[0], *log.answers[1], *log.owed, *owner.running]) + 1)
+    world.wait(PATIENCE_S)
+    assert owner.custody.awaited == 0
+    while owner.running:
+        owner.step("answer", 0)
+    answers = Counter(log.answers[0] + log.answers[1])
+    assert set(answers.values()) <= {1}
+    assert set(answers) == set(range(0, owner.position, 2))
+    assert owner.custody.note(log.ends, log.now)[0] == owner.position
+
+
+def test_what_is_awaited_is_named_with_the_time_that_remains_until_it_is_answered() -> None:
+    custody = Custody(3, Note((8,), {}), {4}, {2: 20.0, 4: 20.0, 5: 20.0, 7: 30.0, 9: 30.0}, own={9})
+    assert custody.note((9,), 10.5) == (3, Note((8,), {5: 10, 7: 20}))
+    assert [each.offset for each in custody.deliver({3: record(3), 4: record(4), 5: record(5)}, 6, (9,))] == [3]
+    custody.finish(3)
+    custody.finish(7)
+    assert custody.note((9,), 25.0) == (5, Note((8,), {5: 0}))
+    custody.finish(5)
+    assert custody.note((9,), 25.0) == (6, Note((8,), {}))
+    assert custody.deliver({7: record(7)}, 8, (9,)) == []
+    assert custody.deliver({9: record(9)}, 10, (9,)) == [record(9)]
+
+
+def test_what_does_not_come_in_time_is_to_be_asked_once_it_is_delivered() -> None:
+    custody = Custody(0, Note((0,), {}), set(), {0: 10.0, 1: 20.0}, set())
+    assert custody.deliver({0: record(0)}, 1, (0,)) == []
+    assert custody.expire(9.9) == []
+    assert custody.expire(10.0) == [record(0)]
+    assert custody.expire(20.0) == []
+    assert custody.deliver({1: record(1)}, 2, (0,)) == [record(1)]

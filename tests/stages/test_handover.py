@@ -1,0 +1,85 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.handover import MOST_BYTES, MOST_CALLS, Ends, Note, dump, load, whole_seconds
+
+OFFSETS = st.integers(0, 2**40) | st.integers(0, 60)
+CALLS = st.dictionaries(OFFSETS, st.integers(0, 3) | st.integers(0, 999_999), max_size=80)
+ENDS = st.lists(st.integers(0, 2**40), min_size=1, max_size=5).map(tuple)
+
+
+@given(ENDS, CALLS)
+def test_a_note_says_what_it_was_made_from(ends: Ends, calls: dict[int, int]) -> None:
+    text, left_out = dump(Note(ends, calls))
+    assert left_out == 0
+    assert load(text, len(ends)) == Note(ends, calls)
+
+
+@given(st.integers(0, 3), st.integers(0, 2**40), st.integers(400, 6_000), st.integers(1, 90))
+def test_a_note_stays_below_the_limit_and_names_the_first_calls(step: int, start: int, count: int, spread: int) -> None:
+    calls = {start + place * step: place % spread for place in range(count)}
+    text, left_out = dump(Note((7,), calls))
+    assert len(text.encode()) <= MOST_BYTES
+    note = load(text, 1)
+    assert note is not None
+    assert list(note.calls.items()) == list(calls.items())[: len(calls) - left_out]
+
+
+@pytest.mark.parametrize(
+    ("calls", "text"),
+    [
+        ({}, "12,34"),
+        ({5: 60, 6: 60, 7: 60}, "12,34;5-7@60"),
+        ({9: 60, 11: 60, 5: 60, 12: 3}, "12,34;5@60,9,11,12@3"),
+        ({0: 0, 1: 1}, "12,34;0@0,1@1"),
+    ],
+)
+def test_how_a_note_looks(calls: dict[int, int], text: str) -> None:
+    assert dump(Note((12, 34), calls)) == (text, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ";",
+        "x",
+        "1",
+        "1,2,3",
+        "1,",
+        "-1,2",
+        "1,2;5",
+        "1,2;5@",
+        "1,2;5@60,",
+        "1,2;7-5-3@60",
+        "1,2;a@60",
+        f"1,2;0-{MOST_CALLS}@1",
+        "1,2;0-9999999999999999999@1",
+        "٣,1",
+        '{"offset": 3}',
+        "1" * 5_000 + ",2",
+    ],
+)
+def test_what_is_no_note_on_two_partitions_of_results_is_taken_for_none(text: str) -> None:
+    assert load(text, 2) is None
+
+
+@given(st.text(alphabet="0123456789,;-@x", max_size=40))
+def test_no_text_is_too_strange_to_be_read(text: str) -> None:
+    note = load(text, 1)
+    assert note is None or len(note.calls) <= MOST_CALLS
+
+
+def test_as_many_calls_as_may_be_named_are_named() -> None:
+    calls = dict.fromkeys(range(MOST_CALLS), 60)
+    text, left_out = dump(Note((0,), calls))
+    assert (text, left_out) == (f"0;0-{MOST_CALLS - 1}@60", 0)
+    assert load(text, 1) == Note((0,), calls)
+
+
+@pytest.mark.parametrize(("time_s", "said"), [(0.0, 0), (-3.0, 0), (0.01, 1), (59.2, 60), (math.inf, 999_999)])
+def test_times_are_rounded_up_to_seconds(time_s: float, said: int) -> None:
+    assert whole_seconds(time_s) == said
