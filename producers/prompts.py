@@ -5,18 +5,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import anyio
+import structlog
 
 from service import codec, topics
 from service.broker import Broker, TransactionalProducer
 from service.credits import affordable_prompts
+from service.deadletter import DEAD_LETTER_TOPICS
+from service.errors import DecodeError
 from service.messages import Ending, Message, Origin, PooledTask, Prompt, RunDefined, RunEnded
 from service.progress import Progress
-from service.replay import Tail, replay
+from service.replay import Tail
 from service.selfinstruct.recipe import RecipeName
 from service.selfinstruct.rendering import render_alpaca, render_instructions
 from service.selfinstruct.sampling import sample_demonstrations
 
-_FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS)
+_FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS, *DEAD_LETTER_TOPICS)
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -64,8 +69,8 @@ def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int) -> Prompt
 class PromptProducer:
     """The single active writer of `prompts`. Its memory is the log: nothing is issued twice after a restart.
 
-    `window` bounds the prompts without a decision; after `patience` prompts in a row without an acceptance, counted
-    from its start, it gives the run up.
+    `window` bounds the prompts without a decision. It gives the run up after `patience` prompts in a row without an
+    acceptance, or when so many prompts and tasks are stuck among the dead letters, both counted from its start.
     """
 
     def __init__(self, broker: Broker, run: str, window: int, patience: int) -> None:
@@ -75,6 +80,7 @@ class PromptProducer:
         self._patience = patience
         self._progress = Progress()
         self._pool = SamplingPool()
+        self._stuck_before = 0
 
     async def run(self, drain: anyio.Event) -> RunEnded | None:
         """Issue prompts until `drain` is set, or the run has come to rest; returns how, unless it was drained."""
@@ -82,7 +88,7 @@ class PromptProducer:
             self._broker.transactional_producer(f"seedstream.{self._run}.prompts") as producer,
             Tail.of(self._broker, self._run, _FOLLOWED) as tail,
         ):
-            await replay(self._broker, self._run, [topics.PROMPTS], self._apply)
+            await self._recall_prompts()
             async for message in tail.messages_to_end():
                 self._apply(message)
             self._try_again()
@@ -97,6 +103,16 @@ class PromptProducer:
                     await self._rest(producer)
         return self._progress.ended
 
+    async def _recall_prompts(self) -> None:
+        """Learn which numbers are taken, also by prompts that another version wrote and this one cannot read."""
+        async with Tail.of(self._broker, self._run, [topics.PROMPTS]) as tail:
+            async for record in tail.to_end():
+                try:
+                    self._apply(tail.decode(record))
+                except DecodeError as error:
+                    log.warning("record.unreadable", error=str(error))
+                    self._progress.reserve((record.key or b"").decode("utf-8", "replace"))
+
     async def _rest(self, producer: TransactionalProducer) -> None:
         """Write that the target is reached, if finish has not: it was lowered to what was finished already."""
         if self._progress.ended is None:
@@ -105,8 +121,13 @@ class PromptProducer:
     def _try_again(self) -> None:
         """Forget that the run was given up before: whoever starts it anew wants it to be tried anew."""
         self._progress.fruitless = 0
+        self._stuck_before = self._stuck
         if not self._progress.reached:
             self._progress.ended = None
+
+    @property
+    def _stuck(self) -> int:
+        return self._progress.stuck_prompts + self._progress.stuck_tasks
 
     def _apply(self, message: Message) -> None:
         self._progress.apply(message)
@@ -123,7 +144,7 @@ class PromptProducer:
         if definition is None or progress.seeds < definition.seed_count or progress.pool < progress.pool_promised:
             return []
         count = affordable_prompts(progress, self._window)
-        return [write_prompt(definition, self._pool, progress.prompts + place) for place in range(count)]
+        return [write_prompt(definition, self._pool, seq) for seq in progress.free_seqs(count)]
 
     async def _send(self, producer: TransactionalProducer, messages: Sequence[Message]) -> None:
         with anyio.CancelScope(shield=True):
@@ -139,6 +160,9 @@ class PromptProducer:
             return None
         if progress.fruitless >= self._patience:
             return self._ending(Ending.STALLED, f"{progress.fruitless} prompts in a row gave no accepted task")
+        if self._stuck - self._stuck_before >= self._patience:
+            stuck = f"{self._stuck} prompts and tasks are stuck among the dead letters"
+            return self._ending(Ending.STALLED, f"{stuck}, which `seedstream replay --dry-run` lists")
         cap = progress.goal.max_prompts if progress.goal is not None else None
         if cap is not None and progress.prompts >= cap and progress.outstanding == progress.pending == 0:
             return self._ending(Ending.PROMPTS_EXHAUSTED, f"all {cap} prompts that were allowed are used up")
@@ -147,10 +171,11 @@ class PromptProducer:
     def _ending(self, ending: Ending, detail: str) -> RunEnded:
         progress = self._progress
         why = ", ".join(f"{reason} {count}" for reason, count in (progress.rejected + progress.dropped).most_common())
+        dead = f"; dead letters: {progress.dead_letters.total()}" if progress.dead_letters else ""
         return RunEnded(
             run=self._run,
             ending=ending,
             target=progress.target,
             finished=progress.finished,
-            detail=f"{detail}; refused so far: {why or 'nothing'}; failed prompts: {progress.failed_prompts}",
+            detail=f"{detail}; refused so far: {why or 'nothing'}; failed prompts: {progress.failed_prompts}{dead}",
         )

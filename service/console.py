@@ -75,6 +75,10 @@ def summary(progress: Progress, pace: Pace | None = None, in_flight: int | None 
         "tokens": tokens(progress),
         "cost": cost(progress),
     }
+    if progress.paid_twice:
+        facts["paid twice"] = f"{progress.paid_twice} calls"
+    if progress.dead_letters:
+        facts["dead letters"] = dead_letters(progress)
     if in_flight is not None:
         facts["in flight"] = f"{in_flight} calls"
     if pace is not None:
@@ -82,7 +86,7 @@ def summary(progress: Progress, pace: Pace | None = None, in_flight: int | None 
     return facts
 
 
-def panel(progress: Progress, pace: Pace | None = None, in_flight: int | None = None) -> Panel:
+def panel(progress: Progress, pace: Pace | None = None, in_flight: int | None = None, at_work: str = "") -> Panel:
     """Return the progress panel."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
@@ -90,6 +94,8 @@ def panel(progress: Progress, pace: Pace | None = None, in_flight: int | None = 
     table.add_row("", ProgressBar(total=max(progress.target, 1), completed=progress.finished))
     for name, value in summary(progress, pace, in_flight).items():
         table.add_row(name, Text(value))
+    if at_work:
+        table.add_row("at work", Text(at_work))
     run = progress.defined
     title = f"{run.run} · {run.recipe.name}" if run is not None else "seedstream"
     return Panel(table, title=Text(title), border_style="dim")
@@ -105,6 +111,12 @@ def reasons(progress: Progress) -> str:
     counts = [f"{reason} {count}" for reason, count in progress.rejected.most_common()]
     dropped = [f"{reason} {count} (without instances)" for reason, count in progress.dropped.most_common()]
     return ", ".join(counts + dropped)
+
+
+def dead_letters(progress: Progress) -> str:
+    """Return what could not be read, by topic, and what is stuck by it."""
+    counts = ", ".join(f"{topic} {count}" for topic, count in progress.dead_letters.most_common())
+    return f"{counts}; {progress.stuck_prompts} prompts and {progress.stuck_tasks} tasks stuck"
 
 
 def tokens(progress: Progress) -> str:

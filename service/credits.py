@@ -34,7 +34,8 @@ def affordable_prompts(progress: Progress, window: int) -> int:
 
 def survival(progress: Progress) -> float:
     """Return the share of accepted instructions that become finished tasks, 0 … 1, as far as it is known."""
-    return (progress.finished + 1) / (progress.finished + progress.dropped.total() + 1)
+    survivors = max(progress.usable, progress.finished)
+    return (survivors + 1) / (survivors + progress.dropped.total() + 1)
 
 
 def tasks_per_prompt(progress: Progress) -> float:

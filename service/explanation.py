@@ -6,6 +6,7 @@ from typing import Any
 
 from service import topics
 from service.broker import Broker
+from service.deadletter import DEAD_LETTER_TOPICS, DeadLetter
 from service.errors import ConfigurationError
 from service.messages import (
     Answer,
@@ -42,6 +43,7 @@ class Evidence:
     classified: ClassifiedInstruction | None = None
     instances: TaskInstances | None = None
     finished: FinishedTask | None = None
+    dead_letters: list[DeadLetter] = field(default_factory=list)
 
     def apply(self, message: Message) -> None:
         """Keep a message if it is about this id; the first of each kind counts."""
@@ -67,6 +69,8 @@ class Evidence:
                 self.instances = self.instances or message
             case FinishedTask() if message.id == self.id:
                 self.finished = message
+            case DeadLetter() if message.id in (self.id, self.prompt_id):
+                self.dead_letters.append(message)
             case _:
                 pass
 
@@ -78,7 +82,7 @@ class Evidence:
         """
         verdict = self._verdict()
         known = verdict is not None or self._instruction() is not None or (self.position is None and self.prompt)
-        if not known:
+        if not known and not self.dead_letters:
             raise ConfigurationError(
                 f"expected the id of a task, candidate, prompt or seed of this run, got {self.id!r}"
             )
@@ -96,6 +100,7 @@ class Evidence:
             "recipe": self.decision.recipe if self.decision is not None else None,
             "templates": self.prompt.templates if self.prompt is not None else None,
             "failure": self._failure(),
+            "dead_letters": [letter.model_dump(exclude={"id"}) for letter in self.dead_letters],
             "verdicts": self._verdicts(),
             "calls": self._calls(),
             "cost_usd": self._cost_usd(),
@@ -177,7 +182,7 @@ async def gather(broker: Broker, run: str, name: str) -> Evidence:
     match = _CANDIDATE.fullmatch(name)
     prompt_id, position = (match[1], int(match[2])) if match is not None else (name, None)
     evidence = Evidence(name, prompt_id, position)
-    async with Tail.of(broker, run, topics.ALL) as tail:
+    async with Tail.of(broker, run, (*topics.ALL, *DEAD_LETTER_TOPICS)) as tail:
         async for message in tail.messages_to_end():
             evidence.apply(message)
     return evidence

@@ -1,8 +1,16 @@
-"""How far a run has got: a fold over its messages, for the panel, for `status`, and for the prompt producer."""
+"""How far a run has got: a fold over its messages, for the panel, for `status`, and for the prompt producer.
 
+What lies among the dead letters is stuck: it is not counted on any more, until it comes to its end all the same.
+"""
+
+import re
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import count, islice
+from typing import Literal
 
+from service.deadletter import DeadLetter
+from service.denseset import DenseSet
 from service.messages import (
     Answer,
     Call,
@@ -19,11 +27,19 @@ from service.messages import (
     TaskInstances,
 )
 from service.selfinstruct.tasks import InstanceReason
+from service.topics import CANDIDATES, PROMPTS
+
+_PROMPT_ID = re.compile("p(0|[1-9][0-9]{0,17})")
+
+Outcome = InstanceReason | Literal["usable", "finished"]
 
 
 @dataclass(slots=True)
 class Spent:
-    """What the calls of one stage took. `unpriced` and `uncounted` calls came without a price or without usage."""
+    """What the calls of one stage took. `unpriced` and `uncounted` calls came without a price or without usage.
+
+    A `repeated` call was made for an input that had a completion already: it was paid for twice.
+    """
 
     calls: int = 0
     attempts: int = 0
@@ -32,6 +48,7 @@ class Spent:
     uncounted: int = 0
     cost_usd: float = 0.0
     unpriced: int = 0
+    repeated: int = 0
 
     def add(self, call: Call) -> None:
         """Count one recorded call."""
@@ -50,7 +67,10 @@ class Spent:
 
 @dataclass(slots=True)
 class Progress:
-    """Counts over the log of one run. Feed it every message of the topics it is to know of, in any order."""
+    """Counts over the log of one run. Feed it every message of the topics it is to know of, the topics in any order.
+
+    `dead_letters` counts, by topic, those that have not been put back.
+    """
 
     defined: RunDefined | None = None
     goal: GoalSet | None = None
@@ -64,11 +84,21 @@ class Progress:
     rejected: Counter[str] = field(default_factory=Counter)
     finished: int = 0
     instances: int = 0
+    usable: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     fruitless: int = 0
     pool_promised: int = 0
+    dead_letters: Counter[str] = field(default_factory=Counter)
     spent: dict[str, Spent] = field(default_factory=dict)
-    _outcomes: dict[str, InstanceReason | None] = field(default_factory=dict)
+    _next_seq: int = 0
+    _taken: DenseSet = field(default_factory=DenseSet, compare=False)
+    _issued: DenseSet = field(default_factory=DenseSet, compare=False)
+    _decided: DenseSet = field(default_factory=DenseSet, compare=False)
+    _accepted: set[str] = field(default_factory=set)
+    _outcomes: dict[str, Outcome] = field(default_factory=dict)
+    _dead_prompts: set[int] = field(default_factory=set)
+    _dead_tasks: set[str] = field(default_factory=set)
+    _answered: dict[str, DenseSet] = field(default_factory=dict, compare=False)
 
     @property
     def target(self) -> int:
@@ -87,34 +117,59 @@ class Progress:
 
     @property
     def outstanding(self) -> int:
-        """Return how many prompts have no decision yet."""
-        return self.prompts - self.decided
+        """Return how many prompts have no decision yet, and are not stuck."""
+        return self.prompts - self.decided - self.stuck_prompts
 
     @property
     def pending(self) -> int:
-        """Return how many accepted instructions are neither finished nor dropped yet."""
-        return self.accepted - self.finished - self.dropped.total()
+        """Return how many accepted instructions are neither finished nor dropped yet, and are not stuck."""
+        return self.accepted - self.finished - self.dropped.total() - self.stuck_tasks
+
+    @property
+    def stuck_prompts(self) -> int:
+        """Return how many prompts have no decision, because they or their answers are among the dead letters."""
+        return sum(seq in self._issued for seq in self._dead_prompts)
+
+    @property
+    def stuck_tasks(self) -> int:
+        """Return how many accepted instructions are among the dead letters at some stage of their completion."""
+        return len(self._dead_tasks & self._accepted)
+
+    @property
+    def paid_twice(self) -> int:
+        """Return how many calls were made for something that had been answered already."""
+        return sum(each.repeated for each in self.spent.values())
+
+    def free_seqs(self, wanted: int) -> list[int]:
+        """Return the first so many numbers that no prompt has."""
+        return list(islice((seq for seq in count(self._next_seq) if seq not in self._taken), wanted))
+
+    def reserve(self, prompt_id: str) -> None:
+        """Note that a prompt has this id, of which nothing else can be read: its number is not to be used again."""
+        if (seq := _seq_of(prompt_id)) is not None:
+            self._take(seq)
 
     def apply(self, message: Message) -> None:
         """Count one message."""
+        self._spend(message)
         match message:
+            case Prompt():
+                self._issue(message.seq)
             case Decision():
-                self._decided(message)
+                self._decide(message)
             case PooledTask():
                 self.pool += 1
                 self.seeds += message.origin is Origin.HUMAN
-            case Prompt():
-                self.prompts += 1
             case FinishedTask():
                 self._finish(message)
             case TaskInstances():
-                self._completed(message)
-            case Answer() | ClassifiedInstruction():
-                self._spend("generate" if isinstance(message, Answer) else "classify", message.call)
+                self._complete(message)
+            case DeadLetter():
+                self._bury(message)
             case _:
-                self._controlled(message)
+                self._control(message)
 
-    def _controlled(self, message: Message) -> None:
+    def _control(self, message: Message) -> None:
         match message:
             case RunDefined():
                 self.defined = message
@@ -125,10 +180,26 @@ class Progress:
             case _:
                 pass
 
-    def _decided(self, decision: Decision) -> None:
+    def _take(self, seq: int) -> None:
+        self._taken.add(seq)
+        while self._next_seq in self._taken:
+            self._next_seq += 1
+
+    def _issue(self, seq: int) -> None:
+        """Count a prompt once, however often its record or its decision comes."""
+        self._take(seq)
+        if seq not in self._issued:
+            self._issued.add(seq)
+            self.prompts += 1
+
+    def _decide(self, decision: Decision) -> None:
+        self._issue(decision.prompt_seq)
+        self._decided.add(decision.prompt_seq)
+        self._dead_prompts.discard(decision.prompt_seq)
         self.decided += 1
         self.failed_prompts += decision.failure is not None
         self.accepted += decision.accepted
+        self._accepted.update(verdict.id for verdict in decision.verdicts if verdict.reason is None)
         self.rejected.update(verdict.reason.value for verdict in decision.verdicts if verdict.reason is not None)
         self.fruitless = 0 if decision.accepted else self.fruitless + 1
         self.pool_promised = max(self.pool_promised, decision.pool_size)
@@ -136,18 +207,59 @@ class Progress:
     def _finish(self, task: FinishedTask) -> None:
         self.finished += 1
         self.instances += len(task.instances)
-        if (reason := self._outcomes.get(task.id)) is not None:
+        if isinstance(reason := self._outcomes.get(task.id), InstanceReason):
             self.dropped = self.dropped - Counter([reason.value])
-        self._outcomes[task.id] = None
+        self.usable += self._outcomes.get(task.id) != "usable"
+        self._outcomes[task.id] = "finished"
+        self._dead_tasks.discard(task.id)
 
-    def _completed(self, message: TaskInstances) -> None:
+    def _complete(self, message: TaskInstances) -> None:
         """Count the first outcome of an instruction; a second, better one counts where it is finished."""
-        self._spend("instances", message.call)
         if message.id not in self._outcomes:
-            self._outcomes[message.id] = message.rejection
+            self._outcomes[message.id] = message.rejection or "usable"
+            self.usable += message.rejection is None
             if message.rejection is not None:
                 self.dropped[message.rejection.value] += 1
+                self._dead_tasks.discard(message.id)
 
-    def _spend(self, stage: str, call: Call | None) -> None:
-        if call is not None:
-            self.spent.setdefault(stage, Spent()).add(call)
+    def _bury(self, letter: DeadLetter) -> None:
+        """Note what is stuck: it has not come to its end, and what there was of it was not put back."""
+        if letter.topic == PROMPTS.name:
+            self.reserve(letter.id)
+        if letter.put_back:
+            return
+        self.dead_letters[letter.topic] += 1
+        if letter.topic not in (PROMPTS.name, CANDIDATES.name):
+            if self._outcomes.get(letter.id, "usable") == "usable":
+                self._dead_tasks.add(letter.id)
+        elif (seq := _seq_of(letter.id)) is not None and seq not in self._decided:
+            self._dead_prompts.add(seq)
+
+    def _spend(self, message: Message) -> None:
+        match message:
+            case Answer():
+                self._pay("generate", message.prompt_seq, message.call)
+            case ClassifiedInstruction():
+                self._pay("classify", message.pool_seq, message.call)
+            case TaskInstances():
+                self._pay("instances", message.pool_seq, message.call)
+            case PooledTask() if message.origin is Origin.HUMAN:
+                for stage in ("classify", "instances"):  # asked of no human task: without these, the sets had holes
+                    self._answered.setdefault(stage, DenseSet()).add(message.pool_seq)
+            case _:
+                pass
+
+    def _pay(self, stage: str, number: int, call: Call | None) -> None:
+        """Count a call of a stage for the input of this number."""
+        if call is None:
+            return
+        spent, answered = self.spent.setdefault(stage, Spent()), self._answered.setdefault(stage, DenseSet())
+        spent.add(call)
+        spent.repeated += number in answered
+        answered.add(number)
+
+
+def _seq_of(prompt_id: str) -> int | None:
+    """Return the number in a prompt's id; none if it is no prompt's."""
+    match = _PROMPT_ID.fullmatch(prompt_id)
+    return int(match[1]) if match is not None else None

@@ -1,6 +1,7 @@
 """Reading topics back: to rebuild a memory, to count, to follow.
 
-Records of one topic come in order; those of several topics come interleaved in no order between them.
+Records of one topic come in order; those of several topics come interleaved in no order between them. Dead letters are
+topics like others (`service.deadletter`), whose messages say what became of a record.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,6 +12,7 @@ import structlog
 
 from service import codec
 from service.broker import Broker, Isolation, Partition, Reader, Record
+from service.deadletter import DEAD_LETTER_TOPICS, DeadLetter, is_copy, replay_group
 from service.errors import BrokerError, DecodeError
 from service.messages import Message
 from service.topics import Topic
@@ -27,11 +29,19 @@ Remember = Callable[[Message], None]
 class Tail:
     """Topics of a run, read from their beginnings and followed."""
 
-    def __init__(self, broker: Broker, reader: Reader, topics: dict[str, Topic[Message]], partitions: list[Partition]):
+    def __init__(
+        self,
+        broker: Broker,
+        reader: Reader,
+        topics: dict[str, Topic[Message]],
+        partitions: list[Partition],
+        put_back: dict[Partition, int],
+    ) -> None:
         self._broker = broker
         self._reader = reader
         self._topics = topics
         self._partitions = partitions
+        self._put_back = put_back
 
     @classmethod
     @asynccontextmanager
@@ -39,8 +49,13 @@ class Tail:
         """Open topics at their beginnings."""
         by_name = {topic.of(run): topic for topic in topics}
         partitions = [Partition(name, number) for name in by_name for number in range(await broker.partitions(name))]
+        put_back = {
+            partition: await _put_back_below(broker, run, partition)
+            for partition in partitions
+            if by_name[partition.topic] in DEAD_LETTER_TOPICS
+        }
         async with broker.reader(partitions) as reader:
-            yield cls(broker, reader, by_name, partitions)
+            yield cls(broker, reader, by_name, partitions, put_back)
 
     async def records(self, timeout_s: float = _POLL_S) -> list[Record]:
         """Return the next records; none when nothing new came in time."""
@@ -53,10 +68,21 @@ class Tail:
 
     def decode(self, record: Record) -> Message:
         """Return the message of a record; raises `DecodeError`."""
+        if record.partition in self._put_back:
+            return DeadLetter.of(record, put_back=self.is_put_back(record))
         return codec.decode(self._topics[record.partition.topic], record)
 
+    def is_put_back(self, letter: Record) -> bool:
+        """Return whether a dead letter had been put back when its topic was opened here."""
+        return letter.offset < self._put_back[letter.partition]
+
     def _readable(self, record: Record) -> Message | None:
-        """Return the message of a record, none for poison: the stage that reads it writes the dead letter."""
+        """Return the message of a record; none for poison, of which the stage that reads it writes the dead letter.
+
+        None either for what has been put back from there: it was told where it was written first.
+        """
+        if is_copy(record) and record.partition not in self._put_back:
+            return None
         try:
             return self.decode(record)
         except DecodeError as error:
@@ -87,6 +113,12 @@ class Tail:
             message = self._readable(record)
             if message is not None:
                 yield message
+
+
+async def _put_back_below(broker: Broker, run: str, partition: Partition) -> int:
+    """Return the offset of a partition of dead letters below which all have been put back."""
+    committed = await broker.committed(replay_group(run), partition)
+    return committed.offset if committed is not None else 0
 
 
 async def replay(broker: Broker, run: str, topics: Sequence[Topic[Message]], remember: Remember) -> None:

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from service.commands.status import facts
 from service.console import Pace, clean, duration, panel, summary, task_view
+from service.deadletter import DeadLetter
 from service.progress import Progress
 from service.selfinstruct.tasks import Instance
 from tests.stages import examples
@@ -63,6 +65,20 @@ def test_a_panel_can_be_drawn_of_a_run_that_has_just_begun_and_of_one_on_its_way
     text = shown(panel(progress, Pace(), in_flight=3))
     for part in ("1 of 5", "2 of 3 candidates (67%)", "too_short 1", "3 calls", "$0.5"):
         assert part in text
+
+
+def test_dead_letters_and_what_was_paid_twice_are_shown_when_there_are_any() -> None:
+    progress = Progress()
+    assert not {"dead letters", "paid twice"} & summary(progress).keys()
+    buried = DeadLetter(id="p0", topic="candidates", place="", origin=None, stage=None, reason="", attempts=1)
+    for message in (examples.prompt(0), buried, examples.answer(1), examples.answer(1)):
+        progress.apply(message)
+    assert summary(progress)["dead letters"] == "candidates 1; 1 prompts and 0 tasks stuck"
+    assert summary(progress)["paid twice"] == "1 calls"
+    told = facts(progress)
+    assert (told["dead_letters"], told["stuck"]) == ({"candidates": 1}, {"prompts": 1, "tasks": 0})
+    assert (told["paid_twice"], told["spent"]["generate"]["repeated"]) == (1, 1)
+    assert (facts(Progress())["dead_letters"], facts(Progress())["paid_twice"]) == ({}, 0)
 
 
 def test_an_unknown_price_is_no_price() -> None:

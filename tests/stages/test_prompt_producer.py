@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
 
 from producers.prompts import PromptProducer, SamplingPool, write_prompt
-from service import topics
-from service.broker import Broker
+from producers.replay import DeadLetterReplay
+from service import codec, topics
+from service.broker import Broker, NewRecord
 from service.errors import FencedError
 from service.messages import Ending, GoalSet, Message, RunEnded
 from service.selfinstruct.tasks import InstanceReason
@@ -21,9 +23,11 @@ from tests.stages.logs import (
     drained_after,
     follow,
     killed_after,
+    partitions_of,
     read,
     send,
     stays_at,
+    write,
 )
 
 pytestmark = pytest.mark.anyio
@@ -224,3 +228,79 @@ async def test_when_it_is_drained_it_has_not_ended(open_broker: OpenBroker) -> N
     async with run_with(open_broker) as broker:
         assert await producing(broker).run(drain) is None
         assert await read(broker, topics.PROMPTS) == []
+
+
+def unreadable(message: Message) -> NewRecord:
+    """Return the record that a later version would write: its type is one that nobody knows yet."""
+    record = codec.encode(message, RUN)
+    headers = tuple((name, value + b"9" if name == "ce_type" and value else value) for name, value in record.headers)
+    return replace(record, headers=headers)
+
+
+def dead(message: Message) -> NewRecord:
+    """Return the dead letter of a message."""
+    return replace(codec.encode(message, RUN), topic=codec.encode(message, RUN).topic + ".dlq")
+
+
+async def test_credits_of_dead_letters_come_back(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker) as broker, killed_after(producing(broker, window=2)):
+        assert await stays_at(broker, topics.PROMPTS, 2)
+        await write(broker, dead(examples.prompt(0)))
+        assert await stays_at(broker, topics.PROMPTS, 3)
+        await write(broker, dead(examples.answer(1)), replace(dead(examples.answer(1)), key=b"foreign"))
+        assert await stays_at(broker, topics.PROMPTS, 4)
+
+
+async def test_a_capped_run_ends_although_prompts_and_tasks_are_stuck(open_broker: OpenBroker) -> None:
+    goal = examples.goal(1_000, max_prompts=2)
+    async with run_with(open_broker, goal=goal) as broker, anyio.create_task_group() as tasks:
+
+        async def bury() -> None:
+            await follow(broker, topics.PROMPTS, 2)
+            await write(broker, dead(examples.answer(0)))
+            await send(broker, examples.decision(1, accepted=1))
+            await write(broker, dead(examples.instruction("p1.0")))
+
+        tasks.start_soon(bury)
+        end = await ended(broker)
+        assert end.ending is Ending.PROMPTS_EXHAUSTED
+        assert "dead letters: 2" in end.detail
+
+
+async def test_what_was_put_back_is_waited_for_again(open_broker: OpenBroker) -> None:
+    goal = examples.goal(1_000, max_prompts=1)
+    async with run_with(open_broker, examples.prompt(0), goal=goal) as broker:
+        await write(broker, dead(examples.prompt(0)))
+        assert (await ended(broker)).ending is Ending.PROMPTS_EXHAUSTED
+        await DeadLetterReplay(broker, RUN).run()
+        await send(broker, goal)
+        async with killed_after(producing(broker)):
+            assert await stays_at(broker, topics.CONTROL, 4)
+            await send(broker, examples.decision(0))
+            await follow(broker, topics.CONTROL, 5)
+        assert len(await read(broker, topics.PROMPTS)) == 2
+
+
+async def test_so_many_dead_letters_in_one_go_end_the_run(open_broker: OpenBroker) -> None:
+    """Otherwise it would buy prompts for ever for stages that can read none."""
+    async with run_with(open_broker) as broker, anyio.create_task_group() as tasks:
+
+        async def bury() -> None:
+            for seq in range(4):
+                await follow(broker, topics.PROMPTS, seq + 1)
+                await write(broker, dead(examples.prompt(seq)))
+
+        tasks.start_soon(bury)
+        end = await ended(broker, window=1, patience=4)
+        assert (end.ending, "4 prompts and tasks are stuck" in end.detail) == (Ending.STALLED, True)
+        async with killed_after(producing(broker, window=1, patience=4)):
+            assert await stays_at(broker, topics.PROMPTS, 5)
+
+
+async def test_a_prompt_that_cannot_be_read_stops_no_producer_and_keeps_its_number(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker, examples.prompt(0)) as broker:
+        await write(broker, unreadable(examples.prompt(1)), NewRecord(topics.PROMPTS.of(RUN), b"\xff", b"foreign"))
+        source = await partitions_of(broker, topics.PROMPTS.of(RUN))
+        async with killed_after(producing(broker, window=3)), broker.reader(source) as reader:
+            records = [await reader.poll(1, DEADLINE_S) for _ in range(5)]
+    assert [record.key for (record,) in records] == [b"p0", b"p1", b"foreign", b"p2", b"p3"]

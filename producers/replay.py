@@ -1,0 +1,103 @@
+"""`<topic>.dlq` → `<topic>`: dead letters are put back where they came from, exactly once.
+
+How far each partition of dead letters has been put back is the offset of a group, written with the records themselves.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+import anyio
+
+from service.broker import Broker, Committed, NewRecord, Partition, Record, TransactionalProducer
+from service.deadletter import DEAD_LETTER_TOPICS, STAGE_INPUTS, DeadLetter, put_back, replay_group
+from service.messages import Message
+from service.replay import Tail
+from service.topics import Topic
+
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many dead letters of each topic have been put back, and how many remain."""
+
+    put_back: Counter[str] = field(default_factory=Counter)
+    remaining: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def topics(self) -> list[str]:
+        """Return the names of the topics that had any."""
+        return sorted(self.put_back | self.remaining)
+
+
+class DeadLetterReplay:
+    """Puts the dead letters of some topics of a run back. A second one fences the first."""
+
+    def __init__(self, broker: Broker, run: str, chosen: Sequence[Topic[Message]] = STAGE_INPUTS) -> None:
+        self._broker = broker
+        self._run = run
+        self._letters = [dead for topic, dead in zip(STAGE_INPUTS, DEAD_LETTER_TOPICS, strict=True) if topic in chosen]
+        self._widths: dict[str, int] = {}
+        self._batch: list[NewRecord] = []
+        self._offsets: dict[Partition, Committed] = {}
+
+    async def waiting(self) -> list[DeadLetter]:
+        """Return the dead letters that could be put back."""
+        async with self._opened() as tail:
+            return [letter async for _, letter in _unread(tail) if letter is not None]
+
+    async def run(self, limit: int = sys.maxsize) -> Tally:
+        """Put back at most so many dead letters, the oldest of each partition first.
+
+        Raises:
+            FencedError, OutcomeUnknownError: it is not known how far it got; the next one goes on from there.
+        """
+        tally = Tally()
+        self._widths = {topic.name: await self._broker.partitions(topic.of(self._run)) for topic in STAGE_INPUTS}
+        async with (
+            self._broker.transactional_producer(replay_group(self._run)) as producer,
+            self._opened() as tail,
+        ):
+            async for record, letter in _unread(tail):
+                if tally.put_back.total() < limit:
+                    self._offsets[record.partition] = Committed(record.offset + 1)
+                    if letter is not None:
+                        self._batch.append(put_back(record, self._widths[letter.topic]))
+                        tally.put_back[letter.topic] += 1
+                    if len(self._batch) >= _BATCH:
+                        await self._commit(producer)
+                elif letter is not None:
+                    tally.remaining[letter.topic] += 1
+            if self._offsets:
+                await self._commit(producer)
+        return tally
+
+    def _opened(self) -> AbstractAsyncContextManager[Tail]:
+        return Tail.of(self._broker, self._run, self._letters)
+
+    async def _commit(self, producer: TransactionalProducer) -> None:
+        with anyio.CancelScope(shield=True):
+            await producer.begin()
+            await producer.send(self._batch)
+            await producer.send_offsets(replay_group(self._run), self._offsets)
+            await producer.commit()
+            self._batch, self._offsets = [], {}
+
+
+async def _unread(tail: Tail) -> AsyncIterator[tuple[Record, DeadLetter | None]]:
+    """Yield what has not been put back; without a letter, what is there twice.
+
+    A stage that was killed before it had committed has written its dead letters again. Putting both back would make two
+    records of one, and two calls to the model.
+    """
+    seen: set[str] = set()
+    async for record in tail.to_end():
+        letter = DeadLetter.of(record)
+        repeated = letter.origin in seen
+        if letter.origin is not None:
+            seen.add(letter.origin)
+        if not tail.is_put_back(record):
+            yield record, None if repeated else letter
