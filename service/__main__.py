@@ -9,16 +9,20 @@ from typing import Annotated
 
 import typer
 
-from service.commands import seeds
+from service.commands import seeds, topics
 from service.commands.check import check
 from service.commands.config import config
+from service.commands.consume import consume
 from service.commands.explain import explain
 from service.commands.export import export
+from service.commands.goal import goal
 from service.commands.preview import preview
 from service.commands.refilter import refilter
+from service.commands.replay import replay
 from service.commands.run import run
 from service.commands.simulate import simulator
 from service.commands.status import status, watch
+from service.commands.worker import worker
 from service.errors import OutputClosedError, SeedstreamError
 
 _EXIT_INTERRUPTED = 130
@@ -31,9 +35,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, check, preview, status, watch, explain, export, refilter, config, simulator):
+for command in (
+    run,
+    worker,
+    goal,
+    check,
+    preview,
+    status,
+    watch,
+    explain,
+    export,
+    consume,
+    refilter,
+    replay,
+    config,
+    simulator,
+):
     app.command()(command)
 app.add_typer(seeds.app, name="seeds")
+app.add_typer(topics.app, name="topics")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -62,7 +82,8 @@ def main() -> None:
         sys.exit(_EXIT_INTERRUPTED)
     except* OutputClosedError as group:
         # The interpreter would flush standard output once more at exit, and fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(next(_leaves(group)).exit_code)
     except* SeedstreamError as group:
         first = next(_leaves(group))

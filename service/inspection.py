@@ -3,16 +3,20 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from anyio import to_thread
 
 from service.adapters.sqlite import SqliteBroker
 from service.broker import Broker
+from service.election import election_group
 from service.errors import RunNotFoundError
+from service.logs import open_kafka
 from service.progress import Progress
 from service.replay import Tail
+from service.roles import SINGLE, Role
 from service.settings import Settings
-from service.topics import ALL
+from service.topics import ALL, CONTROL
 
 
 @asynccontextmanager
@@ -22,6 +26,11 @@ async def open_existing(settings: Settings) -> AsyncIterator[Broker]:
     Raises:
         RunNotFoundError: there is no such run; names those that there are.
     """
+    if settings.on_kafka:
+        async with open_kafka(settings) as cluster:
+            _check_among(settings, await cluster.topic_names())
+            yield cluster
+        return
     await to_thread.run_sync(_check_exists, settings)
     async with SqliteBroker.open(settings.sqlite_file, read_only=True) as broker:
         yield broker
@@ -36,8 +45,23 @@ def _check_exists(settings: Settings) -> None:
         )
 
 
+def _check_among(settings: Settings, names: list[str]) -> None:
+    if CONTROL.of(settings.run) not in names:
+        head, tail = CONTROL.of("/").split("/")
+        others = [name.removeprefix(head).removesuffix(tail) for name in names if name.endswith(tail)]
+        raise RunNotFoundError(
+            f"expected a run {settings.run!r} at {settings.broker}, and there is none; runs there: "
+            f"{', '.join(others) or 'none'}"
+        )
+
+
 def is_worked_on(settings: Settings) -> bool:
-    """Return whether a process on this machine has the run open: the one that its lock file names is alive."""
+    """Return whether a process may be at work on the run.
+
+    On the embedded log that is the one on this machine that its lock file names; on Kafka there may always be one.
+    """
+    if settings.on_kafka:
+        return True
     try:
         holder = int(settings.sqlite_file.with_suffix(".lock").read_text("utf-8"))
         os.kill(holder, 0)
@@ -53,3 +77,24 @@ async def read_progress(broker: Broker, run: str) -> Progress:
         async for message in tail.messages_to_end():
             progress.apply(message)
     return progress
+
+
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """The processes that have a role, by name: those at work, and those that would take over."""
+
+    active: tuple[str, ...] = ()
+    standing_by: tuple[str, ...] = ()
+
+
+async def read_staff(broker: Broker, run: str) -> dict[Role, AtWork]:
+    """Return who has which role now, as the log's groups say; roles that nobody has are left out."""
+    staff = {}
+    for role in Role:
+        alone = role in SINGLE
+        members = await broker.members(election_group(run, role) if alone else f"seedstream.{run}.{role}")
+        active = tuple(sorted(member.name for member in members if member.owned or not alone))
+        waiting = tuple(sorted(member.name for member in members if alone and not member.owned))
+        if members:
+            staff[role] = AtWork(active, waiting)
+    return staff

@@ -9,19 +9,16 @@ from dataclasses import dataclass
 
 import anyio
 
-from consumers.admit import Admit
-from consumers.classify import Classify
-from consumers.finish import Finish
-from consumers.generate import Generate
-from consumers.instances import InstanceWriting, WriteInstances
 from producers.prompts import PromptProducer
+from service.assembly import admitting, calling_stages, finishing
 from service.broker import Broker
-from service.committer import Committer
+from service.deadletter import DEAD_LETTER_TOPICS
 from service.errors import EndpointRefusedError
 from service.lm import LanguageModel
 from service.messages import Message, RunDefined, RunEnded
 from service.progress import Progress
 from service.replay import Tail
+from service.settings import Settings
 from service.slots import Slots
 from service.topics import ALL
 from service.worker import Worker
@@ -37,11 +34,19 @@ class Limits:
     calls_in_flight: int
     patience: int
     drain_s: float
+    asked_window: int | None = None
 
     @property
     def window(self) -> int:
         """Prompts without a decision: enough to keep all calls busy; one by one if that is what is asked for."""
+        if self.asked_window is not None:
+            return self.asked_window
         return 1 if self.calls_in_flight == 1 else 2 * self.calls_in_flight
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """Return the limits that the settings ask for."""
+        return cls(settings.calls_in_flight, settings.patience, settings.drain_s, settings.window)
 
 
 class Pipeline:
@@ -56,9 +61,12 @@ class Pipeline:
         self._stop = anyio.Event()
         self._ended: RunEnded | None = None
         self._refusal: EndpointRefusedError | None = None
-        self._workers = self._llm_stages(definition, model)
-        self._admit = Committer(Admit(definition.recipe), broker, self._run)
-        self._finish = Committer(Finish(self._run, lambda: self.progress.target), broker, self._run)
+        self._workers: list[Work] = [
+            Worker(stage, broker, self._run, self.slots, limits.drain_s).run
+            for stage in calling_stages(definition, model)
+        ]
+        self._admit = admitting(broker, definition)
+        self._finish = finishing(broker, definition, lambda: self.progress.target)
 
     def stop(self) -> None:
         """Ask for an orderly stop: no new calls, those in flight are finished and recorded."""
@@ -72,7 +80,7 @@ class Pipeline:
         Raises:
             EndpointRefusedError: the model refuses every call; all that was paid for is on the log.
         """
-        async with Tail.of(self._broker, self._run, ALL) as tail:
+        async with Tail.of(self._broker, self._run, (*ALL, *DEAD_LETTER_TOPICS)) as tail:
             async for message in tail.messages_to_end():
                 self.progress.apply(message)
             done = anyio.Event()
@@ -120,30 +128,3 @@ class Pipeline:
         for message in messages:
             self.progress.apply(message)
             await observe(message)
-
-    def _llm_stages(self, definition: RunDefined, model: LanguageModel) -> list[Work]:
-        recipe, templates = definition.recipe, definition.templates
-        drain_s = self._limits.drain_s
-        generate = Generate(model, recipe)
-        workers: list[Work] = [Worker(generate, self._broker, self._run, self.slots, drain_s).run]
-        if (
-            recipe.classification_sampling is None
-            or recipe.generation_instances_sampling is None
-            or recipe.classification_instances_sampling is None
-        ):
-            return workers
-        classify = Classify(model, templates.classification, recipe.classification_sampling)
-        instances = WriteInstances(
-            model,
-            generation=InstanceWriting(templates.instances_generation, recipe.generation_instances_sampling),
-            classification=InstanceWriting(
-                templates.instances_classification, recipe.classification_instances_sampling
-            ),
-            max_instances=recipe.max_instances,
-            random_seed=definition.random_seed,
-        )
-        return [
-            *workers,
-            Worker(classify, self._broker, self._run, self.slots, drain_s).run,
-            Worker(instances, self._broker, self._run, self.slots, drain_s).run,
-        ]

@@ -20,16 +20,20 @@ from pydantic_settings import (
 from service.errors import ConfigurationError
 from service.selfinstruct.recipe import RecipeName
 
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
 TOML_FILE = "seedstream.toml"
 
 # Valid in a topic's name and as a file's: no path can be made of it.
 RunName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$")]
 
 
+BrokerAddress = Annotated[str, StringConstraints(pattern=r"^(?:sqlite:.+|kafka://[^\s/,]+:\d+(?:,[^\s/,]+:\d+)*)$")]
+
 # What to say in the place of a regular expression.
 _EXPECTED = {
     "run": "expected small letters and digits, with - and _ between them, at most 63",
-    "broker": "expected sqlite:DIR",
+    "broker": "expected sqlite:DIR, or kafka://HOST:PORT with more of them after commas",
 }
 
 
@@ -47,8 +51,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="SEEDSTREAM_", toml_file=TOML_FILE, extra="forbid", frozen=True, env_ignore_empty=True
     )
-    broker: Annotated[str, StringConstraints(pattern=r"^sqlite:.+$")] = Field(
-        default="sqlite:runs", description="where the log is: sqlite:DIR"
+    broker: BrokerAddress = Field(
+        default="sqlite:runs", description="where the log is: sqlite:DIR or kafka://HOST:PORT,…"
     )
     run: RunName = Field(default="default", description="the run's name")
     recipe: RecipeName = Field(default=RecipeName.SELF_INSTRUCT, description="self-instruct or alpaca")
@@ -79,7 +83,38 @@ class Settings(BaseSettings):
     concurrency: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="calls in flight; 4 for the local model, else 32"
     )
-    partitions: Annotated[int, Field(ge=1)] = Field(default=1, description="partitions of a new run's work topics")
+    window: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="prompts without a decision; twice the calls in flight, of all generators together"
+    )
+    partitions: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="partitions of a new run's work topics; 1, on Kafka 12"
+    )
+    replication: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="copies of each new topic on Kafka; 3, or as many as there are brokers"
+    )
+    kafka_tls: bool = Field(default=False, description="speak TLS with Kafka")
+    kafka_sasl: SaslMechanism | None = Field(
+        default=None, description="log in at Kafka: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    )
+    kafka_username: str | None = Field(default=None, description="who logs in at Kafka")
+    kafka_password: SecretStr | None = Field(default=None, description="password at Kafka; better in a file")
+    kafka_password_file: Path | None = Field(default=None, description="file that holds the password at Kafka")
+    kafka_ca_file: Path | None = Field(default=None, description="CA that signed Kafka's certificates, PEM")
+    kafka_certificate_file: Path | None = Field(default=None, description="certificate to show Kafka, PEM")
+    kafka_key_file: Path | None = Field(default=None, description="key of that certificate, PEM, without a password")
+    kafka_session_s: Annotated[float, Field(ge=1)] = Field(
+        default=6.0, description="how long a process may be silent before others take its place at Kafka"
+    )
+    kafka_transaction_s: Annotated[float, Field(ge=1)] = Field(
+        default=30.0, description="how long Kafka waits for the end of a transaction whose process stands still"
+    )
+    kafka_gone_s: Annotated[float, Field(ge=5)] = Field(
+        default=120.0, description="give up when no Kafka broker has answered for so long"
+    )
+    http_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        default=None, description="serve health and metrics of a worker there"
+    )
+    http_host: str = Field(default="127.0.0.1", description="address for health and metrics")
     drain_s: Annotated[float, Field(ge=0)] = Field(default=60.0, description="how long calls may finish at a stop")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="what is logged")
     log_json: bool = Field(default=False, description="log JSON lines instead of text")
@@ -103,6 +138,27 @@ class Settings(BaseSettings):
         if (self.price_prompt is None) != (self.price_completion is None):
             raise ValueError("a price needs both price_prompt and price_completion")
         return self
+
+    @model_validator(mode="after")
+    def _kafka_is_complete(self) -> "Settings":
+        password = self.kafka_password is not None or self.kafka_password_file is not None
+        if self.kafka_sasl is not None and (self.kafka_username is None or not password):
+            raise ValueError("kafka_sasl needs kafka_username and kafka_password_file (or kafka_password)")
+        if self.kafka_sasl is None and (self.kafka_username is not None or password):
+            raise ValueError("kafka_username and its password need kafka_sasl: say which mechanism to log in with")
+        if not self.kafka_tls and (self.kafka_ca_file or self.kafka_certificate_file or self.kafka_key_file):
+            raise ValueError("kafka_ca_file, kafka_certificate_file and kafka_key_file need kafka_tls")
+        return self
+
+    @property
+    def on_kafka(self) -> bool:
+        """Return whether the log is Kafka's."""
+        return self.broker.startswith("kafka://")
+
+    @property
+    def work_partitions(self) -> int:
+        """Return how many partitions a new run's work topics get."""
+        return self.partitions or (12 if self.on_kafka else 1)
 
     @property
     def sqlite_file(self) -> Path:
@@ -142,7 +198,7 @@ def _explained(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"{name} in {TOML_FILE}: there is no such setting; `seedstream config` lists those that there are"
     said = _EXPECTED.get(name, what)
-    came = "" if "key" in name else f", got {first['input']!r}"
+    came = "" if "key" in name or "password" in name else f", got {first['input']!r}"
     return f"{name} (its flag, SEEDSTREAM_{name.upper()} or {TOML_FILE}): {said}{came}"
 
 

@@ -4,6 +4,7 @@ import logging
 import sys
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from service.settings import Settings
 
@@ -12,6 +13,9 @@ def configure_logging(settings: Settings) -> None:
     """Send our log and that of the libraries to standard error, in the form that was asked for."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
+    if level > logging.DEBUG:  # its warnings are what is handled here: rebalances, coordinators that move
+        logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").addFilter(_is_not_told_elsewhere)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_json
@@ -31,3 +35,11 @@ def configure_logging(settings: Settings) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # looked up anew: a live view may stand there
         cache_logger_on_first_use=False,
     )
+
+
+def _is_not_told_elsewhere(record: logging.LogRecord) -> bool:
+    """Return whether a complaint of asyncio tells anything: aiokafka has futures of its own that nobody can ask.
+
+    What they end with is raised from the operation that failed.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], KafkaError))

@@ -12,6 +12,7 @@ from service.adapters.sqlite.storage import Storage
 from service.commands import options
 from service.console import clean
 from service.definition import define
+from service.logs import open_log
 from service.messages import Call, Origin, PooledTask, RunDefined
 from service.models import as_model, open_endpoint, probe
 from service.selfinstruct.judging import judge
@@ -46,8 +47,12 @@ async def _check(settings: Settings) -> None:
     _ok("seeds", f"{len(seeds)} tasks, {classification} of them classification, digest {definition.seeds}")
     _ok("recipe", f"{definition.recipe.name}, digest {definition.recipe.digest}")
     _ok("templates", f"digest {definition.templates.digest}")
-    await to_thread.run_sync(_try_log, settings)
-    _ok("log", f"{settings.sqlite_file} can be written")
+    if settings.on_kafka:
+        async with open_log(settings):
+            _ok("log", f"{settings.broker} answers, and the run's topics are as they must be")
+    else:
+        await to_thread.run_sync(_try_log, settings)
+        _ok("log", f"{settings.sqlite_file} can be written")
     async with open_endpoint(settings) as endpoint:
         async for line in _try_model(endpoint, definition, seeds, settings):
             _ok("model", line)

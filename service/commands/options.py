@@ -11,7 +11,9 @@ from service.selfinstruct.recipe import RecipeName
 from service.settings import LmKind, Settings, load_settings
 from service.telemetry import configure_logging
 
-Broker = Annotated[str | None, typer.Option("--broker", help="Where the log is: sqlite:DIR.", metavar="sqlite:DIR")]
+Broker = Annotated[
+    str | None, typer.Option("--broker", help="Where the log is: sqlite:DIR or kafka://HOST:PORT,….", metavar="LOG")
+]
 Run = Annotated[str | None, typer.Option("--run", help="The run's name.", metavar="NAME")]
 Recipe = Annotated[RecipeName | None, typer.Option("--recipe", help="The procedure to follow.")]
 Seeds = Annotated[
@@ -22,6 +24,16 @@ Templates = Annotated[
 ]
 Target = Annotated[int | None, typer.Option("--target", help="Finished tasks wanted.", metavar="N")]
 MaxPrompts = Annotated[int | None, typer.Option("--max-prompts", help="Never issue more prompts.", metavar="N")]
+Partitions = Annotated[
+    int | None, typer.Option("--partitions", help="Partitions of the topics that are shared out.", metavar="N")
+]
+Replication = Annotated[int | None, typer.Option("--replication", help="Copies of each topic.", metavar="N")]
+Window = Annotated[
+    int | None,
+    typer.Option("--window", help="Prompts without a decision; twice the calls in flight of all.", metavar="N"),
+]
+HttpPort = Annotated[int | None, typer.Option("--http-port", help="Serve health and metrics there.", metavar="PORT")]
+HttpHost = Annotated[str | None, typer.Option("--http-host", help="Address for them.", metavar="HOST")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Random seed of sampling.", metavar="INT")]
 Lm = Annotated[LmKind | None, typer.Option("--lm", help="Which language model answers.")]
 LmUrl = Annotated[str | None, typer.Option("--lm-url", help="OpenAI-compatible server.", metavar="URL")]

@@ -9,11 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service import topics
-from service.adapters.sqlite import SqliteBroker
 from service.commands import options
 from service.errors import ConfigurationError, RunNotFoundError
 from service.inspection import open_existing, read_progress
+from service.logs import open_log
 from service.messages import GoalSet
 from service.progress import Progress
 from service.refiltering import judge_again, refilter_into
@@ -81,8 +80,7 @@ async def _refilter(
         definition = before.defined.model_copy(update={"run": into, "recipe": recipe})
         goal = GoalSet(run=into, target=before.target, max_prompts=before.goal.max_prompts if before.goal else None)
         place = load_settings({"broker": settings.broker, "run": into})
-        async with SqliteBroker.open(place.sqlite_file) as target:
-            await target.create_topics(topics.specs(into, settings.partitions))
+        async with open_log(place) as target:
             return before, await refilter_into(source, settings.run, target, definition, goal)
 
 

@@ -6,15 +6,14 @@ from typing import Annotated
 import anyio
 import typer
 
-from consumers.admit import Admit
 from producers.seeds import submit_seeds
 from service import topics
-from service.adapters.sqlite import SqliteBroker
+from service.assembly import admitting
 from service.commands import options
-from service.committer import Committer
 from service.dataset.seeds import load_seeds
 from service.errors import RunNotFoundError, SeedTaskError
 from service.inspection import open_existing
+from service.logs import open_log
 from service.messages import Message, PooledTask
 from service.progress import Progress
 from service.replay import replay
@@ -40,7 +39,7 @@ def add(
 async def _add(settings: Settings, seeds: tuple[SeedTask, ...]) -> int:
     async with open_existing(settings):
         pass
-    async with SqliteBroker.open(settings.sqlite_file) as broker:
+    async with open_log(settings) as broker:
         progress, known = Progress(), dict[str, SeedTask | None]()
 
         def remember(message: Message) -> None:
@@ -58,7 +57,8 @@ async def _add(settings: Settings, seeds: tuple[SeedTask, ...]) -> int:
                     f"seed task {seed.id!r}: the run has another task of this id; give the new one an id of its own"
                 )
         await submit_seeds(broker, settings.run, new)
-        drain = anyio.Event()
-        drain.set()
-        await Committer(Admit(progress.defined.recipe), broker, settings.run).run(drain, anyio.Event())
+        if not settings.on_kafka:  # there the run's own admit takes them in
+            drain = anyio.Event()
+            drain.set()
+            await admitting(broker, progress.defined).run(drain, anyio.Event())
         return len(new)

@@ -1,5 +1,6 @@
 """`seedstream status` and `seedstream watch`: how far a run has got, now or live, beside the process that runs it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,22 +11,26 @@ from rich.console import Console
 
 from service.commands import options
 from service.console import Pace, acceptance, panel, total_cost_usd
-from service.inspection import is_worked_on, open_existing, read_progress
+from service.deadletter import DEAD_LETTER_TOPICS
+from service.inspection import AtWork, is_worked_on, open_existing, read_staff
 from service.progress import Progress
 from service.replay import Tail
+from service.roles import Role
 from service.settings import Settings
 from service.topics import ALL
 from service.views import open_view
+
+_FOLLOWED = (*ALL, *DEAD_LETTER_TOPICS)
 
 
 def status(broker: options.Broker = None, run: options.Run = None, as_json: options.AsJson = False) -> None:
     """Print how far a run has got: exact counts, reasons, tokens and cost."""
     settings = options.settings_from(broker=broker, run=run)
-    progress = anyio.run(_read, settings)
+    progress, staff = anyio.run(_read, settings)
     if as_json:
-        options.print_json(facts(progress))
+        options.print_json(facts(progress) | {"at_work": {role.value: asdict(each) for role, each in staff.items()}})
     else:
-        Console().print(panel(progress))
+        Console().print(panel(progress, at_work=at_work(staff)))
 
 
 def watch(broker: options.Broker = None, run: options.Run = None) -> None:
@@ -61,21 +66,42 @@ def facts(progress: Progress) -> dict[str, Any]:
         },
         "dropped": dict(progress.dropped),
         "pending": progress.pending,
+        "dead_letters": dict(progress.dead_letters),
+        "stuck": {"prompts": progress.stuck_prompts, "tasks": progress.stuck_tasks},
         "spent": {stage: asdict(spent) for stage, spent in sorted(progress.spent.items())},
+        "paid_twice": progress.paid_twice,
         "cost_usd": total_cost_usd(progress.spent),
     }
 
 
-async def _read(settings: Settings) -> Progress:
-    async with open_existing(settings) as broker:
-        return await read_progress(broker, settings.run)
+def at_work(staff: Mapping[Role, AtWork]) -> str:
+    """Return who has which role, in a line; nothing where nobody is known to work."""
+    return ", ".join(
+        f"{role}: {_counted(each.active) or 'nobody'}"
+        + (f" ({_counted(each.standing_by)} stands by)" if each.standing_by else "")
+        for role, each in staff.items()
+    )
+
+
+def _counted(names: Sequence[str]) -> str:
+    return f"{len(names)} processes" if len(names) > 1 else "".join(names)
+
+
+async def _read(settings: Settings) -> tuple[Progress, dict[Role, AtWork]]:
+    async with open_existing(settings) as broker, Tail.of(broker, settings.run, _FOLLOWED) as tail:
+        return await _caught_up(tail), await read_staff(broker, settings.run)
+
+
+async def _caught_up(tail: Tail) -> Progress:
+    progress = Progress()
+    async for message in tail.messages_to_end():
+        progress.apply(message)
+    return progress
 
 
 async def _watch(settings: Settings) -> None:
-    progress = Progress()
-    async with open_existing(settings) as broker, Tail.of(broker, settings.run, ALL) as tail:
-        async for message in tail.messages_to_end():
-            progress.apply(message)
+    async with open_existing(settings) as broker, Tail.of(broker, settings.run, _FOLLOWED) as tail:
+        progress = await _caught_up(tail)
         pace = Pace(finished_before=progress.finished)
         async with open_view(lambda: (progress, None), pace) as view:
             while progress.ended is None:

@@ -101,12 +101,18 @@ class Ledger:
 
 def read_ledger(folder: Path, run: str = "default") -> Ledger:
     """Read the log of a run below a folder, whether or not a process is writing it."""
-    return anyio.run(_read, folder / "runs" / f"{run}.sqlite3", run)
+
+    async def read() -> Ledger:
+        async with SqliteBroker.open(folder / "runs" / f"{run}.sqlite3", read_only=True) as broker:
+            return await ledger_of(broker, run)
+
+    return anyio.run(read)
 
 
-async def _read(path: Path, run: str) -> Ledger:
+async def ledger_of(broker: Broker, run: str) -> Ledger:
+    """Read the log of a run."""
     ledger = Ledger(run)
-    async with SqliteBroker.open(path, read_only=True) as broker, Tail.of(broker, run, topics.ALL) as tail:
+    async with Tail.of(broker, run, topics.ALL) as tail:
         async for record in tail.to_end():
             message = tail.decode(record)
             ledger.entries[type(message)].append((record, message))

@@ -52,9 +52,9 @@ def simulated(**options: Any) -> Iterator[Model]:
         yield Model(portal, simulator)
 
 
-def eventually(condition: Callable[[], bool]) -> None:
+def eventually(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
     """Wait for a state."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < deadline, "the state that was waited for never came"
         time.sleep(_LOOK_EVERY_S)

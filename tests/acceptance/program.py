@@ -56,9 +56,9 @@ class _Stream:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    def wait_for(self, condition: Callable[[], bool], wanted: str) -> None:
+    def wait_for(self, condition: Callable[[], bool], wanted: str, deadline_s: float = DEADLINE_S) -> None:
         with self._news:
-            self._news.wait_for(lambda: condition() or self._closed, DEADLINE_S)
+            self._news.wait_for(lambda: condition() or self._closed, deadline_s)
         assert condition(), f"expected {wanted}, got {b''.join(self.lines).decode()}"
 
     def all(self) -> tuple[bytes, ...]:
@@ -90,10 +90,16 @@ class Program:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_for_lines(self, count: int) -> None:
+    @property
+    def code(self) -> int | None:
+        """The exit code; none while it runs."""
+        return self._process.poll()
+
+    def wait_for_lines(self, count: int, deadline_s: float = DEADLINE_S) -> None:
         """Wait for so many further lines on standard output."""
         self._taken += count
-        self._out.wait_for(lambda: len(self._out.lines) >= self._taken, f"{count} more lines on standard output")
+        wanted = f"{count} more lines on standard output"
+        self._out.wait_for(lambda: len(self._out.lines) >= self._taken, wanted, deadline_s)
 
     def wait_for_word(self, word: str) -> str:
         """Wait until a line of standard error holds it; returns the first such line."""
@@ -110,6 +116,11 @@ class Program:
             code = self._process.wait(seconds)
             raise AssertionError(f"ended with {code}: {b''.join(self._err.all()).decode()}")
 
+    def let_pass(self, seconds: float) -> None:
+        """Wait for so long, or until it ends."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+
     def send(self, signal: Signals) -> None:
         self._process.send_signal(signal)
 
@@ -118,9 +129,9 @@ class Program:
         self.send(SIGKILL)
         return self.end()
 
-    def end(self) -> Ended:
+    def end(self, deadline_s: float = DEADLINE_S) -> Ended:
         """Wait for its end."""
-        code = self._process.wait(DEADLINE_S)
+        code = self._process.wait(deadline_s)
         return Ended(code, self._out.all(), b"".join(self._err.all()).decode())
 
 

@@ -1,5 +1,6 @@
 """How the finisher is run: exactly the target, then no further, and on from there."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,9 @@ from service.broker import Broker
 from service.codec import header
 from service.committer import Committer
 from service.errors import BrokerError
-from service.messages import Ending, RunEnded, TaskInstances
+from service.messages import Ending, FinishedTask, Message, RunEnded, TaskInstances
 from service.selfinstruct.tasks import InstanceReason
+from service.stage import Outcome
 from tests.fakes.brokers import Breakage, BreakingBroker
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker
@@ -124,3 +126,32 @@ async def test_poison_around_a_stop_is_put_aside_once(open_broker: OpenBroker) -
             assert len(await finished(broker)) == target
         letters = await dead_letters(broker, topics.INSTANCES)
         assert [header(letter.headers, "__seedstream.errors.offset") for letter in letters] == ["0", "2", "4"]
+
+
+class Inflating(Finish):
+    """A finisher whose tasks are too large for a record, where their id says so."""
+
+    async def __call__(self, batch: Sequence[TaskInstances]) -> Outcome:
+        outcome = await super().__call__(batch)
+        return replace(outcome, results=[(place, _inflated(message)) for place, message in outcome.results])
+
+
+def _inflated(message: Message) -> Message:
+    if isinstance(message, FinishedTask) and message.id == "large":
+        return message.model_copy(update={"instruction": "x" * 2_000_000})
+    return message
+
+
+async def test_a_record_whose_results_fit_no_record_is_a_dead_letter_and_the_others_are_not(
+    open_broker: OpenBroker,
+) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, *map(examples.task_instances, ("a", "b", "large", "c")))
+        await work_off(Committer(Inflating(RUN, lambda: 3), broker, RUN))
+        assert await finished(broker) == [(0, "a"), (1, "b"), (2, "c")]
+        assert await targets_reached(broker) == [3]
+        (letter,) = await dead_letters(broker, topics.INSTANCES)
+        assert letter.key == b"large"
+        assert header(letter.headers, "__seedstream.errors.exception.class.name") == "RecordTooLargeError"
+        assert await committed(broker, "finish", topics.INSTANCES) == await end(broker, topics.INSTANCES)

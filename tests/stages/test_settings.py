@@ -23,7 +23,7 @@ def test_a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_d
     monkeypatch.setenv("SEEDSTREAM_SEED", "8")
     flags = {"target": 9, "model": None}
     settings = load_settings(flags)
-    assert (settings.target, settings.seed, settings.patience, settings.partitions) == (9, 8, 7, 1)
+    assert (settings.target, settings.seed, settings.patience, settings.work_partitions) == (9, 8, 7, 1)
     found = origins(flags)
     names = ("target", "seed", "patience", "partitions", "model")
     assert [found[name] for name in names] == ["flag", "environment", "seedstream.toml", "default", "default"]

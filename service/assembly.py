@@ -1,0 +1,49 @@
+"""Which stages a run has, built from what the run is."""
+
+from collections.abc import Callable
+from typing import Any
+
+from consumers.admit import Admit
+from consumers.classify import Classify
+from consumers.finish import Finish
+from consumers.generate import Generate
+from consumers.instances import InstanceWriting, WriteInstances
+from service.broker import Broker
+from service.committer import Committer
+from service.election import Election
+from service.lm import LanguageModel
+from service.messages import RunDefined
+from service.stage import Stage
+
+
+def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[Any]]:
+    """Return the stages that call the model; a recipe whose replies are whole tasks has `generate` alone."""
+    recipe, templates = definition.recipe, definition.templates
+    generate = Generate(model, recipe)
+    if (
+        recipe.classification_sampling is None
+        or recipe.generation_instances_sampling is None
+        or recipe.classification_instances_sampling is None
+    ):
+        return [generate]
+    classify = Classify(model, templates.classification, recipe.classification_sampling)
+    instances = WriteInstances(
+        model,
+        generation=InstanceWriting(templates.instances_generation, recipe.generation_instances_sampling),
+        classification=InstanceWriting(templates.instances_classification, recipe.classification_instances_sampling),
+        max_instances=recipe.max_instances,
+        random_seed=definition.random_seed,
+    )
+    return [generate, classify, instances]
+
+
+def admitting(broker: Broker, definition: RunDefined, election: Election | None = None) -> Committer[Any]:
+    """Return what keeps the pool."""
+    return Committer(Admit(definition.recipe), broker, definition.run, election)
+
+
+def finishing(
+    broker: Broker, definition: RunDefined, target: Callable[[], int], election: Election | None = None
+) -> Committer[Any]:
+    """Return what counts finished tasks, up to `target`."""
+    return Committer(Finish(definition.run, target), broker, definition.run, election)

@@ -1,0 +1,38 @@
+"""`seedstream goal`: say what a run is and what is wanted of it, and leave the work to its workers."""
+
+import anyio
+import typer
+
+from service.commands import options
+from service.goals import asked_goal, begin, look
+from service.logs import open_log
+from service.settings import Settings
+
+
+def goal(
+    broker: options.Broker = None,
+    run: options.Run = None,
+    recipe: options.Recipe = None,
+    seeds: options.Seeds = None,
+    templates: options.Templates = None,
+    target: options.Target = None,
+    max_prompts: options.MaxPrompts = None,
+    seed: options.Seed = None,
+) -> None:
+    """Define a run, if it is new, and set how many finished tasks are wanted; its workers do the rest.
+
+    Exit codes: 0 it is written; 1 the log cannot be used; 2 a setting is wrong, or the run is another one.
+    """
+    anyio.run(_set, options.settings_from(**locals()))
+
+
+async def _set(settings: Settings) -> None:
+    async with open_log(settings) as broker:
+        progress = await look(broker, settings)
+        wanted = asked_goal(progress.goal, settings)
+        definition = await begin(broker, settings, progress, wanted)
+        typer.echo(
+            f"run {settings.run!r} ({definition.recipe.name}): {wanted.target} finished tasks are wanted, "
+            f"{progress.finished} are there",
+            err=True,
+        )

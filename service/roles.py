@@ -1,0 +1,208 @@
+"""The roles of a process that works on a run together with others: each alone, or several in one process.
+
+Nothing is handed from role to role but records. What is wanted is on `control`: every role follows it, works until the
+run is at rest, and goes on when there is a new goal. Of a role that one process has at a time, the others stand by.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import anyio
+import structlog
+
+from producers.prompts import PromptProducer
+from service.assembly import admitting, calling_stages, finishing
+from service.broker import Broker
+from service.control import RunControl
+from service.election import Election
+from service.lm import LanguageModel
+from service.messages import GoalSet, RunDefined
+from service.pipeline import Limits
+from service.slots import Slots
+from service.stage import Stage
+from service.worker import Worker
+
+log = structlog.get_logger()
+
+
+class Role(StrEnum):
+    """One kind of work on a run; `seedstream worker` takes their names."""
+
+    PRODUCER = "producer"
+    GENERATE = "generate"
+    CLASSIFY = "classify"
+    INSTANCES = "instances"
+    ADMIT = "admit"
+    FINISH = "finish"
+
+
+CALLING = frozenset({Role.GENERATE, Role.CLASSIFY, Role.INSTANCES})
+SINGLE = (Role.PRODUCER, Role.ADMIT, Role.FINISH)
+
+
+@dataclass(slots=True)
+class RoleState:
+    """What a role is doing, for those who ask: at work, or standing by for another process."""
+
+    ready: bool = False
+    election: Election | None = None
+
+    @property
+    def active(self) -> bool:
+        """Return whether this process does the work; of a role that many may have, each does."""
+        return self.election.won if self.election is not None else self.ready
+
+    @property
+    def standing_by(self) -> bool:
+        """Return whether this process waits for its turn, and another one is at work."""
+        return self.election is not None and self.election.settled and not self.election.won
+
+
+@dataclass(slots=True)
+class Worked:
+    """What is going on in this process."""
+
+    slots: Slots
+    roles: dict[Role, RoleState] = field(default_factory=dict)
+
+
+class RoleRunner:
+    """Some roles of one run in this process, until they are told to stop."""
+
+    def __init__(
+        self, broker: Broker, run: str, roles: Sequence[Role], model: LanguageModel | None, limits: Limits
+    ) -> None:
+        self.worked = Worked(Slots(limits.calls_in_flight), {role: RoleState() for role in roles})
+        self._broker = broker
+        self._run = run
+        self._model = model
+        self._limits = limits
+        self._control = RunControl(broker, run)
+        self._stop = anyio.Event()
+
+    def stop(self) -> None:
+        """Ask for an orderly stop: no new calls, those in flight are finished and recorded, then groups are left."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Work until stopped.
+
+        Raises:
+            EndpointRefusedError: the model refuses every call; all that was paid for is on the log.
+            FencedError, OutcomeUnknownError: another process has taken a role over, or nobody knows; start again.
+        """
+        async with anyio.create_task_group() as following:
+            following.start_soon(self._control.follow)
+            if (definition := await self._definition()) is not None:
+                async with anyio.create_task_group() as working:
+                    for role, state in self.worked.roles.items():
+                        working.start_soon(self._work, role, state, definition)
+            following.cancel_scope.cancel()
+
+    async def _definition(self) -> RunDefined | None:
+        """Wait until the run is defined; none if this process is stopped before."""
+        if self._control.definition is None:
+            log.info("run.awaited", run=self._run)
+        await self._until(lambda: self._control.definition is not None)
+        return None if self._stop.is_set() else self._control.definition
+
+    async def _work(self, role: Role, state: RoleState, definition: RunDefined) -> None:
+        if role in CALLING:
+            await self._call(role, state, definition)
+            return
+        state.election = Election(self._broker, self._run, role)
+        async with anyio.create_task_group() as candidacy:
+            candidacy.start_soon(state.election.stand)
+            await self._work_alone(role, state, definition, state.election)
+            candidacy.cancel_scope.cancel()
+
+    async def _work_alone(self, role: Role, state: RoleState, definition: RunDefined, election: Election) -> None:
+        """Do the work of a role that one process has at a time."""
+        match role:
+            case Role.PRODUCER:
+                await self._produce(state, election)
+            case Role.ADMIT:
+                await self._commit(admitting(self._broker, definition, election).run, state)
+            case _:
+                target = finishing(self._broker, definition, lambda: self._control.target, election)
+                await self._commit(target.run, state)
+
+    async def _commit(self, work: Callable[[anyio.Event, anyio.Event], Awaitable[None]], state: RoleState) -> None:
+        ready = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_note, ready, state)
+            await work(self._stop, ready)
+            tasks.cancel_scope.cancel()
+
+    async def _produce(self, state: RoleState, election: Election) -> None:
+        """Issue prompts whenever the run has something to do and it is this process's turn."""
+        await self._until_elected(election)
+        state.ready = True
+        while not self._stop.is_set():
+            await self._until(lambda: not self._control.at_rest)
+            goal = self._control.goal
+            producer = PromptProducer(self._broker, self._run, self._limits.window, self._limits.patience)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_stop_when_deposed, election)
+                await producer.run(self._stop)
+                tasks.cancel_scope.cancel()
+            # It may know of the end before `control` has been followed so far.
+            await self._until(self._ended_since(goal))
+
+    def _ended_since(self, goal: GoalSet | None) -> Callable[[], bool]:
+        return lambda: self._control.at_rest or self._control.goal is not goal
+
+    async def _call(self, role: Role, state: RoleState, definition: RunDefined) -> None:
+        """Be a member of a stage's group whenever the run has something to do."""
+        stage = self._stage(role, definition)
+        if stage is None:
+            log.info("role.idle", role=role, reason=f"recipe {definition.recipe.name} has no such step")
+            await self._stop.wait()
+            return
+        while not self._stop.is_set():
+            state.ready = True
+            await self._until(lambda: not self._control.at_rest)
+            drain = anyio.Event()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._drain_at_rest, drain)
+                await Worker(stage, self._broker, self._run, self.worked.slots, self._limits.drain_s).run(drain)
+                tasks.cancel_scope.cancel()
+
+    def _stage(self, role: Role, definition: RunDefined) -> Stage[Any] | None:
+        if self._model is None:
+            raise ValueError(f"role {role} needs a language model")
+        stages = {stage.name: stage for stage in calling_stages(definition, self._model)}
+        return stages.get(role.value)
+
+    async def _drain_at_rest(self, drain: anyio.Event) -> None:
+        await self._until(lambda: self._control.at_rest)
+        drain.set()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something holds of what is wanted, or this process is to stop."""
+        async with anyio.create_task_group() as race:
+
+            async def stopped() -> None:
+                await self._stop.wait()
+                race.cancel_scope.cancel()
+
+            race.start_soon(stopped)
+            await self._control.until(condition)
+            race.cancel_scope.cancel()
+
+    async def _until_elected(self, election: Election) -> None:
+        while not self._stop.is_set() and not await election.wait(1.0):
+            pass
+
+
+async def _note(ready: anyio.Event, state: RoleState) -> None:
+    await ready.wait()
+    state.ready = True
+
+
+async def _stop_when_deposed(election: Election) -> None:
+    while True:
+        election.check()
+        await anyio.sleep(1.0)

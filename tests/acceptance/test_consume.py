@@ -1,0 +1,203 @@
+"""The live stream of finished tasks, taken by other programs while it is written, and after."""
+
+import fcntl
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGINT, SIGKILL, SIGTERM, Signals
+
+import anyio
+import pytest
+
+from service.adapters.sqlite import SqliteBroker
+from service.broker import NewRecord, Record
+from service.messages import FinishedTask
+from service.topics import TASKS
+from tests.acceptance.conftest import TARGET, Shelf
+from tests.acceptance.ledger import read_ledger
+from tests.acceptance.program import DEADLINE_S, Ended, run, run_side_by_side, start
+
+_ROOT = Path(__file__).parents[2]
+_WIDE = 60
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a finished run whose stream has three partitions."""
+    folder = tmp_path_factory.mktemp("wide")
+    ended = run(folder, "run", "--lm", "simulator", "--target", str(_WIDE), settings={"PARTITIONS": "3"})
+    assert ended.code == 0, ended.err
+    return folder
+
+
+def test_lines_are_the_values_of_the_records_with_their_places_if_wanted(wide: Path) -> None:
+    plain, placed, one = run_side_by_side(
+        wide, ("consume", "--until-end"), ("consume", "--until-end", "--offsets"), ("consume", "--limit", "1")
+    )
+    records = _records(wide)
+    assert {record.partition.number for record in records} == {0, 1, 2}
+    assert sorted(plain.lines) == sorted((record.value or b"") + b"\n" for record in records)
+    assert _places(placed) == {(record.partition.number, record.offset) for record in records}
+    for line in placed.lines:
+        fields = json.loads(line)
+        del fields["partition"], fields["offset"]
+        assert json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode() + b"\n" in plain.lines
+    assert [len(each.lines) for each in (plain, placed, one)] == [_WIDE, _WIDE, 1]
+    assert {(each.code, each.err) for each in (plain, placed, one)} == {(0, "")}
+
+
+def test_the_stream_is_taken_up_at_offsets(wide: Path) -> None:
+    places = _places(run(wide, "consume", "--until-end", "--offsets", "--limit", "40"))
+    following = {number: max(offset for each, offset in places if each == number) + 1 for number, _ in places}
+    given = ",".join(f"{number}:{offset}" for number, offset in following.items())
+    rest = _places(run(wide, "consume", "--until-end", "--offsets", "--from", given))
+    assert places.isdisjoint(rest)
+    assert places | rest == {(record.partition.number, record.offset) for record in _records(wide)}
+
+
+def test_what_cannot_be_consumed_is_refused(shelf: Shelf) -> None:
+    wrong: dict[tuple[str, ...], str] = {
+        ("--from", "yesterday"): "'yesterday'",
+        ("--from", "0:1,0:2"): "each partition once",
+        ("--from", "7:0"): "from 0 to 0",
+        ("--from", "0:999999"): "where partition 0 ends",
+        ("--from", "0:1", "--group", "g"): "where it committed",
+        ("--from", "now", "--group", "g"): "where it committed",
+        ("--group", "a b"): "'a b'",
+        ("--run", "nobody"): "alpaca, capped, default",
+        ("--run", "nobody", "--group", "g"): "alpaca, capped, default",
+    }
+    for said, ended in zip(
+        wrong.values(), run_side_by_side(shelf.folder, *(("consume", *flags) for flags in wrong)), strict=True
+    ):
+        assert (ended.code, ended.out) == (2, b""), said
+        assert said in ended.err
+        assert ended.err.count("\n") == 1
+    assert not (shelf.folder / "runs" / "nobody.sqlite3").exists()
+
+
+def test_a_group_goes_on_where_it_got_to_and_knows_nothing_of_others(shelf: Shelf, tmp_path: Path) -> None:
+    folder = shelf.copy_to(tmp_path)
+    group = ("consume", "--until-end", "--group")
+    some, rest, nothing, other = (
+        run(folder, *more) for more in ((*group, "g", "--limit", "7"), (*group, "g"), (*group, "g"), (*group, "finish"))
+    )
+    assert [each.code for each in (some, rest, nothing, other)] == [0, 0, 0, 0]
+    assert [len(each.lines) for each in (some, rest, nothing, other)] == [7, TARGET - 7, 0, TARGET]
+    assert some.tasks + rest.tasks == shelf.ledger().tasks
+    assert run(folder, "run", "--lm", "simulator", "--target", str(TARGET + 5)).code == 0
+    assert len(run(folder, *group, "g").lines) == 5
+
+
+@pytest.mark.parametrize(("signal", "code"), [(SIGTERM, 143), (SIGINT, 130)])
+def test_a_signal_ends_a_follower_that_has_committed_what_it_wrote(wide: Path, signal: Signals, code: int) -> None:
+    group = ("consume", "--group", signal.name)
+    with start(wide, *group) as follower:
+        follower.wait_for_lines(_WIDE)
+        follower.send(signal)
+        ended = follower.end()
+    assert (ended.code, ended.err) == (code, "")
+    assert run(wide, *group, "--until-end").lines == ()
+
+
+def test_what_a_killed_member_had_written_is_at_most_written_again(wide: Path) -> None:
+    group = ("consume", "--group", "killed")
+    with start(wide, *group) as follower:
+        follower.wait_for_lines(_WIDE)
+        follower.send(SIGKILL)
+        first = follower.end()
+    again = run(wide, *group, "--until-end")
+    assert set(again.lines) <= set(first.lines)
+    assert len(set(first.lines)) == _WIDE
+
+
+def test_followers_see_what_a_run_beside_them_finishes_but_a_group_has_to_wait(shelf: Shelf, tmp_path: Path) -> None:
+    folder, flags = shelf.copy_to(tmp_path), ("--lm", "simulator", "--target", "100000")
+    follow = ("consume", "--log-level", "debug")
+    with start(folder, *follow) as every, start(folder, *follow, "--from", "now") as new:
+        every.wait_for_word("consume.opened")
+        new.wait_for_word("consume.opened")
+        with start(folder, "run", *flags) as working:
+            every.wait_for_lines(TARGET + 10)
+            new.wait_for_lines(10)
+            refused = run(folder, "consume", "--group", "g")
+            working.send(SIGTERM)
+            done = working.end()
+        every.wait_for_lines(len(done.lines) - 10)
+        new.wait_for_lines(len(done.lines) - 10)
+        every.send(SIGTERM)
+        new.send(SIGTERM)
+        assert every.end().tasks == read_ledger(folder).tasks
+        assert new.end().tasks == done.tasks
+    assert (refused.code, refused.out) == (1, b"")
+    assert f"process {working.pid} has it" in refused.err
+
+
+def test_a_reader_that_leaves_ends_it_also_where_nothing_more_comes(wide: Path) -> None:
+    with start(wide, "consume", read_at_most=3) as short, start(wide, "consume", read_at_most=_WIDE) as whole:
+        ended = [short.end(), whole.end()]
+    assert [(each.code, each.err, len(each.lines)) for each in ended] == [(141, "", 3), (141, "", _WIDE)]
+
+
+def test_a_pipe_that_nobody_reads_holds_nothing_up_and_loses_nothing(wide: Path) -> None:
+    group = ("consume", "--group", "unread")
+    end, other = os.pipe()
+    fcntl.fcntl(other, fcntl.F_SETPIPE_SZ, select.PIPE_BUF)
+    with os.fdopen(end, "rb") as pipe, _consuming(wide, *group, into=other) as stuck:
+        os.close(other)
+        assert select.select([pipe], [], [], DEADLINE_S)[0]
+        stuck.send_signal(SIGTERM)
+        assert stuck.wait(DEADLINE_S) == 143
+        written = [line for line in pipe.readlines() if line.endswith(b"\n")]
+    rest = run(wide, *group, "--until-end")
+    assert written
+    assert {*written, *rest.lines} == {(record.value or b"") + b"\n" for record in _records(wide)}
+
+
+def test_a_record_that_cannot_be_read_is_told_with_its_place_and_passed_over(shelf: Shelf, tmp_path: Path) -> None:
+    folder, topic = shelf.copy_to(tmp_path), TASKS.of("default")
+    spread = _respread(shelf.ledger().entries[FinishedTask][0][0])
+    anyio.run(_write, folder, [NewRecord(topic, b"\xff not JSON", key=b"poison"), spread])
+    ended = run(folder, "consume", "--until-end")
+    assert (ended.code, len(ended.lines)) == (0, TARGET + 1)
+    assert ended.tasks == [*shelf.ledger().tasks, shelf.ledger().tasks[0]]
+    assert f"{topic}/0/" in ended.err
+    assert "1 records could not be read" in ended.err
+
+
+def _records(folder: Path) -> list[Record]:
+    return [record for record, _ in read_ledger(folder).entries[FinishedTask]]
+
+
+def _places(ended: Ended) -> set[tuple[int, int]]:
+    assert ended.code == 0, ended.err
+    fields = [json.loads(line) for line in ended.lines]
+    return {(each["partition"], each["offset"]) for each in fields}
+
+
+def _respread(record: Record) -> NewRecord:
+    """Return a record whose JSON somebody has spread over several lines."""
+    value = json.dumps(json.loads(record.value or b""), indent=2).encode()
+    return NewRecord(record.partition.topic, value, record.key, record.headers)
+
+
+async def _write(folder: Path, records: list[NewRecord]) -> None:
+    async with SqliteBroker.open(folder / "runs" / "default.sqlite3") as broker, broker.producer() as producer:
+        await producer.send(records)
+
+
+@contextmanager
+def _consuming(folder: Path, *arguments: str, into: int) -> "Iterator[subprocess.Popen[bytes]]":
+    """Start the program with a standard output that the test reads, or does not."""
+    command = [sys.executable, "-m", "service", *arguments]
+    environment = {"PATH": os.defpath, "PYTHONPATH": str(_ROOT)}
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=into) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

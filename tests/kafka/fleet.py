@@ -1,0 +1,91 @@
+"""Worker processes side by side, started again when they end, as Kubernetes would do it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+from types import TracebackType
+from typing import Self
+
+from tests.acceptance.program import Ended, Program, start
+
+# Exit codes after which a process is started again without a word: it was killed, or others have taken its place.
+_EXPECTED = {-SIGKILL, 75}
+
+
+@dataclass(eq=False)
+class Post:
+    """A place in the fleet: which roles are done there, and by which process now."""
+
+    roles: tuple[str, ...]
+    flags: tuple[str, ...]
+    program: Program
+
+
+@dataclass
+class Fleet:
+    """The processes of one run. `settings` are those of every one's environment, without their prefix."""
+
+    folder: Path
+    settings: Mapping[str, str]
+    posts: list[Post] = field(default_factory=list)
+    ended: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stack.close()
+
+    def add(self, *roles: str, flags: Sequence[str] = ()) -> Post:
+        """Start a process."""
+        post = Post(roles, tuple(flags), self._start(roles, flags))
+        self.posts.append(post)
+        return post
+
+    def kill(self, post: Post) -> None:
+        """Kill a process without a warning, and start it again."""
+        self._note(post, post.program.kill())
+        post.program = self._start(post.roles, post.flags)
+
+    def stop(self, *posts: Post) -> list[Ended]:
+        """Stop processes in order, and wait for their ends; they are not started again."""
+        for post in posts:
+            self.posts.remove(post)
+            post.program.send(SIGTERM)
+        ended = [post.program.end(60.0) for post in posts]
+        for post, each in zip(posts, ended, strict=True):
+            assert each.code == 0 or (each.code == -SIGTERM and not each.err), (post.roles, each.code, each.err)
+        return ended
+
+    def keep_up(self) -> None:
+        """Start those again that ended for a reason that is expected here; any other is a failure."""
+        for post in self.posts:
+            if post.program.code is not None:
+                self._note(post, post.program.end())
+                post.program = self._start(post.roles, post.flags)
+
+    def of(self, *roles: str) -> list[Post]:
+        """Return the places where one of these roles is done."""
+        return [post for post in self.posts if set(roles).intersection(post.roles)]
+
+    def codes(self) -> Counter[int]:
+        """Return how often processes ended with which code."""
+        return Counter(code for _, code in self.ended)
+
+    def _start(self, roles: Sequence[str], flags: Sequence[str]) -> Program:
+        return self._stack.enter_context(start(self.folder, "worker", *roles, *flags, settings=self.settings))
+
+    def _note(self, post: Post, ended: Ended) -> None:
+        assert ended.code in _EXPECTED, (post.roles, ended.code, ended.err)
+        self.ended.append((post.roles, ended.code))
+
+
+@contextmanager
+def watched(folder: Path, settings: Mapping[str, str]) -> Iterator[Program]:
+    """Watch a run beside its fleet; the watching process ends when the run has come to rest."""
+    with start(folder, "watch", settings=settings) as program:
+        yield program

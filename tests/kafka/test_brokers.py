@@ -1,0 +1,98 @@
+"""Three brokers, every topic on all of them: any one may die in the middle of a run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from service.adapters.kafka import KafkaBroker, KafkaOptions
+from service.adapters.kafka.cluster import Cluster as Brokers
+from tests.acceptance.invariants import check, no_call_is_recorded_twice
+from tests.acceptance.model import simulated
+from tests.acceptance.program import start
+from tests.conftest import without_kafka
+from tests.kafka.cluster import Cluster, unavailable
+from tests.kafka.fleet import Fleet, watched
+from tests.kafka.runs import KafkaRun, all_answers_are_decided, recorded_twice
+
+pytestmark = [pytest.mark.kafka, pytest.mark.kill, pytest.mark.timeout(400)]
+
+_TARGET = 600
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if (reason := unavailable()) is not None:
+        without_kafka(reason)
+    with Cluster.start(tmp_path_factory.mktemp("three"), nodes=3) as cluster:
+        yield cluster
+
+
+def roles_of_brokers(cluster: Cluster, work: KafkaRun) -> dict[str, int]:
+    """Return which broker leads the pool, and which coordinate admit's group and its transactions."""
+
+    async def ask() -> dict[str, int]:
+        options = KafkaOptions(bootstrap=cluster.bootstrap)
+        async with KafkaBroker.open(options), Brokers.open(options) as brokers:
+            topics = await brokers.topics()
+            group = f"seedstream.{work.name}.admit"
+            return {
+                "leader": topics[work.topic("pool")][0]["leader"],
+                "group": await brokers.admin.find_coordinator(group),
+                "transactions": await brokers.admin.find_coordinator(group, 1),
+            }
+
+    return anyio.run(ask)
+
+
+def test_any_broker_may_die_in_the_middle_of_a_run(three: Cluster, tmp_path: Path) -> None:
+    """The leader of the pool, the coordinators of groups and transactions, and who else there is, one after another."""
+    with simulated(seed=9, time_to_first_token_s=0.25) as model:
+        work = KafkaRun.create(tmp_path, three.bootstrap, model, CONCURRENCY="4")
+        with work.fleet() as fleet:
+            _staff(fleet)
+            work.set_goal(_TARGET)
+            with watched(tmp_path, work.settings) as watching:
+                watching.wait_for_lines(5)
+                for what in ("leader", "transactions", "group"):
+                    node = roles_of_brokers(three, work)[what]
+                    three.kill(node)
+                    watching.wait_for_lines(20, 90.0)
+                    fleet.keep_up()
+                    three.restart(node)
+                    watching.wait_for_lines(20, 90.0)
+                while watching.code is None:
+                    watching.let_pass(0.5)
+                    fleet.keep_up()
+                assert watching.end().code == 0
+            fleet.stop(*fleet.of("generate"))
+            ledger = work.ledger_once(all_answers_are_decided)
+            fleet.stop(*fleet.posts)
+    check(ledger, _TARGET, without=[no_call_is_recorded_twice])
+    assert recorded_twice(ledger) == 0, fleet.codes()
+    assert sorted(three.console_consumer(work.topic("tasks"))) == sorted(
+        (record.value or b"").decode() for record, _ in ledger.entries[type(ledger.tasks[0])]
+    )
+
+
+def _staff(fleet: Fleet) -> None:
+    fleet.add("producer")
+    fleet.add("generate", "classify", "instances")
+    fleet.add("generate", "classify", "instances")
+    fleet.add("admit", "finish")
+    fleet.add("admit", "finish")
+
+
+def test_brokers_that_are_gone_for_good_end_the_process_with_a_word(tmp_path: Path) -> None:
+    if (reason := unavailable()) is not None:
+        without_kafka(reason)
+    with Cluster.start(tmp_path / "kafka") as cluster:
+        work = KafkaRun.create(tmp_path, cluster.bootstrap, KAFKA_GONE_S="5")
+        with start(tmp_path, "worker", "admit", settings=work.settings) as program:
+            work.set_goal(1)
+            program.wait_for_word("stage.ready")
+            cluster.kill(0)
+            ended = program.end(90.0)
+    assert ended.code == 1
+    assert "no broker" in ended.err or "gave no answer" in ended.err

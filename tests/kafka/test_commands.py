@@ -1,0 +1,201 @@
+"""Commands against a real Kafka: topics, refusals that say what to do, one process or several, secure listeners."""
+
+from pathlib import Path
+
+import anyio
+import orjson
+import pytest
+
+from service import topics
+from service.adapters.kafka import KafkaBroker, KafkaOptions
+from service.broker import NewRecord, TopicSpec
+from service.messages import PooledTask
+from tests.acceptance.conftest import write_seeds
+from tests.acceptance.invariants import check
+from tests.acceptance.model import simulated
+from tests.acceptance.program import run
+from tests.kafka.cluster import Cluster
+from tests.kafka.fleet import watched
+from tests.kafka.runs import KafkaRun
+from tests.stages.logs import records_of
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
+
+
+def at(cluster: Cluster, name: str, **settings: str) -> dict[str, str]:
+    return {"BROKER": f"kafka://{cluster.bootstrap}", "RUN": name, **settings}
+
+
+def write(cluster: Cluster, *records: NewRecord) -> None:
+    async def send() -> None:
+        async with KafkaBroker.open(KafkaOptions(bootstrap=cluster.bootstrap)) as broker, broker.producer() as producer:
+            await producer.send(records)
+
+    anyio.run(send)
+
+
+def create_topics(cluster: Cluster, *specs: TopicSpec) -> None:
+    async def create() -> None:
+        async with KafkaBroker.open(KafkaOptions(bootstrap=cluster.bootstrap)) as broker:
+            await broker.create_topics(specs)
+
+    anyio.run(create)
+
+
+def test_everything_in_one_process_and_again_with_a_higher_target(kafka: Cluster, tmp_path: Path) -> None:
+    work = KafkaRun.create(tmp_path, kafka.bootstrap)
+    flags = ("--lm", "simulator", "--concurrency", "4")
+    first = run(tmp_path, "run", "--target", "10", *flags, settings=work.settings)
+    assert (first.code, len(first.tasks)) == (0, 10), first.err
+    second = run(tmp_path, "run", "--target", "25", *flags, settings=work.settings)
+    assert (second.code, len(second.tasks)) == (0, 15), second.err
+    check(work.ledger(), 25)
+    exported = run(tmp_path, "export", "--output", "tasks.jsonl", settings=work.settings)
+    assert exported.code == 0, exported.err
+    assert len((tmp_path / "tasks.jsonl").read_text().splitlines()) == 25
+
+
+def test_missing_topics_are_refused_with_the_command_that_creates_them(kafka: Cluster, tmp_path: Path) -> None:
+    settings = at(kafka, "nothing")
+    for command in (("run", "--lm", "simulator"), ("worker", "admit"), ("goal",), ("topics", "check")):
+        refused = run(tmp_path, *command, settings=settings)
+        assert refused.code == 2
+        assert f"seedstream topics create --broker kafka://{kafka.bootstrap} --run nothing" in refused.err
+    created = run(tmp_path, "topics", "create", "--partitions", "3", settings=settings)
+    assert created.code == 0, created.err
+    assert run(tmp_path, "topics", "check", settings=settings).code == 0
+    described = run(tmp_path, "topics", "describe", "--json", settings=settings)
+    states = {state["name"]: state for state in orjson.loads(described.out)}
+    assert len(states) == 2 * len(topics.ALL)
+    assert states["seedstream.nothing.prompts"]["partitions"] == 3
+    assert states["seedstream.nothing.pool"]["partitions"] == 1
+    assert states["seedstream.nothing.pool"]["configs"]["retention.ms"] == "-1"
+
+
+def test_a_topic_that_is_ordered_and_has_two_partitions_is_refused(kafka: Cluster, tmp_path: Path) -> None:
+    settings = at(kafka, "wide")
+    create_topics(kafka, TopicSpec("seedstream.wide.pool", 2))
+    refused = run(tmp_path, "topics", "create", settings=settings)
+    assert refused.code == 2
+    assert "seedstream.wide.pool: expected 1 partition" in refused.err
+    assert run(tmp_path, "worker", "admit", settings=settings).code == 2
+
+
+def test_a_run_that_is_not_there_is_named_with_those_that_are(kafka: Cluster, tmp_path: Path) -> None:
+    work = KafkaRun.create(tmp_path, kafka.bootstrap)
+    unknown = run(tmp_path, "status", "--run", "unknown", settings=work.settings)
+    assert unknown.code == 2
+    assert work.name in unknown.err
+
+
+def test_where_nobody_answers_it_is_said_at_once(tmp_path: Path) -> None:
+    for command in (("run", "--lm", "simulator"), ("topics", "create"), ("status",), ("worker", "finish")):
+        refused = run(tmp_path, *command, settings={"BROKER": "kafka://127.0.0.1:1", "RUN": "r"})
+        assert refused.code == 1
+        assert "expected a Kafka broker at 127.0.0.1:1" in refused.err
+
+
+def test_a_worker_wants_kafka(tmp_path: Path) -> None:
+    refused = run(tmp_path, "worker", "admit")
+    assert refused.code == 2
+    assert "seedstream run" in refused.err
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_passwords_over_tls_with_an_own_authority(kafka: Cluster, tmp_path: Path, mechanism: str) -> None:
+    password = tmp_path / "password"
+    password.write_text(f"{kafka.password}\n")
+    settings = {
+        "BROKER": f"kafka://{kafka.secure_bootstrap}",
+        "RUN": f"secure-{mechanism.lower()}",
+        "KAFKA_TLS": "true",
+        "KAFKA_CA_FILE": str(kafka.tls / "ca.pem"),
+        "KAFKA_CERTIFICATE_FILE": str(kafka.tls / "client.pem"),
+        "KAFKA_KEY_FILE": str(kafka.tls / "client.key"),
+        "KAFKA_SASL": mechanism,
+        "KAFKA_USERNAME": kafka.user,
+        "KAFKA_PASSWORD_FILE": str(password),
+    }
+    created = run(tmp_path, "topics", "create", settings=settings)
+    assert created.code == 0, created.err
+    ended = run(tmp_path, "run", "--target", "3", "--lm", "simulator", settings=settings)
+    assert (ended.code, len(ended.tasks)) == (0, 3), ended.err
+    assert kafka.password not in ended.err
+    password.write_text("wrong")
+    refused = run(tmp_path, "status", settings=settings)
+    assert refused.code == 1
+    assert "wrong" not in refused.err
+    assert "uthentication" in refused.err
+
+
+def test_an_authority_that_is_not_ours_is_refused(kafka: Cluster, tmp_path: Path) -> None:
+    settings = at(kafka, "r") | {"BROKER": f"kafka://{kafka.secure_bootstrap}", "KAFKA_TLS": "true"}
+    refused = run(tmp_path, "status", settings=settings)
+    assert refused.code == 1
+    assert "certificate" in refused.err.lower()
+    missing = run(tmp_path, "status", settings=settings | {"KAFKA_CA_FILE": "nowhere.pem"})
+    assert (missing.code, "nowhere.pem" in missing.err) == (2, True)
+
+
+def test_seeds_added_to_a_live_run_are_taken_in_by_its_admit(kafka: Cluster, tmp_path: Path) -> None:
+    seeds = write_seeds(tmp_path / "mine.jsonl")
+    work = KafkaRun.create(tmp_path, kafka.bootstrap)
+    with work.fleet() as fleet:
+        admit = fleet.add("admit")
+        work.set_goal(5)
+        admit.program.wait_for_word("stage.ready")
+        added = run(tmp_path, "seeds", "add", seeds, settings=work.settings)
+        assert added.code == 0, added.err
+        ledger = work.ledger_once(lambda ledger: len(ledger.all(PooledTask)) == 175 + 20)
+        assert [task.pool_seq for task in ledger.all(PooledTask)] == list(range(195))
+
+
+def test_poison_goes_to_the_dead_letters_of_its_topic_byte_for_byte_and_can_be_put_back(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    """From the transactional stages and the others; the run is not held up by it."""
+    with simulated(seed=12, time_to_first_token_s=0.05) as model:
+        work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY="4")
+        future = NewRecord(
+            work.topic("candidates"),
+            b'{"from":"the future"}',
+            key=b"foreign",
+            headers=(("ce_type", b"io.seedstream.answer.v9"), ("odd", None), ("odd", b"\xff")),
+        )
+        garbage = NewRecord(work.topic("prompts"), b"\x00not json", key=None, partition=3)
+        empty = NewRecord(work.topic("instances"), None, key=None, headers=(("ce_type", b"io.seedstream.task.v1"),))
+        write(kafka, future, garbage, empty)
+        with work.fleet() as fleet:
+            fleet.add("producer", "generate", "classify", "instances", "admit", "finish")
+            with watched(tmp_path, work.settings) as watching:
+                work.set_goal(30)
+                assert watching.end().code == 0
+            fleet.stop(*fleet.of("generate"))
+        letters = _dead_letters(kafka, work)
+        status = orjson.loads(run(tmp_path, "status", "--json", settings=work.settings).out)
+        put_back = run(tmp_path, "replay", settings=work.settings)
+        again = run(tmp_path, "replay", settings=work.settings)
+    assert (put_back.code, again.code) == (0, 0), put_back.err + again.err
+    assert put_back.out != again.out
+    assert letters == {
+        "candidates": (future.key, future.value, future.headers),
+        "prompts": (garbage.key, garbage.value, garbage.headers),
+        "instances": (empty.key, empty.value, empty.headers),
+    }
+    assert status["dead_letters"] == {"candidates": 1, "prompts": 1, "instances": 1}
+    assert (status["finished"], status["prompts"]["open"]) == (30, 0)
+
+
+def _dead_letters(cluster: Cluster, work: KafkaRun) -> dict[str, tuple[object, ...]]:
+    """Return key, value and original headers of the dead letters of three topics."""
+
+    async def read() -> dict[str, tuple[object, ...]]:
+        found: dict[str, tuple[object, ...]] = {}
+        async with KafkaBroker.open(KafkaOptions(bootstrap=cluster.bootstrap)) as broker:
+            for topic in (topics.CANDIDATES, topics.PROMPTS, topics.INSTANCES):
+                (record,) = await records_of(broker, topic.dead_letters_of(work.name))
+                own = tuple(each for each in record.headers if not each[0].startswith("__seedstream.errors."))
+                found[topic.name] = (record.key, record.value, own)
+        return found
+
+    return anyio.run(read)
