@@ -4,10 +4,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
-CODE := service consumers producers tests benchmarks
+CODE := service consumers producers tests benchmarks examples
+
+KAFKA_VERSION ?= 4.2.0
+NODES ?= 1
+export KAFKA_VERSION
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-fast fmt lint types imports check bench constraints clean
+.PHONY: help install run demo kafka kafka-stop test test-fast test-kafka fmt lint types imports check bench constraints \
+	clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -28,11 +33,20 @@ run: install ## Twenty tasks by a real language model on this machine (ARGS='--t
 demo: install ## The same pipeline with the simulator: at once, and without meaning
 	$(BIN)/seedstream run --run demo --lm simulator --target 20 $(ARGS)
 
-test: install ## All tests
+kafka: ## A real Kafka on this machine, without containers (NODES=3 for three brokers)
+	deploy/kafka/kafka.sh start .kafka $(NODES)
+
+kafka-stop: ## Stop it; its data stays in .kafka
+	deploy/kafka/kafka.sh stop .kafka
+
+test: install ## All tests; those on a real Kafka start it by themselves and are skipped where there is no Java
 	$(BIN)/pytest $(ARGS)
 
+test-kafka: install ## The tests on a real Kafka alone (KAFKA_VERSION=3.9.1 for another one)
+	SEEDSTREAM_REQUIRE_KAFKA=1 $(BIN)/pytest -m kafka $(ARGS)
+
 test-fast: install ## Algorithm, stages, brokers, adapters: under a minute, no child processes, no real model
-	$(BIN)/pytest -m 'not local_model' tests/algorithm tests/stages tests/contract tests/adapters tests/simulator $(ARGS)
+	$(BIN)/pytest -m 'not local_model and not kafka' tests/algorithm tests/stages tests/contract tests/adapters tests/simulator $(ARGS)
 
 fmt: install ## Format the code
 	$(BIN)/ruff format $(CODE)
@@ -60,5 +74,5 @@ constraints: ## Pin the dependencies anew, as a fresh environment resolves them
 	$(VENV)-pin/bin/pip freeze --exclude-editable | grep -v '^-e' > constraints.txt
 	rm -rf $(VENV)-pin
 
-clean: ## Remove the virtual environment and what tools left behind (runs stay)
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## Remove the virtual environment and what tools left behind (runs and .kafka stay)
+	rm -rf deploy/kafka/.libs $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

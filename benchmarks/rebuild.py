@@ -1,0 +1,188 @@
+"""How long admit takes to rebuild its memory from Kafka, and which part of that is reading, decoding, remembering.
+
+    python -m benchmarks.rebuild                # a pool of 100,000 tasks
+    python -m benchmarks.rebuild --large        # and one of 1,000,000: about ten minutes, most of them to write it
+    python -m benchmarks.rebuild --pool 20000
+
+The baseline is a bare aiokafka consumer that counts the records. "waiting" is the share of the time in which a process
+used no CPU: for an answer of the broker, a fetch that is on its way for another topic, its neighbours. Each line is a
+process of its own, so that its memory is its own too; "before" is what a process has that has imported everything and
+connected. The prompt producer reads the same topic when it starts, and has a line for that.
+"""
+
+import argparse
+import asyncio
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from benchmarks.surroundings import kafka, load, log_warnings_only
+from benchmarks.texts import Texts
+from consumers.admit import Admit
+from producers.prompts import SamplingPool
+from service import codec, topics
+from service.adapters.kafka import KafkaBroker, KafkaOptions
+from service.broker import Isolation, Partition
+from service.messages import Origin, PooledTask, Provenance
+from service.progress import Progress
+from service.replay import Tail
+from service.selfinstruct.recipe import SELF_INSTRUCT
+
+_WRITTEN_AT_ONCE = 5_000
+_LARGE = 1_000_000
+_MIB = 1024
+_BARE, _READ, _DECODE, _RESTORE, _PRODUCER = "bare consumer", "read", "read, decode", "admit", "producer"
+_WAYS = (_BARE, _READ, _DECODE, _RESTORE, _PRODUCER)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one way of reading the pool took; memory in MiB, at its peak."""
+
+    way: str
+    records: int
+    wall_s: float
+    cpu_s: float
+    before_mib: float
+    peak_mib: float
+
+
+async def preload(bootstrap: str, run: str, pool: int) -> None:
+    """Write a pool of machine-written tasks, as admit would have written it."""
+    texts = Texts(random.Random("pool"))  # noqa: S311 - made-up text
+    recipe = SELF_INSTRUCT.digest
+    async with KafkaBroker.open(KafkaOptions(bootstrap=bootstrap)) as broker:
+        await broker.create_topics(topics.specs(run, 1))
+        async with broker.producer() as producer:
+            for first in range(0, pool, _WRITTEN_AT_ONCE):
+                tasks = [_task(seq, texts, recipe) for seq in range(first, min(first + _WRITTEN_AT_ONCE, pool))]
+                await producer.send([codec.encode(task, run) for task in tasks])
+
+
+def _task(seq: int, texts: Texts, recipe: str) -> PooledTask:
+    provenance = Provenance(
+        prompt_id=f"p{seq // 3}",
+        parents=tuple(f"p{max(0, seq // 3 - 7 * place)}.{place % 5}" for place in range(8)),
+        depth=3,
+        recipe=recipe,
+        templates="0123456789abcdef",
+        model="seedstream-simulator",
+    )
+    name = f"p{seq // 3}.{seq % 3}"
+    return PooledTask(
+        pool_seq=seq, id=name, origin=Origin.MACHINE, instruction=texts.instruction(), provenance=provenance
+    )
+
+
+async def bare(bootstrap: str, run: str) -> int:
+    """Count the records with aiokafka alone."""
+    partition = TopicPartition(topics.POOL.of(run), 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign([partition])
+        consumer.seek(partition, 0)
+        end = (await consumer.end_offsets([partition]))[partition]
+        count = 0
+        while await consumer.position(partition) < end:
+            found = await consumer.getmany(timeout_ms=200)
+            count += sum(len(records) for records in found.values())
+        return count
+    finally:
+        await consumer.stop()
+
+
+async def ours(broker: KafkaBroker, run: str, way: str) -> int:
+    """Read the pool as a stage does, and go as far with each record as was asked for."""
+    admit, progress, sampled = Admit(SELF_INSTRUCT), Progress(), SamplingPool()
+    count = 0
+    async with Tail.of(broker, run, [topics.POOL, topics.DECISIONS]) as tail:
+        async for record in tail.to_end():
+            count += 1
+            if way == _READ:
+                continue
+            message = tail.decode(record)
+            if way == _RESTORE:
+                admit.restore(message)
+            elif way == _PRODUCER:
+                progress.apply(message)
+                sampled.apply(message)
+    return count
+
+
+async def read(bootstrap: str, run: str, way: str) -> Measured:
+    """Read in this process, and measure it."""
+    async with KafkaBroker.open(KafkaOptions(bootstrap=bootstrap)) as broker:
+        await broker.end_offset(Partition(topics.POOL.of(run), 0), Isolation.READ_COMMITTED)
+        before = memory_mib("VmRSS")
+        began, cpu = time.perf_counter(), time.process_time()
+        count = await (bare(bootstrap, run) if way == _BARE else ours(broker, run, way))
+        wall_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu
+    return Measured(way, count, wall_s, cpu_s, before, memory_mib("VmHWM"))
+
+
+def memory_mib(name: str) -> float:
+    """Return the memory of this process: VmRSS now, VmHWM at its peak (`getrusage` begins with that of its parent)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / _MIB
+
+
+def in_a_process(bootstrap: str, run: str, way: str) -> Measured:
+    """Read in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.rebuild", "--child", bootstrap, run, way]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)  # noqa: S603 - ourselves
+    return Measured(**orjson.loads(done.stdout))
+
+
+def show(results: Sequence[Measured]) -> None:
+    """Print the table; the first is the baseline."""
+    bare_s = results[0].wall_s
+    print(f"\npool of {results[0].records} tasks; {load()}")
+    print(f"{'':16}{'s':>8}{'records/s':>12}{'times bare':>12}{'waiting':>9}{'CPU us each':>13}", end="")
+    print(f"{'before, MiB':>13}{'peak':>7}{'bytes each':>12}")
+    for each in results:
+        growth = (each.peak_mib - each.before_mib) * _MIB * _MIB / each.records
+        print(f"{each.way:16}{each.wall_s:8.1f}{each.records / each.wall_s:12.0f}{each.wall_s / bare_s:12.2f}", end="")
+        print(f"{1 - each.cpu_s / each.wall_s:9.0%}", end="")
+        print(f"{each.cpu_s / each.records * 1e6:13.1f}{each.before_mib:13.0f}{each.peak_mib:7.0f}{growth:12.0f}")
+    by_way = {each.way: each.cpu_s for each in results}
+    parts = {
+        "reading": by_way[_READ],
+        "decoding": by_way[_DECODE] - by_way[_READ],
+        "remembering": by_way[_RESTORE] - by_way[_DECODE],
+    }
+    said = ", ".join(f"{part} {taken / by_way[_RESTORE]:.0%}" for part, taken in parts.items())
+    print(f"admit's CPU: {said}", flush=True)
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pool", type=int, default=100_000)
+    parser.add_argument("--large", action="store_true", help=f"a pool of {_LARGE} too")
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    log_warnings_only()
+    if given.child is not None:
+        sys.stdout.buffer.write(orjson.dumps(asdict(asyncio.run(read(*given.child)))))
+        return
+    with kafka() as cluster:
+        for pool in [given.pool, _LARGE] if given.large else [given.pool]:
+            run = f"rebuild-{uuid4().hex[:8]}"
+            began = time.perf_counter()
+            asyncio.run(preload(cluster.bootstrap, run, pool))
+            print(f"wrote {pool} tasks in {time.perf_counter() - began:.0f} s; {load()}", flush=True)
+            in_a_process(cluster.bootstrap, run, _BARE)  # let the broker warm up
+            show([in_a_process(cluster.bootstrap, run, way) for way in _WAYS])
+
+
+if __name__ == "__main__":
+    main()
