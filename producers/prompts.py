@@ -18,23 +18,35 @@ from service.replay import Tail
 from service.selfinstruct.recipe import RecipeName
 from service.selfinstruct.rendering import render_alpaca, render_instructions
 from service.selfinstruct.sampling import sample_demonstrations
+from service.selfinstruct.tasks import SeedTask
 
 _FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS, *DEAD_LETTER_TOPICS)
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """What is kept of a task to be shown: a million whole ones would take gigabytes. Human tasks bring their seed."""
+
+    id: str
+    instruction: str
+    depth: int
+    seed: SeedTask | None
+
+
 @dataclass(slots=True)
 class SamplingPool:
     """The tasks that demonstrations are drawn from."""
 
-    human: list[PooledTask] = field(default_factory=list)
-    machine: list[PooledTask] = field(default_factory=list)
+    human: list[Demonstration] = field(default_factory=list)
+    machine: list[Demonstration] = field(default_factory=list)
 
     def apply(self, message: Message) -> None:
         """Take a task of the pool in."""
         if isinstance(message, PooledTask):
-            (self.human if message.origin is Origin.HUMAN else self.machine).append(message)
+            shown = Demonstration(message.id, message.instruction, message.depth, message.seed)
+            (self.human if message.origin is Origin.HUMAN else self.machine).append(shown)
 
 
 def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int) -> Prompt:

@@ -65,8 +65,11 @@ class Calls(Generic[In]):
 
     @property
     def room(self) -> int:
-        """Return how many more records may be taken."""
-        return max(0, self._slots.total - self.in_flight)
+        """Return how many more records may be taken: a few more than there are slots.
+
+        While an answer is being written its slot is free, and the next record should be there already.
+        """
+        return max(0, self._slots.total + self._slots.total // 4 - self.in_flight)
 
     @property
     def stopping(self) -> bool:

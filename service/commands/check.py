@@ -73,11 +73,10 @@ async def _try_model(
 ) -> AsyncIterator[str]:
     names = await probe(endpoint)
     yield f"{endpoint.options.root} offers {', '.join(clean(name) for name in names[:5]) or 'no list of models'}"
-    pool = [
-        PooledTask(pool_seq=place, id=seed.id, origin=Origin.HUMAN, instruction=seed.instruction, seed=seed)
-        for place, seed in enumerate(seeds)
-    ]
-    prompt = write_prompt(definition, SamplingPool(human=pool), 0)
+    pool = SamplingPool()
+    for place, seed in enumerate(seeds):
+        pool.apply(PooledTask(pool_seq=place, id=seed.id, origin=Origin.HUMAN, instruction=seed.instruction, seed=seed))
+    prompt = write_prompt(definition, pool, 0)
     completion = await as_model(endpoint, settings).complete(prompt.text, definition.recipe.instruction_sampling)
     index = SimilarityIndex()
     for seed in seeds:

@@ -18,6 +18,8 @@ from service.broker import Isolation, Partition, Record
 from service.errors import BrokerError
 
 _STOP_S = 10.0
+# A node answers one fetch at a time: one that waits for news of an idle topic holds up the next of a busy one.
+_FETCH_WAIT_MS = 100
 _POSITION_S = 5.0
 
 
@@ -27,6 +29,7 @@ def new_consumer(cluster: Cluster, **more: object) -> AIOKafkaConsumer:
         isolation_level=Isolation.READ_COMMITTED.value,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
         **cluster.options.client_options(),
         **more,
     )
