@@ -11,7 +11,7 @@ NODES ?= 1
 export KAFKA_VERSION
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo kafka kafka-stop test test-fast test-kafka fmt lint types imports check bench constraints \
+.PHONY: help install run demo kafka kafka-stop test test-fast test-kafka fmt lint types imports check bench bench-kafka constraints \
 	clean
 
 help: ## Show this list
@@ -66,6 +66,11 @@ check: lint types imports test ## All that CI checks
 
 bench: install ## Measure the pipeline against the simulator
 	$(BIN)/python benchmarks/pipeline.py $(ARGS)
+
+bench-kafka: install ## Measure it on a real Kafka: scaling, admit, rebuild (half an hour on two idle cores)
+	$(BIN)/python -m benchmarks.scaling $(ARGS)
+	$(BIN)/python -m benchmarks.admit_on_kafka
+	$(BIN)/python -m benchmarks.rebuild
 
 constraints: ## Pin the dependencies anew, as a fresh environment resolves them
 	rm -rf $(VENV)-pin && $(PYTHON) -m venv $(VENV)-pin

@@ -31,11 +31,17 @@ def status(broker: options.Broker = None, run: options.Run = None, as_json: opti
         options.print_json(facts(progress) | {"at_work": {role.value: asdict(each) for role, each in staff.items()}})
     else:
         Console().print(panel(progress, at_work=at_work(staff)))
+    _tell_if_undefined(progress, settings)
 
 
 def watch(broker: options.Broker = None, run: options.Run = None) -> None:
     """Show a run live until it comes to rest: a panel and each finished task; JSON Lines in a pipe."""
     anyio.run(_watch, options.settings_from(broker=broker, run=run))
+
+
+def _tell_if_undefined(progress: Progress, settings: Settings) -> None:
+    if progress.defined is None:
+        typer.echo(f"run {settings.run!r} has topics and no goal yet: `seedstream goal` says what is wanted", err=True)
 
 
 def facts(progress: Progress) -> dict[str, Any]:
@@ -102,6 +108,7 @@ async def _caught_up(tail: Tail) -> Progress:
 async def _watch(settings: Settings) -> None:
     async with open_existing(settings) as broker, Tail.of(broker, settings.run, _FOLLOWED) as tail:
         progress = await _caught_up(tail)
+        _tell_if_undefined(progress, settings)
         pace = Pace(finished_before=progress.finished)
         async with open_view(lambda: (progress, None), pace) as view:
             while progress.ended is None:

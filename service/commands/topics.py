@@ -79,7 +79,10 @@ def _report(wrong: list[str]) -> None:
 
 def _table(states: list[TopicState], run: str) -> Table:
     prefix = f"seedstream.{run}."
-    table = Table(f"{prefix}…", "partitions", "replicas", "in sync", "min in sync", "kept for", "largest batch, bytes")
+    table = Table(title=f"{prefix}…", title_justify="left")
+    table.add_column("topic", no_wrap=True)
+    for column in ("partitions", "replicas", "in sync", "at least", "kept for", "max bytes"):
+        table.add_column(column, justify="right")
     for state in states:
         kept = state.configs.get("retention.ms", "?")
         table.add_row(

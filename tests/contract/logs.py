@@ -1,6 +1,7 @@
 """Short ways to say what contract tests do to a log."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import anyio
 
@@ -9,6 +10,7 @@ from service.broker import Broker, Committed, GroupMember, Isolation, NewRecord,
 P0 = Partition("first", 0)
 Q0 = Partition("second", 0)
 DEADLINE_S = 10.0
+MEETING_S = 30.0
 
 
 async def create(broker: Broker, partitions: int = 1) -> None:
@@ -50,12 +52,35 @@ async def poll_until(member: GroupMember, count: int) -> list[Record]:
 
 
 async def meet(*members: GroupMember, until: Callable[[], bool]) -> None:
-    """Let all members poll side by side until they share the partitions as wanted."""
-    with anyio.fail_after(DEADLINE_S):
-        while not until():
-            async with anyio.create_task_group() as tasks:
-                for member in members:
-                    tasks.start_soon(member.poll, 10, 0.1)
+    """Let all members poll side by side, none waiting for another, until they share the partitions as wanted."""
+    shared = anyio.Event()
+
+    async def poll(member: GroupMember) -> None:
+        while not shared.is_set():
+            await member.poll(10, 0.05)
+            if until():
+                shared.set()
+
+    with anyio.fail_after(MEETING_S):
+        async with anyio.create_task_group() as tasks:
+            for member in members:
+                tasks.start_soon(poll, member)
+            await shared.wait()
+            tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def polling(member: GroupMember) -> AsyncIterator[None]:
+    """Let a member poll beside the block."""
+
+    async def poll() -> None:
+        while True:
+            await member.poll(10, 0.05)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(poll)
+        yield
+        tasks.cancel_scope.cancel()
 
 
 async def ignore(_: frozenset[Partition]) -> None:

@@ -4,7 +4,7 @@ import pytest
 from service.broker import Committed, NewRecord, Partition
 from service.errors import IllegalGenerationError
 from tests.contract.conftest import OpenBroker
-from tests.contract.logs import DEADLINE_S, P0, create, ignore, meet, poll_until, send, texts, upto
+from tests.contract.logs import DEADLINE_S, P0, create, ignore, meet, poll_until, polling, send, texts, upto
 
 pytestmark = pytest.mark.anyio
 
@@ -163,7 +163,6 @@ async def test_a_partition_stays_with_its_owner_when_others_join(open_broker: Op
         await create(broker)
         async with broker.group_member("g", ["first"], ignore, ignore) as owner:
             await meet(owner, until=lambda: len(owner.assignment()) == 1)
-            async with broker.group_member("g", ["first"], ignore, joined) as other:
-                await meet(owner, other, until=lambda: bool(shares))
-                await meet(owner, until=lambda: len(owner.assignment()) == 1)
+            async with polling(owner), broker.group_member("g", ["first"], ignore, joined) as other:
+                await meet(other, until=lambda: bool(shares))
             assert shares[0] == frozenset()
