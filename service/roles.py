@@ -126,8 +126,8 @@ class RoleRunner:
             case Role.ADMIT:
                 await self._commit(admitting(self._broker, definition, election).run, state)
             case _:
-                target = finishing(self._broker, definition, lambda: self._control.target, election)
-                await self._commit(target.run, state)
+                finisher = finishing(self._broker, definition, lambda: self._control.target, election)
+                await self._commit(finisher.run, state)
 
     async def _commit(self, work: Callable[[anyio.Event, anyio.Event], Awaitable[None]], state: RoleState) -> None:
         ready = anyio.Event()
