@@ -4,11 +4,14 @@ This is for speed alone: another takes over a few seconds after the active one h
 transactional id: two that both think it is their turn fence each other, and the one that is fenced ends.
 """
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
 import anyio
 import structlog
 
 from service.broker import Broker, Partition
-from service.errors import FencedError
+from service.errors import FencedError, RunLockedError
 from service.topics import CONTROL
 
 _POLL_S = 0.5
@@ -71,3 +74,31 @@ class Election:
             self._won.set()
         elif not owned and self._won.is_set():
             self._lost = True
+
+
+@asynccontextmanager
+async def elected(broker: Broker, run: str, roles: Sequence[str], patience_s: float) -> AsyncIterator[None]:
+    """Be the active one in all these roles while the block lasts.
+
+    A process that was killed counts as alive until its session has timed out: `patience_s` should be longer.
+
+    Raises:
+        RunLockedError: other processes are at work.
+    """
+    elections = [Election(broker, run, role) for role in roles]
+    async with anyio.create_task_group() as tasks:
+        for election in elections:
+            tasks.start_soon(election.stand)
+        with anyio.move_on_after(patience_s):
+            for election in elections:
+                while not await election.wait(_POLL_S):
+                    pass
+        if not all(election.won for election in elections):
+            groups = [await broker.members(election_group(run, role)) for role in roles]
+            active = sorted({member.name for members in groups for member in members if member.owned})
+            raise RunLockedError(
+                f"run {run!r}: other processes are at work ({', '.join(active)}); `seedstream goal` tells them what is "
+                "wanted, and where they are stopped `seedstream run` does everything in one"
+            )
+        yield
+        tasks.cancel_scope.cancel()

@@ -9,7 +9,7 @@ SeedstreamError
 │   ├── RunMismatchError          the run exists with another recipe or other seeds
 │   └── RunNotFoundError          there is no such run
 ├── BrokerError                   the log could not do what was asked
-│   ├── RunLockedError            another process has this run open
+│   ├── RunLockedError            other processes are at work on this run
 │   ├── TopicMissingError         a topic was never created
 │   ├── RecordTooLargeError       a record exceeds the limit of its topic
 │   ├── FencedError               another producer took over this transactional id
@@ -61,7 +61,7 @@ class BrokerError(SeedstreamError):
 
 
 class RunLockedError(BrokerError):
-    """Another process has this embedded run open."""
+    """Other processes are at work on this run, where there can be one only."""
 
 
 class TopicMissingError(BrokerError):

@@ -1,25 +1,31 @@
 """`seedstream run`: the whole pipeline in this process, until exactly as many tasks are finished as wanted."""
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from signal import SIGPIPE
 
 import anyio
 import typer
 
+from service.broker import Broker
 from service.commands import options
 from service.commands.stopping import EXIT_SIGNALLED, Stopped, say, stop_on_signal
 from service.console import Pace
 from service.dataset.seeds import load_seeds
 from service.dataset.templates import load_templates
 from service.definition import define
+from service.election import elected
 from service.goals import asked_goal, begin, look
 from service.logs import open_log
 from service.messages import Ending, Message
 from service.models import as_model, open_endpoint, probe
 from service.pipeline import Limits, Observer, Pipeline
+from service.roles import SINGLE
 from service.settings import LmKind, Settings
 from service.views import View, open_view
 
+_PATIENCE_SESSIONS = 2.0
 _EXIT_OF_ENDING = {Ending.TARGET_REACHED: 0, Ending.STALLED: 3, Ending.PROMPTS_EXHAUSTED: 4}
 
 
@@ -75,12 +81,22 @@ async def run_to_target(settings: Settings, hint: str = "run it again to go on")
         if progress.finished >= goal.target:
             say(f"{progress.finished} tasks are finished and {goal.target} are wanted: nothing to do")
             return 0
-        async with open_endpoint(settings) as endpoint:
+        async with open_endpoint(settings) as endpoint, _alone(broker, settings):
             if settings.lm is LmKind.OPENAI:
                 await probe(endpoint)
             definition = await begin(broker, settings, progress, goal)
             pipeline = Pipeline(broker, definition, as_model(endpoint, settings), Limits.of(settings))
             return await _run_shown(pipeline, progress.finished, hint)
+
+
+@asynccontextmanager
+async def _alone(broker: Broker, settings: Settings) -> AsyncIterator[None]:
+    """See to it that nobody else is at work on the run; the embedded log can be open in one process only anyway."""
+    if settings.on_kafka:
+        async with elected(broker, settings.run, SINGLE, _PATIENCE_SESSIONS * settings.kafka_session_s):
+            yield
+    else:
+        yield
 
 
 async def _run_shown(pipeline: Pipeline, finished: int, hint: str) -> int:

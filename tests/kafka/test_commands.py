@@ -57,6 +57,20 @@ def test_everything_in_one_process_and_again_with_a_higher_target(kafka: Cluster
     assert len((tmp_path / "tasks.jsonl").read_text().splitlines()) == 25
 
 
+def test_beside_workers_or_another_run_everything_in_one_is_refused(kafka: Cluster, tmp_path: Path) -> None:
+    work = KafkaRun.create(tmp_path, kafka.bootstrap)
+    with work.fleet() as fleet:
+        fleet.add("admit")
+        work.set_goal(5)
+        eventually(lambda: b'"admit"' in run(tmp_path, "status", "--json", settings=work.settings).out)
+        refused = run(tmp_path, "run", "--lm", "simulator", settings=work.settings)
+        fleet.stop(*fleet.posts)
+    assert refused.code == 1
+    assert "seedstream goal" in refused.err
+    after = run(tmp_path, "run", "--lm", "simulator", settings=work.settings)
+    assert (after.code, len(after.tasks)) == (0, 5), after.err
+
+
 def test_missing_topics_are_refused_with_the_command_that_creates_them(kafka: Cluster, tmp_path: Path) -> None:
     settings = at(kafka, "nothing")
     for command in (("run", "--lm", "simulator"), ("worker", "admit"), ("goal",), ("topics", "check")):
