@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from service.adapters.kafka.options import KafkaOptions
 from service.broker import Committed, Isolation, Member, Partition
@@ -97,10 +98,20 @@ class Cluster:
         self._widths = {topic: len(partitions) for topic, partitions in topics.items()}
         return topics
 
-    async def brokers(self) -> int:
-        """Return how many brokers there are."""
+    async def brokers(self) -> list[int]:
+        """Return the ids of the brokers that there are."""
         found = await self.ask("the list of brokers", self.admin.describe_cluster)
-        return len(found["brokers"])
+        return [each["node_id"] for each in found["brokers"]]
+
+    async def wait_until_known_at(self, broker: int, topics: set[str]) -> None:
+        """Wait until one broker knows these topics and their leaders; new ones are not known to all at once."""
+        request = MetadataRequest(None)
+        while True:
+            answer = await self.ask("topics", lambda: self.admin._send_request(request, broker))  # noqa: SLF001
+            known = {each["topic"]: each["partitions"] for each in answer.to_object()["topics"]}
+            if topics <= known.keys() and all(part["leader"] >= 0 for topic in topics for part in known[topic]):
+                return
+            await anyio.sleep(_BACK_OFF_S)
 
     async def width(self, topic: str) -> int:
         """Return the number of partitions of a topic.

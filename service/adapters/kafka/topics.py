@@ -18,7 +18,6 @@ _BATCH_HEADROOM_BYTES = 64 * 1024
 # What is lost must not depend on one machine, where there are more.
 _REPLICATION = 3
 _APPEAR_S = 30.0
-_LOOK_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ async def create(cluster: Cluster, specs: Sequence[TopicSpec]) -> None:
     """
     existing = await cluster.topics()
     options = cluster.options
-    replication = options.replication or min(_REPLICATION, await cluster.brokers())
+    replication = options.replication or min(_REPLICATION, len(await cluster.brokers()))
     missing = [
         NewTopic(
             spec.name,
@@ -85,13 +84,11 @@ def _check_created(topic: str, error: type[KafkaError], detail: str) -> None:
 
 async def _wait_for_leaders(cluster: Cluster, names: set[str]) -> None:
     with anyio.move_on_after(_APPEAR_S):
-        while True:
-            topics = await cluster.topics()
-            if names <= topics.keys() and all(part["leader"] >= 0 for name in names for part in topics[name]):
-                return
-            await anyio.sleep(_LOOK_EVERY_S)
+        for broker in await cluster.brokers():
+            await cluster.wait_until_known_at(broker, names)
+        return
     raise BrokerError(
-        f"topics were created and still have no leaders after {_APPEAR_S:g} s: {', '.join(sorted(names))}"
+        f"topics were created and not all brokers know them after {_APPEAR_S:g} s: {', '.join(sorted(names))}"
     )
 
 
