@@ -8,11 +8,13 @@ from aiokafka.errors import KafkaError
 
 from service.settings import Settings
 
+_REPEATED_S = 5.0
+
 
 def configure_logging(settings: Settings) -> None:
     """Send our log and that of the libraries to standard error, in the form that was asked for."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
+    logging.basicConfig(level=level, handlers=[_Libraries()], force=True)
     if level > logging.DEBUG:  # its warnings are what is handled here: rebalances, coordinators that move
         logging.getLogger("aiokafka").setLevel(logging.ERROR)
     logging.getLogger("asyncio").addFilter(_is_not_told_elsewhere)
@@ -43,3 +45,20 @@ def _is_not_told_elsewhere(record: logging.LogRecord) -> bool:
     What they end with is raised from the operation that failed.
     """
     return not (record.exc_info and isinstance(record.exc_info[1], KafkaError))
+
+
+class _Libraries(logging.Handler):
+    """Says what libraries log as we say things ourselves: in a line, without a traceback, and not again and again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[tuple[str, str], float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on, unless its like was passed on a moment ago."""
+        kind = (record.name, str(record.msg))
+        if record.created - self._said_at.get(kind, 0.0) < _REPEATED_S:
+            return
+        self._said_at[kind] = record.created
+        error = {"error": repr(record.exc_info[1])} if record.exc_info else {}
+        structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name, **error)

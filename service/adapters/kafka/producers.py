@@ -30,6 +30,7 @@ from anyio import lowlevel
 
 from service.adapters.kafka.cluster import Cluster
 from service.adapters.kafka.options import KafkaOptions
+from service.adapters.kafka.patience import without_haste
 from service.adapters.records import check_size, max_bytes_of, partition_number
 from service.broker import DEAD_LETTERS, NewRecord, Offsets, Partition
 from service.errors import BrokerError, BrokersGoneError, FencedError, OutcomeUnknownError, RecordTooLargeError
@@ -213,7 +214,7 @@ class KafkaTransactionalProducer:
 
         Raises:
             FencedError: another producer has opened the id.
-            BrokerError: anything else.
+            OutcomeUnknownError: anything else.
         """
         try:
             with anyio.fail_after(_END_S):
@@ -225,7 +226,10 @@ class KafkaTransactionalProducer:
             if isinstance(error.__cause__, _FENCED):
                 self._broken = self._fenced()
             else:
-                self._broken = BrokerError(f"{self._id}: {what}: {error!r}")
+                cause = repr(error.__cause__ or error)
+                self._broken = OutcomeUnknownError(
+                    f"{self._id}: the log did not answer ({what}: {cause}); start again, it knows what was committed"
+                )
             raise self._broken from error
         except anyio.get_cancelled_exc_class():
             self._broken = BrokerError(f"{self._id}: {what} was interrupted; open the id anew")
@@ -283,7 +287,7 @@ async def _hand_over(client: AIOKafkaProducer, record: NewRecord, partition: int
 
 
 def _new_client(options: KafkaOptions, **more: Any) -> AIOKafkaProducer:
-    return AIOKafkaProducer(
+    client = AIOKafkaProducer(
         acks="all",
         compression_type=options.compression,
         max_batch_size=_MAX_BATCH_BYTES,
@@ -291,6 +295,8 @@ def _new_client(options: KafkaOptions, **more: Any) -> AIOKafkaProducer:
         **options.client_options(),
         **more,
     )
+    without_haste(client)
+    return client
 
 
 async def start(client: AIOKafkaProducer, what: str) -> None:
