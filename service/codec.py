@@ -20,6 +20,7 @@ M = TypeVar("M", bound=Message)
 
 CAUSE = "seedstream_cause"
 _TRACE = "traceparent"
+_TYPES = "io.seedstream."
 _TRACE_PARTS = 4
 _ids = Random()  # noqa: S311 - ids of traces are no secrets
 
@@ -58,6 +59,11 @@ def encode(message: Message, run: str, cause: Record | None = None) -> NewRecord
         value=message.__pydantic_serializer__.to_json(message),
         headers=tuple(headers),
     )
+
+
+def is_ours(record: Record) -> bool:
+    """Return whether a record says that it is a message of Seedstream, of whatever version."""
+    return (header(record.headers, "ce_type") or "").startswith(_TYPES)
 
 
 def decode(topic: Topic[M], record: Record) -> M:

@@ -56,7 +56,7 @@ class Committer(Generic[In]):
                     return
                 producer = await stack.enter_async_context(self._broker.transactional_producer(self._group))
                 async for record in tail.to_end():
-                    self._stage.restore(tail.decode(record))
+                    self._restore(tail, record)
             ready.set()
             if self._election is not None:
                 log.info("stage.ready", stage=self._stage.name)
@@ -74,8 +74,12 @@ class Committer(Generic[In]):
                 return False
             records = await tail.records()
             for record in records:
-                self._stage.restore(tail.decode(record))
+                self._restore(tail, record)
         return True
+
+    def _restore(self, tail: Tail, record: Record) -> None:
+        if (message := tail.own(record)) is not None:
+            self._stage.restore(message)
 
     async def _work(self, reader: Reader, producer: TransactionalProducer, drain: anyio.Event) -> None:
         while not (drain.is_set() and self._election is not None):

@@ -72,6 +72,23 @@ class Tail:
             return DeadLetter.of(record, put_back=self.is_put_back(record))
         return codec.decode(self._topics[record.partition.topic], record)
 
+    def own(self, record: Record) -> Message | None:
+        """Return the message of a record that a memory is made of; none where a stranger wrote it.
+
+        Raises:
+            DecodeError: it is ours and cannot be read: a memory without it would be wrong.
+        """
+        try:
+            return self.decode(record)
+        except DecodeError as error:
+            if codec.is_ours(record):
+                raise DecodeError(
+                    f"{error}; this run remembers by it, so nothing goes on without it: a newer Seedstream "
+                    "may have written it, and can read it"
+                ) from error
+            log.warning("record.foreign", error=str(error))
+            return None
+
     def is_put_back(self, letter: Record) -> bool:
         """Return whether a dead letter had been put back when its topic was opened here."""
         return letter.offset < self._put_back[letter.partition]
@@ -129,4 +146,5 @@ async def replay(broker: Broker, run: str, topics: Sequence[Topic[Message]], rem
     """
     async with Tail.of(broker, run, topics) as tail:
         async for record in tail.to_end():
-            remember(tail.decode(record))
+            if (message := tail.own(record)) is not None:
+                remember(message)

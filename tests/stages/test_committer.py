@@ -10,12 +10,13 @@ import pytest
 
 from consumers.admit import Admit, Input
 from service import codec, topics
-from service.broker import Broker
+from service.broker import Broker, NewRecord
 from service.codec import CAUSE, header
 from service.committer import Committer
-from service.errors import BrokerError, FencedError, OutcomeUnknownError
+from service.errors import BrokerError, DecodeError, FencedError, OutcomeUnknownError
 from service.messages import Decision, Instruction, Message, PooledTask
 from service.selfinstruct.recipe import SELF_INSTRUCT
+from service.topics import Topic
 from tests.fakes.brokers import Breakage, BreakingBroker
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker
@@ -230,3 +231,29 @@ async def test_it_follows_its_input_until_it_is_drained(open_broker: OpenBroker)
             ("p0", 1),
             ("p1", 1),
         ]
+
+
+async def test_what_a_stranger_wrote_into_its_memory_is_passed_over(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.answer(0, RIVERS))
+        await work_off(admitting(broker))
+        for topic in (topics.POOL, topics.DECISIONS):
+            await write(broker, NewRecord(topic.of(RUN), b"hello", key=b"stranger"))
+        await send(broker, examples.answer(1, RIVERS, SUM))
+        await work_off(admitting(broker))
+        assert [task.instruction for task in await readable(broker, topics.POOL)] == [RIVERS, SUM]
+
+
+async def test_what_a_newer_version_wrote_into_its_memory_stops_it_with_a_word(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        newer = (("ce_type", b"io.seedstream.pooled-task.v2"),)
+        await write(broker, NewRecord(topics.POOL.of(RUN), b"{}", key=b"p0.0", headers=newer))
+        with pytest.raises(DecodeError, match="newer Seedstream"):
+            await work_off(admitting(broker))
+
+
+async def readable(broker: Broker, topic: Topic[PooledTask]) -> list[PooledTask]:
+    """Return the messages of a topic that strangers have written to as well."""
+    return [codec.decode(topic, record) for record in await records_of(broker, topic.of(RUN)) if codec.is_ours(record)]
