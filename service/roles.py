@@ -17,6 +17,7 @@ from service.assembly import admitting, calling_stages, finishing
 from service.broker import Broker
 from service.control import RunControl
 from service.election import Election
+from service.errors import BrokerError
 from service.lm import LanguageModel
 from service.messages import GoalSet, RunDefined
 from service.pipeline import Limits
@@ -109,6 +110,11 @@ class RoleRunner:
         return None if self._stop.is_set() else self._control.definition
 
     async def _work(self, role: Role, state: RoleState, definition: RunDefined) -> None:
+        await self._do(role, state, definition)
+        if not self._stop.is_set():
+            raise BrokerError(f"{role}: ended although nobody stopped it; start again")
+
+    async def _do(self, role: Role, state: RoleState, definition: RunDefined) -> None:
         if role in CALLING:
             await self._call(role, state, definition)
             return

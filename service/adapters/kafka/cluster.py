@@ -17,8 +17,9 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from service.adapters.kafka.options import KafkaOptions
+from service.adapters.kafka.patience import against_stray_cancellation
 from service.broker import Committed, Isolation, Member, Partition
-from service.errors import BrokerError, BrokersGoneError, TopicMissingError
+from service.errors import BrokerError, BrokersGoneError, OutcomeUnknownError, TopicMissingError
 
 T = TypeVar("T")
 
@@ -77,8 +78,10 @@ class Cluster:
         with anyio.move_on_after(self.options.gone_after_s):
             while True:
                 try:
-                    with anyio.fail_after(self.options.request_timeout_s):
+                    with anyio.fail_after(self.options.request_timeout_s), against_stray_cancellation(what):
                         return await question()
+                except OutcomeUnknownError as error:
+                    log.warning("kafka.asked_again", question=what, error=str(error))
                 except TimeoutError:
                     log.warning("kafka.no_answer", question=what)
                 except KafkaError as error:
@@ -200,10 +203,10 @@ class Cluster:
         while True:
             await anyio.sleep(min(_LOOK_EVERY_S, self.options.gone_after_s / 2))
             try:
-                with anyio.fail_after(_ANSWER_S):
+                with anyio.fail_after(_ANSWER_S), against_stray_cancellation("the list of brokers"):
                     await self.admin.describe_cluster()
                 heard = anyio.current_time()
-            except (KafkaError, TimeoutError, OSError) as error:
+            except (KafkaError, TimeoutError, OSError, OutcomeUnknownError) as error:
                 silent_s = anyio.current_time() - heard
                 log.warning("kafka.silent", silent_s=round(silent_s), error=repr(error))
                 if silent_s > self.options.gone_after_s:

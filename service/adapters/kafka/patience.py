@@ -1,10 +1,14 @@
 """What aiokafka 0.14 does in haste while Kafka is away, done with patience."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
+
+from service.errors import OutcomeUnknownError
 
 _BACK_OFF_S = 0.2
 
@@ -37,3 +41,22 @@ def without_haste(producer: AIOKafkaProducer) -> None:
     """
     sender = producer._sender  # noqa: SLF001 - it takes no client of ours
     sender.client = _PatientClient(sender.client)
+
+
+@contextmanager
+def against_stray_cancellation(what: str) -> Iterator[None]:
+    """Turn a cancellation that nobody here asked for into an error.
+
+    When its connections are cut off, aiokafka cancels futures that others wait for. To a task group that looks as if
+    this task had been cancelled: it would end without a word.
+
+    Raises:
+        OutcomeUnknownError: there was one.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise OutcomeUnknownError(f"{what}: Kafka's client gave it up when its connections were cut off") from error

@@ -30,7 +30,7 @@ from anyio import lowlevel
 
 from service.adapters.kafka.cluster import Cluster
 from service.adapters.kafka.options import KafkaOptions
-from service.adapters.kafka.patience import without_haste
+from service.adapters.kafka.patience import against_stray_cancellation, without_haste
 from service.adapters.records import check_size, max_bytes_of, partition_number
 from service.broker import DEAD_LETTERS, NewRecord, Offsets, Partition
 from service.errors import BrokerError, BrokersGoneError, FencedError, OutcomeUnknownError, RecordTooLargeError
@@ -62,12 +62,18 @@ class KafkaProducer:
         self._turn += len(records)
         with anyio.move_on_after(self._cluster.options.gone_after_s):
             while True:
-                client = await self._current()
                 try:
-                    await _deliver(client, placed)
+                    client = await self._current()
+                except BrokerError as error:
+                    log.warning("kafka.no_producer", error=str(error))
+                    await anyio.sleep(_BACK_OFF_S)
+                    continue
+                try:
+                    with against_stray_cancellation("writing"):
+                        await _deliver(client, placed)
                 except _TOO_LARGE as error:
                     raise RecordTooLargeError(f"the broker takes no record of this size: {error!r}") from error
-                except KafkaError as error:
+                except (KafkaError, OutcomeUnknownError) as error:
                     log.warning("kafka.sent_again", error=repr(error))
                 else:
                     return
@@ -217,8 +223,11 @@ class KafkaTransactionalProducer:
             OutcomeUnknownError: anything else.
         """
         try:
-            with anyio.fail_after(_END_S):
+            with anyio.fail_after(_END_S), against_stray_cancellation(f"{self._id}: {what}"):
                 await action
+        except OutcomeUnknownError as error:
+            self._broken = error
+            raise
         except _FENCED as error:
             self._broken = self._fenced()
             raise self._broken from error
@@ -306,8 +315,11 @@ async def start(client: AIOKafkaProducer, what: str) -> None:
         BrokerError: it got no id.
     """
     try:
-        with anyio.fail_after(_START_S):
+        with anyio.fail_after(_START_S), against_stray_cancellation(what):
             await client.start()
+    except OutcomeUnknownError:
+        await stop(client)
+        raise
     except TimeoutError as error:
         await stop(client)
         raise BrokerError(

@@ -14,6 +14,7 @@ from aiokafka.structs import ConsumerRecord
 from anyio import lowlevel
 
 from service.adapters.kafka.cluster import Cluster, as_keys
+from service.adapters.kafka.patience import against_stray_cancellation
 from service.broker import Isolation, Partition, Record
 from service.errors import BrokerError
 
@@ -49,7 +50,8 @@ async def fetch(consumer: AIOKafkaConsumer, max_records: int, timeout_s: float) 
     """
     await lowlevel.checkpoint()  # without one, polls that find nothing would keep the fetching from its turn
     try:
-        found = await consumer.getmany(timeout_ms=round(timeout_s * 1000), max_records=max_records)
+        with against_stray_cancellation("reading"):
+            found = await consumer.getmany(timeout_ms=round(timeout_s * 1000), max_records=max_records)
     except KafkaError as error:
         raise BrokerError(f"reading: {error!r}") from error
     return [_record(each) for records in found.values() for each in records]
@@ -60,7 +62,8 @@ async def positions(consumer: AIOKafkaConsumer, partitions: Sequence[Partition])
     found: dict[Partition, int] = {}
     with anyio.move_on_after(_POSITION_S):
         for partition, key in zip(partitions, as_keys(partitions), strict=True):
-            found[partition] = await consumer.position(key)
+            with against_stray_cancellation("a position"):
+                found[partition] = await consumer.position(key)
     return found
 
 
