@@ -1,61 +1,90 @@
 """How much the simulator does at once, and how long a completion takes."""
 
 import random
+from collections import deque
 
 import anyio
 
 from service.simulator.options import SimulatorOptions
+from service.simulator.refusals import OVERLOADED, RefusedError
 from service.simulator.tables import seeded
 
 # llm-d keeps a drawn latency within 70 % of its mean.
 _LEAST, _MOST = 0.3, 1.7
 
 
-class QueueFullError(Exception):
-    """As many requests wait as are allowed to."""
-
-
 class Capacity:
-    """`async with capacity:` holds one of `max_num_seqs` places, after a wait in a bounded queue."""
+    """`async with capacity:` holds one of `max_num_seqs` places, after a wait in a bounded queue, first come first."""
 
     def __init__(self, options: SimulatorOptions):
         self.running = 0
-        self.waiting = 0
+        self._queue: deque[anyio.Event] = deque()
+        self.resize(options)
+
+    def resize(self, options: SimulatorOptions) -> None:
+        """Have other numbers of places: more are filled from the queue at once, fewer as completions end."""
+        self._places = options.max_num_seqs
         self._most_waiting = options.max_waiting_queue_length
-        self._places = anyio.Semaphore(options.max_num_seqs) if options.max_num_seqs else None
+        self._fill()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return len(self._queue)
 
     async def __aenter__(self) -> None:
-        if self._places is not None:
-            await self._take(self._places)
-        self.running += 1
+        if self._has_room:
+            self.running += 1
+        elif self.waiting >= self._most_waiting:
+            raise RefusedError(OVERLOADED)
+        else:
+            await self._wait()
 
     async def __aexit__(self, *_: object) -> None:
-        self.running -= 1
-        if self._places is not None:
-            self._places.release()
+        self._leave()
 
-    async def _take(self, places: anyio.Semaphore) -> None:
+    @property
+    def _has_room(self) -> bool:
+        return not self._places or self.running < self._places
+
+    async def _wait(self) -> None:
+        turn = anyio.Event()
+        self._queue.append(turn)
         try:
-            places.acquire_nowait()
-        except anyio.WouldBlock:
-            if self.waiting >= self._most_waiting:
-                raise QueueFullError from None
-            self.waiting += 1
-            try:
-                await places.acquire()
-            finally:
-                self.waiting -= 1
+            await turn.wait()
+        except anyio.get_cancelled_exc_class():
+            if turn.is_set():
+                self._leave()
+            else:
+                self._queue.remove(turn)
+            raise
+
+    def _leave(self) -> None:
+        self.running -= 1
+        self._fill()
+
+    def _fill(self) -> None:
+        while self._queue and self._has_room:
+            self.running += 1
+            self._queue.popleft().set()
 
 
-def latency_s(options: SimulatorOptions, prompt: str, tokens: int) -> float:
-    """Return how long a completion of so many tokens takes: the same for the same prompt."""
+def latency_s(options: SimulatorOptions, prompt: str, tokens: int, running: int) -> float:
+    """Return how long a completion of so many tokens takes beside others: the same for the same prompt and load."""
     if not (options.time_to_first_token_s or options.inter_token_latency_s):
         return 0.0
     rng = seeded(options.seed, "latency", prompt)
     first = _drawn(rng, options.time_to_first_token_s, options.time_to_first_token_std_dev_s)
     between = _drawn(rng, options.inter_token_latency_s, options.inter_token_latency_std_dev_s)
-    return first + max(0, tokens - 1) * between
+    return (first + max(0, tokens - 1) * between) * _load_factor(options, running)
 
 
 def _drawn(rng: random.Random, mean: float, deviation: float) -> float:
     return min(max(rng.gauss(mean, deviation), _LEAST * mean), _MOST * mean)
+
+
+def _load_factor(options: SimulatorOptions, running: int) -> float:
+    """Return 1 for a completion that is alone, `time_factor_under_load` when all places are taken."""
+    others = options.max_num_seqs - 1
+    load = min(1.0, (running - 1) / others) if others > 0 else 1.0
+    return 1 + (options.time_factor_under_load - 1) * load

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import orjson
 
-from service.simulator.faults import BadRequestError
-from service.simulator.text import Ended
+from service.simulator.refusals import BadRequestError
+from service.simulator.text import count_tokens
 
 Body = Mapping[str, Any]
 T = TypeVar("T")
@@ -17,10 +17,27 @@ T = TypeVar("T")
 class Call:
     """A request understood."""
 
+    dialect: "Dialect"
     prompt: str
+    prompt_tokens: int
     model: str | None
     stop: tuple[str, ...]
     max_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said to a call, with OpenAI's reason for its end; no text where all tokens went into reasoning."""
+
+    text: str | None
+    finish_reason: str
+    tokens: int
+    reasoning: str | None = None
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """How many of the tokens are not part of the text."""
+        return 0 if self.reasoning is None else self.tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +47,7 @@ class Dialect:
     kind: str
     id_prefix: str
     prompt: Callable[[Body], str]
-    choice: Callable[[str], dict[str, object]]
+    choice: Callable[[Answer], dict[str, object]]
 
     def parse(self, raw: bytes) -> Call:
         """Read a request.
@@ -43,7 +60,8 @@ class Dialect:
             raise BadRequestError("stream is true; the simulator answers in one piece only")
         if body.get("n", 1) not in (None, 1):
             raise BadRequestError(f"n is {body['n']!r}; the simulator gives one choice")
-        return Call(self.prompt(body), _optional(body, "model", str), _stop(body), _max_tokens(body))
+        prompt = self.prompt(body)
+        return Call(self, prompt, count_tokens(prompt), _optional(body, "model", str), _stop(body), _max_tokens(body))
 
 
 def _json_object(raw: bytes) -> Body:
@@ -106,12 +124,17 @@ def _content(content: object) -> str:
     return "".join(str(part["text"]) for part in content if isinstance(part, dict) and "text" in part)
 
 
-def _completion_choice(text: str) -> dict[str, object]:
-    return {"text": text}
+def _completion_choice(answer: Answer) -> dict[str, object]:
+    return {"text": answer.text, **_reasoning(answer)}
 
 
-def _chat_choice(text: str) -> dict[str, object]:
-    return {"message": {"role": "assistant", "content": text.strip()}}
+def _chat_choice(answer: Answer) -> dict[str, object]:
+    content = None if answer.text is None else answer.text.strip()
+    return {"message": {"role": "assistant", "content": content, **_reasoning(answer)}}
+
+
+def _reasoning(answer: Answer) -> dict[str, object]:
+    return {} if answer.reasoning is None else {"reasoning": answer.reasoning.strip()}
 
 
 COMPLETIONS = Dialect("text_completion", "cmpl", _completion_prompt, _completion_choice)
@@ -125,24 +148,27 @@ class Served:
     id: str
     model: str
     created: int
-    prompt_tokens: int
 
 
-def completion(dialect: Dialect, served: Served, ended: Ended) -> bytes:
-    """Return the body of an answer."""
-    return orjson.dumps(
-        {
-            "id": f"{dialect.id_prefix}-{served.id}",
-            "object": dialect.kind,
-            "created": served.created,
-            "model": served.model,
-            "choices": [
-                {"index": 0, **dialect.choice(ended.text), "logprobs": None, "finish_reason": ended.finish_reason}
-            ],
-            "usage": {
-                "prompt_tokens": served.prompt_tokens,
-                "completion_tokens": ended.tokens,
-                "total_tokens": served.prompt_tokens + ended.tokens,
-            },
-        }
-    )
+def document(call: Call, served: Served, answer: Answer) -> dict[str, Any]:
+    """Return the body of an answer, before it is JSON."""
+    choice = {"index": 0, **call.dialect.choice(answer), "logprobs": None, "finish_reason": answer.finish_reason}
+    return {
+        "id": f"{call.dialect.id_prefix}-{served.id}",
+        "object": call.dialect.kind,
+        "created": served.created,
+        "model": served.model,
+        "choices": [choice],
+        "usage": _usage(call.prompt_tokens, answer),
+    }
+
+
+def _usage(prompt_tokens: int, answer: Answer) -> dict[str, object]:
+    usage: dict[str, object] = {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": answer.tokens,
+        "total_tokens": prompt_tokens + answer.tokens,
+    }
+    if answer.reasoning_tokens:
+        usage["completion_tokens_details"] = {"reasoning_tokens": answer.reasoning_tokens}
+    return usage

@@ -1,72 +1,123 @@
-"""Answers other than a completion: errors in OpenAI's shape, and the failures that can be injected."""
+"""The failures that can be injected, by the names that llm-d-inference-sim gives them where it has them.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+| name | status | charged | told | the client gets |
+|---|---|---|---|---|
+| `rate_limit` | 429 | no | - | Retry-After in the chosen form |
+| `invalid_api_key` | 401 | no | - | an error |
+| `invalid_request` | 400 | no | - | an error |
+| `context_length` | 400 | no | - | an error that names the maximum context length |
+| `server_error` | 503 | no | - | an error: overloaded |
+| `model_not_found` | 404 | no | - | an error |
+| `quota` | 429 | no | - | an error with the code `insufficient_quota`, without Retry-After |
+| `payment` | 402 | no | - | an error: no credit left |
+| `internal_error` | 500 | no | - | plain text |
+| `timeout` | none | no | - | silence; then the connection is closed |
+| `disconnect` | none | no | - | a closed connection |
+| `length` | 200 | yes | yes | a good completion that ends half-way, by `length` |
+| `no_usage` | 200 | yes | no | a good completion without usage |
+| `abort` | 200 | yes | yes | finish_reason `abort` |
+| `null_content` | 200 | yes | yes | no text, finish_reason `stop` |
+| `reasoning_only` | 200 | yes | yes | no text, finish_reason `length`, all tokens spent on reasoning |
+| `empty_choices` | 200 | yes | yes | an empty list of choices |
+| `error_in_200` | 200 | yes | yes | an error beside the usage, and no choices |
+| `malformed` | 200 | yes | no | half a JSON document |
+| `cut` | 200 | yes | no | half of the announced body; then the connection is closed |
 
-import orjson
-from aiohttp import web
+What is not charged is answered at once. What is charged is a completion that takes its place, its time and its tokens.
+In the journal a closed connection is status 444, or 499 where the client left first.
+"""
 
-from service.simulator.options import SimulatorOptions
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from service.simulator.dialects import Answer
+from service.simulator.refusals import WRONG_KEY, BadRequestError, Refusal, too_long
+from service.simulator.text import first_tokens
+
+Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A way to fail: the HTTP status that a forcing header names it by, and the answer."""
+class Silence:
+    """No answer: the connection is closed, at once or after `timeout_duration_s`."""
 
-    status: int
-    answer: Callable[[SimulatorOptions], web.Response]
-
-
-class BadRequestError(Exception):
-    """A request that no server would complete; says what was expected."""
-
-    def __init__(self, message: str, status: int = 400):
-        super().__init__(message)
-        self.message = message
-        self.status = status
-
-    def answer(self) -> web.Response:
-        """Return what the client sees."""
-        return error(self.status, "not_found_error" if self.status == 404 else "invalid_request_error", self.message)  # noqa: PLR2004
+    at_once: bool
 
 
-def json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Return a body as JSON."""
-    return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
+@dataclass(frozen=True, slots=True)
+class Spoiled:
+    """A completion that is written, charged and then spoiled: as an answer, as a document, or on its way.
+
+    `told`: the client can read what it cost. `broken`: half of the body is missing. `cut`: and so the length that was
+    announced is not reached.
+    """
+
+    answer: Callable[[Answer], Answer] = lambda answer: answer
+    document: Callable[[Document], Document] = lambda document: document
+    told: bool = True
+    broken: bool = False
+    cut: bool = False
 
 
-def error(status: int, kind: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Return an error in OpenAI's shape."""
-    return json_response(
-        {"error": {"message": message, "type": kind, "param": None, "code": status}}, status=status, headers=headers
-    )
+Failure = Refusal | Silence | Spoiled
 
 
-def rate_limited(options: SimulatorOptions) -> web.Response:
-    """Return a 429 that says when to come back."""
-    after = {"Retry-After": f"{options.retry_after_s:g}"}
-    return error(429, "rate_limit_error", "Rate limit reached: too many requests. Try again later.", after)
+def _half(answer: Answer) -> Answer:
+    tokens = max(1, answer.tokens // 2)
+    return replace(answer, text=first_tokens(answer.text or "", tokens), tokens=tokens, finish_reason="length")
 
 
-def loading() -> web.Response:
-    """Return what a server says while it loads its model."""
-    return error(503, "unavailable_error", "Loading model")
+def _thought(answer: Answer) -> Answer:
+    return replace(answer, text=None, finish_reason="length", reasoning=answer.text)
 
 
-def _server_error(_: SimulatorOptions) -> web.Response:
-    return error(503, "server_error", "The server is overloaded or not ready yet.")
+def _error_inside(document: Document) -> Document:
+    details = {"message": "The provider returned an error", "code": 502}
+    return {name: value for name, value in document.items() if name != "choices"} | {"error": details}
 
 
-FAILURES: Mapping[str, Failure] = {
-    "rate_limit": Failure(429, rate_limited),
-    "server_error": Failure(503, _server_error),
+def _without_usage(document: Document) -> Document:
+    return {name: value for name, value in document.items() if name != "usage"}
+
+
+# The first of several with one status is what that status asks for in a header.
+FAILURES: dict[str, Failure] = {
+    "rate_limit": Refusal(
+        429, "rate_limit_error", "Rate limit reached: too many requests. Try again later.", waits=True
+    ),
+    "invalid_api_key": WRONG_KEY,
+    "invalid_request": Refusal(400, "invalid_request_error", "The request has a value that is not supported."),
+    "context_length": too_long(4096, 4000, 1024),
+    "server_error": Refusal(503, "server_error", "The server is overloaded or not ready yet."),
+    "model_not_found": Refusal(404, "not_found_error", "The model does not exist.", "model_not_found"),
+    "quota": Refusal(
+        429, "insufficient_quota", "You exceeded your current quota: check your plan.", "insufficient_quota"
+    ),
+    "payment": Refusal(402, "payment_required", "Insufficient credits. Add more to go on."),
+    "internal_error": Refusal(500, "internal_error", "Internal Server Error", plain=True),
+    "timeout": Silence(at_once=False),
+    "disconnect": Silence(at_once=True),
+    "length": Spoiled(answer=_half),
+    "no_usage": Spoiled(document=_without_usage, told=False),
+    "abort": Spoiled(answer=lambda answer: replace(answer, finish_reason="abort")),
+    "null_content": Spoiled(answer=lambda answer: replace(answer, text=None, finish_reason="stop")),
+    "reasoning_only": Spoiled(answer=_thought),
+    "empty_choices": Spoiled(document=lambda document: document | {"choices": []}),
+    "error_in_200": Spoiled(document=_error_inside),
+    "malformed": Spoiled(told=False, broken=True),
+    "cut": Spoiled(told=False, broken=True, cut=True),
 }
+UNSPOILED = Spoiled()
+
+_BY_STATUS = {str(failure.status): name for name, failure in reversed(FAILURES.items()) if isinstance(failure, Refusal)}
 
 
 def forced(value: str) -> str:
     """Return the name of the failure that the header `X-Return-Error` asks for, by status or by name."""
-    for name, failure in FAILURES.items():
-        if value in (name, str(failure.status)):
-            return name
-    known = ", ".join(f"{failure.status} ({name})" for name, failure in FAILURES.items())
-    raise BadRequestError(f"X-Return-Error is {value!r}; expected one of {known}")
+    name = _BY_STATUS.get(value, value)
+    if name in FAILURES:
+        return name
+    statuses = ", ".join(f"{status} ({name})" for status, name in sorted(_BY_STATUS.items()))
+    others = ", ".join(sorted(FAILURES.keys() - _BY_STATUS.values()))
+    raise BadRequestError(f"X-Return-Error is {value!r}; expected one of {statuses}, {others}")

@@ -1,43 +1,83 @@
-"""What the simulator was asked and what it answered: the ground truth for tests of clients."""
+"""What the simulator was asked, answered and charged: the ground truth for tests of clients, and of their bills.
 
+A request is charged for when a completion was written for it. Whether the client can know is another matter: `told`
+says whether the answer stated its usage. Failures that write nothing cost nothing.
+"""
+
+import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-# As nginx logs it: the client hung up before the answer.
+# As nginx logs them: the client hung up before the answer; the connection was closed without one.
 CLIENT_GONE = 499
+NO_ANSWER = 444
 
 
 @dataclass(slots=True)
 class Entry:
-    """One request. Tokens are counted when an answer was given; `failure` names an injected one."""
+    """One request; its tokens are those that were charged, reasoning ones part of the completion's.
+
+    `failure` names one that was injected; `at_ms` is when it arrived, in milliseconds since the start; `key` a digest
+    of the client's; `finish_reason` as the client can have read it.
+    """
 
     seq: int
     path: str
+    at_ms: float
+    duration_ms: float = 0.0
     status: int = CLIENT_GONE
+    key: str | None = None
     prompt_sha256: str | None = None
+    max_tokens: int | None = None
+    finish_reason: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    told: bool = False
     failure: str | None = None
+
+    @property
+    def charged_tokens(self) -> int:
+        """All tokens of the request that cost something."""
+        return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(slots=True)
 class Totals:
-    """Counters over all requests, those that have left the ring included."""
+    """Counters over all requests, those that have left the ring included.
+
+    Tokens without `untold` are those that were charged and told. `most_at_once` were being completed together,
+    `most_open` were in the house together: completed, waiting, hanging or about to be refused.
+    """
 
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    untold_answers: int = 0
+    untold_prompt_tokens: int = 0
+    untold_completion_tokens: int = 0
+    untold_reasoning_tokens: int = 0
+    most_at_once: int = 0
+    most_open: int = 0
     by_status: Counter[str] = field(default_factory=Counter)
     by_failure: Counter[str] = field(default_factory=Counter)
 
     def add(self, entry: Entry) -> None:
         """Count one request."""
         self.requests += 1
-        self.prompt_tokens += entry.prompt_tokens
-        self.completion_tokens += entry.completion_tokens
         self.by_status[str(entry.status)] += 1
         if entry.failure:
             self.by_failure[entry.failure] += 1
+        if entry.told:
+            self.prompt_tokens += entry.prompt_tokens
+            self.completion_tokens += entry.completion_tokens
+            self.reasoning_tokens += entry.reasoning_tokens
+        elif entry.charged_tokens:
+            self.untold_answers += 1
+            self.untold_prompt_tokens += entry.prompt_tokens
+            self.untold_completion_tokens += entry.completion_tokens
+            self.untold_reasoning_tokens += entry.reasoning_tokens
 
 
 class Journal:
@@ -46,17 +86,27 @@ class Journal:
     def __init__(self, size: int):
         self.entries: deque[Entry] = deque(maxlen=size)
         self.totals = Totals()
+        self._started_s = time.monotonic()
         self._opened = 0
+        self._open = 0
 
     def open(self, path: str) -> Entry:
         """Return an entry for a request that has arrived; numbers start at 1 and survive a reset."""
         self._opened += 1
-        return Entry(self._opened, path)
+        self._open += 1
+        self.totals.most_open = max(self.totals.most_open, self._open)
+        return Entry(self._opened, path, self._now_ms())
 
     def close(self, entry: Entry) -> None:
         """Record how a request ended."""
+        self._open -= 1
+        entry.duration_ms = round(self._now_ms() - entry.at_ms, 3)
         self.entries.append(entry)
         self.totals.add(entry)
+
+    def running(self, completions: int) -> None:
+        """Take note that so many are being completed together."""
+        self.totals.most_at_once = max(self.totals.most_at_once, completions)
 
     def reset(self) -> None:
         """Forget all entries and totals."""
@@ -66,3 +116,6 @@ class Journal:
     def as_json(self) -> dict[str, object]:
         """Return totals and entries, for orjson."""
         return {"totals": self.totals, "requests": list(self.entries)}
+
+    def _now_ms(self) -> float:
+        return round((time.monotonic() - self._started_s) * 1000, 3)

@@ -1,11 +1,14 @@
 """What the simulator is told to do."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 
 from service.errors import ConfigurationError
+from service.simulator.retry_after import RetryAfterForm
 
 MODEL = "seedstream-simulator"
+_WHOLE = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +16,20 @@ class SimulatorOptions:
     """Every knob of the simulator; names and meanings follow llm-d-inference-sim where it has one.
 
     Capacity: `max_num_seqs` completions at once (0: no limit), `max_waiting_queue_length` more wait, the next gets 429.
+    `max_model_len`: tokens of prompt and answer together, 400 beyond (0: no limit).
     Latency: `time_to_first_token_s` + (tokens - 1) x `inter_token_latency_s`, each with a standard deviation, clamped
-    to 30 … 170 % of its mean as llm-d does. `startup_duration_s`: "Loading model" (503) for so long.
-    Failures: `failure_injection_rate` in percent of requests, drawn from `failure_types` in order of arrival.
+    to 30 … 170 % of its mean as llm-d does, times up to `time_factor_under_load` as the places fill up.
+    `startup_duration_s`: "Loading model" (503) for so long.
+    Keys: any key will do unless `api_keys` are given. Each key may begin `requests_per_minute` and use
+    `tokens_per_minute` (a prompt's and its `max_tokens`; what was not written is given back), evenly, with five
+    seconds' worth at a time, and have `requests_at_once` in flight; 0 is no limit, beyond it comes a 429.
+    Failures: `failure_injection_rate` in percent of requests, drawn from `failure_types` in order of arrival;
+    `failure_rates` in percent for each type, drawn each by itself (where several hit, it is one of them).
+    Every 429 but `quota` asks the client to wait, for `retry_after_s` or until the limit has room, in the form
+    `retry_after_form`. A `timeout` is silent for `timeout_duration_s`, or until the client leaves.
+    Batches: answered within `batch_duration_s`, with 0 when they are next looked at; `max_batch_requests` in each,
+    `max_batch_tokens` in all that are under way (0: no limit). `batch_expired_rate` is the share (0 … 1) of lines that
+    are not done in time. Injected failures befall lines.
     Text: the rates are shares (0 … 1) of candidates, except `truncation_rate` and `unusable_rate`, of replies (Alpaca's
     unusable ones: of tasks). `classification_rate` is the share of fresh instructions that ask for a label.
     Numbers of tasks in a reply are (least, most); a reply still ends where the request's `stop` says.
@@ -27,15 +41,30 @@ class SimulatorOptions:
 
     max_num_seqs: int = 0
     max_waiting_queue_length: int = 1000
+    max_model_len: int = 0
     time_to_first_token_s: float = 0.0
     time_to_first_token_std_dev_s: float = 0.0
     inter_token_latency_s: float = 0.0
     inter_token_latency_std_dev_s: float = 0.0
+    time_factor_under_load: float = 1.0
     startup_duration_s: float = 0.0
+
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    requests_at_once: int = 0
 
     failure_injection_rate: float = 0.0
     failure_types: tuple[str, ...] = ("rate_limit", "server_error")
+    failure_rates: Mapping[str, float] = field(default_factory=dict)
     retry_after_s: float = 1.0
+    retry_after_form: RetryAfterForm = RetryAfterForm.SECONDS
+    timeout_duration_s: float = 600.0
+
+    batch_duration_s: float = 0.0
+    batch_expired_rate: float = 0.0
+    max_batch_requests: int = 50_000
+    max_batch_tokens: int = 0
 
     near_duplicate_rate: float = 0.1
     blocked_word_rate: float = 0.03
@@ -50,18 +79,29 @@ class SimulatorOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that have no meaning."""
-        for name in (field for field in self.__slots__ if field.endswith("_rate")):
-            self._require(name, 0, 100 if name == "failure_injection_rate" else 1)
-        for name in (
-            field for field in self.__slots__ if field.endswith("_s") or field.startswith(("max_", "journal_"))
-        ):
-            self._require(name, 0, math.inf)
+        for name, most in _MOST.items():
+            _require(name, getattr(self, name), 0, most)
+        for name, rate in self.failure_rates.items():
+            _require(f"failure_rates of {name}", rate, 0, _WHOLE)
         for name in ("tasks_per_reply", "alpaca_tasks_per_reply"):
             least, most = getattr(self, name)
             if not 1 <= least <= most:
                 raise ConfigurationError(f"simulator: {name} is {least} … {most}; expected 1 <= least <= most")
+        _require("time_factor_under_load", self.time_factor_under_load, 1, math.inf)
+        if self.time_factor_under_load > 1 and not self.max_num_seqs:
+            raise ConfigurationError("simulator: time_factor_under_load needs max_num_seqs, which is full load")
 
-    def _require(self, name: str, least: float, most: float) -> None:
-        value: float = getattr(self, name)
-        if not least <= value <= most:
-            raise ConfigurationError(f"simulator: {name} is {value}; expected a number from {least} to {most}")
+
+def _require(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise ConfigurationError(f"simulator: {name} is {value}; expected a number from {least} to {most}")
+
+
+def _greatest(name: str) -> float:
+    if name.endswith("_rate"):
+        return _WHOLE if name == "failure_injection_rate" else 1.0
+    return math.inf
+
+
+_NUMBERS = {knob.name for knob in fields(SimulatorOptions) if type(knob.default) in (int, float)} - {"seed"}
+_MOST = {name: _greatest(name) for name in sorted(_NUMBERS)}

@@ -57,7 +57,7 @@ def end_reply(reply: Reply, stop: Sequence[str], max_tokens: int | None) -> Ende
     tokens = count_tokens(text)
     finish_reason = "length" if reply.truncated else "stop"
     if max_tokens is not None and tokens > max_tokens:
-        text, finish_reason = _first_tokens(text, max_tokens), "length"
+        text, finish_reason = first_tokens(text, max_tokens), "length"
         tokens = max_tokens
     found = [place for place in map(text.find, stop) if place >= 0]
     if not found:
@@ -129,9 +129,10 @@ _WRITERS: dict[Stage, Callable[[_Task], str]] = {
 
 def _shortened(text: str, rng: random.Random) -> str:
     kept = int(count_tokens(text) * rng.uniform(_LEAST_KEPT, _MOST_KEPT))
-    return _first_tokens(text, max(1, kept))
+    return first_tokens(text, max(1, kept))
 
 
-def _first_tokens(text: str, count: int) -> str:
+def first_tokens(text: str, count: int) -> str:
+    """Return a text up to the end of so many tokens."""
     last = next(islice(_TOKEN.finditer(text), count - 1, None), None)
     return text[: last.end()] if last else text

@@ -2,13 +2,20 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
 import anyio
+import orjson
 
 from service.simulator import Simulator, SimulatorOptions, serve
+from tests.simulator import prompts
+
+PROMPT = prompts.instructions()
+PLAIN = SimulatorOptions(truncation_rate=0)
+# Long enough that no test sees its end.
+HELD = replace(PLAIN, time_to_first_token_s=3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +41,27 @@ class Client:
     async def post(self, path: str, body: object, **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.post(self.simulator.url + path, json=body, headers=named) as response:
-            return Answer(response.status, dict(response.headers), await response.json())
+            return Answer(response.status, dict(response.headers), _parsed(await response.read()))
+
+    async def fail(self, name: str, api: str = "completions", **fields: object) -> Answer:
+        """Ask for a failure by name."""
+        ask = self.complete if api == "completions" else self.chat
+        return await ask(PROMPT, X_Return_Error=name, **fields)
 
     async def complete(self, prompt: str, **fields: object) -> Answer:
-        return await self.post("/completions", {"prompt": prompt, **fields})
+        body, headers = _apart({"prompt": prompt, **fields})
+        return await self.post("/completions", body, **headers)
 
     async def chat(self, prompt: str, **fields: object) -> Answer:
-        return await self.post("/chat/completions", {"messages": [{"role": "user", "content": prompt}], **fields})
+        body, headers = _apart({"messages": [{"role": "user", "content": prompt}], **fields})
+        return await self.post("/chat/completions", body, **headers)
+
+    async def configure(self, **named: object) -> Answer:
+        """Change options by their flags, as another program does."""
+        url = self.simulator.url.removesuffix("/v1") + "/admin/config"
+        changes = {name.replace("_", "-"): value for name, value in named.items()}
+        async with self.session.post(url, json=changes) as response:
+            return Answer(response.status, dict(response.headers), await response.json())
 
     async def get(self, path: str) -> Answer:
         async with self.session.get(self.simulator.url.removesuffix("/v1") + path) as response:
@@ -52,6 +73,19 @@ class Client:
     async def delete(self, path: str) -> int:
         async with self.session.delete(self.simulator.url.removesuffix("/v1") + path) as response:
             return response.status
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return raw.decode()
+
+
+def _apart(fields: dict[str, object]) -> tuple[dict[str, object], dict[str, str]]:
+    """Return the fields of a body, and the headers, whose names begin with a capital letter."""
+    headers = {name: str(value) for name, value in fields.items() if name[0].isupper()}
+    return {name: value for name, value in fields.items() if name not in headers}, headers
 
 
 @asynccontextmanager

@@ -5,17 +5,11 @@ import aiohttp
 import anyio
 import pytest
 
-from service.simulator import SimulatorOptions, serve
+from service.simulator import serve
 from service.simulator.text import count_tokens, write_reply
-from tests.simulator import prompts
-from tests.simulator.client import Answer, Client, connected, until
+from tests.simulator.client import HELD, PLAIN, PROMPT, Answer, Client, connected, until
 
 pytestmark = pytest.mark.anyio
-
-PROMPT = prompts.instructions()
-PLAIN = SimulatorOptions(truncation_rate=0)
-# Long enough that no test sees its end.
-HELD = replace(PLAIN, time_to_first_token_s=3600, max_num_seqs=1, max_waiting_queue_length=1)
 
 
 async def test_a_completion_is_what_the_seed_and_the_prompt_say() -> None:
@@ -121,7 +115,8 @@ async def test_loading_ends() -> None:
 
 
 async def test_capacity_and_queue_are_bounded_and_free_again_when_clients_leave() -> None:
-    async with connected(HELD) as client, anyio.create_task_group() as clients:
+    options = replace(HELD, max_num_seqs=1, max_waiting_queue_length=1)
+    async with connected(options) as client, anyio.create_task_group() as clients:
         capacity = client.simulator.capacity
         clients.start_soon(client.complete, PROMPT)
         await until(lambda: capacity.running == 1)
@@ -163,29 +158,6 @@ async def test_a_completion_takes_as_long_as_its_tokens() -> None:
         started = anyio.current_time()
         await client.complete(PROMPT, max_tokens=4)
         assert anyio.current_time() - started >= 0.05
-
-
-async def test_failures_come_at_their_rate_and_in_the_same_order() -> None:
-    options = replace(PLAIN, failure_injection_rate=30, retry_after_s=0.5)
-    runs = []
-    for _ in range(2):
-        async with connected(options) as client:
-            runs.append([(await client.complete("Hello")).status for _ in range(200)])
-            assert client.simulator.journal.totals.by_failure.total() == 200 - runs[-1].count(200)
-    assert runs[0] == runs[1]
-    assert set(runs[0]) == {200, 429, 503}
-    assert 0.2 < 1 - runs[0].count(200) / 200 < 0.4
-
-
-async def test_a_header_forces_a_failure() -> None:
-    async with connected(replace(PLAIN, retry_after_s=0.5)) as client:
-        limited = await client.post("/completions", {"prompt": PROMPT}, X_Return_Error="429")
-        failed = await client.post("/completions", {"prompt": PROMPT}, X_Return_Error="server_error")
-        unknown = await client.post("/completions", {"prompt": PROMPT}, X_Return_Error="418")
-    assert (limited.status, limited.headers["Retry-After"]) == (429, "0.5")
-    assert (failed.status, failed.body["error"]["type"]) == (503, "server_error")
-    assert unknown.status == 400
-    assert "429 (rate_limit)" in unknown.body["error"]["message"]
 
 
 async def test_a_body_that_is_too_large_is_refused_and_recorded() -> None:

@@ -1,0 +1,85 @@
+"""Options by the names that llm-d-inference-sim's flags have: max-num-seqs, and so on."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from service.errors import ConfigurationError
+from service.simulator.durations import duration, seconds
+from service.simulator.options import SimulatorOptions
+
+_DURATION_SUFFIX = "_s"
+_SECRET = {"api_keys"}
+
+
+def _flag(field: str) -> str:
+    return "served-model-name" if field == "model" else field.removesuffix(_DURATION_SUFFIX).replace("_", "-")
+
+
+_FIELDS = {_flag(knob.name): knob.name for knob in fields(SimulatorOptions)}
+_TYPES = {name: TypeAdapter[Any](hint) for name, hint in get_type_hints(SimulatorOptions).items()}
+
+
+def options_from(named: Mapping[str, object]) -> dict[str, Any]:
+    """Return the fields of `SimulatorOptions` for values by flag; a value that is None is left out.
+
+    Durations are written 250ms, 2s or 1m. Failure types may have a rate of their own in percent: rate_limit:5.
+
+    Raises:
+        ConfigurationError: there is no such flag, or its value is of another type.
+    """
+    unknown = named.keys() - _FIELDS.keys()
+    if unknown:
+        raise ConfigurationError(f"{', '.join(sorted(unknown))}: expected some of {', '.join(_FIELDS)}")
+    given = {_FIELDS[flag]: _value(flag, value) for flag, value in named.items() if value is not None}
+    return _with_own_rates(given)
+
+
+def as_json(options: SimulatorOptions) -> dict[str, object]:
+    """Return all options by flag, but for the keys, which are secret."""
+    values = {flag: getattr(options, field) for flag, field in _FIELDS.items() if field not in _SECRET}
+    return {
+        flag: duration(value) if _FIELDS[flag].endswith(_DURATION_SUFFIX) else value for flag, value in values.items()
+    }
+
+
+def _value(flag: str, value: object) -> object:
+    field = _FIELDS[flag]
+    if field.endswith(_DURATION_SUFFIX):
+        return _seconds(flag, value)
+    try:
+        return _TYPES[field].validate_python(value)
+    except ValidationError as cause:
+        # Not from its cause, which shows the value.
+        shown = "…" if field in _SECRET else repr(value)
+        raise ConfigurationError(f"{flag} is {shown}: {cause.errors()[0]['msg']}") from None
+
+
+def _seconds(flag: str, value: object) -> float:
+    try:
+        return seconds(str(value))
+    except ConfigurationError as cause:
+        raise ConfigurationError(f"{flag}: {cause}") from cause
+
+
+def _with_own_rates(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields with the failure types that have a rate apart from those that share one."""
+    names = list(_names(given.pop("failure_types", ())))
+    shared = tuple(name for name in names if ":" not in name)
+    own = dict(_rate(name) for name in names if ":" in name)
+    return given | ({"failure_types": shared} if shared else {}) | ({"failure_rates": own} if own else {})
+
+
+def _names(given: Iterable[str]) -> Iterable[str]:
+    return (name for text in given for name in re.split(r"[,\s]+", text) if name)
+
+
+def _rate(text: str) -> tuple[str, float]:
+    name, _, percent = text.partition(":")
+    try:
+        return name, float(percent)
+    except ValueError as cause:
+        raise ConfigurationError(f"failure-types: expected a rate in percent such as {name}:5, got {text!r}") from cause
