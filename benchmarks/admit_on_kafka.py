@@ -31,11 +31,12 @@ from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.adapters.sqlite import SqliteBroker
 from service.broker import Broker, Isolation, Partition, TopicSpec
 from service.committer import Committer
-from service.lm import FinishReason, Usage
+from service.lm import FinishReason
 from service.messages import Answer, Call, Decision, Message, PooledTask
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from service.selfinstruct.tasks import Candidate
 from service.stage import Outcome
+from service.usage import Usage
 
 _BATCH = 200
 _WRITTEN_AT_ONCE = 1_000

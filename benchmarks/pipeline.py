@@ -21,10 +21,12 @@ import anyio
 
 from producers.seeds import define_run
 from service import topics
-from service.adapters.openai import OpenAIModel, OpenAIOptions
+from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.adapters.sqlite import SqliteBroker
 from service.definition import define
+from service.dispatch import Dispatcher
 from service.messages import GoalSet, Message
+from service.models import AskedModel
 from service.pipeline import Limits, Pipeline
 from service.settings import load_settings
 
@@ -74,11 +76,17 @@ async def pipeline(url: str, target: int, in_flight: int, folder: Path) -> int:
     definition, seeds = define(settings)
     async with (
         SqliteBroker.open(settings.sqlite_file) as broker,
-        OpenAIModel(OpenAIOptions(url, "seedstream-simulator", api="completions")) as model,
+        OpenAIEndpoint(OpenAIOptions(url, "seedstream-simulator", api="completions")) as endpoint,
+        Dispatcher.over([endpoint], in_flight).running() as dispatcher,
     ):
         await broker.create_topics(topics.specs(settings.run, 1))
         await define_run(broker, definition, GoalSet(run=settings.run, target=target), seeds)
-        running = Pipeline(broker, definition, model, Limits(in_flight, patience=200, drain_s=60.0))
+        running = Pipeline(
+            broker,
+            definition,
+            AskedModel(dispatcher, dispatcher, "simulator"),
+            Limits(in_flight, patience=200, drain_s=60.0),
+        )
         await running.run(_ignore)
         return sum(spent.attempts for spent in running.progress.spent.values())
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from service import topics
 from service.errors import CallFailedError
 from service.lm import LanguageModel
-from service.messages import Call, ClassifiedInstruction, Instruction
+from service.messages import Call, ClassifiedInstruction, FailedCall, Instruction
 from service.selfinstruct.classification import is_classification
 from service.selfinstruct.recipe import Sampling
 from service.selfinstruct.rendering import render_instruction
@@ -33,7 +33,7 @@ class Classify:
 
     def give_up(self, instruction: Instruction, error: CallFailedError) -> Sequence[ClassifiedInstruction]:
         """Return the instruction unclassified: the original takes a failed call for a No, this is a failure."""
-        return [_classified(instruction, failure=str(error))]
+        return [_classified(instruction, failure=str(error), spent=FailedCall.of(error))]
 
 
 def _classified(
@@ -42,6 +42,7 @@ def _classified(
     is_classification: bool | None = None,
     call: Call | None = None,
     failure: str | None = None,
+    spent: FailedCall | None = None,
 ) -> ClassifiedInstruction:
     return ClassifiedInstruction(
         id=instruction.id,
@@ -51,4 +52,5 @@ def _classified(
         is_classification=is_classification,
         call=call,
         failure=failure,
+        spent=spent,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from service import topics
 from service.errors import CallFailedError
 from service.lm import LanguageModel
-from service.messages import Answer, Call, FailedPrompt, Prompt
+from service.messages import Answer, Call, FailedCall, FailedPrompt, Prompt
 from service.selfinstruct.parsing import parse_instructions
 from service.selfinstruct.recipe import Recipe
 
@@ -41,4 +41,5 @@ class Generate:
 
     def give_up(self, prompt: Prompt, error: CallFailedError) -> Sequence[FailedPrompt]:
         """Return the record of a failure: it ends in a decision too, so that its credit comes back."""
-        return [FailedPrompt(prompt_id=prompt.id, prompt_seq=prompt.seq, failure=str(error))]
+        spent = FailedCall.of(error)
+        return [FailedPrompt(prompt_id=prompt.id, prompt_seq=prompt.seq, failure=str(error), spent=spent)]

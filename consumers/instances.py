@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from service import topics
 from service.errors import CallFailedError
 from service.lm import LanguageModel
-from service.messages import Call, ClassifiedInstruction, TaskInstances
+from service.messages import Call, ClassifiedInstruction, FailedCall, TaskInstances
 from service.selfinstruct.instances import parse_instances, select_instances
 from service.selfinstruct.recipe import Sampling
 from service.selfinstruct.rendering import render_instruction
@@ -53,7 +53,7 @@ class WriteInstances:
 
     def give_up(self, task: ClassifiedInstruction, error: CallFailedError) -> Sequence[TaskInstances]:
         """Return the record that this task stays without instances."""
-        return [_without(task, str(error))]
+        return [_without(task, str(error), FailedCall.of(error))]
 
     def _random(self, task: ClassifiedInstruction) -> random.Random:
         return random.Random(f"{self.random_seed}/{task.id}")  # noqa: S311 - sampling, not secrecy
@@ -73,7 +73,7 @@ def _with(task: ClassifiedInstruction, call: Call, selected: tuple[Instance, ...
     )
 
 
-def _without(task: ClassifiedInstruction, failure: str | None) -> TaskInstances:
+def _without(task: ClassifiedInstruction, failure: str | None, spent: FailedCall | None = None) -> TaskInstances:
     return TaskInstances(
         id=task.id,
         pool_seq=task.pool_seq,
@@ -83,4 +83,5 @@ def _without(task: ClassifiedInstruction, failure: str | None) -> TaskInstances:
         instances=(),
         rejection=InstanceReason.CALL_FAILED,
         failure=failure,
+        spent=spent,
     )

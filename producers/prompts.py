@@ -1,18 +1,20 @@
-"""`pool` → `prompts`: demonstrations are drawn, a prompt is written, as long as credits and the goal allow."""
+"""`pool` → `prompts`: demonstrations are drawn, a prompt is written, as long as credits, budget and the goal allow."""
 
 import random
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import anyio
 import structlog
 
+from producers.endings import Endings, limits_dollars
 from service import codec, topics
 from service.broker import Broker, TransactionalProducer
 from service.credits import affordable_prompts
 from service.deadletter import DEAD_LETTER_TOPICS
 from service.errors import DecodeError
-from service.messages import Ending, Message, Origin, PooledTask, Prompt, RunDefined, RunEnded
+from service.messages import Message, Origin, PooledTask, Prompt, RunDefined, RunEnded
 from service.progress import Progress
 from service.replay import Tail
 from service.selfinstruct.recipe import RecipeName
@@ -21,6 +23,8 @@ from service.selfinstruct.sampling import sample_demonstrations
 from service.selfinstruct.tasks import SeedTask
 
 _FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS, *DEAD_LETTER_TOPICS)
+# Whole completions, most of the log: read only where a limit in dollars needs what the other stages' calls cost.
+_FOLLOWED_FOR_COSTS = (topics.CANDIDATES, topics.CLASSIFIED)
 
 log = structlog.get_logger()
 
@@ -82,38 +86,64 @@ class PromptProducer:
     """The single active writer of `prompts`. Its memory is the log: nothing is issued twice after a restart.
 
     `window` bounds the prompts without a decision. It gives the run up after `patience` prompts in a row without an
-    acceptance, or when so many prompts and tasks are stuck among the dead letters, both counted from its start.
+    acceptance, or when so many prompts and tasks are stuck among the dead letters, both counted from its start; or when
+    a limit in dollars is reached.
     """
 
     def __init__(self, broker: Broker, run: str, window: int, patience: int) -> None:
         self._broker = broker
         self._run = run
         self._window = window
-        self._patience = patience
         self._progress = Progress()
         self._pool = SamplingPool()
-        self._stuck_before = 0
+        self._endings = Endings(run, patience)
+        self._costs: Tail | None = None
 
     async def run(self, drain: anyio.Event) -> RunEnded | None:
         """Issue prompts until `drain` is set, or the run has come to rest; returns how, unless it was drained."""
         async with (
             self._broker.transactional_producer(f"seedstream.{self._run}.prompts") as producer,
             Tail.of(self._broker, self._run, _FOLLOWED) as tail,
+            AsyncExitStack() as stack,
         ):
             await self._recall_prompts()
-            async for message in tail.messages_to_end():
-                self._apply(message)
-            self._try_again()
+            await self._catch_up(tail)
+            await self._follow_costs_if_needed(stack)
+            self._endings.try_again(self._progress)
             while not drain.is_set() and self._progress.ended is None:
                 if news := self._next():
-                    await self._send(producer, news)
+                    if not (isinstance(news[0], RunEnded) and await self._read_costs()):
+                        await self._send(producer, news)
                     continue
                 messages = await tail.next()
                 for message in messages:
                     self._apply(message)
+                await self._follow_costs_if_needed(stack)
                 if self._progress.reached and not messages:
                     await self._rest(producer)
         return self._progress.ended
+
+    async def _catch_up(self, tail: Tail) -> None:
+        async for message in tail.messages_to_end():
+            self._apply(message)
+
+    async def _follow_costs_if_needed(self, stack: AsyncExitStack) -> None:
+        """Take in what calls cost, from the first on, once the goal has a limit in dollars; it may come at any time."""
+        if self._costs is not None:
+            for message in await self._costs.next(0.0):
+                self._progress.bill.apply(message)
+        elif self._progress.goal is not None and limits_dollars(self._progress.goal):
+            self._costs = await stack.enter_async_context(Tail.of(self._broker, self._run, _FOLLOWED_FOR_COSTS))
+            await self._read_costs()
+
+    async def _read_costs(self) -> bool:
+        """Read what calls cost up to now; returns whether there was anything new: no end may come of old news."""
+        new = False
+        if self._costs is not None:
+            async for message in self._costs.messages_to_end():
+                self._progress.bill.apply(message)
+                new = True
+        return new
 
     async def _recall_prompts(self) -> None:
         """Learn which numbers are taken, also by prompts that another version wrote and this one cannot read."""
@@ -130,17 +160,6 @@ class PromptProducer:
         if self._progress.ended is None:
             await self._send(producer, [RunEnded.target_reached(self._run, self._progress.target)])
 
-    def _try_again(self) -> None:
-        """Forget that the run was given up before: whoever starts it anew wants it to be tried anew."""
-        self._progress.fruitless = 0
-        self._stuck_before = self._stuck
-        if not self._progress.reached:
-            self._progress.ended = None
-
-    @property
-    def _stuck(self) -> int:
-        return self._progress.stuck_prompts + self._progress.stuck_tasks
-
     def _apply(self, message: Message) -> None:
         self._progress.apply(message)
         self._pool.apply(message)
@@ -150,7 +169,7 @@ class PromptProducer:
 
         There are no prompts while the pool is known less well than the decisions on it.
         """
-        if (ended := self._ended()) is not None:
+        if (ended := self._endings.ended(self._progress)) is not None:
             return [ended]
         progress, definition = self._progress, self._progress.defined
         if definition is None or progress.seeds < definition.seed_count or progress.pool < progress.pool_promised:
@@ -165,29 +184,3 @@ class PromptProducer:
             await producer.commit()
             for message in messages:
                 self._apply(message)
-
-    def _ended(self) -> RunEnded | None:
-        progress = self._progress
-        if progress.reached:
-            return None
-        if progress.fruitless >= self._patience:
-            return self._ending(Ending.STALLED, f"{progress.fruitless} prompts in a row gave no accepted task")
-        if self._stuck - self._stuck_before >= self._patience:
-            stuck = f"{self._stuck} prompts and tasks are stuck among the dead letters"
-            return self._ending(Ending.STALLED, f"{stuck}, which `seedstream replay --dry-run` lists")
-        cap = progress.goal.max_prompts if progress.goal is not None else None
-        if cap is not None and progress.prompts >= cap and progress.outstanding == progress.pending == 0:
-            return self._ending(Ending.PROMPTS_EXHAUSTED, f"all {cap} prompts that were allowed are used up")
-        return None
-
-    def _ending(self, ending: Ending, detail: str) -> RunEnded:
-        progress = self._progress
-        why = ", ".join(f"{reason} {count}" for reason, count in (progress.rejected + progress.dropped).most_common())
-        dead = f"; dead letters: {progress.dead_letters.total()}" if progress.dead_letters else ""
-        return RunEnded(
-            run=self._run,
-            ending=ending,
-            target=progress.target,
-            finished=progress.finished,
-            detail=f"{detail}; refused so far: {why or 'nothing'}; failed prompts: {progress.failed_prompts}{dead}",
-        )

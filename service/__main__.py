@@ -13,6 +13,7 @@ from service.commands import seeds, topics
 from service.commands.check import check
 from service.commands.config import config
 from service.commands.consume import consume
+from service.commands.cost import cost
 from service.commands.explain import explain
 from service.commands.export import export
 from service.commands.goal import goal
@@ -43,6 +44,7 @@ for command in (
     preview,
     status,
     watch,
+    cost,
     explain,
     export,
     consume,

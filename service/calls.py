@@ -19,7 +19,7 @@ from service.broker import NewRecord, Partition, Producer, Record
 from service.deadletter import dead_letter
 from service.errors import CallFailedError, DecodeError, EndpointRefusedError, RecordTooLargeError
 from service.messages import Message
-from service.slots import Slots
+from service.slots import Slot, Slots
 from service.stage import In, Stage
 
 log = structlog.get_logger()
@@ -27,12 +27,18 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One record being worked on: whether it is being asked, and whether its answer is on the log."""
+    """One record being worked on: whether it waits to be asked, with which slot it is, and whether its answer is written."""
 
     record: Record
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    begun: bool = False
+    waiting: bool = False
+    slot: Slot | None = None
     answered: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Return whether it has been asked, be it that it waits to be asked again."""
+        return self.slot is not None
 
 
 def _tell_nobody(_: Record) -> None:
@@ -123,6 +129,12 @@ class Calls(Generic[In]):
             call.scope.deadline = math.inf
         return calls
 
+    def drop_waiting(self) -> None:
+        """Drop what is not being asked at this moment and has cost nothing so far: it will be delivered again."""
+        for call in self._calls.values():
+            if call.waiting or (call.slot is not None and call.slot.aside and not call.slot.paid):
+                call.scope.cancel()
+
     async def wait_for_fewer(self, timeout_s: float) -> None:
         """Wait until a call ends, if one does in time; one that has ended since the last waiting counts."""
         with anyio.move_on_after(timeout_s):
@@ -160,25 +172,26 @@ class Calls(Generic[In]):
         except DecodeError as error:
             log.warning("record.dead_lettered", stage=self._stage.name, error=str(error))
             return [dead_letter(call.record, error, self._stage.name)]
-        messages = await self._ask_in_turn(message, call)
+        messages = await self._ask(message, call)
         return None if messages is None else [codec.encode(each, self._run, call.record) for each in messages]
 
-    async def _ask_in_turn(self, message: In, call: Call) -> Sequence[Message] | None:
-        """Ask once there is a slot; a slot that comes while calls are held back is given back."""
-        while not self.stopping:
-            await self._may_begin.wait()
-            async with self._slots.hold(self._stage.rank):
-                if self._may_begin.is_set() and not self.stopping:
-                    call.begun = True
-                    return await self._ask(message)
-        return None
-
-    async def _ask(self, message: In) -> Sequence[Message] | None:
+    async def _ask(self, message: In, call: Call) -> Sequence[Message] | None:
         try:
-            return await self._stage(message)
+            return await self._ask_in_turn(message, call)
         except CallFailedError as error:
             log.warning("call.given_up", stage=self._stage.name, id=message.key, error=str(error))
             return self._stage.give_up(message, error)
         except EndpointRefusedError as error:
             self.refusal = error
             return None
+
+    async def _ask_in_turn(self, message: In, call: Call) -> Sequence[Message] | None:
+        """Ask once there is a slot; a slot that comes while calls are held back is given back."""
+        call.waiting = True
+        while not self.stopping:
+            await self._may_begin.wait()
+            async with self._slots.hold(self._stage.rank) as slot:
+                if self._may_begin.is_set() and not self.stopping:
+                    call.waiting, call.slot = False, slot
+                    return await self._stage(message)
+        return None

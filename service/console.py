@@ -6,6 +6,7 @@ Everything that a model wrote passes `clean`: it is hostile text, and a terminal
 import re
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -14,11 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from service.messages import FinishedTask
-from service.progress import Progress, Spent
+from service.progress import Progress
+from service.statement import essentials
 
 # Control characters but tab and line feed, and those that turn the direction of writing.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _LONGEST_SHOWN = 2_000
+_TINY_USD = 1e-5
+_DIGITS, _DIGITS_OF_CENTS, _DIGITS_OF_TINY = 4, 6, 9
 
 
 def clean(text: str) -> str:
@@ -75,6 +79,8 @@ def summary(progress: Progress, pace: Pace | None = None, in_flight: int | None 
         "tokens": tokens(progress),
         "cost": cost(progress),
     }
+    if progress.spent:
+        facts |= _outlook(essentials(progress), progress.target)
     if progress.paid_twice:
         facts["paid twice"] = f"{progress.paid_twice} calls"
     if progress.dead_letters:
@@ -121,27 +127,75 @@ def dead_letters(progress: Progress) -> str:
 
 def tokens(progress: Progress) -> str:
     """Return the tokens of all recorded calls."""
-    spent = progress.spent.values()
-    prompt, completion = sum(each.prompt_tokens for each in spent), sum(each.completion_tokens for each in spent)
-    calls, uncounted = sum(each.calls for each in spent), sum(each.uncounted for each in spent)
-    missing = f", {uncounted} calls uncounted" if uncounted else ""
-    return f"{prompt:,} in, {completion:,} out, {calls:,} calls{missing}"
+    total = progress.bill.total
+    cached = f" ({total.cached_tokens:,} cached)" if total.cached_tokens else ""
+    reasoning = f" ({total.reasoning_tokens:,} reasoning)" if total.reasoning_tokens else ""
+    wasted = total.wasted_prompt_tokens + total.wasted_completion_tokens
+    rest = {"tokens wasted": wasted, "calls failed": total.failed, "calls uncounted": total.uncounted}
+    others = "".join(f", {count:,} {what}" for what, count in rest.items() if count)
+    counted = f"{total.prompt_tokens:,} in{cached}, {total.completion_tokens:,} out{reasoning}"
+    return f"{counted}, {total.calls:,} calls{others}"
 
 
 def cost(progress: Progress) -> str:
     """Return the bill so far, as far as prices are known."""
-    total = total_cost_usd(progress.spent)
-    if total is None:
-        return "unknown (no price given)" if progress.spent else "nothing yet"
-    each = f", ${total / progress.accepted:.4f} an accepted task" if progress.accepted else ""
-    return f"${total:.4f}{each}"
+    if not progress.spent:
+        return "nothing yet"
+    told = essentials(progress)
+    if told["known_cost_usd"] is None:
+        return _whole(told)
+    each = {"an accepted task": told["per_accepted_usd"], "a finished one": told["per_finished_usd"]}
+    rates = "".join(f", {dollars(usd)} {what}" for what, usd in each.items() if usd is not None)
+    return f"{_whole(told)}{rates}"
 
 
-def total_cost_usd(spent: dict[str, Spent]) -> float | None:
-    """Return what all recorded calls cost; none when the price of any is unknown."""
-    if not spent or any(each.unpriced for each in spent.values()):
-        return None
-    return sum(each.cost_usd for each in spent.values())
+def _whole(told: dict[str, Any]) -> str:
+    """Return the sum, as far as it is known."""
+    if told["cost_usd"] is not None:
+        return dollars(told["cost_usd"])
+    if told["known_cost_usd"] is None:
+        return "unknown (no price given)"
+    return f"at least {dollars(told['known_cost_usd'])}, {told['unpriced']:,} calls of unknown cost"
+
+
+def essential_costs(progress: Progress) -> dict[str, str]:
+    """Return what a run costs in a few facts, those that are unknown included."""
+    told = essentials(progress)
+    limit = told["max_marginal_cost_usd"]
+    allowed = f", {dollars(limit)} allowed" if limit is not None else ""
+    return {
+        "cost": _whole(told) if progress.spent else "nothing yet",
+        "an accepted task": dollars(told["per_accepted_usd"]),
+        "a finished task": dollars(told["per_finished_usd"]),
+        "each of the last 1,000": dollars(told["marginal_usd"]) + allowed,
+        "forecast": f"{dollars(told['forecast_usd'])} for {progress.target:,} finished tasks",
+        "budget": _budget(told) if told["budget_usd"] is not None else "none",
+        "paid twice": f"{told['paid_twice']:,} calls",
+        "price tables": ", ".join(clean(version) for version in told["prices"]) or "none",
+    }
+
+
+def _outlook(told: dict[str, Any], target: int) -> dict[str, str]:
+    """Return what is known of the costs to come."""
+    facts: dict[str, str] = {}
+    if told["forecast_usd"] is not None:
+        facts["forecast"] = f"{dollars(told['forecast_usd'])} for {target:,} finished tasks"
+    if told["budget_usd"] is not None:
+        facts["budget"] = _budget(told)
+    return facts
+
+
+def _budget(told: dict[str, Any]) -> str:
+    return f"{dollars(told['budget_left_usd'])} left of {dollars(told['budget_usd'])}"
+
+
+def dollars(usd: float | None) -> str:
+    """Return an amount of money as a person reads it; the smaller, the more digits."""
+    if usd is None:
+        return "unknown"
+    if usd == 0:
+        return "$0"
+    return f"${usd:,.{_DIGITS if abs(usd) >= 1 else _DIGITS_OF_CENTS if abs(usd) >= _TINY_USD else _DIGITS_OF_TINY}f}"
 
 
 def duration(seconds: float | None) -> str:

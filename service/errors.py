@@ -19,6 +19,7 @@ SeedstreamError
 ├── OutputClosedError             whoever read our output has gone
 ├── DecodeError                   a record is not what its topic promises
 └── LanguageModelError            a call did not give a completion
+    ├── AttemptFailedError        one attempt gave nothing, the next may; never leaves what makes the attempts
     ├── CallFailedError           this call failed for good; others may work
     │   └── UnansweredError       … after all its attempts, each of which might have worked
     └── EndpointRefusedError      every call would fail the same way: key, quota, model, address
@@ -26,6 +27,10 @@ SeedstreamError
 Every message says what was expected, what came and what to do. An error is translated where it enters, always
 `from` its cause; whether it can be retried is written on the class, never decided by the caller.
 """
+
+from enum import StrEnum
+
+from service.usage import Usage
 
 
 class SeedstreamError(Exception):
@@ -106,22 +111,77 @@ class LanguageModelError(SeedstreamError):
     """A call to the language model did not give a completion."""
 
 
+class Failing(StrEnum):
+    """Why an attempt gave no completion, in a closed set that metrics can count."""
+
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    INVALID_BODY = "invalid_body"
+    ABORTED = "aborted"
+    BAD_REQUEST = "bad_request"
+    CONTEXT_LENGTH = "context_length"
+    CONTENT_FILTER = "content_filter"
+
+
+class AttemptFailedError(LanguageModelError):
+    """One attempt gave nothing and the next may.
+
+    `after_s` is what the server asks to wait, `usage` what it counted for the attempt all the same.
+    """
+
+    def __init__(
+        self, failing: Failing, message: str, after_s: float | None = None, usage: Usage | None = None
+    ) -> None:
+        super().__init__(message)
+        self.failing = failing
+        self.after_s = after_s
+        self.usage = usage
+
+
 class CallFailedError(LanguageModelError):
-    """One call failed for good; others may still work."""
+    """One call failed for good; others may still work.
+
+    `attempts` were made for it, and `wasted` is what the server counted for them, which `cost_usd` is the price of, by
+    the price table of that version.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        failing: Failing = Failing.BAD_REQUEST,
+        *,
+        attempts: int = 1,
+        wasted: Usage | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.failing = failing
+        self.attempts = attempts
+        self.wasted = wasted
+        self.cost_usd: float | None = None
+        self.prices: str | None = None
 
 
 class UnansweredError(CallFailedError):
-    """Every attempt of one call failed in a way that may pass: the server was away, overloaded, or talked nonsense.
+    """Every attempt of one call failed in a way that may pass: the server was overloaded, or talked nonsense."""
 
-    `failing_s` is the time from the first failure to the last.
-    """
 
-    def __init__(self, message: str, failing_s: float) -> None:
-        super().__init__(message)
-        self.failing_s = failing_s
+class Refused(StrEnum):
+    """What a server that refuses every call holds against us: it decides how to find out that this has been mended."""
+
+    CREDENTIALS = "credentials"
+    QUOTA = "quota"
+    ADDRESS = "address"
+    AWAY = "away"
 
 
 class EndpointRefusedError(LanguageModelError):
-    """Every call would fail the same way (key, quota, model name, address): the run must stop and say so."""
+    """Every call would fail the same way (key, quota, model name, address), or nobody answers any more."""
 
     exit_code = 5
+
+    def __init__(self, message: str, refused: Refused = Refused.ADDRESS) -> None:
+        super().__init__(message)
+        self.refused = refused

@@ -13,6 +13,7 @@ from service.messages import (
     CandidateVerdict,
     ClassifiedInstruction,
     Decision,
+    FailedCall,
     FailedPrompt,
     FinishedTask,
     Message,
@@ -103,6 +104,7 @@ class Evidence:
             "dead_letters": [letter.model_dump(exclude={"id"}) for letter in self.dead_letters],
             "verdicts": self._verdicts(),
             "calls": self._calls(),
+            "failed_calls": {stage: call.model_dump(mode="json") for stage, call in self._failed_calls().items()},
             "cost_usd": self._cost_usd(),
             "prompt": self.prompt.text if self.prompt is not None else None,
         }
@@ -171,9 +173,22 @@ class Evidence:
         }
         return {stage: call.model_dump(mode="json") for stage, call in calls.items() if call is not None}
 
+    def _failed_calls(self) -> dict[str, FailedCall]:
+        """Return what calls took that gave nothing."""
+        spent = {
+            "generate": self.answer.spent if isinstance(self.answer, FailedPrompt) else None,
+            "classify": self.classified.spent if self.classified is not None else None,
+            "instances": self.instances.spent if self.instances is not None else None,
+        }
+        return {stage: failed for stage, failed in spent.items() if failed is not None}
+
     def _cost_usd(self) -> float | None:
-        """Return what this id's own calls cost, its prompt's whole completion included; none where unknown."""
+        """Return what this id's own calls cost, its prompt's whole completion and all attempts included.
+
+        None where that is not known of one of them; what no server counted costs nothing.
+        """
         costs = [call["cost_usd"] for call in self._calls().values()]
+        costs += [failed.cost_usd for failed in self._failed_calls().values() if failed.wasted is not None]
         return None if not costs or None in costs else sum(costs)
 
 

@@ -4,10 +4,11 @@ from producers.seeds import define_run
 from service import codec, topics
 from service.broker import Broker
 from service.definition import check_same, define
-from service.messages import GoalSet, RunDefined
+from service.errors import ConfigurationError
+from service.messages import Ending, GoalSet, RunDefined, RunEnded
 from service.progress import Progress
 from service.replay import replay
-from service.settings import Settings
+from service.settings import TOML_FILE, Settings
 
 
 async def look(broker: Broker, settings: Settings) -> Progress:
@@ -39,9 +40,43 @@ async def begin(broker: Broker, settings: Settings, progress: Progress, goal: Go
 
 
 def asked_goal(before: GoalSet | None, settings: Settings) -> GoalSet:
-    """Return the goal asked for; what was not asked for stays as it was."""
-    asked = GoalSet(run=settings.run, target=settings.target, max_prompts=settings.max_prompts)
+    """Return the goal asked for; what was not asked for stays as it was, and a limit of 0 is none any more."""
+    asked = GoalSet(
+        run=settings.run,
+        target=settings.target,
+        max_prompts=settings.max_prompts,
+        budget_usd=settings.budget or None,
+        max_marginal_cost_usd=settings.max_marginal_cost or None,
+        rpm=settings.rpm or None,
+        tpm=settings.tpm or None,
+        max_in_flight=settings.max_in_flight or None,
+    )
     if before is None:
         return asked
-    kept = {name: getattr(before, name) for name in ("target", "max_prompts") if name not in settings.model_fields_set}
-    return asked.model_copy(update=kept)
+    fields = {"budget": "budget_usd", "max_marginal_cost": "max_marginal_cost_usd"}
+    names = ("target", "max_prompts", "budget", "max_marginal_cost", "rpm", "tpm", "max_in_flight")
+    unasked = [fields.get(name, name) for name in names if name not in settings.model_fields_set]
+    return asked.model_copy(update={name: getattr(before, name) for name in unasked})
+
+
+def spent_already(progress: Progress, goal: GoalSet) -> RunEnded | None:
+    """Return how the run ended, if that was for its budget and this goal has no other: there is nothing to begin."""
+    ended = progress.ended
+    return ended if ended is not None and ended.ending is Ending.BUDGET_SPENT and goal == progress.goal else None
+
+
+def check_budget(goal: GoalSet, settings: Settings, asked: str) -> None:
+    """Check that what calls to model `asked` cost will be known, where the goal has a limit in dollars.
+
+    Raises:
+        ConfigurationError: there is no price for that model.
+    """
+    if goal.budget_usd is None and goal.max_marginal_cost_usd is None:
+        return
+    table = settings.prices_for(asked)
+    if table is None or asked not in table.models:
+        there = ", ".join(table.models) if table is not None else ""
+        raise ConfigurationError(
+            f"a budget needs prices: expected one for model {asked!r}, got {there or 'none'}; give it with "
+            f'--price-prompt and --price-completion, or as [prices.models."{asked}"] in {TOML_FILE}'
+        )

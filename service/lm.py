@@ -1,6 +1,7 @@
 """The language model, as a stage sees it: a prompt in, a completion out.
 
-Retries, time limits and the differences between servers live behind this port, in the adapters.
+The differences between servers live behind `Endpoint`, in the adapters; retries, limits and the choice of a server
+behind `LanguageModel`, in `service.dispatch`.
 """
 
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from service.selfinstruct.recipe import Sampling
+from service.usage import Usage
 
 
 class FinishReason(StrEnum):
@@ -19,21 +21,13 @@ class FinishReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one call as the server counted them; `None` in its place means that it did not say."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Completion:
     """What came back for one prompt.
 
-    `text` is hostile: data to be parsed, never code, markup or a path. `model` is the name the server gave.
-    `attempts` counts the calls made for it, the successful one included; `cost_usd` is none where no price is known.
+    `text` is hostile: data to be parsed, never code, markup or a path. `model` is the name the server gave. `usage` is
+    none where the server did not count. `attempts` counts the calls made for it, the successful one included, and
+    `wasted` is what the server counted for the others. `cost_usd` is the price of both, by the price table of version
+    `prices`; none where it is not known.
     """
 
     text: str
@@ -41,17 +35,38 @@ class Completion:
     model: str
     usage: Usage | None = None
     attempts: int = 1
+    wasted: Usage | None = None
     cost_usd: float | None = None
+    prices: str | None = None
 
 
 class LanguageModel(Protocol):
-    """Anything that completes prompts."""
+    """Anything that completes prompts, whatever it takes."""
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """Return the completion of one prompt.
 
         Raises:
-            CallFailedError: this call failed after all its attempts.
+            CallFailedError: this call failed for good.
             EndpointRefusedError: every call would fail; nothing more should be tried.
+        """
+        ...
+
+
+class Endpoint(Protocol):
+    """One server that can be asked for one completion once: no retries, no waiting, no limits."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in logs and metrics: address and model, never a secret."""
+        ...
+
+    async def attempt(self, prompt: str, sampling: Sampling) -> Completion:
+        """Ask once.
+
+        Raises:
+            AttemptFailedError: nothing came of it, and the next attempt may succeed.
+            CallFailedError: this call can never work (too long a prompt, a parameter that is not accepted).
+            EndpointRefusedError: every call would fail the same way: key, quota, address, model.
         """
         ...

@@ -10,10 +10,12 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.lm import Completion, FinishReason, Usage
+from service.errors import CallFailedError
+from service.lm import Completion, FinishReason
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.tasks import Candidate, Instance, InstanceReason, Reason, SeedTask
 from service.selfinstruct.templates import Templates
+from service.usage import Usage
 
 
 class Message(BaseModel):
@@ -32,7 +34,11 @@ class Message(BaseModel):
 
 
 class Call(BaseModel):
-    """One completed call to the language model: what came back and what it took. The text is hostile."""
+    """One completed call to the language model: what came back and what it took. The text is hostile.
+
+    `wasted` is what the server counted for attempts that gave nothing; `cost_usd` is the price of it and of `usage` by
+    the price table of version `prices`, none where it is not known.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -42,6 +48,8 @@ class Call(BaseModel):
     usage: Usage | None
     attempts: int
     cost_usd: float | None
+    wasted: Usage | None = None
+    prices: str | None = None
 
     @classmethod
     def of(cls, completion: Completion) -> "Call":
@@ -53,12 +61,30 @@ class Call(BaseModel):
             usage=completion.usage,
             attempts=completion.attempts,
             cost_usd=completion.cost_usd,
+            wasted=completion.wasted,
+            prices=completion.prices,
         )
 
     @property
     def truncated(self) -> bool:
         """Whether the model ran out of tokens before it had finished."""
         return self.finish_reason is FinishReason.LENGTH
+
+
+class FailedCall(BaseModel):
+    """What a call took that gave no completion for good, as far as the server counted its attempts."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    attempts: int
+    wasted: Usage | None = None
+    cost_usd: float | None = None
+    prices: str | None = None
+
+    @classmethod
+    def of(cls, error: CallFailedError) -> "FailedCall":
+        """Return the record of a failure."""
+        return cls(attempts=error.attempts, wasted=error.wasted, cost_usd=error.cost_usd, prices=error.prices)
 
 
 class Provenance(BaseModel):
@@ -113,6 +139,7 @@ class FailedPrompt(Message):
     prompt_id: str
     prompt_seq: int
     failure: str
+    spent: FailedCall | None = None
 
 
 class SubmittedSeed(Message):
@@ -191,7 +218,10 @@ class Instruction(Message):
 
 
 class ClassifiedInstruction(Message):
-    """An instruction and whether it is a classification task; with `failure`, nobody could tell."""
+    """An instruction and whether it is a classification task; with `failure`, nobody could tell.
+
+    `spent` is what the failed call took.
+    """
 
     ce_type = "io.seedstream.classified-instruction.v1"
 
@@ -202,13 +232,14 @@ class ClassifiedInstruction(Message):
     is_classification: bool | None
     call: Call | None = None
     failure: str | None = None
+    spent: FailedCall | None = None
 
 
 class TaskInstances(Message):
     """The instances of one instruction; with `rejection` there is none to use, and the task will not be finished.
 
     `is_classification` is none where the recipe has no such step. `call` is none where the instance came with the
-    instruction (Alpaca) or the call failed.
+    instruction (Alpaca) or the call failed; `spent` is what it took then.
     """
 
     ce_type = "io.seedstream.task-instances.v1"
@@ -222,6 +253,7 @@ class TaskInstances(Message):
     rejection: InstanceReason | None = None
     call: Call | None = None
     failure: str | None = None
+    spent: FailedCall | None = None
 
 
 class FinishedTask(Message):
@@ -254,7 +286,12 @@ class RunDefined(Message):
 
 
 class GoalSet(Message):
-    """What is wanted of the run from now on: so many finished tasks, and at most so many prompts for them."""
+    """What is wanted of the run from now on: so many finished tasks, and what may be used for them at most.
+
+    `budget_usd` bounds what all calls since the run's beginning cost, `max_marginal_cost_usd` what each of the last
+    1,000 accepted instructions did. `rpm` and `tpm` (calls and tokens a minute) and `max_in_flight` (calls at once)
+    hold for all processes of the run together.
+    """
 
     ce_type = "io.seedstream.goal-set.v1"
     key_field = "run"
@@ -262,18 +299,29 @@ class GoalSet(Message):
     run: str
     target: int = Field(ge=0)
     max_prompts: int | None = None
+    budget_usd: float | None = None
+    max_marginal_cost_usd: float | None = None
+    rpm: float | None = None
+    tpm: float | None = None
+    max_in_flight: int | None = None
 
 
 class Ending(StrEnum):
-    """How a run comes to rest."""
+    """How a run comes to rest. `price_unknown`: it has a limit in dollars, and calls came back without a price."""
 
     TARGET_REACHED = "target_reached"
     STALLED = "stalled"
     PROMPTS_EXHAUSTED = "prompts_exhausted"
+    BUDGET_SPENT = "budget_spent"
+    TOO_EXPENSIVE = "too_expensive"
+    PRICE_UNKNOWN = "price_unknown"
 
 
 class RunEnded(Message):
-    """The run has come to rest for the goal it had; a new goal wakes it."""
+    """The run has come to rest for the goal it had; a new goal wakes it.
+
+    `goal` is the whole of it, where the writer knew more than its target.
+    """
 
     ce_type = "io.seedstream.run-ended.v1"
     key_field = "run"
@@ -283,6 +331,7 @@ class RunEnded(Message):
     target: int
     finished: int
     detail: str
+    goal: GoalSet | None = None
 
     @classmethod
     def target_reached(cls, run: str, target: int) -> "RunEnded":

@@ -1,138 +1,130 @@
-"""Which language model answers, and what its answers cost."""
+"""Which language model answers: the servers that the settings name, behind one dispatcher, with their prices."""
 
-import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import anyio
 import structlog
-from anyio import Path as AsyncPath
-from pydantic import SecretStr
 
+from service.adapters.batch import BatchEndpoint, BatchOptions
 from service.adapters.local import LocalOptions, local_model
-from service.adapters.openai import OpenAIModel, OpenAIOptions
-from service.errors import CallFailedError, ConfigurationError, EndpointRefusedError, UnansweredError
-from service.lm import Completion, LanguageModel
-from service.selfinstruct.recipe import Sampling
+from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
+from service.dispatch import Dispatcher, Patience
+from service.errors import AttemptFailedError, CallFailedError, ConfigurationError, EndpointRefusedError
+from service.keys import follow_key, read_key
+from service.lm import LanguageModel
+from service.money.pricing import PricedModel
 from service.settings import LmKind, Settings
 from service.simulator import SimulatorOptions, serve
 
-_MILLION = 1_000_000
 _PROBE_ATTEMPTS = 3
+_PROBE_WAIT_S = 0.5
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class PricedModel:
-    """A model whose completions carry their cost, in US dollars for a million tokens."""
+class AskedModel:
+    """The model as the stages ask it, what makes the calls, the name it is asked by, and the servers behind it."""
 
     model: LanguageModel
-    prompt_price: float
-    completion_price: float
-
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        """Return the completion with what it cost; without usage its cost is not known."""
-        completion = await self.model.complete(prompt, sampling)
-        if completion.usage is None:
-            return completion
-        cost_usd = (
-            completion.usage.prompt_tokens * self.prompt_price
-            + completion.usage.completion_tokens * self.completion_price
-        ) / _MILLION
-        return replace(completion, cost_usd=cost_usd)
-
-
-@dataclass(slots=True)
-class WatchedModel:
-    """A model that tells a call nobody answers from a server that answers nobody.
-
-    While other calls are answered, a call that is out of attempts is a bad call. When none was in the later half of its
-    failing, the server is away: to go on would only use up what is queued, so the run has to stop and keep it.
-    """
-
-    model: LanguageModel
-    _answered_s: float = -math.inf
-
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
-        """Return the completion; raises `EndpointRefusedError` where the server has answered nobody lately."""
-        try:
-            completion = await self.model.complete(prompt, sampling)
-        except UnansweredError as error:
-            if self._answered_s >= anyio.current_time() - error.failing_s / 2:
-                raise
-            raise EndpointRefusedError(
-                f"the language model has answered no call lately. {error} Nothing is lost: run again when it is back."
-            ) from error
-        self._answered_s = anyio.current_time()
-        return completion
-
-
-async def probe(endpoint: OpenAIModel) -> list[str]:
-    """Return the names of the server's models, none if it has no such list; a quick look before money is spent.
-
-    Raises:
-        ConfigurationError: the server cannot be reached.
-    """
-    try:
-        async with OpenAIModel(replace(endpoint.options, max_attempts=_PROBE_ATTEMPTS)) as quick:
-            return await quick.models()
-    except EndpointRefusedError as error:
-        log.info("endpoint.no_model_list", error=str(error))
-        return []
-    except CallFailedError as error:
-        raise ConfigurationError(f"the language model cannot be reached: {error}") from error
+    dispatcher: Dispatcher
+    name: str
+    endpoints: Sequence[OpenAIEndpoint] = ()
 
 
 @asynccontextmanager
-async def open_endpoint(settings: Settings) -> AsyncIterator[OpenAIModel]:
-    """Open the server that the settings name: a remote one, one on this machine, or the simulator."""
+async def open_model(settings: Settings, patience: Patience) -> AsyncIterator[AskedModel]:
+    """Open the model that the settings name: on one or several servers, on this machine, or the simulator.
+
+    Raises:
+        ConfigurationError: a setting does not fit, or a file cannot be read.
+    """
+    async with AsyncExitStack() as stack:
+        endpoints = await _open_endpoints(settings, stack)
+        asked: Sequence[OpenAIEndpoint | BatchEndpoint] = endpoints
+        if settings.lm_batch:
+            options = BatchOptions(endpoints[0].options, settings.run, linger_s=settings.lm_batch_linger_s)
+            asked = [await stack.enter_async_context(BatchEndpoint.open(options))]
+        dispatcher = await stack.enter_async_context(
+            Dispatcher.over(asked, settings.calls_in_flight, patience, watches_pace=not settings.lm_batch).running()
+        )
+        if settings.lm_api_key_file is not None:
+            background = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(background.cancel_scope.cancel)
+            background.start_soon(follow_key, settings.lm_api_key_file, [*endpoints, *asked], dispatcher.try_again)
+        name = endpoints[0].options.model
+        yield AskedModel(_priced(dispatcher, settings, name), dispatcher, name, endpoints)
+
+
+async def probe(asked: AskedModel) -> None:
+    """Have a quick look at each server before money is spent, and learn how it wants to be asked.
+
+    Raises:
+        ConfigurationError: none of them can be reached.
+    """
+    failures = [failure for endpoint in asked.endpoints if (failure := await _probed(endpoint)) is not None]
+    if asked.endpoints and len(failures) == len(asked.endpoints):
+        raise ConfigurationError(f"the language model cannot be reached: {failures[0]}")
+    for failure in failures:
+        log.warning("lm.unreachable", reason=str(failure))
+
+
+async def _probed(endpoint: OpenAIEndpoint) -> AttemptFailedError | None:
+    """Return why a server cannot be reached; a list of models that it refuses or lacks is no reason."""
+    for attempt in range(1, _PROBE_ATTEMPTS + 1):
+        try:
+            await endpoint.models()
+        except AttemptFailedError as failure:
+            if attempt == _PROBE_ATTEMPTS:
+                return failure
+            await anyio.sleep(_PROBE_WAIT_S * attempt)
+        except (CallFailedError, EndpointRefusedError) as error:
+            log.info("lm.no_model_list", endpoint=endpoint.name, error=str(error))
+            break
+        else:
+            break
+    await endpoint.detect()
+    return None
+
+
+async def _open_endpoints(settings: Settings, stack: AsyncExitStack) -> list[OpenAIEndpoint]:
     match settings.lm:
         case LmKind.OPENAI:
-            async with OpenAIModel(await _remote(settings)) as model:
-                yield model
+            options = await _remote(settings)
+            return [await stack.enter_async_context(OpenAIEndpoint(each)) for each in options]
         case LmKind.LOCAL:
             api = settings.lm_api if "lm_api" in settings.model_fields_set else "completions"
-            options = LocalOptions(slots=settings.calls_in_flight, seed=settings.seed, api=api)
-            async with local_model(settings.model_file, options) as model:
-                yield model
+            local = LocalOptions(slots=settings.calls_in_flight, seed=settings.seed, api=api)
+            return [await stack.enter_async_context(local_model(settings.model_file, local))]
         case LmKind.SIMULATOR:
-            async with (
-                serve(SimulatorOptions(seed=settings.seed)) as simulator,
-                OpenAIModel(OpenAIOptions(simulator.url, simulator.options.model, api="completions")) as model,
-            ):
-                yield model
+            simulator = await stack.enter_async_context(serve(SimulatorOptions(seed=settings.seed)))
+            options = [OpenAIOptions(simulator.url, simulator.options.model, api="completions")]
+            return [await stack.enter_async_context(OpenAIEndpoint(options[0]))]
 
 
-def as_model(endpoint: OpenAIModel, settings: Settings) -> LanguageModel:
-    """Return what the stages ask: the endpoint, watched, with its prices where they are known."""
-    watched = WatchedModel(endpoint)
-    if settings.price_prompt is None or settings.price_completion is None:
-        return watched
-    return PricedModel(watched, settings.price_prompt, settings.price_completion)
+def _priced(dispatcher: Dispatcher, settings: Settings, model: str) -> LanguageModel:
+    table = settings.prices_for(model)
+    return dispatcher if table is None else PricedModel(dispatcher, table, model, batch=settings.lm_batch)
 
 
-async def _remote(settings: Settings) -> OpenAIOptions:
-    if settings.lm_url is None or settings.model is None:
+async def _remote(settings: Settings) -> list[OpenAIOptions]:
+    if not settings.lm_urls or settings.model is None:
         raise ConfigurationError("lm=openai needs lm_url and model")
-    return OpenAIOptions(
-        base_url=settings.lm_url,
-        model=settings.model,
-        api_key=await _api_key(settings),
-        api=settings.lm_api,
-        timeout_s=settings.lm_timeout_s,
-        max_attempts=settings.lm_attempts,
-        end_of_text_token=settings.lm_end_of_text_token,
-    )
-
-
-async def _api_key(settings: Settings) -> SecretStr | None:
-    if settings.lm_api_key_file is None:
-        return settings.lm_api_key
-    try:
-        return SecretStr((await AsyncPath(settings.lm_api_key_file).read_text("utf-8")).strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{settings.lm_api_key_file}: expected a readable file that holds the API key: {error}"
-        ) from error
+    key = settings.lm_api_key if settings.lm_api_key_file is None else await read_key(settings.lm_api_key_file)
+    return [
+        OpenAIOptions(
+            base_url=url,
+            model=settings.model,
+            api_key=key,
+            api=settings.lm_api,
+            dialect=settings.lm_dialect,
+            timeout_s=settings.lm_timeout_s,
+            end_of_text_token=settings.lm_end_of_text_token,
+            omit=settings.lm_omit,
+            thinking_tokens=settings.lm_thinking_tokens,
+            extra_headers=settings.lm_headers,
+        )
+        for url in settings.lm_urls
+    ]

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from service.errors import ConfigurationError
+from service.model_metrics import model_numbers
 from service.roles import Worked
 
 
@@ -29,8 +30,15 @@ class _Numbers(Collector):
             ready.add_metric([role], float(state.ready))
         yield active
         yield ready
-        yield GaugeMetricFamily("seedstream_calls_in_flight", "Calls to the model.", value=self._worked.slots.in_use)
-        yield GaugeMetricFamily("seedstream_calls_limit", "Calls to the model at once.", value=self._worked.slots.total)
+        if self._worked.dispatcher is not None:
+            yield from model_numbers(self._worked.dispatcher)
+
+
+def _missing(worked: Worked) -> list[str]:
+    """Return what this process waits for before it can do its work."""
+    missing = [str(role) for role, state in worked.roles.items() if not (state.ready or state.standing_by)]
+    refusal = worked.dispatcher.refusal if worked.dispatcher is not None else None
+    return missing if refusal is None else [*missing, f"the language model ({refusal})"]
 
 
 async def serve_operations(
@@ -48,9 +56,9 @@ async def serve_operations(
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        waiting = [role for role, state in worked.roles.items() if not (state.ready or state.standing_by)]
+        missing = _missing(worked)
         return web.Response(
-            text=f"not ready: {', '.join(waiting)}\n" if waiting else "ok\n", status=503 if waiting else 200
+            text=f"not ready: {', '.join(missing)}\n" if missing else "ok\n", status=503 if missing else 200
         )
 
     async def metrics(_: web.Request) -> web.Response:

@@ -14,12 +14,12 @@ from service.assembly import admitting, calling_stages, finishing
 from service.broker import Broker
 from service.deadletter import DEAD_LETTER_TOPICS
 from service.errors import EndpointRefusedError
-from service.lm import LanguageModel
+from service.leases import fleet_limits
 from service.messages import Message, RunDefined, RunEnded
+from service.models import AskedModel
 from service.progress import Progress
 from service.replay import Tail
 from service.settings import Settings
-from service.slots import Slots
 from service.topics import ALL
 from service.worker import Worker
 
@@ -46,15 +46,16 @@ class Limits:
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
         """Return the limits that the settings ask for."""
-        return cls(settings.calls_in_flight, settings.patience, settings.drain_s, settings.window)
+        drain_s = 0.0 if settings.lm_batch else settings.drain_s  # batches go on, and are found again
+        return cls(settings.calls_in_flight, settings.patience, drain_s, settings.window)
 
 
 class Pipeline:
     """All stages of one run in this process."""
 
-    def __init__(self, broker: Broker, definition: RunDefined, model: LanguageModel, limits: Limits) -> None:
+    def __init__(self, broker: Broker, definition: RunDefined, model: AskedModel, limits: Limits) -> None:
         self.progress = Progress()
-        self.slots = Slots(limits.calls_in_flight)
+        self.dispatcher = model.dispatcher
         self._broker = broker
         self._run = definition.run
         self._limits = limits
@@ -62,8 +63,8 @@ class Pipeline:
         self._ended: RunEnded | None = None
         self._refusal: EndpointRefusedError | None = None
         self._workers: list[Work] = [
-            Worker(stage, broker, self._run, self.slots, limits.drain_s).run
-            for stage in calling_stages(definition, model)
+            Worker(stage, broker, self._run, self.dispatcher.slots, limits.drain_s).run
+            for stage in calling_stages(definition, model.model)
         ]
         self._admit = admitting(broker, definition)
         self._finish = finishing(broker, definition, lambda: self.progress.target)
@@ -83,6 +84,7 @@ class Pipeline:
         async with Tail.of(self._broker, self._run, (*ALL, *DEAD_LETTER_TOPICS)) as tail:
             async for message in tail.messages_to_end():
                 self.progress.apply(message)
+            self.dispatcher.restrict(limits=fleet_limits(self.progress.goal))
             done = anyio.Event()
             async with anyio.create_task_group() as following:
                 following.start_soon(self._follow, tail, observe, done)

@@ -12,9 +12,6 @@ from typing import Literal
 from service.deadletter import DeadLetter
 from service.denseset import DenseSet
 from service.messages import (
-    Answer,
-    Call,
-    ClassifiedInstruction,
     Decision,
     FinishedTask,
     GoalSet,
@@ -26,6 +23,8 @@ from service.messages import (
     RunEnded,
     TaskInstances,
 )
+from service.money.bill import Bill
+from service.money.spent import Spent
 from service.selfinstruct.tasks import InstanceReason
 from service.topics import CANDIDATES, PROMPTS
 
@@ -35,41 +34,10 @@ Outcome = InstanceReason | Literal["usable", "finished"]
 
 
 @dataclass(slots=True)
-class Spent:
-    """What the calls of one stage took. `unpriced` and `uncounted` calls came without a price or without usage.
-
-    A `repeated` call was made for an input that had a completion already: it was paid for twice.
-    """
-
-    calls: int = 0
-    attempts: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    uncounted: int = 0
-    cost_usd: float = 0.0
-    unpriced: int = 0
-    repeated: int = 0
-
-    def add(self, call: Call) -> None:
-        """Count one recorded call."""
-        self.calls += 1
-        self.attempts += call.attempts
-        if call.usage is None:
-            self.uncounted += 1
-        else:
-            self.prompt_tokens += call.usage.prompt_tokens
-            self.completion_tokens += call.usage.completion_tokens
-        if call.cost_usd is None:
-            self.unpriced += 1
-        else:
-            self.cost_usd += call.cost_usd
-
-
-@dataclass(slots=True)
 class Progress:
     """Counts over the log of one run. Feed it every message of the topics it is to know of, the topics in any order.
 
-    `dead_letters` counts, by topic, those that have not been put back.
+    `dead_letters` counts, by topic, those that have not been put back; `bill` says what it all cost.
     """
 
     defined: RunDefined | None = None
@@ -89,7 +57,7 @@ class Progress:
     fruitless: int = 0
     pool_promised: int = 0
     dead_letters: Counter[str] = field(default_factory=Counter)
-    spent: dict[str, Spent] = field(default_factory=dict)
+    bill: Bill = field(default_factory=Bill)
     _next_seq: int = 0
     _taken: DenseSet = field(default_factory=DenseSet, compare=False)
     _issued: DenseSet = field(default_factory=DenseSet, compare=False)
@@ -98,7 +66,6 @@ class Progress:
     _outcomes: dict[str, Outcome] = field(default_factory=dict)
     _dead_prompts: set[int] = field(default_factory=set)
     _dead_tasks: set[str] = field(default_factory=set)
-    _answered: dict[str, DenseSet] = field(default_factory=dict, compare=False)
 
     @property
     def target(self) -> int:
@@ -136,6 +103,11 @@ class Progress:
         return len(self._dead_tasks & self._accepted)
 
     @property
+    def spent(self) -> dict[str, Spent]:
+        """Return what the calls of each stage took."""
+        return self.bill.stages
+
+    @property
     def paid_twice(self) -> int:
         """Return how many calls were made for something that had been answered already."""
         return sum(each.repeated for each in self.spent.values())
@@ -151,7 +123,7 @@ class Progress:
 
     def apply(self, message: Message) -> None:
         """Count one message."""
-        self._spend(message)
+        self.bill.apply(message)
         match message:
             case Prompt():
                 self._issue(message.seq)
@@ -175,7 +147,7 @@ class Progress:
                 self.defined = message
             case GoalSet():
                 self.goal, self.ended = message, None
-            case RunEnded() if message.target == self.target:
+            case RunEnded() if message.target == self.target and message.goal in (None, self.goal):
                 self.ended = message
             case _:
                 pass
@@ -234,29 +206,6 @@ class Progress:
                 self._dead_tasks.add(letter.id)
         elif (seq := _seq_of(letter.id)) is not None and seq not in self._decided:
             self._dead_prompts.add(seq)
-
-    def _spend(self, message: Message) -> None:
-        match message:
-            case Answer():
-                self._pay("generate", message.prompt_seq, message.call)
-            case ClassifiedInstruction():
-                self._pay("classify", message.pool_seq, message.call)
-            case TaskInstances():
-                self._pay("instances", message.pool_seq, message.call)
-            case PooledTask() if message.origin is Origin.HUMAN:
-                for stage in ("classify", "instances"):  # asked of no human task: without these, the sets had holes
-                    self._answered.setdefault(stage, DenseSet()).add(message.pool_seq)
-            case _:
-                pass
-
-    def _pay(self, stage: str, number: int, call: Call | None) -> None:
-        """Count a call of a stage for the input of this number."""
-        if call is None:
-            return
-        spent, answered = self.spent.setdefault(stage, Spent()), self._answered.setdefault(stage, DenseSet())
-        spent.add(call)
-        spent.repeated += number in answered
-        answered.add(number)
 
 
 def _seq_of(prompt_id: str) -> int | None:

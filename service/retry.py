@@ -4,7 +4,8 @@ Pure: time and randomness come in as arguments, and waiting is the caller's.
 """
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,17 @@ from random import Random
 
 # From here on the cap has long been reached, and a float power may overflow.
 _LARGEST_EXPONENT = 64
+
+_LONGEST_S = 86_400.0
+_RESET = "x-ratelimit-reset"
+_REMAINING = "x-ratelimit-remaining"
+# These headers say when a limit is whole again, which is later than when a call would pass.
+_LONGEST_RESET_S = 60.0
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+")
+_PART = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|[smhd])")
+# A number this large is no wait but a moment: seconds since 1970, or milliseconds.
+_EPOCH_S, _EPOCH_MS = 1e9, 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +44,61 @@ class Backoff:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds that a server asks to wait, never negative; None where it does not ask or not legibly.
+    """Return the seconds that a server asks to wait, 0 to a day; None where it does not ask or not legibly.
 
     `retry-after-ms` (Azure, OpenAI) is finer than `Retry-After` and wins; `Retry-After` is a number of seconds or an
     HTTP date, which is compared with `now` (with a time zone). `headers` finds names in lower case, whatever was sent.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return max(0.0, milliseconds / 1000)
+        return _wait(milliseconds / 1000)
     after = headers.get("retry-after")
     seconds = _number(after)
     if seconds is not None:
-        return max(0.0, seconds)
+        return _wait(seconds)
     moment = _http_date(after)
-    return None if moment is None else max(0.0, (moment - now).total_seconds())
+    return None if moment is None else _wait((moment - now).total_seconds())
+
+
+def rate_limit_reset_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds, 0 to 60, after which the limits told in `x-ratelimit-…` headers let calls pass; None if none.
+
+    Of those that are used up the last counts, for all must be open; where none says so, the first. A reset is a number
+    of seconds, a duration such as `6m0s` or `20ms`, or a moment (seconds or milliseconds since 1970).
+    """
+    told = {name.lower(): value for name, value in headers.items()}
+    resets = dict(_resets(told, now))
+    used_up = [wait for limit, wait in resets.items() if _number(told.get(_REMAINING + limit)) == 0]
+    if not resets:
+        return None
+    return min(_LONGEST_RESET_S, max(used_up) if used_up else min(resets.values()))
+
+
+def _resets(told: Mapping[str, str], now: datetime) -> Iterator[tuple[str, float]]:
+    """Yield which limit (`-requests`, `-tokens`, …) is whole again after how many seconds."""
+    for name, value in told.items():
+        seconds = _reset_s(value, now) if name.startswith(_RESET) else None
+        if seconds is not None:
+            yield name.removeprefix(_RESET), _wait(seconds)
+
+
+def _reset_s(text: str, now: datetime) -> float | None:
+    number = _number(text)
+    if number is None:
+        return _duration_s(text.strip())
+    if number >= _EPOCH_MS:
+        return number / 1000 - now.timestamp()
+    return number - now.timestamp() if number >= _EPOCH_S else number
+
+
+def _duration_s(text: str) -> float | None:
+    if not _DURATION.fullmatch(text):
+        return None
+    return sum(float(part["number"]) * _UNITS_S[part["unit"]] for part in _PART.finditer(text))
+
+
+def _wait(seconds: float) -> float:
+    return min(_LONGEST_S, max(0.0, seconds))
 
 
 def _number(text: str | None) -> float | None:

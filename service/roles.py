@@ -5,9 +5,8 @@ run is at rest, and goes on when there is a new goal. Of a role that one process
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import anyio
 import structlog
@@ -16,13 +15,14 @@ from producers.prompts import PromptProducer
 from service.assembly import admitting, calling_stages, finishing
 from service.broker import Broker
 from service.control import RunControl
+from service.dispatch import Dispatcher
+from service.dispatch.share import NOTHING, FleetLimits
 from service.election import Election
 from service.errors import BrokerError
-from service.lm import LanguageModel
+from service.leases import LeaseHolder, fleet_limits
 from service.messages import GoalSet, RunDefined
+from service.models import AskedModel
 from service.pipeline import Limits
-from service.slots import Slots
-from service.stage import Stage
 from service.worker import Worker
 
 log = structlog.get_logger()
@@ -63,19 +63,19 @@ class RoleState:
 
 @dataclass(slots=True)
 class Worked:
-    """What is going on in this process."""
+    """What is going on in this process; `dispatcher` where it calls the model."""
 
-    slots: Slots
-    roles: dict[Role, RoleState] = field(default_factory=dict)
+    roles: dict[Role, RoleState]
+    dispatcher: Dispatcher | None = None
 
 
 class RoleRunner:
     """Some roles of one run in this process, until they are told to stop."""
 
     def __init__(
-        self, broker: Broker, run: str, roles: Sequence[Role], model: LanguageModel | None, limits: Limits
+        self, broker: Broker, run: str, roles: Sequence[Role], model: AskedModel | None, limits: Limits
     ) -> None:
-        self.worked = Worked(Slots(limits.calls_in_flight), {role: RoleState() for role in roles})
+        self.worked = Worked({role: RoleState() for role in roles}, model.dispatcher if model is not None else None)
         self._broker = broker
         self._run = run
         self._model = model
@@ -96,6 +96,8 @@ class RoleRunner:
         """
         async with anyio.create_task_group() as following:
             following.start_soon(self._control.follow)
+            if self._model is not None:
+                following.start_soon(self._obey_limits, self._model.dispatcher)
             if (definition := await self._definition()) is not None:
                 async with anyio.create_task_group() as working:
                     for role, state in self.worked.roles.items():
@@ -108,6 +110,24 @@ class RoleRunner:
             log.info("run.awaited", run=self._run)
         await self._until(lambda: self._control.definition is not None)
         return None if self._stop.is_set() else self._control.definition
+
+    async def _obey_limits(self, dispatcher: Dispatcher) -> None:
+        """Keep to the limits of the fleet as the goal says them; hold leases of them once there are any."""
+        holder = LeaseHolder(self._broker, self._run, lambda leases: dispatcher.restrict(leases=leases))
+        async with anyio.create_task_group() as holding:
+            held = False
+            while True:
+                goal = self._control.goal
+                limits = fleet_limits(goal)
+                if limits != FleetLimits() and not held:
+                    held = True
+                    dispatcher.restrict(leases=NOTHING)
+                    holding.start_soon(holder.hold)
+                dispatcher.restrict(limits=limits)
+                await self._control.until(self._has_other_goal_than(goal))
+
+    def _has_other_goal_than(self, goal: GoalSet | None) -> Callable[[], bool]:
+        return lambda: self._control.goal is not goal
 
     async def _work(self, role: Role, state: RoleState, definition: RunDefined) -> None:
         await self._do(role, state, definition)
@@ -162,7 +182,10 @@ class RoleRunner:
 
     async def _call(self, role: Role, state: RoleState, definition: RunDefined) -> None:
         """Be a member of a stage's group whenever the run has something to do."""
-        stage = self._stage(role, definition)
+        if self._model is None:
+            raise ValueError(f"role {role} needs a language model")
+        stages = {stage.name: stage for stage in calling_stages(definition, self._model.model)}
+        stage, slots = stages.get(role.value), self._model.dispatcher.slots
         if stage is None:
             log.info("role.idle", role=role, reason=f"recipe {definition.recipe.name} has no such step")
             await self._stop.wait()
@@ -173,14 +196,8 @@ class RoleRunner:
             drain = anyio.Event()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._drain_at_rest, drain)
-                await Worker(stage, self._broker, self._run, self.worked.slots, self._limits.drain_s).run(drain)
+                await Worker(stage, self._broker, self._run, slots, self._limits.drain_s).run(drain)
                 tasks.cancel_scope.cancel()
-
-    def _stage(self, role: Role, definition: RunDefined) -> Stage[Any] | None:
-        if self._model is None:
-            raise ValueError(f"role {role} needs a language model")
-        stages = {stage.name: stage for stage in calling_stages(definition, self._model)}
-        return stages.get(role.value)
 
     async def _drain_at_rest(self, drain: anyio.Event) -> None:
         await self._until(lambda: self._control.at_rest)

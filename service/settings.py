@@ -8,19 +8,24 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
 from service.errors import ConfigurationError
+from service.money.prices import PriceTable, table_in_force
 from service.selfinstruct.recipe import RecipeName
 
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+LmDialect = Literal[
+    "auto", "openai", "azure", "vllm", "sglang", "llamacpp", "ollama", "tgi", "openrouter", "litellm", "generic"
+]
 
 TOML_FILE = "seedstream.toml"
 
@@ -28,12 +33,24 @@ TOML_FILE = "seedstream.toml"
 RunName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$")]
 
 
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+Names = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(lambda given: [name.strip() for name in given.split(",")] if isinstance(given, str) else given),
+]
+
 BrokerAddress = Annotated[str, StringConstraints(pattern=r"^(?:sqlite:.+|kafka://[^\s/,]+:\d+(?:,[^\s/,]+:\d+)*)$")]
+
+# What is in the name of every setting that holds a secret.
+_SECRET = ("key", "password", "headers")
 
 # What to say in the place of a regular expression.
 _EXPECTED = {
     "run": "expected small letters and digits, with - and _ between them, at most 63",
     "broker": "expected sqlite:DIR, or kafka://HOST:PORT with more of them after commas",
+    "prices": "expected a table (in the variable: JSON) with version and models",
 }
 
 
@@ -60,28 +77,59 @@ class Settings(BaseSettings):
     templates: Path | None = Field(default=None, description="folder of prompt templates that replace ours")
     target: Annotated[int, Field(ge=1)] = Field(default=100, description="finished tasks wanted")
     max_prompts: Annotated[int, Field(ge=1)] | None = Field(default=None, description="never issue more prompts")
+    budget: Dollars | None = Field(
+        default=None, description="US dollars that the run may cost since its beginning; 0 lifts the limit"
+    )
+    max_marginal_cost: Dollars | None = Field(
+        default=None, description="US dollars that each of the last 1,000 accepted tasks may cost; 0 lifts the limit"
+    )
+    rpm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        default=None, description="calls a minute of all processes together; 0 lifts the limit"
+    )
+    tpm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        default=None, description="tokens a minute of all processes together; 0 lifts the limit"
+    )
+    max_in_flight: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="calls in flight of all processes together; 0 lifts the limit"
+    )
     patience: Annotated[int, Field(ge=1)] = Field(
         default=200, description="give up after so many prompts in a row without an acceptance"
     )
     seed: int = Field(default=0, description="random seed of sampling, and of the simulator")
     lm: LmKind = Field(default=LmKind.LOCAL, description="local, openai or simulator")
-    lm_url: str | None = Field(default=None, description="base URL of an OpenAI-compatible server")
+    lm_url: str | None = Field(
+        default=None, description="base URL of an OpenAI-compatible server; several that offer the model after commas"
+    )
     model: str | None = Field(default=None, description="the model's name at that server")
     model_file: Path | None = Field(default=None, description="GGUF file for the local model")
     lm_api: Literal["chat", "completions"] = Field(default="chat", description="which endpoint is called")
+    lm_dialect: LmDialect = Field(default="auto", description="what kind of server it is; auto finds out")
+    lm_omit: Names = Field(default=(), description="request parameters never to send, after commas")
+    lm_thinking_tokens: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="tokens on top of a recipe's, for a model that thinks before it answers"
+    )
+    lm_headers: dict[str, SecretStr] = Field(default={}, description="extra headers of every call")
     lm_api_key: SecretStr | None = Field(default=None, description="API key; better in a file")
     lm_api_key_file: Path | None = Field(default=None, description="file that holds the API key")
     lm_timeout_s: Annotated[float, Field(gt=0)] = Field(default=120.0, description="limit of one attempt, seconds")
     lm_attempts: Annotated[int, Field(ge=1)] = Field(default=10, description="attempts before a call is given up")
-    lm_end_of_text_token: int | None = Field(default=None, description="token number that Alpaca bans")
-    price_prompt: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="US dollars for a million prompt tokens"
+    lm_gone_s: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="give up when no call was taken for so long; a run 600, workers wait for ever"
     )
-    price_completion: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="US dollars for a million completion tokens"
+    lm_batch: bool = Field(default=False, description="ask through the batch API: cheap, and slow")
+    lm_batch_linger_s: Annotated[float, Field(ge=0)] = Field(
+        default=5.0, description="send a batch when nothing was asked for so long"
+    )
+    lm_end_of_text_token: int | None = Field(default=None, description="token number that Alpaca bans")
+    prices: PriceTable | None = Field(default=None, description="prices by model, with the version of their table")
+    price_prompt: Dollars | None = Field(
+        default=None, description="US dollars for a million prompt tokens of the model; wins over prices"
+    )
+    price_completion: Dollars | None = Field(
+        default=None, description="US dollars for a million completion tokens of the model; wins over prices"
     )
     concurrency: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="calls in flight; 4 for the local model, else 32"
+        default=None, description="calls in flight; 4 for the local model, 2000 in batches, else 32"
     )
     window: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="prompts without a decision; twice the calls in flight, of all generators together"
@@ -135,6 +183,8 @@ class Settings(BaseSettings):
     def _endpoint_is_complete(self) -> "Settings":
         if self.lm is LmKind.OPENAI and (self.lm_url is None or self.model is None):
             raise ValueError("lm=openai needs lm_url and model: say where the server is and which model to ask")
+        if self.lm_batch and (self.lm is not LmKind.OPENAI or len(self.lm_urls) != 1):
+            raise ValueError("lm_batch needs lm=openai and one lm_url: the batch API of one server is asked")
         if (self.price_prompt is None) != (self.price_completion is None):
             raise ValueError("a price needs both price_prompt and price_completion")
         return self
@@ -151,9 +201,18 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def lm_urls(self) -> tuple[str, ...]:
+        """Return the base URLs of the servers that offer the model."""
+        return tuple(url.strip() for url in (self.lm_url or "").split(",") if url.strip())
+
+    @property
     def on_kafka(self) -> bool:
         """Return whether the log is Kafka's."""
         return self.broker.startswith("kafka://")
+
+    def prices_for(self, asked: str) -> PriceTable | None:
+        """Return the prices that hold where a model of this name is asked."""
+        return table_in_force(self.prices, asked, self.price_prompt, self.price_completion)
 
     @property
     def work_partitions(self) -> int:
@@ -170,6 +229,8 @@ class Settings(BaseSettings):
         """How many calls may be in flight at once."""
         if self.concurrency is not None:
             return self.concurrency
+        if self.lm_batch:
+            return 2_000
         return 4 if self.lm is LmKind.LOCAL else 32
 
 
@@ -198,8 +259,10 @@ def _explained(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"{name} in {TOML_FILE}: there is no such setting; `seedstream config` lists those that there are"
     said = _EXPECTED.get(name, what)
-    came = "" if "key" in name or "password" in name else f", got {first['input']!r}"
-    return f"{name} (its flag, SEEDSTREAM_{name.upper()} or {TOML_FILE}): {said}{came}"
+    came = "" if any(word in name for word in _SECRET) else f", got {first['input']!r}"
+    variable = f"SEEDSTREAM_{name.partition('.')[0].upper()}"
+    places = f"its flag, {variable}" if "." not in name else variable
+    return f"{name} ({places} or {TOML_FILE}): {said}{came}"
 
 
 def origins(flags: dict[str, Any]) -> dict[str, str]:

@@ -1,53 +1,216 @@
 """A limit on work in flight that is shared by several stages, the later ones first.
 
-Completing what has begun comes before beginning more: tasks come out sooner, and less is bought in excess.
+Completing what has begun comes before beginning more: tasks come out sooner, and less is bought in excess. So that no
+stage starves, every eighth slot goes to whoever has waited longest. Who has a slot and must wait before trying again
+steps aside: others use the slot meanwhile, and it is the first to get one afterwards.
 """
 
 import heapq
+import math
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from itertools import count
+from typing import Protocol
 
 import anyio
 
+from service.errors import EndpointRefusedError
+
+_FIRST = -1
+_LONGEST_WAITING_EVERY = 8
+
+
+class Gate(Protocol):
+    """What decides, within the total, whether one more may begin now."""
+
+    def admits(self, in_use: int, /) -> bool:
+        """Return whether there may be one more than these."""
+        ...
+
+    def entered(self) -> None:
+        """Note that one more has begun."""
+        ...
+
+    def opens_in_s(self) -> float:
+        """Return after how long to ask again, if nothing else happens; infinite if only that can help."""
+        ...
+
+
+class _Open:
+    """The gate that is always open."""
+
+    def admits(self, _in_use: int) -> bool:
+        return True
+
+    def entered(self) -> None:
+        pass
+
+    def opens_in_s(self) -> float:
+        return math.inf
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """What a holder has: the right to have one call on its way, unless it stepped aside.
+
+    `paid` says that something was paid for its call already, which is on the log only once the call has ended.
+    """
+
+    aside: bool = False
+    paid: bool = False
+
+
+@dataclass(order=True, slots=True)
+class _Waiter:
+    rank: int
+    turn: int
+    admitted: anyio.Event = field(compare=False, default_factory=anyio.Event)
+    gone: bool = field(compare=False, default=False)
+
+
+_held: ContextVar[Slot | None] = ContextVar("held", default=None)
+
 
 class Slots:
-    """So many holders at once; the waiting one with the lowest rank is next, then who came first."""
+    """At most `total` holders at once, fewer as the gate says; the waiting one with the lowest rank is next."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, gate: Gate | None = None) -> None:
         self.total = total
         self.in_use = 0
-        self._waiting: list[tuple[int, int, anyio.Event]] = []
+        self._gate: Gate = gate or _Open()
+        self._waiting: list[_Waiter] = []
+        self._arrivals: deque[_Waiter] = deque()
         self._turns = count()
+        self._granted = 0
+        self._failure: EndpointRefusedError | None = None
+        self._news = anyio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many wait for a slot, those who stepped aside and want to go on included."""
+        return sum(not waiter.gone for waiter in self._waiting)
+
+    @property
+    def held(self) -> bool:
+        """Return whether the present task holds a slot."""
+        return _held.get() is not None
 
     @asynccontextmanager
-    async def hold(self, rank: int) -> AsyncIterator[None]:
-        """Wait for a slot and keep it inside the block."""
+    async def hold(self, rank: int) -> AsyncIterator[Slot]:
+        """Wait for a slot and keep it inside the block.
+
+        Raises:
+            EndpointRefusedError: there will be no more slots.
+        """
+        slot = Slot()
         await self._take(rank)
+        token = _held.set(slot)
         try:
-            yield
+            yield slot
         finally:
-            self._give_back()
+            _held.reset(token)
+            if not slot.aside:
+                self._give_back()
+
+    async def step_aside(self, seconds: float, *, paid: bool = False) -> None:
+        """Give the slot that the present task holds to others, wait, and get one again before all who have none.
+
+        `paid` says that the call has cost something by now.
+
+        Raises:
+            EndpointRefusedError: there will be no more slots.
+        """
+        slot = _held.get()
+        if slot is None:
+            raise AssertionError("only who holds a slot can step aside")
+        slot.aside, slot.paid = True, slot.paid or paid
+        self._give_back()
+        await anyio.sleep(seconds)
+        await self._take(_FIRST)
+        slot.aside = False
+
+    def reconsider(self) -> None:
+        """Ask the gate again, because something has changed."""
+        self._admit()
+        self._news.set()
+
+    def fail(self, error: EndpointRefusedError) -> None:
+        """Let all who wait, and all who come, know that there will be no more slots."""
+        self._failure = error
+        for waiter in self._waiting:
+            waiter.admitted.set()
+        self._waiting.clear()
+        self._arrivals.clear()
+
+    async def keep_time(self) -> None:
+        """Ask the gate whenever it is to open by itself, until cancelled."""
+        while True:
+            with anyio.move_on_after(self._gate.opens_in_s() if self._waiting else math.inf):
+                await self._news.wait()
+            self._news = anyio.Event()
+            self._admit()
 
     async def _take(self, rank: int) -> None:
-        if self.in_use < self.total:
-            self.in_use += 1
+        self._raise_failure()
+        if not self._waiting and self._has_room:
+            self._grant()
             return
-        turn = anyio.Event()
-        entry = (rank, next(self._turns), turn)
-        heapq.heappush(self._waiting, entry)
+        waiter = _Waiter(rank, next(self._turns))
+        heapq.heappush(self._waiting, waiter)
+        self._arrivals.append(waiter)
+        self._admit()
+        if not waiter.admitted.is_set():
+            self._news.set()
         try:
-            await turn.wait()
+            await waiter.admitted.wait()
         except anyio.get_cancelled_exc_class():
-            if turn.is_set():
+            if waiter.admitted.is_set() and self._failure is None:
                 self._give_back()
             else:
-                self._waiting.remove(entry)
-                heapq.heapify(self._waiting)
+                waiter.gone = True
+                self._drop_gone()
             raise
+        self._raise_failure()
+
+    @property
+    def _has_room(self) -> bool:
+        return self.in_use < self.total and self._gate.admits(self.in_use)
+
+    def _grant(self) -> None:
+        self.in_use += 1
+        self._gate.entered()
 
     def _give_back(self) -> None:
-        if self._waiting:
-            heapq.heappop(self._waiting)[2].set()
-        else:
-            self.in_use -= 1
+        self.in_use -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self._has_room:
+            waiter = self._next()
+            if waiter is None:
+                return
+            self._grant()
+            waiter.gone = True
+            waiter.admitted.set()
+
+    def _next(self) -> _Waiter | None:
+        """Take the next waiter out: of the lowest rank, and now and then whoever came first."""
+        self._drop_gone()
+        self._granted += 1
+        if self._granted % _LONGEST_WAITING_EVERY == 0 and self._arrivals:
+            return self._arrivals.popleft()
+        return heapq.heappop(self._waiting) if self._waiting else None
+
+    def _drop_gone(self) -> None:
+        """Forget those that wait no more, once they are in front."""
+        while self._waiting and self._waiting[0].gone:
+            heapq.heappop(self._waiting)
+        while self._arrivals and self._arrivals[0].gone:
+            self._arrivals.popleft()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise EndpointRefusedError(str(self._failure), self._failure.refused)

@@ -88,6 +88,7 @@ class Worker(Generic[In]):
         """Let calls in flight come to their end; what is not done by then will be delivered again."""
         with anyio.move_on_after(self._drain_s) as patience:
             while self._calls.in_flight:
+                self._calls.drop_waiting()
                 await self._stay_in_the_group()
         if patience.cancelled_caught:
             log.warning("drain.given_up", stage=self._stage.name, in_flight=self._calls.in_flight)

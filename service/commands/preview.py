@@ -21,6 +21,7 @@ def preview(
     model: options.Model = None,
     model_file: options.ModelFile = None,
     lm_api: options.LmApi = None,
+    lm_dialect: options.LmDialect = None,
     lm_api_key_file: options.LmApiKeyFile = None,
     concurrency: options.Concurrency = None,
     seed: options.Seed = None,

@@ -15,18 +15,27 @@ from service.console import Pace
 from service.dataset.seeds import load_seeds
 from service.dataset.templates import load_templates
 from service.definition import define
+from service.dispatch import Patience
 from service.election import elected
-from service.goals import asked_goal, begin, look
+from service.goals import asked_goal, begin, check_budget, look, spent_already
 from service.logs import open_log
 from service.messages import Ending, Message
-from service.models import as_model, open_endpoint, probe
+from service.models import open_model, probe
 from service.pipeline import Limits, Observer, Pipeline
 from service.roles import SINGLE
 from service.settings import LmKind, Settings
 from service.views import View, open_view
 
 _PATIENCE_SESSIONS = 2.0
-_EXIT_OF_ENDING = {Ending.TARGET_REACHED: 0, Ending.STALLED: 3, Ending.PROMPTS_EXHAUSTED: 4}
+_PATIENCE_S = 600.0
+_EXIT_OF_ENDING = {
+    Ending.TARGET_REACHED: 0,
+    Ending.PRICE_UNKNOWN: 2,
+    Ending.STALLED: 3,
+    Ending.PROMPTS_EXHAUSTED: 4,
+    Ending.BUDGET_SPENT: 6,
+    Ending.TOO_EXPENSIVE: 7,
+}
 
 
 def run(
@@ -37,11 +46,17 @@ def run(
     templates: options.Templates = None,
     target: options.Target = None,
     max_prompts: options.MaxPrompts = None,
+    budget: options.Budget = None,
+    max_marginal_cost: options.MaxMarginalCost = None,
+    rpm: options.Rpm = None,
+    tpm: options.Tpm = None,
+    max_in_flight: options.MaxInFlight = None,
     lm: options.Lm = None,
     lm_url: options.LmUrl = None,
     model: options.Model = None,
     model_file: options.ModelFile = None,
     lm_api: options.LmApi = None,
+    lm_dialect: options.LmDialect = None,
     lm_api_key_file: options.LmApiKeyFile = None,
     concurrency: options.Concurrency = None,
     patience: options.Patience = None,
@@ -54,7 +69,8 @@ def run(
 
     Exit codes: 0 the target is reached; 1 the log cannot be used; 2 a setting is wrong, or the language model cannot be
     reached at the start; 3 no acceptance for many prompts; 4 --max-prompts is used up; 5 the language model refuses or
-    answers no more; 130, 143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
+    answers no more; 6 --budget is spent; 7 the last 1,000 accepted tasks cost more than --max-marginal-cost each; 130,
+    143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
     """
     settings = options.settings_from(**locals())
     refuse_early(settings)
@@ -81,12 +97,25 @@ async def run_to_target(settings: Settings, hint: str = "run it again to go on")
         if progress.finished >= goal.target:
             say(f"{progress.finished} tasks are finished and {goal.target} are wanted: nothing to do")
             return 0
-        async with open_endpoint(settings) as endpoint, _alone(broker, settings):
+        if (ended := spent_already(progress, goal)) is not None:
+            say(ended.detail)
+            return _EXIT_OF_ENDING[ended.ending]
+        async with open_model(settings, patience_of(settings)) as model, _alone(broker, settings):
+            check_budget(goal, settings, model.name)
             if settings.lm is LmKind.OPENAI:
-                await probe(endpoint)
+                await probe(model)
             definition = await begin(broker, settings, progress, goal)
-            pipeline = Pipeline(broker, definition, as_model(endpoint, settings), Limits.of(settings))
+            pipeline = Pipeline(broker, definition, model, Limits.of(settings))
             return await _run_shown(pipeline, progress.finished, hint)
+
+
+def patience_of(settings: Settings) -> Patience:
+    """Return how long a run goes on without an answer: not at all with a key that never worked, else for a while."""
+    return Patience(
+        settings.lm_attempts,
+        closed_s=_PATIENCE_S if settings.lm_gone_s is None else settings.lm_gone_s,
+        refused_first_s=0.0,
+    )
 
 
 @asynccontextmanager
@@ -107,7 +136,7 @@ async def _run_shown(pipeline: Pipeline, finished: int, hint: str) -> int:
     pace, stopped = Pace(finished_before=finished), Stopped()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_signal, pipeline.stop, stopped)
-        async with open_view(lambda: (pipeline.progress, pipeline.slots.in_use), pace) as view:
+        async with open_view(lambda: (pipeline.progress, pipeline.dispatcher.slots.in_use), pace) as view:
             ended = await pipeline.run(_until_closed(view, pipeline, stopped))
         tasks.cancel_scope.cancel()
     if ended is not None:

@@ -10,13 +10,14 @@ from anyio import to_thread
 from rich.console import Console
 
 from service.commands import options
-from service.console import Pace, acceptance, panel, total_cost_usd
+from service.console import Pace, acceptance, panel
 from service.deadletter import DEAD_LETTER_TOPICS
 from service.inspection import AtWork, is_worked_on, open_existing, read_staff
 from service.progress import Progress
 from service.replay import Tail
 from service.roles import Role
 from service.settings import Settings
+from service.statement import essentials
 from service.topics import ALL
 from service.views import open_view
 
@@ -74,9 +75,9 @@ def facts(progress: Progress) -> dict[str, Any]:
         "pending": progress.pending,
         "dead_letters": dict(progress.dead_letters),
         "stuck": {"prompts": progress.stuck_prompts, "tasks": progress.stuck_tasks},
-        "spent": {stage: asdict(spent) for stage, spent in sorted(progress.spent.items())},
-        "paid_twice": progress.paid_twice,
-        "cost_usd": total_cost_usd(progress.spent),
+        "spent": {stage: spent.facts() for stage, spent in sorted(progress.spent.items())},
+        "limits": {name: getattr(goal, name) if goal else None for name in ("rpm", "tpm", "max_in_flight")},
+        **essentials(progress),
     }
 
 

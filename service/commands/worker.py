@@ -1,5 +1,6 @@
 """`seedstream worker`: one or more roles of a run in this process, beside others, on Kafka."""
 
+import math
 from contextlib import AsyncExitStack
 from typing import Annotated
 
@@ -8,9 +9,10 @@ import typer
 
 from service.commands import options
 from service.commands.stopping import Stopped, stop_on_signal
+from service.dispatch import Patience
 from service.errors import ConfigurationError
 from service.logs import open_log
-from service.models import as_model, open_endpoint, probe
+from service.models import open_model, probe
 from service.operations import serve_operations
 from service.pipeline import Limits
 from service.roles import CALLING, Role, RoleRunner
@@ -28,6 +30,7 @@ def worker(
     model: options.Model = None,
     model_file: options.ModelFile = None,
     lm_api: options.LmApi = None,
+    lm_dialect: options.LmDialect = None,
     lm_api_key_file: options.LmApiKeyFile = None,
     concurrency: options.Concurrency = None,
     window: options.Window = None,
@@ -62,10 +65,9 @@ async def _work(settings: Settings, roles: list[Role]) -> None:
         broker = await stack.enter_async_context(open_log(settings))
         model = None
         if CALLING.intersection(roles):
-            endpoint = await stack.enter_async_context(open_endpoint(settings))
+            model = await stack.enter_async_context(open_model(settings, _patience(settings)))
             if settings.lm is LmKind.OPENAI:
-                await probe(endpoint)
-            model = as_model(endpoint, settings)
+                await probe(model)
         runner = RoleRunner(broker, settings.run, roles, model, Limits.of(settings))
         stopped = Stopped()
         async with anyio.create_task_group() as tasks:
@@ -74,3 +76,9 @@ async def _work(settings: Settings, roles: list[Role]) -> None:
                 await tasks.start(serve_operations, runner.worked, settings.http_host, settings.http_port)
             await runner.run()
             tasks.cancel_scope.cancel()
+
+
+def _patience(settings: Settings) -> Patience:
+    """Return how long a worker goes on without an answer: as long as it takes, unless that is limited."""
+    gone_s = math.inf if settings.lm_gone_s is None else settings.lm_gone_s
+    return Patience(settings.lm_attempts, closed_s=gone_s, refused_first_s=gone_s)

@@ -32,6 +32,10 @@ class Model:
         """Return every request that has ended."""
         return self.portal.call(lambda: list(self.simulator.journal.entries))
 
+    def reconfigure(self, **changes: Any) -> None:
+        """Change what the simulator does, while it runs."""
+        self.portal.call(lambda: self.simulator.reconfigure(**changes))
+
     def wait_until_idle(self) -> list[Entry]:
         """Wait until the last request has ended, be it that nobody is there any more; returns all."""
         eventually(lambda: self.simulator.capacity.running == 0)

@@ -1,15 +1,14 @@
-"""How the tests of the client call it: short, and without waiting."""
+"""How the tests of the endpoint ask it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
-from random import Random
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from service.adapters.openai import OpenAIModel, OpenAIOptions
+from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.lm import Completion
 from service.selfinstruct.recipe import Sampling
 from tests.adapters.scripted_server import Request, ScriptedServer, Step, scripted_server
@@ -20,14 +19,13 @@ KEY = "sk-very-secret"
 
 @dataclass
 class Client:
-    """A model in front of a scripted server; the waits it asked for are noted instead of slept."""
+    """An endpoint in front of a scripted server."""
 
     server: ScriptedServer
-    model: OpenAIModel
-    slept: list[float] = field(default_factory=list)
+    endpoint: OpenAIEndpoint
 
-    async def complete(self, sampling: Sampling = SAMPLING) -> Completion:
-        return await self.model.complete("the prompt", sampling)
+    async def attempt(self, sampling: Sampling = SAMPLING) -> Completion:
+        return await self.endpoint.attempt("the prompt", sampling)
 
     @property
     def requests(self) -> list[Request]:
@@ -40,17 +38,20 @@ Against = Callable[..., AbstractAsyncContextManager[Client]]
 @asynccontextmanager
 async def client_against(*steps: Step, **options: Any) -> AsyncIterator[Client]:
     chosen: dict[str, Any] = {"model": "asked", "api": "completions", "api_key": SecretStr(KEY), **options}
-    async with scripted_server(*steps) as server:
-        slept: list[float] = []
-
-        async def sleep(seconds: float) -> None:
-            slept.append(seconds)
-
-        async with OpenAIModel(OpenAIOptions(base_url=server.url, **chosen), random=Random(0), sleep=sleep) as model:
-            yield Client(server, model, slept)
+    async with (
+        scripted_server(*steps) as server,
+        OpenAIEndpoint(OpenAIOptions(base_url=server.url, **chosen)) as endpoint,
+    ):
+        yield Client(server, endpoint)
 
 
 @pytest.fixture
 def against() -> Against:
     """Give what opens a client in front of a script: `async with against(completion("text")) as client`."""
     return client_against
+
+
+@pytest.fixture
+async def closed_port() -> int:
+    async with scripted_server() as server:
+        return int(server.url.rpartition(":")[2])

@@ -27,8 +27,8 @@ PROMPT = "1. Write a poem about rain.\n2. Name three rivers.\n3."
 
 
 async def test_a_model_answers_without_a_network() -> None:
-    async with local_model() as model:
-        answer = await model.complete(PROMPT, SHORT)
+    async with local_model() as endpoint:
+        answer = await endpoint.attempt(PROMPT, SHORT)
     assert answer.text
     assert answer.model == "SmolLM2-135M-Instruct.Q4_1"
     assert answer.usage is not None
@@ -37,10 +37,10 @@ async def test_a_model_answers_without_a_network() -> None:
 
 async def test_calls_are_answered_side_by_side() -> None:
     answers: list[Completion] = []
-    async with local_model(options=LocalOptions(slots=2)) as model, anyio.create_task_group() as calls:
+    async with local_model(options=LocalOptions(slots=2)) as endpoint, anyio.create_task_group() as calls:
 
         async def call() -> None:
-            answers.append(await model.complete(PROMPT, SHORT))
+            answers.append(await endpoint.attempt(PROMPT, SHORT))
 
         for _ in range(4):
             calls.start_soon(call)
@@ -48,9 +48,9 @@ async def test_calls_are_answered_side_by_side() -> None:
 
 
 async def test_a_prompt_longer_than_a_slot_fails_at_once() -> None:
-    async with local_model(options=LocalOptions(slots=1)) as model:
+    async with local_model(options=LocalOptions(slots=1)) as endpoint:
         with pytest.raises(CallFailedError, match="longer context"):
-            await model.complete("word " * 5000, SHORT)
+            await endpoint.attempt("word " * 5000, SHORT)
 
 
 async def test_the_loop_runs_while_the_model_loads() -> None:
@@ -95,8 +95,8 @@ from service.adapters.local import local_model, LocalOptions
 from service.selfinstruct.recipe import Sampling
 
 async def main():
-    async with local_model(options=LocalOptions(verbose={verbose})) as model:
-        await model.complete("The capital of France is", Sampling(0.0, 0.0, 4, ()))
+    async with local_model(options=LocalOptions(verbose={verbose})) as endpoint:
+        await endpoint.attempt("The capital of France is", Sampling(0.0, 0.0, 4, ()))
 
 anyio.run(main)
 """

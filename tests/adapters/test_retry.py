@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from service.retry import Backoff, retry_after_s
+from service.retry import Backoff, rate_limit_reset_s, retry_after_s
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -47,7 +47,57 @@ def test_the_same_random_numbers_give_the_same_waits() -> None:
         ({"retry-after": "Sun, 01 Mar 2026 12:00:30 -0000"}, 30),
         ({"retry-after": "Sun, 01 Mar 2026 11:00:00 GMT"}, 0),
         ({"retry-after": "Sun, 99 Mar 2026 11:00:00 GMT"}, None),
+        ({"retry-after": "3600"}, 3600),
+        ({"retry-after": "1e300"}, 86_400),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86_400),
+        ({"retry-after-ms": "0"}, 0),
+        ({"retry-after-ms": "0.5"}, 0.0005),
     ],
 )
 def test_a_server_s_wish_to_wait_is_read(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_s(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0"}, None),
+        ({"x-ratelimit-reset-requests": "20ms"}, 0.02),
+        ({"X-RateLimit-Reset-Requests": "1s"}, 1),
+        ({"x-ratelimit-reset-requests": "1m1s"}, 60),
+        ({"x-ratelimit-reset-requests": "6m0s"}, 60),
+        ({"x-ratelimit-reset-requests": "1h"}, 60),
+        ({"x-ratelimit-reset-tokens": "2.5s"}, 2.5),
+        ({"x-ratelimit-reset-tokens": "7"}, 7),
+        ({"x-ratelimit-reset-tokens": "11.38"}, 11.38),
+        ({"x-ratelimit-reset-tokens": "-1"}, 0),
+        ({"x-ratelimit-reset-tokens": "soon"}, None),
+        ({"x-ratelimit-reset-tokens": "2.5s later"}, None),
+        ({"x-ratelimit-reset-tokens": ""}, None),
+        ({"x-ratelimit-reset": str(int(NOW.timestamp()) + 30)}, 30),
+        ({"X-RateLimit-Reset": str((int(NOW.timestamp()) + 30) * 1000)}, 30),
+        ({"x-ratelimit-reset": str(int(NOW.timestamp()) - 30)}, 0),
+        ({"x-ratelimit-reset-requests": "9s", "x-ratelimit-reset-tokens": "3s"}, 3),
+        (
+            {
+                "x-ratelimit-reset-requests": "9s",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-tokens": "3s",
+                "x-ratelimit-remaining-tokens": "100",
+            },
+            9,
+        ),
+        (
+            {
+                "x-ratelimit-reset-requests": "9s",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-tokens": "12s",
+                "x-ratelimit-remaining-tokens": "0",
+            },
+            12,
+        ),
+    ],
+)
+def test_limits_that_are_told_say_when_calls_may_pass(headers: dict[str, str], seconds: float | None) -> None:
+    assert rate_limit_reset_s(headers, NOW) == seconds

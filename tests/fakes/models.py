@@ -7,8 +7,9 @@ import anyio
 from anyio import lowlevel
 
 from service.errors import LanguageModelError
-from service.lm import Completion, FinishReason, Usage
+from service.lm import Completion, FinishReason
 from service.selfinstruct.recipe import Sampling
+from service.usage import Usage
 
 MODEL = "scripted"
 

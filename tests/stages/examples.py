@@ -1,6 +1,6 @@
 """Messages as tests need them: what matters is said, the rest is filled in."""
 
-from service.lm import FinishReason, Usage
+from service.lm import FinishReason
 from service.messages import (
     Answer,
     Call,
@@ -21,6 +21,7 @@ from service.messages import (
 from service.selfinstruct.recipe import SELF_INSTRUCT, Recipe
 from service.selfinstruct.tasks import Candidate, Instance, InstanceReason, SeedTask
 from service.selfinstruct.templates import Templates
+from service.usage import Usage
 from tests.stages.logs import RUN
 
 TEMPLATES = Templates(

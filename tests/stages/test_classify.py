@@ -3,7 +3,9 @@ import pytest
 from consumers.classify import Classify
 from service.errors import CallFailedError
 from service.lm import FinishReason
+from service.messages import FailedCall
 from service.selfinstruct.recipe import Sampling
+from service.usage import Usage
 from tests.fakes.models import ScriptedModel, always, completed
 from tests.stages import examples
 
@@ -45,6 +47,8 @@ async def test_the_instruction_goes_on_as_it_came() -> None:
 
 
 async def test_after_a_failed_call_nobody_can_tell() -> None:
-    (classified,) = stage(ScriptedModel(always(""))).give_up(INSTRUCTION, CallFailedError("timed out"))
+    error = CallFailedError("timed out", attempts=2, wasted=Usage(9, 1))
+    (classified,) = stage(ScriptedModel(always(""))).give_up(INSTRUCTION, error)
+    assert classified.spent == FailedCall(attempts=2, wasted=Usage(9, 1))
     assert (classified.is_classification, classified.call, classified.failure) == (None, None, "timed out")
     assert classified.id == INSTRUCTION.id

@@ -84,7 +84,6 @@ def test_dead_letters_and_what_was_paid_twice_are_shown_when_there_are_any() -> 
 def test_an_unknown_price_is_no_price() -> None:
     progress = Progress()
     assert summary(progress, Pace())["cost"] == "nothing yet"
-    progress.apply(examples.answer(0))
     progress.apply(examples.answer(1).model_copy(update={"call": examples.CALL.model_copy(update={"cost_usd": None})}))
     assert summary(progress, Pace())["cost"] == "unknown (no price given)"
 

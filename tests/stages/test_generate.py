@@ -2,10 +2,11 @@ import pytest
 
 from consumers.generate import Generate
 from service.errors import CallFailedError
-from service.lm import FinishReason
-from service.messages import Answer, FailedPrompt
+from service.lm import Completion, FinishReason
+from service.messages import Answer, FailedCall, FailedPrompt
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT
 from service.selfinstruct.tasks import Reason
+from service.usage import Usage
 from tests.fakes.models import MODEL, ScriptedModel, always, completed
 from tests.stages import examples
 
@@ -51,5 +52,16 @@ async def test_alpaca_candidates_come_with_their_instance() -> None:
 
 async def test_a_failed_call_becomes_a_failed_prompt() -> None:
     stage = Generate(ScriptedModel(always("")), SELF_INSTRUCT)
-    given_up = stage.give_up(examples.prompt(4), CallFailedError("timed out six times"))
-    assert given_up == [FailedPrompt(prompt_id="p4", prompt_seq=4, failure="timed out six times")]
+    error = CallFailedError("timed out six times", attempts=6, wasted=Usage(60, 5))
+    error.cost_usd, error.prices = 0.25, "2026-11"
+    spent = FailedCall(attempts=6, wasted=Usage(60, 5), cost_usd=0.25, prices="2026-11")
+    given_up = stage.give_up(examples.prompt(4), error)
+    assert given_up == [FailedPrompt(prompt_id="p4", prompt_seq=4, failure="timed out six times", spent=spent)]
+
+
+async def test_an_answer_says_what_its_failed_attempts_took_and_by_which_prices() -> None:
+    paid = Completion("", FinishReason.STOP, MODEL, Usage(10, 5), 3, Usage(20, 1), 0.5, "2026-11")
+    (answer,) = await Generate(ScriptedModel(always(paid)), SELF_INSTRUCT)(examples.prompt(0))
+    call = answer.call
+    assert (call.usage, call.attempts, call.wasted) == (Usage(10, 5), 3, Usage(20, 1))
+    assert (call.cost_usd, call.prices) == (0.5, "2026-11")

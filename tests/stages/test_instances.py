@@ -3,8 +3,10 @@ import pytest
 from consumers.instances import InstanceWriting, WriteInstances
 from service.errors import CallFailedError
 from service.lm import FinishReason
+from service.messages import FailedCall
 from service.selfinstruct.recipe import Sampling
 from service.selfinstruct.tasks import Instance, InstanceReason
+from service.usage import Usage
 from tests.fakes.models import ScriptedModel, always, completed
 from tests.stages import examples
 
@@ -84,9 +86,12 @@ async def test_a_task_that_nobody_could_classify_is_not_asked_about() -> None:
     (written,) = await stage(model)(unknown)
     assert model.asked == []
     assert (written.rejection, written.failure, written.call) == (InstanceReason.CALL_FAILED, "timed out", None)
+    assert written.spent is None
 
 
 async def test_a_failed_call_leaves_the_task_without_instances() -> None:
-    (written,) = stage(ScriptedModel(always(""))).give_up(GENERATION, CallFailedError("timed out"))
+    error = CallFailedError("timed out", attempts=2, wasted=Usage(9, 1))
+    (written,) = stage(ScriptedModel(always(""))).give_up(GENERATION, error)
+    assert written.spent == FailedCall(attempts=2, wasted=Usage(9, 1))
     assert (written.instances, written.rejection) == ((), InstanceReason.CALL_FAILED)
     assert (written.id, written.failure, written.call) == ("p0.1", "timed out", None)

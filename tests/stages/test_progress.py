@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.messages import Ending, Message, RunEnded, TaskInstances
-from service.progress import Progress, Spent
+from service.money.spent import PICO, Spent
+from service.progress import Progress
 from service.selfinstruct.tasks import InstanceReason
 from tests.stages import examples
 from tests.stages.logs import RUN
@@ -45,9 +46,9 @@ def test_a_run_is_counted_from_its_messages() -> None:
     assert (progress.finished, progress.instances, progress.dropped) == (1, 1, {"none_parsed": 1})
     assert (progress.pending, progress.fruitless, progress.target, progress.reached) == (0, 2, 5, False)
     assert progress.spent == {
-        "generate": Spent(2, 4, 10, 5, uncounted=1, cost_usd=0.5, unpriced=1),
-        "classify": Spent(1, 1, 10, 5, cost_usd=0.5),
-        "instances": Spent(2, 2, 20, 10, cost_usd=1.0),
+        "generate": Spent(2, 4, 10, 5, uncounted=1, priced=1, unpriced=1, cost=PICO // 2),
+        "classify": Spent(1, 1, 10, 5, priced=1, cost=PICO // 2),
+        "instances": Spent(2, 2, 20, 10, priced=2, cost=PICO),
     }
 
 
@@ -60,7 +61,7 @@ def test_the_order_between_topics_does_not_matter() -> None:
         examples.decision(0, accepted=2, pool_size=4),
         examples.decision(1, accepted=1, pool_size=5),
         examples.task_instances("p0.0"),
-        examples.task_instances("p0.1", InstanceReason.NONE_PARSED),
+        examples.task_instances("p0.1", InstanceReason.NONE_PARSED).model_copy(update={"pool_seq": 8}),
         examples.finished(0),
         examples.answer(0),
     ]
@@ -113,3 +114,7 @@ def test_a_new_goal_wakes_a_run_that_had_ended() -> None:
 def test_an_end_for_an_earlier_goal_does_not_end_the_run() -> None:
     """Whoever wrote it had not read the new goal yet."""
     assert fold(examples.goal(3), examples.goal(5), ENDED).ended is None
+    raised = [examples.goal(3).model_copy(update={"budget_usd": budget}) for budget in (1.0, 2.0)]
+    spent = ENDED.model_copy(update={"ending": Ending.BUDGET_SPENT, "goal": raised[0]})
+    assert fold(raised[0], spent).ended == spent
+    assert fold(*raised, spent).ended is None

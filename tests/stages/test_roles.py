@@ -12,10 +12,11 @@ from producers.seeds import define_run
 from service import topics
 from service.broker import Broker
 from service.definition import define
+from service.dispatch import Patience
 from service.errors import RunMismatchError
 from service.inspection import read_staff
 from service.messages import GoalSet
-from service.models import as_model, open_endpoint
+from service.models import open_model
 from service.pipeline import Limits
 from service.roles import SINGLE, Role, RoleRunner
 from service.settings import load_settings
@@ -46,9 +47,8 @@ class Place:
 
 @asynccontextmanager
 async def place(open_broker: OpenBroker) -> AsyncIterator[Place]:
-    async with open_broker() as broker, open_endpoint(SETTINGS) as endpoint:
+    async with open_broker() as broker, open_model(SETTINGS, Patience()) as model:
         await create(broker, partitions=3)
-        model = as_model(endpoint, SETTINGS)
         with anyio.fail_after(3 * DEADLINE_S):
             async with anyio.create_task_group() as tasks:
                 yield Place(broker, lambda roles: RoleRunner(broker, RUN, roles, model, LIMITS), tasks)

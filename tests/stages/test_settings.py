@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import ConfigurationError
+from service.money.prices import Price, PriceTable
 from service.selfinstruct.recipe import RecipeName
 from service.settings import LmKind, Settings, load_settings, origins
 
@@ -54,6 +55,9 @@ def test_values_are_of_their_types_wherever_they_come_from(monkeypatch: pytest.M
         ("target", 0),
         ("target", "many"),
         ("max_prompts", 0),
+        ("budget", -1),
+        ("budget", float("inf")),
+        ("price_prompt", float("nan")),
         ("concurrency", 0),
         ("drain_s", -1),
         ("recipe", "dolly"),
@@ -103,6 +107,48 @@ def test_a_price_is_two_prices() -> None:
     with pytest.raises(ConfigurationError, match=r"^a price needs both"):
         load_settings({"price_prompt": 0.5})
     assert load_settings({"price_prompt": 0.5, "price_completion": 0}).price_completion == 0
+
+
+MINE = '[prices]\nversion = "2026-11"\n[prices.models."my.model"]\nprompt = 0.15\ncompletion = 0.6\n'
+
+
+def test_a_price_table_comes_from_the_file_or_as_json_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("seedstream.toml").write_text(MINE)
+    mine = PriceTable(version="2026-11", models={"my.model": Price(prompt=0.15, completion=0.6)})
+    assert load_settings({}).prices_for("anything") == mine
+    Path("seedstream.toml").unlink()
+    monkeypatch.setenv("SEEDSTREAM_PRICES", mine.model_dump_json())
+    assert load_settings({}).prices == mine
+    assert load_settings({}).prices_for("anything") == mine
+
+
+def test_two_prices_given_alone_win_over_the_table() -> None:
+    Path("seedstream.toml").write_text(MINE)
+    table = load_settings({"price_prompt": 1, "price_completion": 2}).prices_for("my.model")
+    assert table == PriceTable(version="flags", models={"my.model": Price(prompt=1, completion=2)})
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (("0.15", "-0.15"), "prices.models.my.model.prompt (SEEDSTREAM_PRICES or seedstream.toml): .*, got -0.15"),
+        (("0.6", "nan"), "prices.models.my.model.completion (SEEDSTREAM_PRICES or seedstream.toml): .* finite .*nan"),
+        (("completion", "completions"), "prices.models.my.model.completion .*: Field required"),
+        (('version = "2026-11"', ""), "prices.version .*: Field required"),
+        (("0.6", "0.6\nbatch_factor = 50"), "prices.models.my.model.batch_factor .*, got 50"),
+    ],
+)
+def test_a_price_that_cannot_be_one_is_named(changed: tuple[str, str], said: str) -> None:
+    Path("seedstream.toml").write_text(MINE.replace(*changed))
+    with pytest.raises(ConfigurationError, match=said.replace("(", r"\(").replace(")", r"\)")):
+        load_settings({})
+
+
+@pytest.mark.parametrize("value", ["{", "7", '["a"]'])
+def test_prices_in_the_environment_that_are_no_table_are_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEDSTREAM_PRICES", value)
+    with pytest.raises(ConfigurationError, match=r"^prices .*expected a table \(in the variable: JSON\)"):
+        load_settings({})
 
 
 def test_a_secret_shows_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

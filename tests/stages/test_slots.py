@@ -1,3 +1,4 @@
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -7,6 +8,7 @@ from anyio import lowlevel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.errors import EndpointRefusedError
 from service.slots import Slots
 
 pytestmark = pytest.mark.anyio
@@ -136,3 +138,131 @@ async def test_no_schedule_of_coming_leaving_and_cancelling_loses_or_makes_a_slo
                 crowd.leave(name)
             await lowlevel.checkpoint()
     assert crowd.slots.in_use == 0
+
+
+async def test_who_steps_aside_lets_others_in_and_comes_back_before_all_who_wait() -> None:
+    slots, order = Slots(1), list[str]()
+    back = anyio.Event()
+
+    async def steps_aside() -> None:
+        async with slots.hold(5) as slot:
+            order.append("first")
+            await slots.step_aside(0.0)
+            assert not slot.aside
+            order.append("first again")
+            back.set()
+
+    async def comes(name: str) -> None:
+        async with slots.hold(0):
+            order.append(name)
+            await lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(steps_aside)
+        for number in range(5):
+            tasks.start_soon(comes, f"other {number}")
+        with anyio.fail_after(5):
+            await back.wait()
+    assert order[0] == "first"
+    assert order.index("first again") <= 3
+    assert slots.in_use == 0
+
+
+async def test_who_is_cancelled_while_aside_has_nothing_to_give_back() -> None:
+    slots = Slots(1)
+
+    async def steps_aside() -> None:
+        async with slots.hold(0):
+            await slots.step_aside(3600.0)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(steps_aside)
+        await settled()
+        assert slots.in_use == 0
+        tasks.cancel_scope.cancel()
+    assert slots.in_use == 0
+
+
+async def test_no_rank_waits_for_ever() -> None:
+    slots = Slots(1)
+    served = anyio.Event()
+
+    async def comes_again_and_again() -> None:
+        while not served.is_set():
+            async with slots.hold(0):
+                await lowlevel.checkpoint()
+
+    async def waits_for_long() -> None:
+        async with slots.hold(9):
+            served.set()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(comes_again_and_again)
+        tasks.start_soon(waits_for_long)
+        with anyio.fail_after(5):
+            await served.wait()
+
+
+class Gate:
+    """A gate that a test opens, now or after a while."""
+
+    def __init__(self) -> None:
+        self.places = 0
+        self.opens_at_s = math.inf
+        self.entries = 0
+
+    def admits(self, in_use: int) -> bool:
+        return in_use < (9 if anyio.current_time() >= self.opens_at_s else self.places)
+
+    def entered(self) -> None:
+        self.entries += 1
+
+    def opens_in_s(self) -> float:
+        return max(0.0, self.opens_at_s - anyio.current_time())
+
+
+async def test_a_gate_holds_back_within_the_total_until_it_is_asked_again() -> None:
+    gate = Gate()
+    slots = Slots(2, gate)
+    async with anyio.create_task_group() as tasks:
+        crowd = Crowd(slots, tasks)
+        for name in "abc":
+            crowd.come(name)
+        await settled()
+        assert (crowd.order, slots.waiting) == ([], 3)
+        gate.places = 9
+        slots.reconsider()
+        await settled()
+        assert (crowd.order, gate.entries) == (["a", "b"], 2)
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_gate_that_opens_by_itself_is_asked_in_time() -> None:
+    gate = Gate()
+    gate.opens_at_s = anyio.current_time() + 0.05
+    slots = Slots(1, gate)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(slots.keep_time)
+        with anyio.fail_after(5):
+            async with slots.hold(0):
+                tasks.cancel_scope.cancel()
+
+
+async def test_a_failure_reaches_all_who_wait_and_all_who_come() -> None:
+    slots, told = Slots(1), list[str]()
+
+    async def waits(name: str) -> None:
+        with pytest.raises(EndpointRefusedError, match="no more"):
+            async with slots.hold(0):
+                pass
+        told.append(name)
+
+    async with anyio.create_task_group() as tasks, slots.hold(0):
+        for name in "ab":
+            tasks.start_soon(waits, name)
+        await settled()
+        slots.fail(EndpointRefusedError("no more"))
+        await waits("c")
+    assert sorted(told) == ["a", "b", "c"]
+    assert slots.in_use == 0

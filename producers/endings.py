@@ -1,0 +1,131 @@
+"""When a run comes to rest short of its target, and why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.credits import within_budget
+from service.messages import Ending, GoalSet, RunEnded
+from service.money.estimates import marginal_usd, spent_usd
+from service.money.spent import plain
+from service.progress import Progress
+
+
+@dataclass(slots=True)
+class Endings:
+    """Tells whether a run should be given up now.
+
+    Patience, and calls without a price, are counted from `try_again`: whoever starts a run anew wants it tried anew.
+    """
+
+    run: str
+    patience: int
+    _stuck_before: int = 0
+    _unpriced_before: int = 0
+    _without_price_before: int = 0
+
+    def try_again(self, progress: Progress) -> None:
+        """Count from here, and forget that the run was given up before."""
+        progress.fruitless = 0
+        self._stuck_before = _stuck(progress)
+        self._unpriced_before = progress.bill.total.unpriced
+        self._without_price_before = progress.bill.total.without_price
+        if not progress.reached:
+            progress.ended = None
+
+    def ended(self, progress: Progress) -> RunEnded | None:
+        """Return how the run comes to rest; none if it goes on, or has reached its target."""
+        goal = progress.goal
+        if goal is None or progress.reached:
+            return None
+        checks: tuple[Callable[[Progress, GoalSet], tuple[Ending, str] | None], ...] = (
+            self._stalled,
+            self._price_unknown,
+            _budget_spent,
+            _too_expensive,
+            _prompts_exhausted,
+        )
+        found = next((found for check in checks if (found := check(progress, goal)) is not None), None)
+        return None if found is None else self._ending(progress, *found)
+
+    def _stalled(self, progress: Progress, _: GoalSet) -> tuple[Ending, str] | None:
+        if progress.fruitless >= self.patience:
+            return Ending.STALLED, f"{progress.fruitless} prompts in a row gave no accepted task"
+        if _stuck(progress) - self._stuck_before >= self.patience:
+            stuck = f"{_stuck(progress)} prompts and tasks are stuck among the dead letters"
+            return Ending.STALLED, f"{stuck}, which `seedstream replay --dry-run` lists"
+        return None
+
+    def _price_unknown(self, progress: Progress, goal: GoalSet) -> tuple[Ending, str] | None:
+        """Refuse to go on where a limit in dollars cannot be kept."""
+        total = progress.bill.total
+        if not limits_dollars(goal) or total.unpriced == self._unpriced_before:
+            return None
+        if total.without_price > self._without_price_before:
+            calls = total.without_price - self._without_price_before
+            return Ending.PRICE_UNKNOWN, (
+                f"a budget needs prices, and {calls} calls came back without one; give every process that calls the "
+                "model the table [prices] in seedstream.toml, or --price-prompt and --price-completion"
+            )
+        if spent_usd(progress.bill) is None and _idle(progress):
+            return Ending.PRICE_UNKNOWN, (
+                "a budget needs usage, and of no call of some stage did the server say what it used; 0 lifts the limit"
+            )
+        return None
+
+    def _ending(self, progress: Progress, ending: Ending, detail: str) -> RunEnded:
+        why = ", ".join(f"{reason} {count}" for reason, count in (progress.rejected + progress.dropped).most_common())
+        dead = f"; dead letters: {progress.dead_letters.total()}" if progress.dead_letters else ""
+        return RunEnded(
+            run=self.run,
+            ending=ending,
+            target=progress.target,
+            finished=progress.finished,
+            goal=progress.goal,
+            detail=f"{detail}; refused so far: {why or 'nothing'}; failed prompts: {progress.failed_prompts}{dead}",
+        )
+
+
+def limits_dollars(goal: GoalSet) -> bool:
+    """Return whether a goal can be kept only by one who knows what calls cost."""
+    return goal.budget_usd is not None or goal.max_marginal_cost_usd is not None
+
+
+def _budget_spent(progress: Progress, goal: GoalSet) -> tuple[Ending, str] | None:
+    """End once no further prompt can be paid and nothing is on its way, or at once where all is spent already."""
+    spent = spent_usd(progress.bill)
+    if goal.budget_usd is None or spent is None:
+        return None
+    if spent < goal.budget_usd and not (_idle(progress) and within_budget(progress, 1) == 0):
+        return None
+    on_the_way = f", {progress.pending} more are queued" if progress.pending > 0 else ""
+    about = "about " if progress.bill.total.unpriced else ""
+    return Ending.BUDGET_SPENT, (
+        f"{about}${plain(round(spent, 6))} of the budget of ${plain(goal.budget_usd)} is spent, and the rest does not "
+        f"pay another prompt: {progress.finished} tasks are finished{on_the_way}; a higher --budget goes on"
+    )
+
+
+def _too_expensive(progress: Progress, goal: GoalSet) -> tuple[Ending, str] | None:
+    marginal = marginal_usd(progress.bill)
+    if goal.max_marginal_cost_usd is None or marginal is None or marginal <= goal.max_marginal_cost_usd:
+        return None
+    return Ending.TOO_EXPENSIVE, (
+        f"the last 1,000 accepted tasks cost ${plain(round(marginal, 8))} each, more than "
+        f"${plain(goal.max_marginal_cost_usd)}: {progress.finished} tasks are finished; "
+        "a higher --max-marginal-cost goes on, 0 lifts the limit"
+    )
+
+
+def _prompts_exhausted(progress: Progress, goal: GoalSet) -> tuple[Ending, str] | None:
+    if goal.max_prompts is None or progress.prompts < goal.max_prompts or not _idle(progress):
+        return None
+    return Ending.PROMPTS_EXHAUSTED, f"all {goal.max_prompts} prompts that were allowed are used up"
+
+
+def _idle(progress: Progress) -> bool:
+    """Return whether nothing is on its way."""
+    return progress.outstanding <= 0 and progress.pending <= 0
+
+
+def _stuck(progress: Progress) -> int:
+    return progress.stuck_prompts + progress.stuck_tasks

@@ -1,0 +1,146 @@
+"""The endpoint: a question goes into the next batch, and waits for its answer, for hours if need be.
+
+The life of a question: it is asked → it waits for others → if the server has it in a batch already, it waits for that,
+or takes its answer from there → else it goes into a new batch → the batch ends → its line is its answer. Nothing is
+kept here, so a process that is killed pays for nothing twice: the next one finds its batches on the server.
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Self
+from urllib.parse import urlsplit
+
+import anyio
+import structlog
+from pydantic import SecretStr
+
+from service.adapters.batch.gathering import Gathering
+from service.adapters.batch.lines import Result
+from service.adapters.batch.options import BatchOptions
+from service.adapters.batch.questions import Questions
+from service.adapters.batch.reading import read_answer, refused
+from service.adapters.batch.server import BatchServer
+from service.adapters.batch.transport import Transport
+from service.adapters.batch.verdicts import Verdict
+from service.adapters.openai.adapting import adapted, way_out
+from service.adapters.openai.credentials import Credentials
+from service.adapters.openai.profiles import Profile
+from service.adapters.openai.refusals import Refusal
+from service.adapters.openai.replies import Asked, Reading
+from service.adapters.openai.requests import request_body
+from service.errors import AttemptFailedError
+from service.lm import Completion
+from service.selfinstruct.recipe import Sampling
+from service.usage import Usage
+
+log = structlog.get_logger()
+
+# As many times may one call be asked again because the server refused a parameter by name.
+_MOST_ADAPTATIONS = 3
+_NOTHING = Usage(0, 0)
+
+
+class BatchEndpoint:
+    """An `Endpoint` over a batch API."""
+
+    def __init__(self, options: BatchOptions, questions: Questions, credentials: Credentials) -> None:
+        self.name = f"{urlsplit(options.openai.base_url).netloc}/{options.openai.model} in batches"
+        self._options = options.openai
+        self._path = options.path
+        self._questions = questions
+        self._credentials = credentials
+        self._profile = options.openai.profile
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        options: BatchOptions,
+        sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> AsyncIterator[Self]:
+        """Gather questions and follow their batches for as long as the block lasts; batches go on behind its end.
+
+        `clock` is the time of day in seconds since 1970. Nothing is sent before something is asked.
+        """
+        openai, questions = options.openai, Questions()
+        credentials = Credentials(openai.profile.auth, openai.extra_headers, openai.api_key)
+        try:
+            async with Transport.open(openai, credentials) as transport, anyio.create_task_group() as tasks:
+                server = BatchServer(options, transport, sleep)
+                tasks.start_soon(Gathering(server, questions, tasks, clock).run)
+                yield cls(options, questions, credentials)
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0] from group.exceptions[0].__cause__  # the task group is no business of the caller
+
+    def use_key(self, key: SecretStr | None) -> None:
+        """Send this API key from the next call on, or none.
+
+        Raises:
+            ConfigurationError: it does not fit on one line.
+        """
+        self._credentials.use(key)
+
+    async def attempt(self, prompt: str, sampling: Sampling) -> Completion:
+        """Ask once, in a batch; again only where the server refused a parameter that the call can do without.
+
+        Whoever asks what is being asked already gets the same answer, at no cost. Leaving does not stop the batch.
+
+        Raises:
+            AttemptFailedError: nothing came of it, and the next attempt may succeed.
+            CallFailedError: this call can never work.
+            EndpointRefusedError: every call would fail the same way: key, quota, address, model.
+        """
+        for chances in reversed(range(_MOST_ADAPTATIONS + 1)):
+            profile = self._profile
+            outcome = await self._ask(profile, prompt, sampling)
+            if isinstance(outcome, Reading):
+                return self._learnt_from(outcome, profile)
+            better = adapted(profile, self._options.api, outcome) if chances else None
+            if better is None:
+                raise refused(outcome, way_out(outcome))
+            self._adapt(profile, better)
+        raise AssertionError  # the last time round there are no chances left
+
+    async def _ask(self, profile: Profile, prompt: str, sampling: Sampling) -> Reading | Refusal:
+        with self._questions.ask(partial(request_body, self._options, profile, prompt, sampling)) as question:
+            outcome = await question.answered()
+        if isinstance(outcome, Verdict):
+            raise outcome.error()
+        return self._read(outcome, sampling) if question.pay() else self._read_for_nothing(outcome, sampling)
+
+    def _read(self, result: Result, sampling: Sampling) -> Reading | Refusal:
+        options, secrets = self._options, self._credentials.secrets
+        url = f"{options.addresses.root} in a batch"
+        asked = Asked(url, options.api, options.model, sampling.stop, secrets)
+        return read_answer(result, asked, datetime.now(UTC))
+
+    def _read_for_nothing(self, result: Result, sampling: Sampling) -> Reading | Refusal:
+        """Read what somebody else has paid for."""
+        try:
+            outcome = self._read(result, sampling)
+        except AttemptFailedError as failure:
+            failure.usage = None
+            raise
+        if isinstance(outcome, Refusal) or outcome.completion.usage is None:
+            return outcome
+        return replace(outcome, completion=replace(outcome.completion, usage=_NOTHING))
+
+    def _learnt_from(self, reading: Reading, profile: Profile) -> Completion:
+        if reading.is_stopped_thinking and profile.stops:
+            self._adapt(profile, profile.with_stops(0))
+        return reading.completion
+
+    def _adapt(self, profile: Profile, better: Profile) -> None:
+        """Take a better profile, unless another call has already found one."""
+        if self._profile is profile:
+            self._profile = better
+            length_name = better.length_name(self._options.api)
+            log.warning("lm.adapted", endpoint=self.name, length_name=length_name, stops=better.stops)

@@ -1,0 +1,8 @@
+"""Language models behind OpenAI's HTTP interface."""
+
+from service.adapters.openai.description import Description
+from service.adapters.openai.endpoint import OpenAIEndpoint
+from service.adapters.openai.options import OpenAIOptions
+from service.adapters.openai.profiles import Dialect
+
+__all__ = ["Description", "Dialect", "OpenAIEndpoint", "OpenAIOptions"]

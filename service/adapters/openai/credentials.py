@@ -1,0 +1,56 @@
+"""The key and the headers that go out with every call, and what of them must never be shown."""
+
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+from service.adapters.openai.profiles import AuthHeader
+from service.errors import ConfigurationError
+
+# A header such as "true" is no secret, and hiding it would garble what a server says.
+_SHORTEST_SECRET = 8
+
+
+class Credentials:
+    """What goes out with every call; the key can be replaced while calls are in flight.
+
+    `headers` are those of the present key. `secrets` holds every key there ever was: a late answer may echo an old one.
+    """
+
+    def __init__(self, auth: AuthHeader, extra_headers: Mapping[str, SecretStr], key: SecretStr | None) -> None:
+        self.secrets: tuple[str, ...] = ()
+        self.headers: Mapping[str, str] = {}
+        self._auth = auth
+        self._extra = {name: value.get_secret_value() for name, value in extra_headers.items()}
+        self._remember(*self._extra.values())
+        self.use(key)
+
+    def use(self, key: SecretStr | None) -> None:
+        """Send this key from now on, or none.
+
+        Raises:
+            ConfigurationError: it does not fit on one line.
+        """
+        check_header(key)
+        value = key.get_secret_value() if key else ""
+        self._remember(value)
+        shown = f"Bearer {value}" if self._auth is AuthHeader.BEARER else value
+        keyed = {str(self._auth): shown} if value else {}
+        self.headers = {"Content-Type": "application/json", "User-Agent": "seedstream", **keyed, **self._extra}
+
+    def _remember(self, *values: str) -> None:
+        new = (value for value in values if len(value) >= _SHORTEST_SECRET and value not in self.secrets)
+        self.secrets = (*self.secrets, *new)
+
+
+def check_header(secret: SecretStr | None) -> None:
+    """Refuse what no header can hold.
+
+    Raises:
+        ConfigurationError: without repeating it.
+    """
+    if secret is not None and not secret.get_secret_value().isprintable():
+        raise ConfigurationError(
+            "The API key and the extra headers must fit on one line, and a line break or control character came: "
+            "look at the end of the file or variable that holds the key."
+        )

@@ -1,0 +1,63 @@
+"""What was found out about an endpoint, for who sets up a run. Pure."""
+
+from dataclasses import dataclass
+
+from service.adapters.openai.offers import Offer
+from service.adapters.openai.profiles import Api, Dialect, LengthName, Profile
+
+_SHOWN_MODELS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a server is, how that was found, and how it will be asked.
+
+    `stops` is how many stop strings are sent; the answer is cut at all of them in any case. `context_tokens` is none
+    where the server does not say.
+    """
+
+    url: str
+    model: str
+    dialect: Dialect
+    how: str
+    models: tuple[str, ...]
+    context_tokens: int | None
+    length_name: str
+    stops: int
+    warnings: tuple[str, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The description as lines for a person; the names of models are the server's, as it wrote them."""
+        more = len(self.models) - _SHOWN_MODELS
+        listed = ", ".join(self.models[:_SHOWN_MODELS]) + (f" and {more} more" if more > 0 else "")
+        context = "" if self.context_tokens is None else f"; a context of {self.context_tokens:,} tokens"
+        stops = f"at most {self.stops} stop strings" if self.stops else "no stop strings"
+        return (
+            f"{self.url} offers {listed or 'no list of models'}",
+            f"dialect {self.dialect} ({self.how}){context}",
+            f"asked for {self.length_name} and with {stops}",
+            *(f"beware: {warning}" for warning in self.warnings),
+        )
+
+
+def describe(url: str, model: str, api: Api, profile: Profile, how: str, offers: tuple[Offer, ...]) -> Description:
+    """Return the description of an endpoint."""
+    names = tuple(offer.name for offer in offers)
+    context = next((offer.context_tokens for offer in offers if offer.name == model), None)
+    auto = api == "chat" and profile.chat_length is LengthName.AUTO
+    length = f"{profile.length_name(api)}{' (or what it is called instead)' if auto else ''}"
+    return Description(
+        url, model, profile.dialect, how, names, context, length, profile.stops, _warnings(model, api, profile, names)
+    )
+
+
+def _warnings(model: str, api: Api, profile: Profile, names: tuple[str, ...]) -> tuple[str, ...]:
+    found = list(profile.warnings)
+    if names and model not in names and profile.dialect is not Dialect.AZURE:  # which lists no deployments
+        found.append(f"the model {model} is not in the server's list")
+    if api == "completions" and not profile.raw_completions:
+        found.append("/completions puts prompts into the model's chat template: lm_api = chat says what happens")
+    if not profile.states_usage:
+        found.append("it may not count its tokens: what it does not count is missing from the cost")
+    return tuple(found)

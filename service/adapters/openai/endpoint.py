@@ -1,0 +1,159 @@
+"""One server behind OpenAI's HTTP interface: vLLM, SGLang, llama.cpp, Ollama, TGI, OpenAI, Azure and their likes."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import structlog
+from pydantic import SecretStr
+from yarl import URL
+
+from service.adapters.openai.adapting import adapted, way_out
+from service.adapters.openai.addresses import Addresses
+from service.adapters.openai.credentials import Credentials
+from service.adapters.openai.description import Description, describe
+from service.adapters.openai.detection import find_out
+from service.adapters.openai.offers import Offer, read_offers
+from service.adapters.openai.options import OpenAIOptions
+from service.adapters.openai.profiles import PROFILES, Profile
+from service.adapters.openai.refusals import Refusal, refusal_of
+from service.adapters.openai.replies import Asked, Reading, read_completion, read_object
+from service.adapters.openai.requests import request_body
+from service.adapters.openai.transport import Answer, Question, Transport
+from service.lm import Completion
+from service.selfinstruct.recipe import Sampling
+
+_DETECTION_S = 5.0
+# As many times may one call be asked again because the server refused a parameter by name.
+_MOST_ADAPTATIONS = 3
+
+log = structlog.get_logger()
+
+
+@dataclass(eq=False)
+class OpenAIEndpoint:
+    """An `Endpoint` over one HTTP session, which is open inside `async with`.
+
+    What the server refuses by name is remembered, and so is what `detect` finds.
+    """
+
+    options: OpenAIOptions
+    name: str = field(init=False)
+    _addresses: Addresses = field(init=False, repr=False)
+    _url: URL = field(init=False, repr=False)
+    _credentials: Credentials = field(init=False, repr=False)
+    _profile: Profile = field(init=False, repr=False)
+    _transport: Transport = field(default_factory=Transport, init=False, repr=False)
+    _how: str = field(default="nothing was looked for", init=False, repr=False)
+    _offers: tuple[Offer, ...] = field(default=(), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Work out what stays the same for every call."""
+        options = self.options
+        self._addresses = options.addresses
+        self._url = URL(self._addresses.of(options.api), encoded=True)
+        self._profile = options.profile
+        self._credentials = Credentials(self._profile.auth, options.extra_headers, options.api_key)
+        self.name = f"{urlsplit(options.base_url).netloc}/{options.model}"
+
+    async def __aenter__(self) -> Self:
+        """Open the session."""
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the session and its connections; calls in flight are lost."""
+        await self._transport.__aexit__(kind, error, trace)
+
+    def use_key(self, key: SecretStr | None) -> None:
+        """Send this API key from the next call on, or none.
+
+        Raises:
+            ConfigurationError: it does not fit on one line.
+        """
+        self._credentials.use(key)
+
+    async def attempt(self, prompt: str, sampling: Sampling) -> Completion:
+        """Ask once; again, at no charge, only where the server refused a parameter that the call can do without.
+
+        Raises:
+            AttemptFailedError: nothing came of it, and the next attempt may succeed.
+            CallFailedError: this call can never work.
+            EndpointRefusedError: every call would fail the same way: key, quota, address, model.
+        """
+        for chances in reversed(range(_MOST_ADAPTATIONS + 1)):
+            profile = self._profile
+            outcome = await self._try(profile, prompt, sampling)
+            if isinstance(outcome, Reading):
+                return self._learnt_from(outcome, profile)
+            better = adapted(profile, self.options.api, outcome) if chances else None
+            if better is None:
+                raise outcome.as_error(way_out(outcome))
+            self._adapt(profile, better)
+        raise AssertionError  # the last time round there are no chances left
+
+    async def models(self) -> list[str]:
+        """Return the names of the models that the server offers.
+
+        Raises:
+            AttemptFailedError, CallFailedError, EndpointRefusedError: as for `attempt`.
+        """
+        url = self._addresses.models
+        answer = await self._ask(URL(url, encoded=True), None, self.options.timeout_s)
+        if not answer.is_good:
+            raise self._refusal(url, answer).as_error()
+        return [offer.name for offer in read_offers(read_object(answer.body, url, self._credentials.secrets))]
+
+    async def detect(self) -> Description:
+        """Find out what kind of server it is, ask it accordingly from now on, and return what was found.
+
+        Nothing is ever raised because of what the server answers: what is not recognised is generic.
+        """
+        found = await find_out(self._get, self.options, self._addresses)
+        self._profile, self._how, self._offers = PROFILES[found.clue.dialect], found.clue.how, found.offers
+        log.info("lm.detected", endpoint=self.name, dialect=self._profile.dialect, how=self._how)
+        return self.describe()
+
+    def describe(self) -> Description:
+        """Return what is known of the server by now."""
+        options = self.options
+        return describe(self._addresses.root, options.model, options.api, self._profile, self._how, self._offers)
+
+    async def _try(self, profile: Profile, prompt: str, sampling: Sampling) -> Reading | Refusal:
+        """Ask as the profile says; return what came, if it is a completion or an error."""
+        options = self.options
+        answer = await self._ask(self._url, request_body(options, profile, prompt, sampling), options.timeout_s)
+        url = str(self._url)
+        if not answer.is_good:
+            return self._refusal(url, answer)
+        return read_completion(
+            answer.body, Asked(url, options.api, options.model, sampling.stop, self._credentials.secrets)
+        )
+
+    async def _ask(self, url: URL, body: bytes | None, timeout_s: float) -> Answer:
+        credentials = self._credentials
+        return await self._transport.ask(Question(url, credentials.headers, credentials.secrets, body), timeout_s)
+
+    async def _get(self, url: str) -> Answer:
+        return await self._ask(URL(url, encoded=True), None, min(_DETECTION_S, self.options.timeout_s))
+
+    def _refusal(self, url: str, answer: Answer) -> Refusal:
+        return refusal_of(url, answer.status, answer.headers, answer.body, self._credentials.secrets, datetime.now(UTC))
+
+    def _learnt_from(self, reading: Reading, profile: Profile) -> Completion:
+        if reading.is_stopped_thinking and profile.stops:
+            self._adapt(profile, profile.with_stops(0))
+        return reading.completion
+
+    def _adapt(self, profile: Profile, better: Profile) -> None:
+        """Take a better profile, unless another call has already found one."""
+        if self._profile is not profile:
+            return
+        self._profile = better
+        log.warning(
+            "lm.adapted", endpoint=self.name, length_name=better.length_name(self.options.api), stops=better.stops
+        )

@@ -1,0 +1,77 @@
+"""Where an OpenAI-compatible server is and how it wants to be asked."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from service.adapters.openai.addresses import Addresses, addresses, check_address, dialect_of
+from service.adapters.openai.credentials import check_header
+from service.adapters.openai.profiles import PROFILES, Api, Dialect, Parameter, Profile
+from service.errors import ConfigurationError
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIOptions:
+    """One endpoint and one model.
+
+    `dialect` is what kind of server it is; `auto` finds out. `timeout_s` limits one attempt. `end_of_text_token` is the
+    model's number for it, which a recipe may ask to ban. `omit` names parameters that are never sent. A model that
+    thinks before it answers needs `thinking_tokens` on top of what a recipe allows for the answer. `extra_headers` are
+    sent with every call and may hold secrets, so they are never shown.
+    """
+
+    base_url: str
+    model: str
+    api_key: SecretStr | None = None
+    api: Api = "chat"
+    dialect: str = AUTO
+    timeout_s: float = 120.0
+    end_of_text_token: int | None = None
+    seed: int | None = None
+    omit: Collection[str] = ()
+    thinking_tokens: int = 0
+    extra_headers: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work.
+
+        Raises:
+            ConfigurationError: names the option.
+        """
+        check_address(self.base_url)
+        if not self.model:
+            raise ConfigurationError("The model must have a name, and it is empty: give the one that the server lists.")
+        for secret in (self.api_key, *self.extra_headers.values()):
+            check_header(secret)
+        if self.timeout_s <= 0 or self.thinking_tokens < 0:
+            raise ConfigurationError(
+                "A call needs a time limit above zero and no negative number of tokens, and these came: "
+                f"timeout_s={self.timeout_s}, thinking_tokens={self.thinking_tokens}."
+            )
+        self._check_names()
+
+    def _check_names(self) -> None:
+        if self.dialect not in {AUTO, *Dialect}:
+            raise ConfigurationError(
+                f"The dialect of the language model must be {AUTO}, {', '.join(Dialect)}, and {self.dialect!r} came."
+            )
+        unknown = sorted(set(self.omit) - set(Parameter))
+        if unknown:
+            raise ConfigurationError(
+                f"A request can be made without {', '.join(Parameter)}, and not without {', '.join(unknown)}: take "
+                "that out of lm_omit."
+            )
+
+    @property
+    def profile(self) -> Profile:
+        """What is known of the server before it is asked."""
+        dialect = (dialect_of(self.base_url) or Dialect.GENERIC) if self.dialect == AUTO else self.dialect
+        return PROFILES[Dialect(dialect)]
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where the server is asked."""
+        return addresses(self.base_url, self.model, self.profile.dialect)

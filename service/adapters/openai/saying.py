@@ -1,0 +1,85 @@
+"""What a server says went wrong, in any of the shapes that error bodies have. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+_SHOWN_CHARACTERS = 300
+# A server that quotes the prompt does so at the end: what is further back says nothing about the error.
+_READ_CHARACTERS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """An error as its server describes it.
+
+    `message` is for people, and may quote the prompt; `codes` are its code, type and status, in one string;
+    `parameter` is the one that it blames, or empty.
+    """
+
+    message: str
+    codes: str = ""
+    parameter: str = ""
+
+
+def shown(words: str, secrets: tuple[str, ...]) -> str:
+    """Return a stranger's words on one line, bounded, without control characters and without our secrets."""
+    for secret in secrets:
+        words = words.replace(secret, "***")
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
+    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"
+
+
+def read_saying(body: bytes) -> Saying:
+    """Return what an error body says, or the body itself where it is no JSON."""
+    try:
+        return saying_of(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return Saying(body[: 4 * _READ_CHARACTERS].decode(errors="replace")[:_READ_CHARACTERS])
+
+
+def saying_of(reply: object) -> Saying:
+    """Return what a decoded error body says: OpenAI's shape, the flat one, TGI's, FastAPI's, or Gemini's list."""
+    if isinstance(reply, list) and len(reply) == 1:
+        reply = reply[0]
+    if not isinstance(reply, dict):
+        return Saying(_text(reply))
+    if isinstance(reply.get("detail"), list):
+        return _of_fields(reply["detail"])
+    error = reply.get("error") or reply.get("detail") or reply
+    if not isinstance(error, dict):
+        return Saying(_text(error), _codes(reply))
+    inner, metadata = _dict(error.get("innererror")), _dict(error.get("metadata"))
+    words = [error.get("message", error), metadata.get("raw")]
+    return Saying(
+        " ".join(_text(part) for part in words if part)[:_READ_CHARACTERS],
+        " ".join(filter(None, map(_codes, (error, inner, metadata)))),
+        _string(error.get("param")),
+    )
+
+
+def _of_fields(faults: list[Any]) -> Saying:
+    """Return what FastAPI says of a request's fields: the first fault is enough."""
+    first = _dict(faults[0]) if faults else {}
+    place = first.get("loc")
+    blamed = _string(place[-1]) if isinstance(place, list) and place else ""
+    return Saying(f"{blamed}: {_text(first.get('msg'))}", _codes(first), blamed)
+
+
+def _codes(error: Mapping[str, Any]) -> str:
+    found = (error.get(name) for name in ("code", "type", "error_type", "status"))
+    return " ".join(str(code) for code in found if isinstance(code, str | int))
+
+
+def _dict(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _text(value: object) -> str:
+    return (value if isinstance(value, str) else orjson.dumps(value).decode())[:_READ_CHARACTERS]

@@ -1,0 +1,154 @@
+"""One question over HTTP, and its answer: deadlines, bounds, and connections that died while they were idle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace, TracebackType
+from typing import Self
+
+import aiohttp
+import anyio
+from yarl import URL
+
+from service.adapters.openai.saying import shown
+from service.errors import AttemptFailedError, Failing
+
+_OK = 200
+_MAX_BODY_BYTES = 8 * 1024 * 1024
+_MAX_ERROR_BYTES = 64 * 1024
+_CONNECT_S = 5.0
+_KEEPALIVE_S = 4.0  # uvicorn, under vLLM and SGLang, drops idle connections after five seconds
+_DNS_CACHE_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is sent: with a body it is a POST, else a GET."""
+
+    url: URL
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...]
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the status says that all went well."""
+        return self.status == _OK
+
+
+@dataclass(slots=True)
+class _Use:
+    """Whether a question went over a connection used before, which the server may have closed meanwhile."""
+
+    reused: bool = False
+
+
+@dataclass(eq=False)
+class Transport:
+    """An HTTP session, open inside `async with`; it follows no redirects, keeps no cookies and looks for no proxies.
+
+    A connection that died while it was idle shows that at once; what breaks after `stale_s` was being worked on.
+    """
+
+    stale_s: float = 1.0
+    _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
+
+    async def __aenter__(self) -> Self:
+        """Open the session."""
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_reuseconn.append(_note_reuse)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(keepalive_timeout=_KEEPALIVE_S, limit=0, ttl_dns_cache=_DNS_CACHE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_S, sock_connect=_CONNECT_S),
+            trace_configs=[trace],
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the session and its connections; calls in flight are lost."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def ask(self, question: Question, timeout_s: float) -> Answer:
+        """Return the answer to one question.
+
+        Raises:
+            AttemptFailedError: none came in time, or one that is longer than any completion.
+        """
+        try:
+            with anyio.fail_after(timeout_s):
+                async with await self._sent(question) as response:
+                    return Answer(response.status, response.headers, await _read_bounded(response))
+        except (aiohttp.ClientError, OSError) as error:
+            lost = _lost(question, error, timeout_s)
+        raise lost  # without its cause, which shows the headers
+
+    async def _sent(self, question: Question) -> aiohttp.ClientResponse:
+        """Send a question; a connection that died idle is replaced at no charge."""
+        use = _Use()
+        began_s = anyio.current_time()
+        try:
+            return await self._send(question, use)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if not use.reused or anyio.current_time() - began_s > self.stale_s:
+                raise
+        return await self._send(question, use)
+
+    async def _send(self, question: Question, use: _Use) -> aiohttp.ClientResponse:
+        if self._session is None:
+            raise RuntimeError("An OpenAIEndpoint is used inside `async with`, which opens its session.")
+        use.reused = False
+        return await self._session.request(
+            "GET" if question.body is None else "POST",
+            question.url,
+            data=question.body,
+            headers=question.headers,
+            allow_redirects=False,
+            trace_request_ctx=use,
+        )
+
+
+async def _note_reuse(
+    _session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: aiohttp.TraceConnectionReuseconnParams
+) -> None:
+    context.trace_request_ctx.reused = True
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    """Return the whole body, or fail as soon as it is longer than any completion; of an error the beginning will do."""
+    good = response.status == _OK
+    most = _MAX_BODY_BYTES if good else _MAX_ERROR_BYTES
+    length = response.content_length
+    if length is not None and length <= most and "Content-Encoding" not in response.headers:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            response.close()
+            break
+    if good and len(body) > most:
+        message = f"The answer is longer than {most} bytes, more than any completion."
+        raise AttemptFailedError(Failing.INVALID_BODY, message)
+    return bytes(body[:most])
+
+
+def _lost(question: Question, error: Exception, timeout_s: float) -> AttemptFailedError:
+    """Return what it amounts to that no answer came."""
+    if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
+        return AttemptFailedError(Failing.TIMEOUT, f"No answer from {question.url} within {timeout_s:g} s.")
+    reason = shown(f"{type(error).__name__}: {error}", question.secrets)
+    return AttemptFailedError(Failing.CONNECTION, f"The connection to {question.url} failed ({reason}).")

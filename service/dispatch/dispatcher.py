@@ -1,0 +1,203 @@
+"""One language model over one or several servers: admission, retries, failover, and the pause when nobody answers.
+
+The life of a call: it has a slot (`service.slots`) → the lane with most room is asked once → a completion is returned
+with what all its attempts took; a failure that may pass lets it step aside, for as long as the server asks or the
+back-off says, and try again. A server that refuses a call for load never costs it its place: such attempts are not
+counted.
+"""
+
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from random import Random
+
+import anyio
+import structlog
+
+from service.dispatch.lane import Lane, LaneState
+from service.dispatch.lanes import Lanes
+from service.dispatch.limit import AdaptiveLimit
+from service.dispatch.share import FleetLimits, Leases, Share
+from service.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, UnansweredError
+from service.lm import Completion, Endpoint
+from service.retry import Backoff
+from service.selfinstruct.recipe import Sampling
+from service.slots import Slots
+from service.usage import Usage, added
+
+_LONGEST_ASKED_WAIT_S = 120.0
+_LOOK_EVERY_S = 1.0
+_UNCOUNTED = frozenset({Failing.RATE_LIMITED, Failing.OVERLOADED})
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to go on.
+
+    `attempts` that failed in a way that may pass give a call up; refusals for load are not counted. When no server has
+    taken calls for `closed_s`, all calls end with `EndpointRefusedError`; `refused_first_s` takes its place while no
+    call has ever been answered: a wrong key is best known at once.
+    """
+
+    attempts: int = 10
+    closed_s: float = math.inf
+    refused_first_s: float = math.inf
+
+
+@dataclass(slots=True)
+class _Call:
+    """What one call has taken so far."""
+
+    began_s: float
+    attempts: int = 0
+    failures: int = 0
+    wasted: Usage | None = None
+    last: Lane | None = None
+
+
+@dataclass(eq=False)
+class Dispatcher:
+    """A `LanguageModel`. Its background work runs inside `async with dispatcher.running()`."""
+
+    lanes: Lanes
+    slots: Slots
+    patience: Patience = field(default_factory=Patience)
+    backoff: Backoff = field(default_factory=Backoff)
+    random: Random = field(default_factory=Random)
+
+    @classmethod
+    def over(
+        cls,
+        endpoints: Sequence[Endpoint],
+        concurrency: int,
+        patience: Patience | None = None,
+        backoff: Backoff | None = None,
+        *,
+        watches_pace: bool = True,
+    ) -> "Dispatcher":
+        """Return a dispatcher over these servers with at most so many calls in flight altogether.
+
+        `watches_pace` says whether a server whose answers take longer than they used to gets fewer calls.
+        """
+        now_s = anyio.current_time()
+        limits = [AdaptiveLimit(concurrency, now_s, watches_pace=watches_pace) for _ in endpoints]
+        lanes = Lanes([Lane(endpoint, limit) for endpoint, limit in zip(endpoints, limits, strict=True)], Share())
+        return cls(lanes, Slots(concurrency, lanes), patience or Patience(), backoff or Backoff())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Dispatcher"]:
+        """Keep time, and lose patience when it is time, inside the block."""
+        async with anyio.create_task_group() as background:
+            background.start_soon(self.slots.keep_time)
+            background.start_soon(self._lose_patience)
+            yield self
+            background.cancel_scope.cancel()
+
+    def restrict(self, limits: FleetLimits | None = None, leases: Leases | None = None) -> None:
+        """Take other limits of the fleet over, or other leases of them."""
+        self.lanes.share.update(anyio.current_time(), limits, leases)
+        self.slots.reconsider()
+
+    def try_again(self) -> None:
+        """Try closed lanes as soon as possible: a key has changed."""
+        for lane in self.lanes.all:
+            lane.reopen_soon(anyio.current_time())
+        self.slots.reconsider()
+
+    @property
+    def refusal(self) -> EndpointRefusedError | None:
+        """Return why no call can be made now; none if one can."""
+        return self.lanes.refusal
+
+    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+        """Return the completion of one prompt, however many attempts that takes.
+
+        Raises:
+            CallFailedError: this call failed for good.
+            EndpointRefusedError: no server has taken calls for longer than there is patience.
+        """
+        if self.slots.held:
+            return await self._complete(prompt, sampling)
+        async with self.slots.hold(0):
+            return await self._complete(prompt, sampling)
+
+    async def _complete(self, prompt: str, sampling: Sampling) -> Completion:
+        call = _Call(anyio.current_time())
+        while True:
+            lane = self.lanes.choose(call.last)
+            try:
+                completion = await self._attempt(lane, call, prompt, sampling)
+            except AttemptFailedError as failure:
+                wait_s = self._after(failure, lane, call)
+            except EndpointRefusedError:
+                wait_s = 0.0
+            else:
+                return replace(completion, attempts=call.attempts, wasted=call.wasted)
+            call.last = lane
+            await self.slots.step_aside(wait_s, paid=call.wasted is not None)
+
+    async def _attempt(self, lane: Lane, call: _Call, prompt: str, sampling: Sampling) -> Completion:
+        """Ask once, and let the lane and the rates know what came of it."""
+        call.attempts += 1
+        try:
+            with lane.asking(sampling, anyio.current_time) as sent:
+                completion = await lane.endpoint.attempt(prompt, sampling)
+                lane.answered(sent, sampling, completion.usage, anyio.current_time())
+        except AttemptFailedError as failure:
+            self._use(failure.usage)
+            raise
+        except CallFailedError as error:
+            self._use(error.wasted)
+            error.attempts, error.wasted = call.attempts, added(call.wasted, error.wasted)
+            raise
+        if completion.usage is not None:  # else it took what was guessed
+            self._use(completion.usage)
+        return completion
+
+    def _use(self, usage: Usage | None) -> None:
+        self.lanes.share.used(usage.prompt_tokens + usage.completion_tokens if usage is not None else 0)
+
+    def _after(self, failure: AttemptFailedError, lane: Lane, call: _Call) -> float:
+        """Return how long to wait before the next attempt; raises `UnansweredError` after the last."""
+        call.wasted = added(call.wasted, failure.usage)
+        now_s = anyio.current_time()
+        if failure.failing not in _UNCOUNTED and lane.state(now_s) is not LaneState.CLOSED:
+            call.failures += 1
+        if call.failures >= self.patience.attempts:
+            if lane.answered_s >= call.began_s or failure.failing in (Failing.INVALID_BODY, Failing.ABORTED):
+                raise UnansweredError(
+                    f"Expected an answer, but {call.failures} attempts failed; the last one: {failure}",
+                    failure.failing,
+                    attempts=call.attempts,
+                    wasted=call.wasted,
+                ) from failure
+            lane.gave_up_on(now_s)
+            call.failures = 0
+        wait_s = self._wait_s(max(0, call.failures - 1), failure.after_s)
+        log.debug(
+            "lm.retried", endpoint=lane.endpoint.name, failing=failure.failing, reason=str(failure), wait_s=wait_s
+        )
+        return wait_s
+
+    def _wait_s(self, retry: int, asked_s: float | None) -> float:
+        """Wait as long as the server asks, within reason, and a little longer, so that not all come back at once."""
+        backoff_s = self.backoff.delay_s(retry, self.random)
+        if not asked_s or asked_s <= 0:
+            return backoff_s
+        return min(asked_s, _LONGEST_ASKED_WAIT_S) + min(backoff_s, asked_s / 10)
+
+    async def _lose_patience(self) -> None:
+        """End all calls when no server has taken any for too long."""
+        while True:
+            await anyio.sleep(_LOOK_EVERY_S)
+            refusal = self.lanes.refusal
+            if refusal is None:
+                continue
+            never_answered = all(lane.answered_s == -math.inf for lane in self.lanes.all)
+            patience_s = self.patience.refused_first_s if never_answered else self.patience.closed_s
+            if self.lanes.closed_for_s() >= patience_s:
+                self.slots.fail(refusal)
+                return

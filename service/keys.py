@@ -1,0 +1,60 @@
+"""API keys in files: read at the start, and again when the file changes: a key is replaced without a restart."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import structlog
+from anyio import Path as AsyncPath
+from pydantic import SecretStr
+
+from service.errors import ConfigurationError
+
+_LOOK_EVERY_S = 2.0
+
+log = structlog.get_logger()
+
+
+class Keyed(Protocol):
+    """What is asked with a key."""
+
+    def use_key(self, key: SecretStr | None) -> None:
+        """Use this key from now on."""
+        ...
+
+
+async def read_key(file: Path) -> SecretStr:
+    """Return the key in a file.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    try:
+        return SecretStr((await AsyncPath(file).read_text("utf-8")).strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: expected a readable file that holds the API key: {error}") from error
+
+
+async def follow_key(
+    file: Path, users: Sequence[Keyed], changed: Callable[[], None], look_every_s: float = _LOOK_EVERY_S
+) -> None:
+    """Look at a key's file until cancelled; hand a new key to its users and tell that it has changed.
+
+    A file that cannot be read, or holds no key, is being replaced: the old key stays until it can.
+    """
+    known = await read_key(file)
+    while True:
+        await anyio.sleep(look_every_s)
+        try:
+            key = await read_key(file)
+            if key == known or not key.get_secret_value():
+                continue
+            for user in users:
+                user.use_key(key)
+        except ConfigurationError as error:
+            log.warning("lm.key_unusable", error=str(error))
+            continue
+        known = key
+        log.info("lm.key_changed", file=str(file))
+        changed()

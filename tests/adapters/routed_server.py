@@ -1,0 +1,29 @@
+"""A server with one answer for each path, and 404 for all others."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import orjson
+from aiohttp import web
+
+from tests.adapters.scripted_server import Reply
+
+
+@asynccontextmanager
+async def routed_server(routes: Mapping[str, Reply]) -> AsyncIterator[str]:
+    """Serve on a free port of the loopback interface; yields the address."""
+
+    async def handle(request: web.Request) -> web.Response:
+        reply = routes.get(request.path, Reply({"detail": "Not Found"}, 404))
+        content = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
+        return web.Response(body=content, status=reply.status, headers=reply.headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,70 @@
+from fractions import Fraction
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.money.inttable import IntTable
+from service.money.recent import RecentAcceptances
+from service.money.sample import Sample
+
+PROMPTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100)), max_size=60)
+
+
+@given(PROMPTS, st.integers(1, 12))
+def test_they_are_the_last_so_many_and_what_all_prompts_since_the_first_of_them_cost(
+    prompts: list[tuple[int, int]], size: int
+) -> None:
+    recent = RecentAcceptances(size)
+    for accepted, cost in prompts:
+        recent.pay(recent.decide(accepted), cost)
+    first = len(prompts)
+    accepted = 0
+    while first > 0 and (accepted < size or prompts[first - 1][0] == 0):
+        first -= 1
+        accepted += prompts[first][0]
+    costs = sum(cost for _, cost in prompts[first:])
+    assert recent.accepted == accepted
+    assert recent.full == (accepted >= size)
+    assert recent.per_acceptance(None) == (costs / accepted if accepted else None)
+
+
+@given(PROMPTS, st.integers(1, 12), st.randoms(use_true_random=False))
+def test_costs_may_be_told_in_any_order(prompts: list[tuple[int, int]], size: int, random: Random) -> None:
+    one, other = RecentAcceptances(size), RecentAcceptances(size)
+    numbers = [one.decide(accepted) for accepted, _ in prompts]
+    for number, (_, cost) in random.sample(list(zip(numbers, prompts, strict=True)), len(prompts)):
+        one.pay(number, cost)
+    for accepted, cost in prompts:
+        other.pay(other.decide(accepted), cost)
+    assert one.per_acceptance(None) == other.per_acceptance(None)
+
+
+def test_prompts_of_unknown_cost_count_as_the_average_if_there_is_one() -> None:
+    recent = RecentAcceptances(3)
+    recent.pay(recent.decide(2), 10)
+    recent.decide(0)
+    assert recent.per_acceptance(None) is None
+    assert recent.per_acceptance(6.0) == 8.0
+
+
+@given(st.dictionaries(st.integers(0, 10**18), st.integers(-(2**63), 2**63 - 1), max_size=20))
+def test_a_table_holds_what_was_put_in_and_0_elsewhere(numbers: dict[int, int]) -> None:
+    table = IntTable()
+    for number, value in numbers.items():
+        table[number] = value
+    assert {number: table[number] for number in numbers} == numbers
+    assert all(table[number + 1] == 0 for number in numbers if number + 1 not in numbers)
+
+
+@given(st.lists(st.integers(0, 10**16), min_size=1), st.integers(0, 10**16))
+def test_a_sample_knows_its_mean_and_its_variance(numbers: list[int], late: int) -> None:
+    sample = Sample()
+    for number in numbers:
+        sample.add(number)
+    sample.correct(numbers[-1], late)
+    numbers[-1] = late
+    mean = Fraction(sum(numbers), len(numbers))
+    assert sample.mean == float(mean)
+    assert sample.variance == float(sum((number - mean) ** 2 for number in numbers) / len(numbers))
+    assert (Sample().mean, Sample().variance) == (0.0, 0.0)
