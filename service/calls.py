@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One record being worked on: whether it waits to be asked, with which slot it is, and whether its answer is written."""
+    """One record being worked on: whether it waits to be asked, with which slot it is, if its answer is written."""
 
     record: Record
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -75,7 +75,7 @@ class Calls(Generic[In]):
 
         While an answer is being written its slot is free, and the next record should be there already.
         """
-        return max(0, self._slots.total + self._slots.total // 4 - self.in_flight)
+        return max(0, self._slots.most_unwritten - self.in_flight)
 
     @property
     def stopping(self) -> bool:
@@ -147,7 +147,8 @@ class Calls(Generic[In]):
             with call.scope:
                 results = await self._results(call)
                 if results is not None:
-                    await self._send(results, record)
+                    with self._slots.writing():
+                        await self._send(results, record)
                     call.answered = True
                     self.on_answered(record)
         finally:

@@ -67,8 +67,11 @@ class Pace:
         return (progress.target - progress.finished) * 60 / rate if rate > 0 else None
 
 
-def summary(progress: Progress, pace: Pace | None = None, in_flight: int | None = None) -> dict[str, str]:
-    """Return the facts of a run in the order in which they are shown; pace and calls only of one that is running."""
+def summary(progress: Progress, pace: Pace | None = None, calls: str | None = None) -> dict[str, str]:
+    """Return the facts of a run in the order in which they are shown; pace and calls only of one that is running.
+
+    `calls` says what is going on between this process and the model.
+    """
     facts = {
         "finished": f"{progress.finished} of {progress.target}",
         "pool": f"{progress.pool} ({progress.seeds} human)",
@@ -85,20 +88,20 @@ def summary(progress: Progress, pace: Pace | None = None, in_flight: int | None 
         facts["paid twice"] = f"{progress.paid_twice} calls"
     if progress.dead_letters:
         facts["dead letters"] = dead_letters(progress)
-    if in_flight is not None:
-        facts["in flight"] = f"{in_flight} calls"
+    if calls is not None:
+        facts["calls"] = clean(calls)
     if pace is not None:
         facts["pace"] = f"{pace.per_minute(progress.finished):.1f} tasks/min, {duration(pace.left_s(progress))} left"
     return facts
 
 
-def panel(progress: Progress, pace: Pace | None = None, in_flight: int | None = None, at_work: str = "") -> Panel:
+def panel(progress: Progress, pace: Pace | None = None, calls: str | None = None, at_work: str = "") -> Panel:
     """Return the progress panel."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     table.add_row("", ProgressBar(total=max(progress.target, 1), completed=progress.finished))
-    for name, value in summary(progress, pace, in_flight).items():
+    for name, value in summary(progress, pace, calls).items():
         table.add_row(name, Text(value))
     if at_work:
         table.add_row("at work", Text(at_work))

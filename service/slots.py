@@ -8,8 +8,8 @@ steps aside: others use the slot meanwhile, and it is the first to get one after
 import heapq
 import math
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
@@ -85,8 +85,14 @@ class Slots:
         self._arrivals: deque[_Waiter] = deque()
         self._turns = count()
         self._granted = 0
+        self._writing = 0
         self._failure: EndpointRefusedError | None = None
         self._news = anyio.Event()
+
+    @property
+    def most_unwritten(self) -> int:
+        """Return how many calls may be on their way or have an answer that is not on the log yet."""
+        return self.total + self.total // 4
 
     @property
     def waiting(self) -> int:
@@ -131,6 +137,19 @@ class Slots:
         await anyio.sleep(seconds)
         await self._take(_FIRST)
         slot.aside = False
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Count an answer that is being written; a quarter of the total may be, beside the calls on their way.
+
+        What is on its way or being written when a process is killed is all that can be paid for twice.
+        """
+        self._writing += 1
+        try:
+            yield
+        finally:
+            self._writing -= 1
+            self._admit()
 
     def reconsider(self) -> None:
         """Ask the gate again, because something has changed."""
@@ -177,7 +196,8 @@ class Slots:
 
     @property
     def _has_room(self) -> bool:
-        return self.in_use < self.total and self._gate.admits(self.in_use)
+        unwritten = self.in_use + self._writing
+        return self.in_use < self.total and unwritten < self.most_unwritten and self._gate.admits(self.in_use)
 
     def _grant(self) -> None:
         self.in_use += 1

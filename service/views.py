@@ -20,7 +20,7 @@ _LOG_EVERY_S = 10.0
 
 log = structlog.get_logger()
 
-Counts = Callable[[], tuple[Progress, int | None]]
+Counts = Callable[[], tuple[Progress, str | None]]
 
 
 class View(Protocol):
@@ -78,8 +78,8 @@ async def open_view(counts: Counts, pace: Pace) -> AsyncIterator[View]:
 
 
 def _panel(counts: Counts, pace: Pace) -> RenderableType:
-    progress, in_flight = counts()
-    return panel(progress, pace, in_flight)
+    progress, calls = counts()
+    return panel(progress, pace, calls)
 
 
 async def _refresh(live: Live, counts: Counts, pace: Pace) -> None:
@@ -95,6 +95,6 @@ async def _report(counts: Counts, pace: Pace) -> None:
 
 
 def _log_progress(counts: Counts, pace: Pace) -> None:
-    progress, in_flight = counts()
-    facts = {name.replace(" ", "_"): value for name, value in summary(progress, pace, in_flight).items()}
+    progress, calls = counts()
+    facts = {name.replace(" ", "_"): value for name, value in summary(progress, pace, calls).items()}
     log.info("run.progress", **facts)

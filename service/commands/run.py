@@ -136,7 +136,7 @@ async def _run_shown(pipeline: Pipeline, finished: int, hint: str) -> int:
     pace, stopped = Pace(finished_before=finished), Stopped()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_signal, pipeline.stop, stopped)
-        async with open_view(lambda: (pipeline.progress, pipeline.dispatcher.slots.in_use), pace) as view:
+        async with open_view(lambda: (pipeline.progress, pipeline.dispatcher.told), pace) as view:
             ended = await pipeline.run(_until_closed(view, pipeline, stopped))
         tasks.cancel_scope.cancel()
     if ended is not None:

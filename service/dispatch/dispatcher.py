@@ -112,6 +112,13 @@ class Dispatcher:
         """Return why no call can be made now; none if one can."""
         return self.lanes.refusal
 
+    @property
+    def told(self) -> str:
+        """Return what is going on, in a line."""
+        if (refusal := self.refusal) is not None:
+            return f"paused: {refusal}"
+        return f"{self.slots.in_use} in flight, {self.slots.waiting} waiting, {self.lanes.limit} at once"
+
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """Return the completion of one prompt, however many attempts that takes.
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from math import log
 
-_MOST = 0.5
 _ENOUGH_REFUSED = 3
 
 
@@ -39,13 +38,14 @@ class Tally:
 
     @property
     def knee(self) -> int | None:
-        """Return the lowest level from which on most calls were refused; none where the level made no difference."""
-        knee, sent, refused = None, 0, 0
+        """Return the level that best parts served from refused calls; none where the level made no difference."""
+        knee, best, excess, refused = None, 0, 0, 0
         for level in sorted(self._sent_at | self._refused_at, reverse=True):
-            sent += max(self._sent_at[level], self._refused_at[level])
+            sent = max(self._sent_at[level], self._refused_at[level])
             refused += self._refused_at[level]
-            if refused >= max(_MOST * sent, _ENOUGH_REFUSED):
-                knee = level
+            excess += 2 * self._refused_at[level] - sent
+            if excess > best and refused >= _ENOUGH_REFUSED:
+                knee, best = level, excess
         return knee
 
 
@@ -53,7 +53,7 @@ class Tally:
 class Alarm:
     """A cumulative sum that rises when refusals come more often than `usual` (0 … 1), and forgets what went well.
 
-    At the usual share it goes off by mistake once in many thousands of calls; when nearly all are refused, after four.
+    At the usual share it goes off by mistake once in many thousands of calls; when nearly all are refused, after five.
     """
 
     usual: float
@@ -61,6 +61,7 @@ class Alarm:
 
     _ADDED = 0.2
     _THRESHOLD = 9.0
+    _LEAST = -3.0  # calls that were sent together are refused one after another
 
     @property
     def _raised(self) -> float:
@@ -68,7 +69,7 @@ class Alarm:
 
     def sent(self) -> None:
         """Count a call."""
-        self._sum = max(0.0, self._sum + log((1 - self._raised) / (1 - self.usual)))
+        self._sum = max(self._LEAST, self._sum + log((1 - self._raised) / (1 - self.usual)))
 
     def refused(self) -> bool:
         """Take a call back; returns whether refusals have become more frequent."""

@@ -11,6 +11,7 @@ restored, and that share is what is usual from then on.
 A server may also slow down without a word. `service.dispatch.latency` tells, and that cut is an experiment as well.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -26,7 +27,7 @@ _LARGEST_NOISE = 0.3
 _ENOUGH = 20
 _ENOUGH_FOR_USUAL = 200
 _FIRST_BURST = 32
-_RAMP_PER_S = 1_000.0
+_RAMP_PER_S = 500.0
 _PROBE_AFTER_S = (10.0, 60.0)
 _LONGEST_REFUSAL_S = 5.0
 
@@ -54,6 +55,8 @@ class _Trial:
 class AdaptiveLimit:
     """The limit of one server, from 1 to `ceiling`.
 
+    What was sent at once is refused one by one: nothing is concluded from a cut before the first refusals can be known.
+
     `usual` is the share of calls that it refuses whatever it gets. `knee` is the level (calls at once) from which on it
     was seen to refuse for load; above it the limit only feels its way, at first after ten seconds.
     """
@@ -67,6 +70,7 @@ class AdaptiveLimit:
     _epoch: int = 0
     _on_their_way: deque[Sent] = field(default_factory=deque)
     _refusals_take_s: float = 0.02
+    _judged_from_s: float = math.inf
     _successes: int = 0
     _successes_per_step: int = _SUCCESSES_PER_STEP
     _probe_at_s: float = 0.0
@@ -113,6 +117,8 @@ class AdaptiveLimit:
         """Note that a call is sent; `in_flight` counts it."""
         sent = Sent(in_flight, self._epoch, now_s)
         self._on_their_way.append(sent)
+        if self._judged_from_s == math.inf:
+            self._judged_from_s = now_s + 2 * self._refusals_take_s
         self._count_served(now_s - self._refusals_take_s)
         return sent
 
@@ -148,7 +154,7 @@ class AdaptiveLimit:
             return  # it was sent before the latest cut, and says nothing of what came of that
         self._tally.refuse(sent.level)
         if self._trial is not None:
-            if finding(self._tally) is Finding.PERSISTS:
+            if now_s >= self._judged_from_s and finding(self._tally) is Finding.PERSISTS:
                 self._judge(self._trial, in_flight, now_s)
         elif self._alarm.refused():
             self._decrease(in_flight, now_s)
@@ -223,6 +229,7 @@ class AdaptiveLimit:
 
     def _next_epoch(self) -> None:
         self._epoch += 1
+        self._judged_from_s = math.inf
         self._successes = 0
         self._tally = Tally()
         self._alarm.reset()

@@ -129,7 +129,7 @@ def test_a_refused_key_stops_the_run_and_is_shown_nowhere(tmp_path: Path) -> Non
         assert {request.headers["Authorization"] for request in server.requests} == {f"Bearer {_KEY}"}
     assert (ended.code, ended.out) == (5, b"")
     assert "401" in ended.err
-    assert "Check the API key." in ended.err
+    assert "Check the API key" in ended.err
     assert _KEY not in ended.err
     ledger = read_ledger(tmp_path)
     check_at_any_moment(ledger)

@@ -1,7 +1,5 @@
 """Commands against a real Kafka: topics, refusals that say what to do, one process or several, secure listeners."""
 
-import socket
-from http.client import HTTPConnection
 from pathlib import Path
 
 import anyio
@@ -15,9 +13,10 @@ from service.messages import PooledTask
 from tests.acceptance.conftest import write_seeds
 from tests.acceptance.invariants import check
 from tests.acceptance.model import eventually, simulated
-from tests.acceptance.program import DEADLINE_S, run
+from tests.acceptance.program import run
 from tests.kafka.cluster import Cluster
 from tests.kafka.fleet import watched
+from tests.kafka.http import fetch, free_port
 from tests.kafka.runs import KafkaRun
 from tests.stages.logs import records_of
 
@@ -219,9 +218,7 @@ def _dead_letters(cluster: Cluster, work: KafkaRun) -> dict[str, tuple[object, .
 
 def test_a_worker_tells_its_health_and_whether_it_is_the_active_one(kafka: Cluster, tmp_path: Path) -> None:
     work = KafkaRun.create(tmp_path, kafka.bootstrap)
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
+    port = free_port()
     with work.fleet() as fleet:
         post = fleet.add("admit", "finish", flags=("--http-port", str(port)))
         post.program.wait_for_word("run.awaited")
@@ -232,14 +229,3 @@ def test_a_worker_tells_its_health_and_whether_it_is_the_active_one(kafka: Clust
         work.set_goal(5)
         eventually(lambda: fetch(port, "readyz") == (200, "ok\n"))
         eventually(lambda: 'seedstream_role_active{role="admit"} 1.0' in fetch(port, "metrics")[1])
-
-
-def fetch(port: int, path: str) -> tuple[int, str]:
-    """Return the status and body of a page."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
-    try:
-        connection.request("GET", f"/{path}")
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()

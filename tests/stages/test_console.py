@@ -62,8 +62,8 @@ def test_a_panel_can_be_drawn_of_a_run_that_has_just_begun_and_of_one_on_its_way
     assert "0 of 0" in shown(panel(progress, Pace()))
     for message in (examples.goal(5), examples.decision(0, accepted=2), examples.finished(0), examples.answer(0)):
         progress.apply(message)
-    text = shown(panel(progress, Pace(), in_flight=3))
-    for part in ("1 of 5", "2 of 3 candidates (67%)", "too_short 1", "3 calls", "$0.5"):
+    text = shown(panel(progress, Pace(), "3 in flight"))
+    for part in ("1 of 5", "2 of 3 candidates (67%)", "too_short 1", "3 in flight", "$0.5"):
         assert part in text
 
 

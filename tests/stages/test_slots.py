@@ -266,3 +266,22 @@ async def test_a_failure_reaches_all_who_wait_and_all_who_come() -> None:
         await waits("c")
     assert sorted(told) == ["a", "b", "c"]
     assert slots.in_use == 0
+
+
+async def test_answers_that_are_being_written_hold_new_calls_back_beyond_a_quarter() -> None:
+    slots = Slots(4)
+    async with anyio.create_task_group() as tasks:
+        crowd = Crowd(slots, tasks)
+        with slots.writing():
+            for name in "abcd":
+                crowd.come(name)
+            await settled()
+            assert len(crowd.holding) == 4
+            crowd.leave("a")
+            with slots.writing():
+                crowd.come("e")
+                await settled()
+                assert len(crowd.holding) == 3
+            await settled()
+            assert len(crowd.holding) == 4
+        tasks.cancel_scope.cancel()

@@ -1,0 +1,122 @@
+"""Limits hold for all processes of a run together: calls at once, calls a minute, dollars. And all of them pause."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from service.simulator.journal import Entry
+from tests.acceptance.invariants import check, check_at_any_moment
+from tests.acceptance.model import eventually, simulated
+from tests.acceptance.program import run
+from tests.kafka.cluster import Cluster
+from tests.kafka.fleet import Fleet, watched
+from tests.kafka.http import fetch, free_port
+from tests.kafka.runs import KafkaRun, all_answers_are_decided
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
+
+_CALLING = ("generate", "classify", "instances")
+_PROCESSES = 4
+_CONCURRENCY = "8"
+
+
+def staffed(fleet: Fleet) -> None:
+    fleet.add("producer", "admit", "finish")
+    for _ in range(_PROCESSES):
+        fleet.add(*_CALLING)
+
+
+def test_four_processes_have_no_more_calls_in_flight_than_one_limit_allows(kafka: Cluster, tmp_path: Path) -> None:
+    with simulated(seed=21, time_to_first_token_s=0.1) as model:
+        work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY=_CONCURRENCY, WINDOW="64")
+        with work.fleet() as fleet:
+            staffed(fleet)
+            work.set_goal(120, "--max-in-flight", "10")
+            with watched(tmp_path, work.settings) as watching:
+                assert watching.end(120.0).code == 0
+            fleet.stop(*fleet.of(*_CALLING))
+            ledger = work.ledger_once(all_answers_are_decided)
+        totals = model.simulator.journal.totals
+        assert 8 <= totals.most_open <= 10
+    check(ledger, 120)
+
+
+def test_four_processes_keep_to_one_rate_and_a_limit_is_lifted_while_they_work(kafka: Cluster, tmp_path: Path) -> None:
+    rate_per_s = 10
+    with simulated(seed=22, time_to_first_token_s=0.05) as model:
+        work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY=_CONCURRENCY, WINDOW="64")
+        with work.fleet() as fleet:
+            staffed(fleet)
+            work.set_goal(400, "--rpm", str(60 * rate_per_s))
+            eventually(lambda: len(model.requests()) >= 100, 60.0)
+            limited = model.requests()
+            assert most_in_any_second(limited) <= rate_per_s + 2 * _PROCESSES
+            assert len(limited) / seconds(limited) <= 1.3 * rate_per_s
+            work.set_goal(400, "--rpm", "0")
+            with watched(tmp_path, work.settings) as watching:
+                assert watching.end(60.0).code == 0
+            fleet.stop(*fleet.of(*_CALLING))
+            ledger = work.ledger_once(all_answers_are_decided)
+    check(ledger, 400)
+
+
+def test_four_processes_spend_one_budget_and_end_cleanly_with_what_was_bought(kafka: Cluster, tmp_path: Path) -> None:
+    with simulated(seed=23, time_to_first_token_s=0.02) as model:
+        work = KafkaRun.create(
+            tmp_path,
+            kafka.bootstrap,
+            model,
+            CONCURRENCY=_CONCURRENCY,
+            WINDOW="64",
+            PRICE_PROMPT="1",
+            PRICE_COMPLETION="2",
+        )
+        with work.fleet() as fleet:
+            staffed(fleet)
+            work.set_goal(10_000, "--budget", "0.2")
+            with watched(tmp_path, work.settings) as watching:
+                assert watching.end(120.0).code == 0
+            fleet.stop(*fleet.of(*_CALLING))
+            ledger = work.ledger_once(all_answers_are_decided)
+        billed = run(tmp_path, "cost", "--json", settings=work.settings)
+        totals = model.simulator.journal.totals
+    spent = orjson.loads(billed.out)["cost_usd"]
+    assert spent == pytest.approx((totals.prompt_tokens + 2 * totals.completion_tokens) / 1e6)
+    assert 0.15 <= spent <= 0.2
+    check_at_any_moment(ledger)
+    assert ledger.tasks
+
+
+def test_a_fleet_whose_key_is_refused_says_so_and_goes_on_with_a_new_one(kafka: Cluster, tmp_path: Path) -> None:
+    key, port = tmp_path / "key", free_port()
+    key.write_text("an-old-key")
+    with simulated(seed=24, api_keys=("a-new-key",)) as model:
+        work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY="4", LM_API_KEY_FILE=str(key))
+        with work.fleet() as fleet:
+            fleet.add("producer", "admit", "finish")
+            fleet.add(*_CALLING, flags=("--http-port", str(port)))
+            work.set_goal(20)
+            eventually(lambda: "language model" in fetch(port, "readyz")[1])
+            assert fetch(port, "readyz")[0] == 503
+            assert fetch(port, "healthz")[0] == 200
+            assert 'seedstream_lm_open{endpoint="' in fetch(port, "metrics")[1]
+            completions = [entry for entry in model.requests() if entry.status == 401]
+            assert 1 <= len(completions) <= 4
+            key.write_text("a-new-key")
+            with watched(tmp_path, work.settings) as watching:
+                assert watching.end(60.0).code == 0
+            eventually(lambda: fetch(port, "readyz") == (200, "ok\n"))
+            fleet.stop(*fleet.of(*_CALLING))
+            ledger = work.ledger_once(all_answers_are_decided)
+    check(ledger, 20)
+
+
+def seconds(requests: list[Entry]) -> float:
+    times = [entry.at_ms for entry in requests]
+    return (max(times) - min(times)) / 1000
+
+
+def most_in_any_second(requests: list[Entry]) -> int:
+    times = sorted(entry.at_ms for entry in requests)
+    return max(sum(start <= each < start + 1000 for each in times) for start in times)
