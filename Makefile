@@ -45,8 +45,8 @@ test: install ## All tests; those on a real Kafka start it by themselves and are
 test-kafka: install ## The tests on a real Kafka alone (KAFKA_VERSION=3.9.1 for another one)
 	SEEDSTREAM_REQUIRE_KAFKA=1 $(BIN)/pytest -m kafka $(ARGS)
 
-test-fast: install ## Algorithm, stages, brokers, adapters: under a minute, no child processes, no real model
-	$(BIN)/pytest -m 'not local_model and not kafka' tests/algorithm tests/stages tests/contract tests/adapters tests/simulator $(ARGS)
+test-fast: install ## Algorithm, stages, dispatch, brokers, adapters: under a minute, no child processes, no real model
+	$(BIN)/pytest -m 'not local_model and not kafka' tests/algorithm tests/stages tests/dispatch tests/contract tests/adapters tests/simulator $(ARGS)
 
 fmt: install ## Format the code
 	$(BIN)/ruff format $(CODE)
@@ -64,8 +64,9 @@ imports: install ## Check that imports go down only
 
 check: lint types imports test ## All that CI checks
 
-bench: install ## Measure the pipeline against the simulator
+bench: install ## Measure the client and the pipeline against the simulator
 	$(BIN)/python benchmarks/pipeline.py $(ARGS)
+	$(BIN)/python -m benchmarks.client
 
 bench-kafka: install ## Measure it on a real Kafka: scaling, admit, rebuild (half an hour on two idle cores)
 	$(BIN)/python -m benchmarks.scaling $(ARGS)

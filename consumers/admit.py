@@ -72,7 +72,9 @@ class Admit:
         batch_pool = _BatchPool(self._recipe, self._index.overlay(), self._ids)
         fresh = list(self._fresh(batch))
         results = await to_thread.run_sync(batch_pool.take_all, fresh)
-        return Outcome(results, len(batch))
+        taken = {place for place, _ in fresh}
+        repeated = sum(isinstance(each, Answer) and place not in taken for place, each in enumerate(batch))
+        return Outcome(results, len(batch), repeated)
 
     def _fresh(self, batch: Sequence[Input]) -> Iterator[tuple[int, Input]]:
         """Yield (place, message) of what the log has no result for, once each."""

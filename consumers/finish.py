@@ -36,13 +36,16 @@ class Finish:
         target = self._target()
         results: list[tuple[int, Message]] = []
         taken: set[str] = set()
+        repeated = 0
         for place, message in enumerate(batch):
-            if message.rejection is None and message.id not in self._finished and message.id not in taken:
+            known = message.id in self._finished or message.id in taken
+            repeated += known and message.call is not None
+            if message.rejection is None and not known:
                 results.append((place, _finished(message, len(self._finished) + len(taken))))
                 taken.add(message.id)
             if len(self._finished) + len(taken) >= target:
-                return Outcome([*results, (place, RunEnded.target_reached(self._run, target))], place + 1)
-        return Outcome(results, len(batch))
+                return Outcome([*results, (place, RunEnded.target_reached(self._run, target))], place + 1, repeated)
+        return Outcome(results, len(batch), repeated)
 
 
 def _finished(message: TaskInstances, task_seq: int) -> FinishedTask:

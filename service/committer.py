@@ -30,7 +30,10 @@ log = structlog.get_logger()
 
 
 class Committer(Generic[In]):
-    """One instance of a stage with memory: the active one, unless there is an election that it has not won."""
+    """One instance of a stage with memory: the active one, unless there is an election that it has not won.
+
+    `repeated` counts the calls in its input that were made for something that had been answered already.
+    """
 
     def __init__(self, stage: StatefulStage[In], broker: Broker, run: str, election: Election | None = None) -> None:
         self._stage = stage
@@ -40,6 +43,7 @@ class Committer(Generic[In]):
         self._group = f"seedstream.{run}.{stage.name}"
         self._source = Partition(stage.source.of(run), 0)
         self._singly_until = -1
+        self.repeated = 0
 
     async def run(self, drain: anyio.Event, ready: anyio.Event) -> None:
         """Work until `drain` is set; `ready` is set once the memory is rebuilt and this is the active instance.
@@ -118,6 +122,7 @@ class Committer(Generic[In]):
                 return
             for _, message in outcome.results:
                 self._stage.restore(message)
+            self.repeated += outcome.repeated
         if reader.position(self._source) != position:
             reader.seek(self._source, position)
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from anyio.abc import TaskStatus
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from service.errors import ConfigurationError
@@ -30,8 +30,20 @@ class _Numbers(Collector):
             ready.add_metric([role], float(state.ready))
         yield active
         yield ready
+        yield self._duplicates()
         if self._worked.dispatcher is not None:
             yield from model_numbers(self._worked.dispatcher)
+
+    def _duplicates(self) -> Metric:
+        repeated = CounterMetricFamily(
+            "seedstream_lm_duplicate_calls",
+            "Calls on the log for something that had been answered already, as their reader found them.",
+            labels=["role"],
+        )
+        for role, state in self._worked.roles.items():
+            if state.committer is not None:
+                repeated.add_metric([role], float(state.committer.repeated))
+        return repeated
 
 
 def _missing(worked: Worked) -> list[str]:

@@ -4,9 +4,10 @@ Nothing is handed from role to role but records. What is wanted is on `control`:
 run is at rest, and goes on when there is a new goal. Of a role that one process has at a time, the others stand by.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import anyio
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from producers.prompts import PromptProducer
 from service.assembly import admitting, calling_stages, finishing
 from service.broker import Broker
+from service.committer import Committer
 from service.control import RunControl
 from service.dispatch import Dispatcher
 from service.dispatch.share import NOTHING, FleetLimits
@@ -49,6 +51,7 @@ class RoleState:
 
     ready: bool = False
     election: Election | None = None
+    committer: Committer[Any] | None = None
 
     @property
     def active(self) -> bool:
@@ -150,16 +153,16 @@ class RoleRunner:
             case Role.PRODUCER:
                 await self._produce(state, election)
             case Role.ADMIT:
-                await self._commit(admitting(self._broker, definition, election).run, state)
+                await self._commit(admitting(self._broker, definition, election), state)
             case _:
                 finisher = finishing(self._broker, definition, lambda: self._control.target, election)
-                await self._commit(finisher.run, state)
+                await self._commit(finisher, state)
 
-    async def _commit(self, work: Callable[[anyio.Event, anyio.Event], Awaitable[None]], state: RoleState) -> None:
-        ready = anyio.Event()
+    async def _commit(self, committer: Committer[Any], state: RoleState) -> None:
+        ready, state.committer = anyio.Event(), committer
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_note, ready, state)
-            await work(self._stop, ready)
+            await committer.run(self._stop, ready)
             tasks.cancel_scope.cancel()
 
     async def _produce(self, state: RoleState, election: Election) -> None:

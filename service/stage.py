@@ -44,10 +44,14 @@ class Stage(Protocol[In]):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What follows from the first `consumed` messages of a batch: pairs of the cause's place in it and a result."""
+    """What follows from the first `consumed` messages of a batch: pairs of the cause's place in it and a result.
+
+    `repeated` counts those whose completion was paid for although there was one already.
+    """
 
     results: Sequence[tuple[int, Message]]
     consumed: int
+    repeated: int = 0
 
 
 class StatefulStage(Protocol[In]):

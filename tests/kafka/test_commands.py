@@ -229,3 +229,4 @@ def test_a_worker_tells_its_health_and_whether_it_is_the_active_one(kafka: Clust
         work.set_goal(5)
         eventually(lambda: fetch(port, "readyz") == (200, "ok\n"))
         eventually(lambda: 'seedstream_role_active{role="admit"} 1.0' in fetch(port, "metrics")[1])
+        assert 'seedstream_lm_duplicate_calls_total{role="admit"} 0.0' in fetch(port, "metrics")[1]

@@ -152,3 +152,10 @@ async def test_a_hole_in_the_pool_is_an_error() -> None:
 
 async def test_it_always_wants_more() -> None:
     assert Admit(SELF_INSTRUCT).wants_more()
+
+
+async def test_an_answer_to_what_is_decided_or_answered_already_is_counted_as_repeated() -> None:
+    admit = Admit(SELF_INSTRUCT)
+    admit.restore(examples.decision(3))
+    batch: list[Input] = [examples.answer(3), examples.answer(4), examples.answer(4), examples.failed(3)]
+    assert (await admit(batch)).repeated == 2

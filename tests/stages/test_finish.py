@@ -100,3 +100,10 @@ async def test_finished_and_dropped_add_up_to_what_was_accepted(outcomes: list[t
             finish.restore(result)
             progress.apply(result)
     assert progress.pending == 3 - len({name for name, _ in outcomes})
+
+
+async def test_a_call_for_what_is_finished_already_is_counted_as_repeated() -> None:
+    finish = Finish(RUN, lambda: 10)
+    finish.restore(examples.finished(0))
+    known, fresh = examples.task_instances("m0"), examples.task_instances("m1")
+    assert (await finish([known, fresh, fresh])).repeated == 2
