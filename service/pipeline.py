@@ -15,7 +15,7 @@ from service.broker import Broker
 from service.deadletter import DEAD_LETTER_TOPICS
 from service.errors import EndpointRefusedError
 from service.leases import fleet_limits
-from service.messages import Message, RunDefined, RunEnded
+from service.messages import GoalSet, Message, RunDefined, RunEnded
 from service.models import AskedModel
 from service.progress import Progress
 from service.replay import Tail
@@ -129,4 +129,6 @@ class Pipeline:
     async def _observe(self, messages: list[Message], observe: Observer) -> None:
         for message in messages:
             self.progress.apply(message)
+            if isinstance(message, GoalSet):
+                self.dispatcher.restrict(limits=fleet_limits(message))
             await observe(message)

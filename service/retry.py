@@ -13,6 +13,7 @@ from random import Random
 
 # From here on the cap has long been reached, and a float power may overflow.
 _LARGEST_EXPONENT = 64
+_LONGEST_ASKED_WAIT_S = 120.0
 
 _LONGEST_S = 86_400.0
 _RESET = "x-ratelimit-reset"
@@ -41,6 +42,16 @@ class Backoff:
     def delay_s(self, retry: int, random: Random) -> float:
         """Draw the wait before retry number `retry` (the first is 0)."""
         return random.uniform(0.0, self.ceiling_s(retry))
+
+
+def wait_before_retry_s(backoff_s: float, asked_s: float | None) -> float:
+    """Return how long to wait: what the server asks, within two minutes, and a little longer; else the back-off.
+
+    A little longer, so that not all whom it has asked the same come back at once. A wish for no wait is none.
+    """
+    if asked_s is None or asked_s <= 0:
+        return backoff_s
+    return min(asked_s, _LONGEST_ASKED_WAIT_S) + min(backoff_s, asked_s / 10)
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:

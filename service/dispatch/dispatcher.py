@@ -19,14 +19,13 @@ from service.dispatch.lane import Lane, LaneState
 from service.dispatch.lanes import Lanes
 from service.dispatch.limit import AdaptiveLimit
 from service.dispatch.share import FleetLimits, Leases, Share
-from service.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, UnansweredError
+from service.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, Refused, UnansweredError
 from service.lm import Completion, Endpoint
-from service.retry import Backoff
+from service.retry import Backoff, wait_before_retry_s
 from service.selfinstruct.recipe import Sampling
 from service.slots import Slots
 from service.usage import Usage, added
 
-_LONGEST_ASKED_WAIT_S = 120.0
 _LOOK_EVERY_S = 1.0
 _UNCOUNTED = frozenset({Failing.RATE_LIMITED, Failing.OVERLOADED})
 
@@ -38,8 +37,8 @@ class Patience:
     """How long to go on.
 
     `attempts` that failed in a way that may pass give a call up; refusals for load are not counted. When no server has
-    taken calls for `closed_s`, all calls end with `EndpointRefusedError`; `refused_first_s` takes its place while no
-    call has ever been answered: a wrong key is best known at once.
+    taken calls for `closed_s`, all calls end with `EndpointRefusedError`; `refused_first_s` takes its place where the
+    first calls were refused and none has ever been answered: a wrong key is best known at once.
     """
 
     attempts: int = 10
@@ -183,18 +182,11 @@ class Dispatcher:
                 ) from failure
             lane.gave_up_on(now_s)
             call.failures = 0
-        wait_s = self._wait_s(max(0, call.failures - 1), failure.after_s)
+        wait_s = wait_before_retry_s(self.backoff.delay_s(max(0, call.failures - 1), self.random), failure.after_s)
         log.debug(
             "lm.retried", endpoint=lane.endpoint.name, failing=failure.failing, reason=str(failure), wait_s=wait_s
         )
         return wait_s
-
-    def _wait_s(self, retry: int, asked_s: float | None) -> float:
-        """Wait as long as the server asks, within reason, and a little longer, so that not all come back at once."""
-        backoff_s = self.backoff.delay_s(retry, self.random)
-        if not asked_s or asked_s <= 0:
-            return backoff_s
-        return min(asked_s, _LONGEST_ASKED_WAIT_S) + min(backoff_s, asked_s / 10)
 
     async def _lose_patience(self) -> None:
         """End all calls when no server has taken any for too long."""
@@ -203,8 +195,8 @@ class Dispatcher:
             refusal = self.lanes.refusal
             if refusal is None:
                 continue
-            never_answered = all(lane.answered_s == -math.inf for lane in self.lanes.all)
-            patience_s = self.patience.refused_first_s if never_answered else self.patience.closed_s
+            never_worked = refusal.refused is not Refused.AWAY and not any(lane.has_answered for lane in self.lanes.all)
+            patience_s = self.patience.refused_first_s if never_worked else self.patience.closed_s
             if self.lanes.closed_for_s() >= patience_s:
                 self.slots.fail(refusal)
                 return

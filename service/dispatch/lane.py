@@ -74,6 +74,11 @@ class Lane:
     _closing: _Closing | None = None
     _trial: Sent | None = None
 
+    @property
+    def has_answered(self) -> bool:
+        """Return whether it has ever answered a call."""
+        return self.answered_s > -math.inf
+
     def state(self, now_s: float) -> LaneState:
         """Return whether it takes calls now."""
         if self._closing is not None:

@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from service.retry import Backoff, rate_limit_reset_s, retry_after_s
+from service.retry import Backoff, rate_limit_reset_s, retry_after_s, wait_before_retry_s
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -101,3 +101,13 @@ def test_a_server_s_wish_to_wait_is_read(headers: dict[str, str], seconds: float
 )
 def test_limits_that_are_told_say_when_calls_may_pass(headers: dict[str, str], seconds: float | None) -> None:
     assert rate_limit_reset_s(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("backoff_s", "asked_s", "waited_s"),
+    [(0.4, None, 0.4), (0.4, 0.0, 0.4), (0.4, -1.0, 0.4), (0.4, 7.0, 7.4), (5.0, 7.0, 7.7), (0.0, 3600.0, 120.0)],
+)
+def test_a_wish_to_wait_is_granted_within_two_minutes_and_spread_a_little(
+    backoff_s: float, asked_s: float | None, waited_s: float
+) -> None:
+    assert wait_before_retry_s(backoff_s, asked_s) == pytest.approx(waited_s)
