@@ -27,10 +27,14 @@ class Endings:
         """Count from here, and forget that the run was given up before."""
         progress.fruitless = 0
         self._stuck_before = _stuck(progress)
-        self._unpriced_before = progress.bill.total.unpriced
-        self._without_price_before = progress.bill.total.without_price
+        self.forgive_prices(progress)
         if not progress.reached:
             progress.ended = None
+
+    def forgive_prices(self, progress: Progress) -> None:
+        """Count calls without a price from here: what was paid before there was a limit cannot be helped."""
+        self._unpriced_before = progress.bill.total.unpriced
+        self._without_price_before = progress.bill.total.without_price
 
     def ended(self, progress: Progress) -> RunEnded | None:
         """Return how the run comes to rest; none if it goes on, or has reached its target."""

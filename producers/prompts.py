@@ -135,6 +135,7 @@ class PromptProducer:
         elif self._progress.goal is not None and limits_dollars(self._progress.goal):
             self._costs = await stack.enter_async_context(Tail.of(self._broker, self._run, _FOLLOWED_FOR_COSTS))
             await self._read_costs()
+            self._endings.forgive_prices(self._progress)
 
     async def _read_costs(self) -> bool:
         """Read what calls cost up to now; returns whether there was anything new: no end may come of old news."""

@@ -48,8 +48,12 @@ class RunControl:
                 for message in news:
                     self._said.apply(message)
                 if news:
-                    self._changed.set()
-                    self._changed = anyio.Event()
+                    self.reconsider()
+
+    def reconsider(self) -> None:
+        """Let all who wait look again at what they wait for: something else has changed."""
+        self._changed.set()
+        self._changed = anyio.Event()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something holds of what is said."""

@@ -37,13 +37,16 @@ async def read_key(file: Path) -> SecretStr:
 
 
 async def follow_key(
-    file: Path, users: Sequence[Keyed], changed: Callable[[], None], look_every_s: float = _LOOK_EVERY_S
+    file: Path,
+    known: SecretStr | None,
+    users: Sequence[Keyed],
+    changed: Callable[[], None],
+    look_every_s: float = _LOOK_EVERY_S,
 ) -> None:
-    """Look at a key's file until cancelled; hand a new key to its users and tell that it has changed.
+    """Look at a key's file until cancelled; hand another key than is known to its users and tell that it has changed.
 
     A file that cannot be read, or holds no key, is being replaced: the old key stays until it can.
     """
-    known = await read_key(file)
     while True:
         await anyio.sleep(look_every_s)
         try:

@@ -1,9 +1,9 @@
-"""Leases of the fleet's limits, over the log: whoever owns a partition of the work has that part of each limit.
+"""Leases of the fleet's limits, over the log: whoever owns a partition has that part of each limit.
 
-The processes of a run that call the model are members of one more consumer group on the topic of prompts. What the
-group guarantees is all that a lease needs: no partition has two owners, a dead owner loses its own when its session has
-timed out, and whoever joins gets a fair part. A part that is gained is used a few seconds later than it was lost
-elsewhere.
+The processes of a run that call the model are members of one more consumer group, on all topics of dead letters: they
+are there, they are many, and there is next to nothing to be fetched. What the group guarantees is all that a lease
+needs: no partition has two owners, a dead owner loses its own when its session has timed out, and whoever joins gets a
+fair part. A part that is gained is used a few seconds later than it was lost elsewhere.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import structlog
 from service.broker import Broker, Partition
 from service.dispatch.share import FleetLimits, Leases
 from service.messages import GoalSet
-from service.topics import PROMPTS
+from service.topics import ALL
 
 _POLL_S = 0.5
 _SETTLED_AFTER_S = 3.0
@@ -37,16 +37,20 @@ class LeaseHolder:
         self._run = run
         self._tell = tell
         self._settled_after_s = settled_after_s
+        self._numbers: dict[Partition, int] = {}
         self._owned_since: dict[int, float] = {}
         self._told: Leases | None = None
 
     async def hold(self) -> None:
         """Hold leases until cancelled."""
-        topic = PROMPTS.of(self._run)
-        total = await self._broker.partitions(topic)
+        names = [topic.dead_letters_of(self._run) for topic in ALL]
+        widths = {name: await self._broker.partitions(name) for name in names}
+        partitions = [Partition(name, number) for name, width in widths.items() for number in range(width)]
+        self._numbers = {partition: number for number, partition in enumerate(sorted(partitions))}
+        total = len(partitions)
         self._say(Leases(frozenset(), total))
         group = f"seedstream.{self._run}.leases"
-        async with self._broker.group_member(group, [topic], self._keep_on, self._settle) as member:
+        async with self._broker.group_member(group, names, self._keep_on, self._settle) as member:
             while True:
                 await member.poll(0, _POLL_S)
                 settled_s = anyio.current_time() - self._settled_after_s
@@ -59,7 +63,8 @@ class LeaseHolder:
     async def _settle(self, owned: frozenset[Partition]) -> None:
         """Lose at once what is lost; what is gained counts from now."""
         now_s = anyio.current_time()
-        self._owned_since = {each.number: self._owned_since.get(each.number, now_s) for each in owned}
+        numbers = [self._numbers[partition] for partition in owned]
+        self._owned_since = {number: self._owned_since.get(number, now_s) for number in numbers}
         if self._told is not None:
             self._say(Leases(self._told.owned & self._owned_since.keys(), self._told.total))
 

@@ -53,7 +53,8 @@ async def open_model(settings: Settings, patience: Patience) -> AsyncIterator[As
         if settings.lm_api_key_file is not None:
             background = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(background.cancel_scope.cancel)
-            background.start_soon(follow_key, settings.lm_api_key_file, [*endpoints, *asked], dispatcher.try_again)
+            key, users = endpoints[0].options.api_key, [*endpoints, *asked]
+            background.start_soon(follow_key, settings.lm_api_key_file, key, users, dispatcher.try_again)
         name = endpoints[0].options.model
         yield AskedModel(_priced(dispatcher, settings, name), dispatcher, name, endpoints)
 

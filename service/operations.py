@@ -37,7 +37,7 @@ class _Numbers(Collector):
     def _duplicates(self) -> Metric:
         repeated = CounterMetricFamily(
             "seedstream_lm_duplicate_calls",
-            "Calls on the log for something that had been answered already, as their reader found them.",
+            "Calls for something that had been answered already, as admit and finish find them; `status` counts all.",
             labels=["role"],
         )
         for role, state in self._worked.roles.items():

@@ -18,7 +18,7 @@ from service.broker import Broker
 from service.committer import Committer
 from service.control import RunControl
 from service.dispatch import Dispatcher
-from service.dispatch.share import NOTHING, FleetLimits
+from service.dispatch.share import NOTHING, FleetLimits, Leases
 from service.election import Election
 from service.errors import BrokerError
 from service.leases import LeaseHolder, fleet_limits
@@ -116,7 +116,12 @@ class RoleRunner:
 
     async def _obey_limits(self, dispatcher: Dispatcher) -> None:
         """Keep to the limits of the fleet as the goal says them; hold leases of them once there are any."""
-        holder = LeaseHolder(self._broker, self._run, lambda leases: dispatcher.restrict(leases=leases))
+
+        def take(leases: Leases) -> None:
+            dispatcher.restrict(leases=leases)
+            self._control.reconsider()
+
+        holder = LeaseHolder(self._broker, self._run, take)
         async with anyio.create_task_group() as holding:
             held = False
             while True:
@@ -127,6 +132,7 @@ class RoleRunner:
                     dispatcher.restrict(leases=NOTHING)
                     holding.start_soon(holder.hold)
                 dispatcher.restrict(limits=limits)
+                self._control.reconsider()
                 await self._control.until(self._has_other_goal_than(goal))
 
     def _has_other_goal_than(self, goal: GoalSet | None) -> Callable[[], bool]:
@@ -184,7 +190,10 @@ class RoleRunner:
         return lambda: self._control.at_rest or self._control.goal is not goal
 
     async def _call(self, role: Role, state: RoleState, definition: RunDefined) -> None:
-        """Be a member of a stage's group whenever the run has something to do."""
+        """Be a member of a stage's group whenever the run has something to do, and there is a part of its limits here.
+
+        Who may make no call must own no work: nobody would do it.
+        """
         if self._model is None:
             raise ValueError(f"role {role} needs a language model")
         stages = {stage.name: stage for stage in calling_stages(definition, self._model.model)}
@@ -193,17 +202,18 @@ class RoleRunner:
             log.info("role.idle", role=role, reason=f"recipe {definition.recipe.name} has no such step")
             await self._stop.wait()
             return
+        share = self._model.dispatcher.lanes.share
         while not self._stop.is_set():
             state.ready = True
-            await self._until(lambda: not self._control.at_rest)
+            await self._until(lambda: share.has_part and not self._control.at_rest)
             drain = anyio.Event()
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._drain_at_rest, drain)
+                tasks.start_soon(self._drain_once, lambda: self._control.at_rest or not share.has_part, drain)
                 await Worker(stage, self._broker, self._run, slots, self._limits.drain_s).run(drain)
                 tasks.cancel_scope.cancel()
 
-    async def _drain_at_rest(self, drain: anyio.Event) -> None:
-        await self._until(lambda: self._control.at_rest)
+    async def _drain_once(self, condition: Callable[[], bool], drain: anyio.Event) -> None:
+        await self._until(condition)
         drain.set()
 
     async def _until(self, condition: Callable[[], bool]) -> None:

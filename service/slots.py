@@ -30,8 +30,12 @@ class Gate(Protocol):
         """Return whether there may be one more than these."""
         ...
 
-    def entered(self) -> None:
+    def entered(self, slot: "Slot", /) -> None:
         """Note that one more has begun."""
+        ...
+
+    def left(self, slot: "Slot", /) -> None:
+        """Note that one was given back before it had begun."""
         ...
 
     def opens_in_s(self) -> float:
@@ -45,7 +49,10 @@ class _Open:
     def admits(self, _in_use: int) -> bool:
         return True
 
-    def entered(self) -> None:
+    def entered(self, _slot: "Slot") -> None:
+        pass
+
+    def left(self, _slot: "Slot") -> None:
         pass
 
     def opens_in_s(self) -> float:
@@ -56,17 +63,20 @@ class _Open:
 class Slot:
     """What a holder has: the right to have one call on its way, unless it stepped aside.
 
-    `paid` says that something was paid for its call already, which is on the log only once the call has ended.
+    `paid` says that something was paid for its call already, which is on the log only once the call has ended;
+    `tokens` is what was taken of a rate for it when it was given.
     """
 
     aside: bool = False
     paid: bool = False
+    tokens: float = 0.0
 
 
 @dataclass(order=True, slots=True)
 class _Waiter:
     rank: int
     turn: int
+    slot: Slot = field(compare=False)
     admitted: anyio.Event = field(compare=False, default_factory=anyio.Event)
     gone: bool = field(compare=False, default=False)
 
@@ -100,9 +110,9 @@ class Slots:
         return sum(not waiter.gone for waiter in self._waiting)
 
     @property
-    def held(self) -> bool:
-        """Return whether the present task holds a slot."""
-        return _held.get() is not None
+    def held(self) -> Slot | None:
+        """Return the slot that the present task holds, if any."""
+        return _held.get()
 
     @asynccontextmanager
     async def hold(self, rank: int) -> AsyncIterator[Slot]:
@@ -112,7 +122,7 @@ class Slots:
             EndpointRefusedError: there will be no more slots.
         """
         slot = Slot()
-        await self._take(rank)
+        await self._take(rank, slot)
         token = _held.set(slot)
         try:
             yield slot
@@ -135,8 +145,7 @@ class Slots:
         slot.aside, slot.paid = True, slot.paid or paid
         self._give_back()
         await anyio.sleep(seconds)
-        await self._take(_FIRST)
-        slot.aside = False
+        await self._take(_FIRST, slot)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -160,7 +169,7 @@ class Slots:
         """Let all who wait, and all who come, know that there will be no more slots."""
         self._failure = error
         for waiter in self._waiting:
-            waiter.admitted.set()
+            waiter.admitted.set()  # without a slot: it is not gone
         self._waiting.clear()
         self._arrivals.clear()
 
@@ -172,12 +181,12 @@ class Slots:
             self._news = anyio.Event()
             self._admit()
 
-    async def _take(self, rank: int) -> None:
+    async def _take(self, rank: int, slot: Slot) -> None:
         self._raise_failure()
         if not self._waiting and self._has_room:
-            self._grant()
+            self._grant(slot)
             return
-        waiter = _Waiter(rank, next(self._turns))
+        waiter = _Waiter(rank, next(self._turns), slot)
         heapq.heappush(self._waiting, waiter)
         self._arrivals.append(waiter)
         self._admit()
@@ -186,33 +195,39 @@ class Slots:
         try:
             await waiter.admitted.wait()
         except anyio.get_cancelled_exc_class():
-            if waiter.admitted.is_set() and self._failure is None:
+            if waiter.admitted.is_set() and waiter.gone:
+                slot.aside = True  # nothing is left to be given back by whoever holds it
+                self._gate.left(slot)
                 self._give_back()
             else:
                 waiter.gone = True
                 self._drop_gone()
             raise
-        self._raise_failure()
+        if not waiter.gone:
+            self._raise_failure()
 
     @property
     def _has_room(self) -> bool:
         unwritten = self.in_use + self._writing
         return self.in_use < self.total and unwritten < self.most_unwritten and self._gate.admits(self.in_use)
 
-    def _grant(self) -> None:
+    def _grant(self, slot: Slot) -> None:
         self.in_use += 1
-        self._gate.entered()
+        slot.aside = False
+        self._gate.entered(slot)
 
     def _give_back(self) -> None:
         self.in_use -= 1
         self._admit()
+        if self._waiting:
+            self._news.set()  # what the gate refused just now, it may allow after a while
 
     def _admit(self) -> None:
         while self._waiting and self._has_room:
             waiter = self._next()
             if waiter is None:
                 return
-            self._grant()
+            self._grant(waiter.slot)
             waiter.gone = True
             waiter.admitted.set()
 

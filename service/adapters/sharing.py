@@ -1,5 +1,6 @@
 """How the members of a consumer group share the partitions of a topic: evenly, and whoever has one keeps it."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from itertools import islice
@@ -28,3 +29,11 @@ def share_out(partitions: Iterable[Partition], owned: Mapping[K, AbstractSet[Par
     for turn, member in enumerate(members):
         shares[member] |= set(islice(spare, least + (turn < rest) - len(shares[member])))
     return shares
+
+
+def topics_by_takers(wanted: Mapping[K, AbstractSet[str]]) -> dict[frozenset[K], list[str]]:
+    """Return the topics that the same members want, which are shared out together; `wanted` is what each wants."""
+    found: defaultdict[frozenset[K], list[str]] = defaultdict(list)
+    for topic in sorted(set().union(*wanted.values())):
+        found[frozenset(member for member, topics in wanted.items() if topic in topics)].append(topic)
+    return dict(found)

@@ -125,7 +125,7 @@ class Dispatcher:
             CallFailedError: this call failed for good.
             EndpointRefusedError: no server has taken calls for longer than there is patience.
         """
-        if self.slots.held:
+        if self.slots.held is not None:
             return await self._complete(prompt, sampling)
         async with self.slots.hold(0):
             return await self._complete(prompt, sampling)
@@ -143,7 +143,21 @@ class Dispatcher:
             else:
                 return replace(completion, attempts=call.attempts, wasted=call.wasted)
             call.last = lane
+            await self._step_aside(call, wait_s)
+
+    async def _step_aside(self, call: _Call, wait_s: float) -> None:
+        """Wait to try again; what was paid for a call that never can is recorded as that of one that was given up."""
+        try:
             await self.slots.step_aside(wait_s, paid=call.wasted is not None)
+        except EndpointRefusedError as refusal:
+            if call.wasted is None:
+                raise
+            raise UnansweredError(
+                f"Expected an answer, but no server takes calls any more: {refusal}",
+                Failing.CONNECTION,
+                attempts=call.attempts,
+                wasted=call.wasted,
+            ) from refusal
 
     async def _attempt(self, lane: Lane, call: _Call, prompt: str, sampling: Sampling) -> Completion:
         """Ask once, and let the lane and the rates know what came of it."""
@@ -164,7 +178,12 @@ class Dispatcher:
         return completion
 
     def _use(self, usage: Usage | None) -> None:
-        self.lanes.share.used(usage.prompt_tokens + usage.completion_tokens if usage is not None else 0)
+        """Tell the rates what a call has taken, of which the server may have counted nothing."""
+        slot = self.slots.held
+        if slot is not None:
+            self.lanes.share.used(
+                usage.prompt_tokens + usage.completion_tokens if usage is not None else 0, slot.tokens
+            )
 
     def _after(self, failure: AttemptFailedError, lane: Lane, call: _Call) -> float:
         """Return how long to wait before the next attempt; raises `UnansweredError` after the last."""

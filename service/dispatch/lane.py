@@ -66,6 +66,7 @@ class Lane:
     limit: AdaptiveLimit
     in_use: int = 0
     answered_s: float = -math.inf
+    has_answered: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
     _failures: int = 0
     _unaccepted: Counter[Hashable] = field(default_factory=Counter)
@@ -73,11 +74,6 @@ class Lane:
     _latest: deque[bool] = field(default_factory=lambda: deque(maxlen=20))
     _closing: _Closing | None = None
     _trial: Sent | None = None
-
-    @property
-    def has_answered(self) -> bool:
-        """Return whether it has ever answered a call."""
-        return self.answered_s > -math.inf
 
     def state(self, now_s: float) -> LaneState:
         """Return whether it takes calls now."""
@@ -98,12 +94,17 @@ class Lane:
         """Return how many calls it takes at once now; of a closed one one, when a trial is due."""
         if self._closing is None:
             return 0 if now_s < self._rests_until_s else self.limit.at(now_s)
-        return int(self._trial is not None or now_s >= self._closing.trial_s)
+        return int(self._trial is not None or self.trial_is_due(now_s))
+
+    def trial_is_due(self, now_s: float) -> bool:
+        """Return whether a closed lane is to be tried with the next call."""
+        return self._closing is not None and self._trial is None and now_s >= self._closing.trial_s
 
     def opens_in_s(self, now_s: float) -> float:
         """Return after how long it takes more calls, if no call ends before; infinite where only that can help."""
         if self._closing is not None:
-            return math.inf if self._trial is not None else max(0.0, self._closing.trial_s - now_s)
+            due = self._trial is not None or now_s >= self._closing.trial_s
+            return math.inf if due else self._closing.trial_s - now_s
         if now_s < self._rests_until_s:
             return self._rests_until_s - now_s
         ramping = self.limit.at(now_s) < self.limit.settled
@@ -129,8 +130,8 @@ class Lane:
             raise
         except CallFailedError as error:
             self.outcomes[error.failing] += 1
-            self._answered(sent, clock())
             self._check_kind(kind, error, clock())
+            self._answered(sent, clock())
             raise
         except EndpointRefusedError as error:
             self.outcomes[f"refused_{error.refused}"] += 1
@@ -144,6 +145,7 @@ class Lane:
     def answered(self, sent: Sent, kind: Hashable, usage: Usage | None, now_s: float) -> None:
         """Note a completion."""
         self.outcomes["ok"] += 1
+        self.has_answered = True
         self._unaccepted[kind] = _SERVED
         if usage is not None:
             self.limit.took(sent, kind, now_s - sent.at_s, usage.completion_tokens)
@@ -172,6 +174,8 @@ class Lane:
         else:
             self.limit.answered(sent, now_s)
         self._doubt(failure, now_s)
+        if self._closing is not None and self._trial is sent and now_s >= self._closing.trial_s:
+            self._try_later(self._closing, failure.after_s or 0.0, now_s)
 
     def reopen_soon(self, now_s: float) -> None:
         """Try it as soon as possible: what it held against us may have been mended."""
@@ -188,7 +192,6 @@ class Lane:
             return
         self._unaccepted[kind] += 1
         if self._unaccepted[kind] >= _ENOUGH_UNACCEPTED:
-            del self._unaccepted[kind]
             refusal = EndpointRefusedError(f"No call of this kind is accepted. {error}", Refused.ADDRESS)
             self._close(refusal, now_s)
             raise refusal from error
@@ -222,15 +225,20 @@ class Lane:
 
     def _close(self, error: EndpointRefusedError, now_s: float) -> None:
         """Close it, or keep it closed after a trial in vain; says so once for each reason."""
-        first, longest = _TRIALS_S[error.refused]
+        first = _TRIALS_S[error.refused][0]
         before = self._closing
         if before is None or before.error.refused is not error.refused:
             log.error("lm.closed", endpoint=self.endpoint.name, reason=str(error), tried_again_in_s=first)
             since = now_s if before is None else before.since_s
             self._closing = _Closing(error, since, first, now_s + first)
         elif now_s >= before.trial_s:
-            before.wait_s = min(2 * before.wait_s, longest)
-            before.trial_s = now_s + before.wait_s
+            self._try_later(before, 0.0, now_s)
+
+    def _try_later(self, closing: _Closing, asked_s: float, now_s: float) -> None:
+        """Wait twice as long before the next trial, and at least as long as the server asks."""
+        longest_s = _TRIALS_S[closing.error.refused][1]
+        closing.wait_s = max(min(2 * closing.wait_s, longest_s), min(asked_s, _LONGEST_REST_S))
+        closing.trial_s = now_s + closing.wait_s
 
     def _reopen(self, now_s: float) -> None:
         away = timedelta(seconds=round(self.closed_for_s(now_s)))

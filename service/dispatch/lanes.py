@@ -8,6 +8,7 @@ import anyio
 from service.dispatch.lane import Lane, LaneState
 from service.dispatch.share import Share
 from service.errors import EndpointRefusedError
+from service.slots import Slot
 
 
 class Lanes:
@@ -23,13 +24,17 @@ class Lanes:
         now_s = self._clock()
         return (
             in_use < self.share.places
-            and in_use < sum(lane.places(now_s) for lane in self.all)
+            and in_use < sum(max(lane.places(now_s), lane.in_use) for lane in self.all)
             and self.share.opens_in_s(now_s) <= 0
         )
 
-    def entered(self) -> None:
+    def entered(self, slot: Slot) -> None:
         """Take one more call out of this process's share."""
-        self.share.begin()
+        slot.tokens = self.share.begin()
+
+    def left(self, slot: Slot) -> None:
+        """Put back what was taken for a call that was not made."""
+        self.share.undo(slot.tokens)
 
     def opens_in_s(self) -> float:
         """Return after how long a lane opens, or the rate allows the next call."""
@@ -38,8 +43,14 @@ class Lanes:
         return rate_s if rate_s > 0 else min(lane.opens_in_s(now_s) for lane in self.all)
 
     def choose(self, avoid: Lane | None = None) -> Lane:
-        """Return the lane with most places free; another one than `avoid`, if that has any free."""
+        """Return the lane with most places free; another one than `avoid`, if that has any free.
+
+        A closed lane whose trial is due comes first: else it would stay closed as long as others have room.
+        """
         now_s = self._clock()
+        due = [lane for lane in self.all if lane.trial_is_due(now_s)]
+        if due:
+            return due[0]
         free = {lane: lane.places(now_s) - lane.in_use for lane in self.all}
         others = [lane for lane in self.all if lane is not avoid and free[lane] > 0]
         return max(others or self.all, key=lambda lane: free[lane])

@@ -102,16 +102,10 @@ class AdaptiveLimit:
         return self._alarm.usual
 
     def restart(self, now_s: float) -> None:
-        """Begin anew after the server was away: carefully, and without what was known of it."""
+        """Begin anew after the server was away: carefully, and without what was known of its capacity."""
         self.started_s = now_s
         self._limit, self.knee, self._trial, self._probing = float(self.ceiling), None, None, False
         self._next_epoch()
-
-    def resize(self, ceiling: int) -> None:
-        """Take another ceiling; what was learnt below it stays."""
-        free = self._limit >= self.ceiling
-        self.ceiling = ceiling
-        self._limit = float(ceiling) if free else min(self._limit, float(ceiling))
 
     def sent(self, in_flight: int, now_s: float) -> Sent:
         """Note that a call is sent; `in_flight` counts it."""

@@ -1,7 +1,7 @@
 """What this process may use of limits that hold for the whole fleet: calls at once, requests and tokens a minute.
 
-Limits are cut into as many leases as the run has partitions of work; whoever owns a partition in the group of leases
-has its part (`service.leases`). Unit number u of a limit belongs to lease u modulo their number, so that the parts add
+Limits are cut into as many leases as there are partitions in the group of leases; whoever owns one has its part
+(`service.leases`). Unit number u of a limit belongs to lease u modulo their number, so that the parts add
 up to the limit exactly.
 """
 
@@ -65,6 +65,11 @@ class Share:
         self._tokens = _resized(self._tokens, self.limits.tpm, self.leases.part, now_s)
 
     @property
+    def has_part(self) -> bool:
+        """Return whether calls may be made here at all."""
+        return self.places > 0 and self.leases.part > 0
+
+    @property
     def places(self) -> float:
         """Return how many calls may be in flight here; infinite without a limit."""
         limit = self.limits.max_in_flight
@@ -76,17 +81,25 @@ class Share:
         tokens = self._tokens.opens_in_s(now_s, self._guess) if self._tokens is not None else 0.0
         return max(requests, tokens)
 
-    def begin(self) -> None:
-        """Take what a call will need, as far as can be guessed."""
+    def begin(self) -> float:
+        """Take what a call will need; returns how many tokens that is, as far as can be guessed."""
         if self._requests is not None:
             self._requests.take(1.0)
         if self._tokens is not None:
             self._tokens.take(self._guess)
+        return self._guess
 
-    def used(self, tokens: int) -> None:
+    def undo(self, taken: float) -> None:
+        """Give back what was taken for a call that was not made."""
+        if self._requests is not None:
+            self._requests.take(-1.0)
+        if self._tokens is not None:
+            self._tokens.take(-taken)
+
+    def used(self, tokens: int, taken: float) -> None:
         """Correct what was taken for one call by what it really took, and learn from it."""
         if self._tokens is not None:
-            self._tokens.take(tokens - self._guess)
+            self._tokens.take(tokens - taken)
         if tokens:
             self._guessed = min(self._guessed + 1, _GUESS_HORIZON)
             self._guess += (tokens - self._guess) / self._guessed

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import Refused
 from service.messages import Answer, Call, ClassifiedInstruction, FailedCall, FailedPrompt, TaskInstances
 from service.selfinstruct.tasks import InstanceReason
 from service.simulator.journal import Entry
@@ -33,34 +32,33 @@ PASSING = (
 GOOD = ("length", "no_usage", "reasoning_only")
 FATAL_FOR_ONE_CALL = ("context_length", "invalid_request")
 _TARGET = 60
-_QUICK = {"LM_TIMEOUT_S": "0.5"}
+# Where calls time out, some answers come too late to be read, and the bill of the server is the larger one.
+_IMPATIENT = {"LM_TIMEOUT_S": "0.5"}
 
 
 @pytest.mark.parametrize("failure", [*PASSING, *GOOD, *FATAL_FOR_ONE_CALL])
 def test_one_call_in_ten_fails(failure: str, tmp_path: Path) -> None:
     ledger, model = run_with(tmp_path, {failure: 10.0})
-    check_bill(ledger, model)
+    check_bill(ledger, model, impatient=failure == "timeout")
     if failure not in FATAL_FOR_ONE_CALL:
         assert not given_up(ledger)
 
 
 def test_everything_fails_together(tmp_path: Path) -> None:
     ledger, model = run_with(tmp_path, dict.fromkeys((*PASSING, *GOOD, *FATAL_FOR_ONE_CALL), 3.0), LM_ATTEMPTS="30")
-    check_bill(ledger, model)
+    check_bill(ledger, model, impatient=True)
 
 
 @pytest.mark.parametrize(
-    ("failure", "refused"),
+    ("failure", "said"),
     [
-        ("invalid_api_key", Refused.CREDENTIALS),
-        ("model_not_found", Refused.ADDRESS),
-        ("quota", Refused.QUOTA),
-        ("payment", Refused.QUOTA),
+        ("invalid_api_key", "Check the API key"),
+        ("model_not_found", "answered 404"),
+        ("quota", "answered 429"),
+        ("payment", "answered 402"),
     ],
 )
-def test_a_server_that_refuses_is_left_alone_until_the_key_is_replaced(
-    failure: str, refused: Refused, tmp_path: Path
-) -> None:
+def test_a_server_that_refuses_is_left_alone_until_the_key_is_replaced(failure: str, said: str, tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("the-first-key")
     settings = {"LM_API_KEY_FILE": str(key)}
@@ -78,7 +76,9 @@ def test_a_server_that_refuses_is_left_alone_until_the_key_is_replaced(
             key.write_text("the-second-key")
             ended = program.end()
     assert ended.code == 0, ended.err
-    assert refused in ended.err or "lm.opened" in ended.err
+    closed = next(line for line in ended.err.splitlines() if "lm.closed" in line)
+    assert said in closed
+    assert "lm.opened" in ended.err
     assert "-key" not in ended.err
     ledger = read_ledger(tmp_path)
     check(ledger, _TARGET)
@@ -98,7 +98,7 @@ def run_with(folder: Path, rates: dict[str, float], **settings: str) -> tuple[Le
     """Run to the target beside a server that fails so often, and check that nothing is missing."""
     with simulated(seed=7, failure_rates=rates, retry_after_s=0.1, timeout_duration_s=30.0) as model:
         flags = ("run", *model.flags, "--target", str(_TARGET), "--concurrency", "8")
-        ended = run(folder, *flags, settings=_QUICK | settings)
+        ended = run(folder, *flags, settings=(_IMPATIENT if "timeout" in rates else {}) | settings)
         assert ended.code == 0, ended.err
         model.wait_until_idle()
     ledger = read_ledger(folder)
@@ -106,13 +106,18 @@ def run_with(folder: Path, rates: dict[str, float], **settings: str) -> tuple[Le
     return ledger, model
 
 
-def check_bill(ledger: Ledger, model: Model) -> None:
+def check_bill(ledger: Ledger, model: Model, *, impatient: bool = False) -> None:
     """What the log says was used is what the server says that it told; and `length` was never asked again."""
     totals, requests = model.simulator.journal.totals, list(model.simulator.journal.entries)
     used = recorded_usage(ledger)
-    assert (used.prompt_tokens, used.completion_tokens) == (totals.prompt_tokens, totals.completion_tokens)
-    assert used.reasoning_tokens == totals.reasoning_tokens
-    assert uncounted(ledger) == sum(entry.failure == "no_usage" for entry in requests)
+    late = [entry for entry in requests if entry.duration_ms >= 400] if impatient else []
+    assert used.prompt_tokens + sum(entry.prompt_tokens for entry in late) >= totals.prompt_tokens
+    assert used.prompt_tokens <= totals.prompt_tokens
+    if not late:
+        assert used.completion_tokens == totals.completion_tokens
+        assert used.reasoning_tokens == totals.reasoning_tokens
+    untold = sum(entry.failure == "no_usage" for entry in requests)
+    assert untold - len(late) <= uncounted(ledger) <= untold
     assert not asked_again_after_length(requests)
 
 

@@ -29,7 +29,7 @@ async def test_a_new_key_is_handed_on_and_told_of_and_never_logged(tmp_path: Pat
     await anyio.Path(file).write_text("old-secret\n")
     with capture_logs() as logs:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follow_key, file, [user], told.set, 0.001)
+            tasks.start_soon(follow_key, file, SecretStr("old-secret"), [user], told.set, 0.001)
             await anyio.Path(file).write_text("")
             await anyio.Path(file).unlink()
             await until(lambda: any(entry["event"] == "lm.key_unusable" for entry in logs))

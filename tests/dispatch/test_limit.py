@@ -71,14 +71,6 @@ def test_a_server_that_refuses_everything_is_asked_one_at_a_time_in_the_end() ->
     assert before.limit.settled == 1
 
 
-def test_a_limit_never_leaves_its_bounds_and_takes_another_ceiling() -> None:
-    limit = AdaptiveLimit(128, -1.0)
-    limit.resize(16)
-    assert limit.at(0.0) == 16
-    limit.resize(64)
-    assert limit.at(0.0) == 64
-
-
 def slowed(limit: AdaptiveLimit, calls: int, seconds: float) -> None:
     for _ in range(calls):
         limit.took(limit.sent(10, 0.0), "kind", seconds, 100)

@@ -27,8 +27,7 @@ def calls_taken(share: Share, seconds: int, tokens: int = 100) -> int:
     taken, now_s = 0, 0.0
     while now_s < seconds:
         if share.opens_in_s(now_s) <= 0:
-            share.begin()
-            share.used(tokens)
+            share.used(tokens, share.begin())
             taken += 1
         else:
             now_s += 0.01

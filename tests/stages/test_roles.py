@@ -1,8 +1,9 @@
 """Roles of one run in several places: one is active where one must be, others take over, and all rest between goals."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import cycle
 
 import anyio
 import pytest
@@ -47,11 +48,12 @@ class Place:
 
 @asynccontextmanager
 async def place(open_broker: OpenBroker) -> AsyncIterator[Place]:
-    async with open_broker() as broker, open_model(SETTINGS, Patience()) as model:
+    async with open_broker() as broker, AsyncExitStack() as stack:
         await create(broker, partitions=3)
+        models = cycle([await stack.enter_async_context(open_model(SETTINGS, Patience())) for _ in range(2)])
         with anyio.fail_after(3 * DEADLINE_S):
             async with anyio.create_task_group() as tasks:
-                yield Place(broker, lambda roles: RoleRunner(broker, RUN, roles, model, LIMITS), tasks)
+                yield Place(broker, lambda roles: RoleRunner(broker, RUN, roles, next(models), LIMITS), tasks)
 
 
 async def set_up(broker: Broker, target: int) -> None:
@@ -117,3 +119,14 @@ async def test_a_run_is_defined_once(open_broker: OpenBroker) -> None:
         await set_up(broker, 5)
         with pytest.raises(RunMismatchError, match="another process"):
             await set_up(broker, 5)
+
+
+async def test_a_limit_that_is_smaller_than_the_fleet_holds_nothing_up(open_broker: OpenBroker) -> None:
+    async with place(open_broker) as here:
+        runners = [here.start(), here.start()]
+        definition, seeds = DEFINED
+        await define_run(here.broker, definition, GoalSet(run=RUN, target=10, max_in_flight=1), seeds)
+        await follow(here.broker, topics.CONTROL, 3)
+        assert await finished(here.broker) == 10
+        for runner in runners:
+            runner.stop()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import EndpointRefusedError
-from service.slots import Slots
+from service.slots import Slot, Slots
 
 pytestmark = pytest.mark.anyio
 
@@ -215,8 +215,11 @@ class Gate:
     def admits(self, in_use: int) -> bool:
         return in_use < (9 if anyio.current_time() >= self.opens_at_s else self.places)
 
-    def entered(self) -> None:
+    def entered(self, _slot: Slot) -> None:
         self.entries += 1
+
+    def left(self, _slot: Slot) -> None:
+        self.entries -= 1
 
     def opens_in_s(self) -> float:
         return max(0.0, self.opens_at_s - anyio.current_time())

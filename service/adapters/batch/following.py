@@ -122,7 +122,8 @@ class Following:
             if file_id is not None:
                 await self._server.read(file_id, lambda line: self._take(line, waiting))
         except EndpointRefusedError as refusal:
-            self.refuse(refusal)
+            self.refuse(refusal)  # where the answers are is still known: whoever asks again reads them there
+            return
         self._put_back(waiting)
 
     async def _read_results(self, file_id: str, waiting: dict[str, Question]) -> None:

@@ -28,12 +28,16 @@ class Flight:
 
 
 class Memory:
-    """The run's batches and where each question is, as far as it has not been answered from there."""
+    """The run's batches and where each question is, as far as it has not been answered from there.
+
+    `input_files` are those that batches were made of, those of others too: a server may not say whose a batch is.
+    """
 
     def __init__(self, server: BatchServer) -> None:
         self._server = server
         self._flights: dict[str, Flight] = {}
         self._places: dict[str, Flight] = {}
+        self.input_files: set[str] = set()
 
     async def refresh(self, since: float, answer: Callable[[Result], bool]) -> None:
         """Take note of batches that are new, whoever created them.
@@ -43,7 +47,9 @@ class Memory:
         Raises:
             EndpointRefusedError: the server will not say, or has been away for too long.
         """
-        for batch in await self._server.batches(since):
+        listed = await self._server.batches(since)
+        self.input_files |= {batch.input_file_id for batch in listed}
+        for batch in (batch for batch in listed if batch.run == self._server.options.run):
             known = self._flights.get(batch.id)
             if known is None:
                 await self._load(Flight(batch), answer)
@@ -62,11 +68,6 @@ class Memory:
     def forget(self, name: str) -> None:
         """Forget where a question was: it has been answered from there, or has no answer there."""
         self._places.pop(name, None)
-
-    @property
-    def input_files(self) -> set[str]:
-        """The files that batches were made of."""
-        return {flight.batch.input_file_id for flight in self._flights.values()}
 
     async def _load(self, flight: Flight, answer: Callable[[Result], bool]) -> None:
         """Read which questions are in a batch: all where it is on its way, the answered ones where it has ended."""

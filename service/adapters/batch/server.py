@@ -77,10 +77,10 @@ class BatchServer:
         return await self._patiently(partial(self._batch, Call("GET", f"batches/{batch_id}")))
 
     async def batches(self, since: float) -> list[Batch]:
-        """Return this run's batches that were created since a moment (Unix time), newest first."""
+        """Return all batches that were created since a moment (Unix time), whoever's they are, newest first."""
         query = {"limit": str(_BATCHES_A_PAGE)}
         listed = await self._list("batches", query, read_batch, lambda batch: batch.created_at < since)
-        return [batch for batch in listed if batch.run == self.options.run and batch.created_at >= since]
+        return [batch for batch in listed if batch.created_at >= since]
 
     async def files(self, since: float) -> list[StoredFile]:
         """Return this run's input files that were created since a moment (Unix time), newest first."""

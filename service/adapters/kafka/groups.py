@@ -30,7 +30,7 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 
 from service.adapters.kafka.cluster import Cluster
 from service.adapters.kafka.readers import fetch, new_consumer, positions, stop
-from service.adapters.sharing import share_out
+from service.adapters.sharing import share_out, topics_by_takers
 from service.broker import Listener, Offsets, Partition, Record
 from service.errors import BrokerError, IllegalGenerationError
 
@@ -299,16 +299,23 @@ class _KeepingAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
         """Share the partitions of all topics out among those who want them."""
-        shares: dict[str, list[tuple[str, list[int]]]] = {member: [] for member in members}
-        for topic in sorted({topic for each in members.values() for topic in each.subscription}):
-            partitions = [Partition(topic, number) for number in cluster.partitions_for_topic(topic) or ()]
-            owned = {name: _said(each) for name, each in members.items() if topic in each.subscription}
-            for name, share in share_out(partitions, owned).items():
-                shares[name].append((topic, sorted(partition.number for partition in share)))
-        return {name: ConsumerProtocolMemberAssignment(0, share, b"") for name, share in shares.items()}
+        shares: dict[str, set[Partition]] = {member: set() for member in members}
+        wanted = {name: frozenset(each.subscription) for name, each in members.items()}
+        for takers, topics in topics_by_takers(wanted).items():
+            partitions = [
+                Partition(topic, number) for topic in topics for number in cluster.partitions_for_topic(topic) or ()
+            ]
+            for name, share in share_out(partitions, {name: _said(members[name]) for name in takers}).items():
+                shares[name] |= share
+        return {name: ConsumerProtocolMemberAssignment(0, _by_topic(share), b"") for name, share in shares.items()}
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Do nothing: what is owned is noted when it has been taken over."""
+
+
+def _by_topic(share: set[Partition]) -> list[tuple[str, list[int]]]:
+    topics = sorted({partition.topic for partition in share})
+    return [(topic, sorted(each.number for each in share if each.topic == topic)) for topic in topics]
 
 
 def _said(member: ConsumerProtocolMemberMetadata) -> frozenset[Partition]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.adapters.sharing import share_out
+from service.adapters.sharing import share_out, topics_by_takers
 from service.broker import Partition
 from service.errors import IllegalGenerationError
 
@@ -113,8 +113,9 @@ class Group:
     def _shares(self) -> list[set[Partition]]:
         """Return the partitions of each member; what it has had so far is what it keeps first."""
         shares: list[set[Partition]] = [set() for _ in self._members]
-        for topic in sorted({topic for member in self._members for topic in member.topics}):
-            takers = {place: member.kept for place, member in enumerate(self._members) if topic in member.topics}
-            for place, share in share_out(self.partitions_of(topic), takers).items():
+        wanted = {place: frozenset(member.topics) for place, member in enumerate(self._members)}
+        for takers, topics in topics_by_takers(wanted).items():
+            partitions = [partition for topic in topics for partition in self.partitions_of(topic)]
+            for place, share in share_out(partitions, {place: self._members[place].kept for place in takers}).items():
                 shares[place] |= share
         return shares
