@@ -15,7 +15,6 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import anyio
-import structlog
 from pydantic import SecretStr
 
 from service.adapters.batch.gathering import Gathering
@@ -26,8 +25,8 @@ from service.adapters.batch.reading import read_answer, refused
 from service.adapters.batch.server import BatchServer
 from service.adapters.batch.transport import Transport
 from service.adapters.batch.verdicts import Verdict
-from service.adapters.openai.adapting import adapted, way_out
 from service.adapters.openai.credentials import Credentials
+from service.adapters.openai.manners import Manners
 from service.adapters.openai.profiles import Profile
 from service.adapters.openai.refusals import Refusal
 from service.adapters.openai.replies import Asked, Reading
@@ -37,10 +36,6 @@ from service.lm import Completion
 from service.selfinstruct.recipe import Sampling
 from service.usage import Usage
 
-log = structlog.get_logger()
-
-# As many times may one call be asked again because the server refused a parameter by name.
-_MOST_ADAPTATIONS = 3
 _NOTHING = Usage(0, 0)
 
 
@@ -53,7 +48,7 @@ class BatchEndpoint:
         self._path = options.path
         self._questions = questions
         self._credentials = credentials
-        self._profile = options.openai.profile
+        self._manners = Manners(self.name, options.openai.api, options.openai.profile)
 
     @classmethod
     @asynccontextmanager
@@ -98,16 +93,7 @@ class BatchEndpoint:
             CallFailedError: this call can never work.
             EndpointRefusedError: every call would fail the same way: key, quota, address, model.
         """
-        for chances in reversed(range(_MOST_ADAPTATIONS + 1)):
-            profile = self._profile
-            outcome = await self._ask(profile, prompt, sampling)
-            if isinstance(outcome, Reading):
-                return self._learnt_from(outcome, profile)
-            better = adapted(profile, self._options.api, outcome) if chances else None
-            if better is None:
-                raise refused(outcome, way_out(outcome))
-            self._adapt(profile, better)
-        raise AssertionError  # the last time round there are no chances left
+        return await self._manners.ask(lambda profile: self._ask(profile, prompt, sampling), refused)
 
     async def _ask(self, profile: Profile, prompt: str, sampling: Sampling) -> Reading | Refusal:
         with self._questions.ask(partial(request_body, self._options, profile, prompt, sampling)) as question:
@@ -132,15 +118,3 @@ class BatchEndpoint:
         if isinstance(outcome, Refusal) or outcome.completion.usage is None:
             return outcome
         return replace(outcome, completion=replace(outcome.completion, usage=_NOTHING))
-
-    def _learnt_from(self, reading: Reading, profile: Profile) -> Completion:
-        if reading.is_stopped_thinking and profile.stops:
-            self._adapt(profile, profile.with_stops(0))
-        return reading.completion
-
-    def _adapt(self, profile: Profile, better: Profile) -> None:
-        """Take a better profile, unless another call has already found one."""
-        if self._profile is profile:
-            self._profile = better
-            length_name = better.length_name(self._options.api)
-            log.warning("lm.adapted", endpoint=self.name, length_name=length_name, stops=better.stops)

@@ -10,11 +10,11 @@ import structlog
 from pydantic import SecretStr
 from yarl import URL
 
-from service.adapters.openai.adapting import adapted, way_out
 from service.adapters.openai.addresses import Addresses
 from service.adapters.openai.credentials import Credentials
 from service.adapters.openai.description import Description, describe
 from service.adapters.openai.detection import find_out
+from service.adapters.openai.manners import Manners
 from service.adapters.openai.offers import Offer, read_offers
 from service.adapters.openai.options import OpenAIOptions
 from service.adapters.openai.profiles import PROFILES, Profile
@@ -26,8 +26,6 @@ from service.lm import Completion
 from service.selfinstruct.recipe import Sampling
 
 _DETECTION_S = 5.0
-# As many times may one call be asked again because the server refused a parameter by name.
-_MOST_ADAPTATIONS = 3
 
 log = structlog.get_logger()
 
@@ -44,7 +42,7 @@ class OpenAIEndpoint:
     _addresses: Addresses = field(init=False, repr=False)
     _url: URL = field(init=False, repr=False)
     _credentials: Credentials = field(init=False, repr=False)
-    _profile: Profile = field(init=False, repr=False)
+    _manners: Manners = field(init=False, repr=False)
     _transport: Transport = field(default_factory=Transport, init=False, repr=False)
     _how: str = field(default="nothing was looked for", init=False, repr=False)
     _offers: tuple[Offer, ...] = field(default=(), init=False, repr=False)
@@ -54,9 +52,9 @@ class OpenAIEndpoint:
         options = self.options
         self._addresses = options.addresses
         self._url = URL(self._addresses.of(options.api), encoded=True)
-        self._profile = options.profile
-        self._credentials = Credentials(self._profile.auth, options.extra_headers, options.api_key)
         self.name = f"{urlsplit(options.base_url).netloc}/{options.model}"
+        self._manners = Manners(self.name, options.api, options.profile)
+        self._credentials = Credentials(options.profile.auth, options.extra_headers, options.api_key)
 
     async def __aenter__(self) -> Self:
         """Open the session."""
@@ -85,16 +83,9 @@ class OpenAIEndpoint:
             CallFailedError: this call can never work.
             EndpointRefusedError: every call would fail the same way: key, quota, address, model.
         """
-        for chances in reversed(range(_MOST_ADAPTATIONS + 1)):
-            profile = self._profile
-            outcome = await self._try(profile, prompt, sampling)
-            if isinstance(outcome, Reading):
-                return self._learnt_from(outcome, profile)
-            better = adapted(profile, self.options.api, outcome) if chances else None
-            if better is None:
-                raise outcome.as_error(way_out(outcome))
-            self._adapt(profile, better)
-        raise AssertionError  # the last time round there are no chances left
+        return await self._manners.ask(
+            lambda profile: self._try(profile, prompt, sampling), lambda refusal, hint: refusal.as_error(hint)
+        )
 
     async def models(self) -> list[str]:
         """Return the names of the models that the server offers.
@@ -114,14 +105,17 @@ class OpenAIEndpoint:
         Nothing is ever raised because of what the server answers: what is not recognised is generic.
         """
         found = await find_out(self._get, self.options, self._addresses)
-        self._profile, self._how, self._offers = PROFILES[found.clue.dialect], found.clue.how, found.offers
-        log.info("lm.detected", endpoint=self.name, dialect=self._profile.dialect, how=self._how)
+        self._manners.profile = PROFILES[found.clue.dialect]
+        self._how, self._offers = found.clue.how, found.offers
+        log.info("lm.detected", endpoint=self.name, dialect=found.clue.dialect, how=self._how)
         return self.describe()
 
     def describe(self) -> Description:
         """Return what is known of the server by now."""
         options = self.options
-        return describe(self._addresses.root, options.model, options.api, self._profile, self._how, self._offers)
+        return describe(
+            self._addresses.root, options.model, options.api, self._manners.profile, self._how, self._offers
+        )
 
     async def _try(self, profile: Profile, prompt: str, sampling: Sampling) -> Reading | Refusal:
         """Ask as the profile says; return what came, if it is a completion or an error."""
@@ -143,17 +137,3 @@ class OpenAIEndpoint:
 
     def _refusal(self, url: str, answer: Answer) -> Refusal:
         return refusal_of(url, answer.status, answer.headers, answer.body, self._credentials.secrets, datetime.now(UTC))
-
-    def _learnt_from(self, reading: Reading, profile: Profile) -> Completion:
-        if reading.is_stopped_thinking and profile.stops:
-            self._adapt(profile, profile.with_stops(0))
-        return reading.completion
-
-    def _adapt(self, profile: Profile, better: Profile) -> None:
-        """Take a better profile, unless another call has already found one."""
-        if self._profile is not profile:
-            return
-        self._profile = better
-        log.warning(
-            "lm.adapted", endpoint=self.name, length_name=better.length_name(self.options.api), stops=better.stops
-        )
