@@ -16,7 +16,7 @@ from rich.text import Text
 
 from service.messages import FinishedTask
 from service.progress import Progress
-from service.statement import essentials
+from service.statement import essentials, paid_for
 
 # Control characters but tab and line feed, and those that turn the direction of writing.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -83,7 +83,7 @@ def summary(progress: Progress, pace: Pace | None = None, calls: str | None = No
         "cost": cost(progress),
     }
     if progress.spent:
-        facts |= _outlook(essentials(progress), progress.target)
+        facts |= _breakdown(progress) | _outlook(essentials(progress), progress.target)
     if progress.paid_twice:
         facts["paid twice"] = f"{progress.paid_twice} calls"
     if progress.dead_letters:
@@ -175,6 +175,19 @@ def essential_costs(progress: Progress) -> dict[str, str]:
         "budget": _budget(told) if told["budget_usd"] is not None else "none",
         "paid twice": f"{told['paid_twice']:,} calls",
         "price tables": ", ".join(clean(version) for version in told["prices"]) or "none",
+    }
+
+
+def _breakdown(progress: Progress) -> dict[str, str]:
+    """Return the bill by stage and by what came of the calls, as far as prices are known."""
+    stages = {stage: spent.known_usd for stage, spent in sorted(progress.bill.stages.items())}
+    if not any(stages.values()):
+        return {}
+    by_outcome = sum(paid_for(progress).values())
+    shares = [f"{what} {usd / by_outcome:.0%}" for what, usd in paid_for(progress).items() if usd >= by_outcome / 200]
+    return {
+        "by stage": ", ".join(f"{stage} {dollars(usd)}" for stage, usd in stages.items() if usd is not None),
+        "by outcome": ", ".join(shares),
     }
 
 

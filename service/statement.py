@@ -52,6 +52,15 @@ def statement(progress: Progress) -> dict[str, Any]:
     }
 
 
+def paid_for(progress: Progress) -> dict[str, float]:
+    """Return what was paid for each outcome of candidates and tasks, in US dollars, the dearest first."""
+    bill = progress.bill
+    costs = dict(bill.candidates)
+    for name, cost in bill.tasks.items():
+        costs[name] = costs.get(name, 0) + cost
+    return _dollars(costs)
+
+
 def per_usd(progress: Progress, count: int) -> float | None:
     """Return what each of so many cost, all else that was paid for included; none where that is not known."""
     spent = spent_usd(progress.bill) if progress.spent else None
