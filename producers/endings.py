@@ -72,7 +72,8 @@ class Endings:
             )
         if spent_usd(progress.bill) is None and _idle(progress):
             return Ending.PRICE_UNKNOWN, (
-                "a budget needs usage, and of no call of some stage did the server say what it used; 0 lifts the limit"
+                "a limit in dollars needs usage, and the server does not say what its answers used; --budget 0 and "
+                "--max-marginal-cost 0 lift the limits"
             )
         return None
 

@@ -17,8 +17,8 @@ from anyio.abc import TaskGroup
 from service import codec
 from service.broker import NewRecord, Partition, Producer, Record
 from service.deadletter import dead_letter
-from service.errors import CallFailedError, DecodeError, EndpointRefusedError, RecordTooLargeError
-from service.messages import Message
+from service.errors import CallDroppedError, CallFailedError, DecodeError, EndpointRefusedError, RecordTooLargeError
+from service.messages import FailedCall, Message
 from service.slots import Slot, Slots
 from service.stage import In, Stage
 
@@ -48,12 +48,14 @@ def _tell_nobody(_: Record) -> None:
 class Calls(Generic[In]):
     """What one worker has in flight, by partition and offset, over all generations of its group.
 
-    `on_answered` is told of each record whose results have been acknowledged.
+    `on_answered` is told of each record whose results have been acknowledged. `dropped` is what attempts took of calls
+    that were dropped, and will be made again.
     """
 
     def __init__(self, stage: Stage[In], run: str, slots: Slots) -> None:
         self.drain = anyio.Event()
         self.refusal: EndpointRefusedError | None = None
+        self.dropped: list[FailedCall] = []
         self.on_answered: Callable[[Record], None] = _tell_nobody
         self._stage = stage
         self._run = run
@@ -130,9 +132,11 @@ class Calls(Generic[In]):
         return calls
 
     def drop_waiting(self) -> None:
-        """Drop what is not being asked at this moment and has cost nothing so far: it will be delivered again."""
+        """Drop what is not being asked at this moment: it will be delivered again, and what it has cost is noted."""
         for call in self._calls.values():
-            if call.waiting or (call.slot is not None and call.slot.aside and not call.slot.paid):
+            if call.slot is not None and call.slot.aside and call.slot.paid:
+                self._slots.drop(call.slot)
+            elif call.waiting or (call.slot is not None and call.slot.aside):
                 call.scope.cancel()
 
     async def wait_for_fewer(self, timeout_s: float) -> None:
@@ -179,6 +183,10 @@ class Calls(Generic[In]):
     async def _ask(self, message: In, call: Call) -> Sequence[Message] | None:
         try:
             return await self._ask_in_turn(message, call)
+        except CallDroppedError as error:
+            self.dropped.append(FailedCall.of(error))
+            self.refusal = self.refusal or error.refusal
+            return None
         except CallFailedError as error:
             log.warning("call.given_up", stage=self._stage.name, id=message.key, error=str(error))
             return self._stage.give_up(message, error)

@@ -21,7 +21,8 @@ SeedstreamError
 └── LanguageModelError            a call did not give a completion
     ├── AttemptFailedError        one attempt gave nothing, the next may; never leaves what makes the attempts
     ├── CallFailedError           this call failed for good; others may work
-    │   └── UnansweredError       … after all its attempts, each of which might have worked
+    │   ├── UnansweredError       … after all its attempts, each of which might have worked
+    │   └── CallDroppedError      … not by itself: we stopped asking, and will ask again
     └── EndpointRefusedError      every call would fail the same way: key, quota, model, address
 
 Every message says what was expected, what came and what to do. An error is translated where it enters, always
@@ -166,6 +167,17 @@ class CallFailedError(LanguageModelError):
 
 class UnansweredError(CallFailedError):
     """Every attempt of one call failed in a way that may pass: the server was overloaded, or talked nonsense."""
+
+
+class CallDroppedError(CallFailedError):
+    """We stopped asking before there was an answer, and what its attempts took has to be recorded all the same.
+
+    Its record has no result and will be delivered again. `refusal` is why, unless the process is to stop.
+    """
+
+    def __init__(self, refusal: "EndpointRefusedError | None", *, attempts: int, wasted: Usage) -> None:
+        super().__init__("the call was dropped", Failing.CONNECTION, attempts=attempts, wasted=wasted)
+        self.refusal = refusal
 
 
 class Refused(StrEnum):

@@ -47,6 +47,7 @@ async def follow_key(
 
     A file that cannot be read, or holds no key, is being replaced: the old key stays until it can.
     """
+    complained = False
     while True:
         await anyio.sleep(look_every_s)
         try:
@@ -56,8 +57,10 @@ async def follow_key(
             for user in users:
                 user.use_key(key)
         except ConfigurationError as error:
-            log.warning("lm.key_unusable", error=str(error))
+            if not complained:
+                log.warning("lm.key_unusable", error=str(error))
+            complained = True
             continue
-        known = key
+        known, complained = key, False
         log.info("lm.key_changed", file=str(file))
         changed()

@@ -5,7 +5,9 @@ All are frozen and ignore fields they do not know. Evolution is additive; a new 
 yields the same ids. Nothing here depends on the clock: the time of a record is in its headers.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
+from functools import reduce
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +17,7 @@ from service.lm import Completion, FinishReason
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.tasks import Candidate, Instance, InstanceReason, Reason, SeedTask
 from service.selfinstruct.templates import Templates
-from service.usage import Usage
+from service.usage import Usage, added
 
 
 class Message(BaseModel):
@@ -283,6 +285,32 @@ class RunDefined(Message):
     seed_count: int
     random_seed: int
     made_by: str
+
+
+class CallsDropped(Message):
+    """What attempts took of calls that a stage had to drop at a stop: they are made again, and this was paid too.
+
+    All that one worker dropped of its stage are one record; `calls` is how many.
+    """
+
+    ce_type = "io.seedstream.calls-dropped.v1"
+    key_field = "stage"
+
+    stage: str
+    calls: int
+    spent: FailedCall
+
+    @classmethod
+    def of(cls, stage: str, dropped: Sequence[FailedCall]) -> "CallsDropped":
+        """Return the sum of what was dropped; its cost is known if that of each is."""
+        costs = [each.cost_usd for each in dropped if each.cost_usd is not None]
+        spent = FailedCall(
+            attempts=sum(each.attempts for each in dropped),
+            wasted=reduce(added, (each.wasted for each in dropped)),
+            cost_usd=sum(costs) if len(costs) == len(dropped) else None,
+            prices=dropped[-1].prices,
+        )
+        return cls(stage=stage, calls=len(dropped), spent=spent)
 
 
 class GoalSet(Message):

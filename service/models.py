@@ -59,17 +59,20 @@ async def open_model(settings: Settings, patience: Patience) -> AsyncIterator[As
         yield AskedModel(_priced(dispatcher, settings, name), dispatcher, name, endpoints)
 
 
-async def probe(asked: AskedModel) -> None:
+async def probe(asked: AskedModel) -> dict[OpenAIEndpoint, AttemptFailedError]:
     """Have a quick look at each server before money is spent, and learn how it wants to be asked.
+
+    Returns those that cannot be reached, and why, where others can.
 
     Raises:
         ConfigurationError: none of them can be reached.
     """
-    failures = [failure for endpoint in asked.endpoints if (failure := await _probed(endpoint)) is not None]
+    failures = {endpoint: why for endpoint in asked.endpoints if (why := await _probed(endpoint)) is not None}
     if asked.endpoints and len(failures) == len(asked.endpoints):
-        raise ConfigurationError(f"the language model cannot be reached: {failures[0]}")
-    for failure in failures:
+        raise ConfigurationError(f"the language model cannot be reached: {next(iter(failures.values()))}")
+    for failure in failures.values():
         log.warning("lm.unreachable", reason=str(failure))
+    return failures
 
 
 async def _probed(endpoint: OpenAIEndpoint) -> AttemptFailedError | None:

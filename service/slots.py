@@ -70,6 +70,7 @@ class Slot:
     aside: bool = False
     paid: bool = False
     tokens: float = 0.0
+    waits: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
 @dataclass(order=True, slots=True)
@@ -131,10 +132,10 @@ class Slots:
             if not slot.aside:
                 self._give_back()
 
-    async def step_aside(self, seconds: float, *, paid: bool = False) -> None:
+    async def step_aside(self, seconds: float, *, paid: bool = False) -> bool:
         """Give the slot that the present task holds to others, wait, and get one again before all who have none.
 
-        `paid` says that the call has cost something by now.
+        `paid` says that the call has cost something by now. Returns whether there is one: not if it was dropped.
 
         Raises:
             EndpointRefusedError: there will be no more slots.
@@ -144,8 +145,14 @@ class Slots:
             raise AssertionError("only who holds a slot can step aside")
         slot.aside, slot.paid = True, slot.paid or paid
         self._give_back()
-        await anyio.sleep(seconds)
-        await self._take(_FIRST, slot)
+        with anyio.CancelScope() as slot.waits:
+            await anyio.sleep(seconds)
+            await self._take(_FIRST, slot)
+        return not slot.waits.cancelled_caught
+
+    def drop(self, slot: Slot) -> None:
+        """Let the holder of a slot that stepped aside know that it gets none again."""
+        slot.waits.cancel()
 
     @contextmanager
     def writing(self) -> Iterator[None]:

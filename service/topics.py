@@ -43,8 +43,8 @@ CLASSIFIED: Topic[messages.ClassifiedInstruction] = Topic(
 )
 INSTANCES: Topic[messages.TaskInstances] = Topic("instances", (messages.TaskInstances,))
 TASKS: Topic[messages.FinishedTask] = Topic("tasks", (messages.FinishedTask,), fanned_out=True)
-CONTROL: Topic[messages.RunDefined | messages.GoalSet | messages.RunEnded] = Topic(
-    "control", (messages.RunDefined, messages.GoalSet, messages.RunEnded)
+CONTROL: Topic[messages.RunDefined | messages.GoalSet | messages.RunEnded | messages.CallsDropped] = Topic(
+    "control", (messages.RunDefined, messages.GoalSet, messages.RunEnded, messages.CallsDropped)
 )
 
 ALL: tuple[Topic[Message], ...] = (

@@ -11,9 +11,11 @@ from typing import Generic
 import anyio
 import structlog
 
+from service import codec
 from service.broker import Broker, GroupMember
 from service.calls import Calls
 from service.holdings import Holdings
+from service.messages import CallsDropped
 from service.slots import Slots
 from service.stage import In, Stage
 
@@ -38,6 +40,7 @@ class Worker(Generic[In]):
         self._stage = stage
         self._broker = broker
         self._source = stage.source.of(run)
+        self._run = run
         self._drain_s = drain_s
         self._calls = Calls(stage, run, slots)
         self._holdings = Holdings(stage, broker, run, self._calls, patience_s=drain_s, margin_s=margin_s)
@@ -71,6 +74,9 @@ class Worker(Generic[In]):
                 background.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await holdings.commit_at_last()
+                if self._calls.dropped:
+                    lost = CallsDropped.of(self._stage.name, self._calls.dropped)
+                    await producer.send([codec.encode(lost, self._run)])
         if self._calls.refusal is not None:
             raise self._calls.refusal
 
@@ -91,7 +97,8 @@ class Worker(Generic[In]):
                 self._calls.drop_waiting()
                 await self._stay_in_the_group()
         if patience.cancelled_caught:
-            log.warning("drain.given_up", stage=self._stage.name, in_flight=self._calls.in_flight)
+            tell = log.warning if self._drain_s else log.info  # where nobody waits, nothing is amiss
+            tell("drain.given_up", stage=self._stage.name, in_flight=self._calls.in_flight)
             self._calls.cancel()
 
     async def _stay_in_the_group(self) -> None:

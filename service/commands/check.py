@@ -73,8 +73,11 @@ def _try_log(settings: Settings) -> None:
 
 
 async def _try_model(asked: AskedModel, definition: RunDefined, seeds: tuple[SeedTask, ...]) -> AsyncIterator[str]:
-    await probe(asked)
+    away = await probe(asked)
     for endpoint in asked.endpoints:
+        if endpoint in away:
+            yield f"beware: {clean(str(away[endpoint]))}"
+            continue
         for line in endpoint.describe().lines:
             yield clean(line)
     pool = SamplingPool()
@@ -97,4 +100,5 @@ async def _try_model(asked: AskedModel, definition: RunDefined, seeds: tuple[See
 
 
 def _ok(what: str, found: str) -> None:
-    typer.echo(f"ok  {what:<10} {found}")
+    mark = "!! " if found.startswith("beware") else "ok "
+    typer.echo(f"{mark} {what:<10} {found}")

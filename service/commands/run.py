@@ -30,11 +30,11 @@ _PATIENCE_SESSIONS = 2.0
 _PATIENCE_S = 600.0
 _EXIT_OF_ENDING = {
     Ending.TARGET_REACHED: 0,
-    Ending.PRICE_UNKNOWN: 2,
     Ending.STALLED: 3,
     Ending.PROMPTS_EXHAUSTED: 4,
     Ending.BUDGET_SPENT: 6,
     Ending.TOO_EXPENSIVE: 7,
+    Ending.PRICE_UNKNOWN: 8,
 }
 
 
@@ -69,8 +69,9 @@ def run(
 
     Exit codes: 0 the target is reached; 1 the log cannot be used; 2 a setting is wrong, or the language model cannot be
     reached at the start; 3 no acceptance for many prompts; 4 --max-prompts is used up; 5 the language model refuses or
-    answers no more; 6 --budget is spent; 7 the last 1,000 accepted tasks cost more than --max-marginal-cost each; 130,
-    143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
+    answers no more; 6 --budget is spent; 7 the last 1,000 accepted tasks cost more than --max-marginal-cost each;
+    8 a limit in dollars cannot be kept, because calls come without a price or without usage; 130, 143 or 141 stopped by
+    Ctrl-C, SIGTERM or a closed pipe.
     """
     settings = options.settings_from(**locals())
     refuse_early(settings)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from service.errors import ConfigurationError
 from service.simulator import SimulatorOptions, serve
 from service.simulator.configuration import options_from
 from service.simulator.faults import FAILURES
@@ -76,7 +77,10 @@ def _options(flags: dict[str, Any]) -> SimulatorOptions:
 
 async def _serve(chosen: SimulatorOptions, host: str, port: int) -> None:
     with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
-        async with serve(chosen, host=host, port=port) as running:
-            typer.echo(f"{chosen.model} at {running.url}", err=True)
-            async for _ in signals:
-                return
+        try:
+            async with serve(chosen, host=host, port=port) as running:
+                typer.echo(f"{chosen.model} at {running.url}", err=True)
+                async for _ in signals:
+                    return
+        except OSError as error:
+            raise ConfigurationError(f"--port: cannot listen on {host}:{port}: {error.strerror}") from error

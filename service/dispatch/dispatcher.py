@@ -19,7 +19,15 @@ from service.dispatch.lane import Lane, LaneState
 from service.dispatch.lanes import Lanes
 from service.dispatch.limit import AdaptiveLimit
 from service.dispatch.share import FleetLimits, Leases, Share
-from service.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, Refused, UnansweredError
+from service.errors import (
+    AttemptFailedError,
+    CallDroppedError,
+    CallFailedError,
+    EndpointRefusedError,
+    Failing,
+    Refused,
+    UnansweredError,
+)
 from service.lm import Completion, Endpoint
 from service.retry import Backoff, wait_before_retry_s
 from service.selfinstruct.recipe import Sampling
@@ -114,9 +122,14 @@ class Dispatcher:
     @property
     def told(self) -> str:
         """Return what is going on, in a line."""
+        now_s = anyio.current_time()
         if (refusal := self.refusal) is not None:
-            return f"paused: {refusal}"
-        return f"{self.slots.in_use} in flight, {self.slots.waiting} waiting, {self.lanes.limit} at once"
+            trial_s = min(lane.next_trial_in_s(now_s) for lane in self.lanes.all)
+            mended = " or when the key's file changes" if refusal.refused is Refused.CREDENTIALS else ""
+            return f"paused, and tried again in {trial_s:.0f} s{mended}: {refusal}"
+        calls = f"{self.slots.in_use} in flight, {self.slots.waiting} waiting, {self.lanes.limit} at once"
+        held_s = self.lanes.share.opens_in_s(now_s) if self.slots.waiting else 0.0
+        return f"{calls}; --rpm or --tpm allows the next in {held_s:.0f} s" if held_s >= 1 else calls
 
     async def complete(self, prompt: str, sampling: Sampling) -> Completion:
         """Return the completion of one prompt, however many attempts that takes.
@@ -146,18 +159,15 @@ class Dispatcher:
             await self._step_aside(call, wait_s)
 
     async def _step_aside(self, call: _Call, wait_s: float) -> None:
-        """Wait to try again; what was paid for a call that never can is recorded as that of one that was given up."""
+        """Wait to try again; a call that cannot, and has cost something, says so."""
         try:
-            await self.slots.step_aside(wait_s, paid=call.wasted is not None)
+            goes_on = await self.slots.step_aside(wait_s, paid=call.wasted is not None)
         except EndpointRefusedError as refusal:
             if call.wasted is None:
                 raise
-            raise UnansweredError(
-                f"Expected an answer, but no server takes calls any more: {refusal}",
-                Failing.CONNECTION,
-                attempts=call.attempts,
-                wasted=call.wasted,
-            ) from refusal
+            raise CallDroppedError(refusal, attempts=call.attempts, wasted=call.wasted) from refusal
+        if not goes_on:
+            raise CallDroppedError(None, attempts=call.attempts, wasted=call.wasted or Usage(0, 0))
 
     async def _attempt(self, lane: Lane, call: _Call, prompt: str, sampling: Sampling) -> Completion:
         """Ask once, and let the lane and the rates know what came of it."""

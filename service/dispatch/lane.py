@@ -24,6 +24,7 @@ _OVERLOAD = frozenset({Failing.RATE_LIMITED, Failing.OVERLOADED, Failing.TIMEOUT
 _AWAY = frozenset({Failing.CONNECTION, Failing.TIMEOUT, Failing.OVERLOADED, Failing.SERVER_ERROR})
 _LEAST_FAILURES, _MOST_FAILURES = 5, 20
 _REST_S, _LONGEST_REST_S = 2.0, 120.0
+_LONGEST_REFUSAL_S = 60.0  # with nothing but 429 for so long, a server is as good as away
 _REFUSES_NEARLY_ALL = 0.5
 _ENOUGH_TO_REST = 3
 _ENOUGH_UNACCEPTED = 3
@@ -69,6 +70,7 @@ class Lane:
     has_answered: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
     _failures: int = 0
+    _refused_since_s: float = math.inf
     _unaccepted: Counter[Hashable] = field(default_factory=Counter)
     _rests_until_s: float = -math.inf
     _latest: deque[bool] = field(default_factory=lambda: deque(maxlen=20))
@@ -85,6 +87,10 @@ class Lane:
     def refusal(self) -> EndpointRefusedError | None:
         """Return why it is closed; none while it is not."""
         return self._closing.error if self._closing is not None else None
+
+    def next_trial_in_s(self, now_s: float) -> float:
+        """Return after how long it is tried again; 0 while it is open."""
+        return max(0.0, self._closing.trial_s - now_s) if self._closing is not None else 0.0
 
     def closed_for_s(self, now_s: float) -> float:
         """Return for how long it has been closed; 0 while it is not."""
@@ -154,7 +160,7 @@ class Lane:
     def _answered(self, sent: Sent, now_s: float) -> None:
         """Note that the server is there and serves."""
         self.answered_s = now_s
-        self._failures = 0
+        self._failures, self._refused_since_s = 0, math.inf
         self._latest.append(False)
         if self._closing is not None and (self._trial is sent or self._closing.error.refused is Refused.AWAY):
             self._reopen(now_s)  # what was sent before it was closed proves nothing of a key
@@ -169,7 +175,7 @@ class Lane:
             before = self.limit.cuts
             self.limit.refused(sent, self.in_use, now_s)
             if self.limit.cuts > before:
-                log.info("lm.slowed_down", endpoint=self.endpoint.name, limit=self.limit.at(now_s))
+                log.info("lm.slowed_down", endpoint=self.endpoint.name, limit=self.limit.at(now_s), reason=str(failure))
             self._rest(failure.after_s, now_s)
         else:
             self.limit.answered(sent, now_s)
@@ -204,12 +210,15 @@ class Lane:
             self._latest.clear()
 
     def _doubt(self, failure: AttemptFailedError, now_s: float) -> None:
-        """Close the lane where nothing but failures come that say that nobody is there."""
-        if failure.failing not in _AWAY:
-            self._failures = 0
+        """Close the lane where nothing but failures come: nobody is there, or what is there talks nonsense."""
+        if failure.failing is Failing.RATE_LIMITED:
+            self._refused_since_s = min(self._refused_since_s, now_s)
+            if now_s - self._refused_since_s >= _LONGEST_REFUSAL_S:
+                self._close_as_away(str(failure), now_s)
             return
         self._failures += 1
-        enough = min(max(_LEAST_FAILURES, 2 * self.limit.at(now_s)), _MOST_FAILURES)
+        away = min(max(_LEAST_FAILURES, 2 * self.limit.at(now_s)), _MOST_FAILURES)
+        enough = away if failure.failing in _AWAY else _MOST_FAILURES
         if self._closing is not None or self._failures >= enough:
             self._close_as_away(str(failure), now_s)
 
@@ -228,7 +237,7 @@ class Lane:
         first = _TRIALS_S[error.refused][0]
         before = self._closing
         if before is None or before.error.refused is not error.refused:
-            log.error("lm.closed", endpoint=self.endpoint.name, reason=str(error), tried_again_in_s=first)
+            log.error("lm.closed", endpoint=self.endpoint.name, reason=str(error), next_trial_in_s=first)
             since = now_s if before is None else before.since_s
             self._closing = _Closing(error, since, first, now_s + first)
         elif now_s >= before.trial_s:

@@ -15,6 +15,7 @@ from service.denseset import DenseSet
 from service.messages import (
     Answer,
     Call,
+    CallsDropped,
     ClassifiedInstruction,
     Decision,
     FailedCall,
@@ -34,6 +35,7 @@ from service.selfinstruct.tasks import InstanceReason
 GENERATE, CLASSIFY, INSTANCES = "generate", "classify", "instances"
 ACCEPTED, NO_CANDIDATES, FAILED, UNDECIDED = "accepted", "no_candidates", "failed", "undecided"
 FINISHED, PENDING = "finished", "pending"
+CALL_FAILED = InstanceReason.CALL_FAILED.value
 MARGINAL = 1_000
 
 # What has become of an accepted instruction, as a number: none yet; it has instances; it is finished; it was dropped.
@@ -88,11 +90,24 @@ class Bill:
                 self._completed(message)
             case FinishedTask():
                 self._become(message.pool_seq, _FINISHED)
+            case _:
+                self._note(message)
+
+    def _note(self, message: Message) -> None:
+        match message:
+            case CallsDropped():
+                self._dropped(message)
             case PooledTask() if message.origin is Origin.HUMAN:
                 for stage in (CLASSIFY, INSTANCES):  # asked of no human task: without these, the sets had holes
                     self._answered.setdefault(stage, DenseSet()).add(message.pool_seq)
             case _:
                 pass
+
+    def _dropped(self, message: CallsDropped) -> None:
+        """Count what was paid for calls that were dropped: they failed, and are made again."""
+        cost = self._pay(message.stage, None, message.spent)
+        fates, fate = (self.candidates, FAILED) if message.stage == GENERATE else (self.tasks, CALL_FAILED)
+        fates[fate] += cost or 0
 
     def _generated(self, message: Answer | FailedPrompt) -> None:
         """Count a call for a prompt. Its first record is what is decided on; a second one has gained nothing."""

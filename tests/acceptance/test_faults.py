@@ -2,14 +2,15 @@
 
 from collections import Counter
 from pathlib import Path
+from signal import SIGTERM
 
 import pytest
 
-from service.messages import Answer, Call, ClassifiedInstruction, FailedCall, FailedPrompt, TaskInstances
+from service.messages import Answer, Call, CallsDropped, ClassifiedInstruction, FailedCall, FailedPrompt, TaskInstances
 from service.selfinstruct.tasks import InstanceReason
 from service.simulator.journal import Entry
 from service.usage import Usage, added
-from tests.acceptance.invariants import check
+from tests.acceptance.invariants import check, check_at_any_moment
 from tests.acceptance.ledger import Ledger, read_ledger
 from tests.acceptance.model import Model, simulated
 from tests.acceptance.program import run, start
@@ -94,6 +95,22 @@ def test_a_key_that_never_worked_ends_the_run_at_once(tmp_path: Path) -> None:
     assert "wrong-key" not in ended.err
 
 
+def test_what_was_paid_for_calls_that_a_stop_cuts_short_is_on_the_bill_and_no_more_is_bought(tmp_path: Path) -> None:
+    with simulated(seed=5, failure_rates={"null_content": 70.0}, time_to_first_token_s=0.05) as model:
+        flags = ("run", *model.flags, "--target", "1000", "--concurrency", "8")
+        with start(tmp_path, *flags) as program:
+            program.wait_for_lines(5)
+            program.send(SIGTERM)
+            program.wait_for_word("SIGTERM")
+            after = len(model.requests())
+            ended = program.end(10.0)
+        assert ended.code == 128 + SIGTERM, ended.err
+        assert len(model.wait_until_idle()) <= after + 2 * 8
+    ledger = read_ledger(tmp_path)
+    check_at_any_moment(ledger)
+    check_bill(ledger, model)
+
+
 def run_with(folder: Path, rates: dict[str, float], **settings: str) -> tuple[Ledger, Model]:
     """Run to the target beside a server that fails so often, and check that nothing is missing."""
     with simulated(seed=7, failure_rates=rates, retry_after_s=0.1, timeout_duration_s=30.0) as model:
@@ -127,6 +144,8 @@ def recorded_usage(ledger: Ledger) -> Usage:
         total = added(total, added(call.usage, call.wasted))
     for failed in failed_calls(ledger):
         total = added(total, failed.wasted)
+    for dropped in ledger.all(CallsDropped):
+        total = added(total, dropped.spent.wasted)
     return total or Usage(0, 0)
 
 

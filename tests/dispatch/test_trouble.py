@@ -5,9 +5,17 @@ import time
 import anyio
 import pytest
 
-from service.dispatch import Dispatcher, LaneState
+from service.dispatch import Dispatcher, LaneState, Patience
 from service.dispatch.share import FleetLimits
-from service.errors import CallFailedError, EndpointRefusedError, Failing, LanguageModelError, Refused
+from service.errors import (
+    AttemptFailedError,
+    CallDroppedError,
+    CallFailedError,
+    EndpointRefusedError,
+    Failing,
+    LanguageModelError,
+    Refused,
+)
 from tests.dispatch.endpoints import SAMPLING, ScriptedEndpoint, completed, failed, over, refused, until
 
 pytestmark = pytest.mark.anyio
@@ -127,5 +135,39 @@ async def test_what_was_paid_for_a_call_that_can_be_made_no_more_is_told() -> No
         await until(lambda: model.refusal is not None)
         model.slots.fail(EndpointRefusedError("no more", Refused.QUOTA))
     (lost,) = callers.lost
-    assert isinstance(lost, CallFailedError)
+    assert isinstance(lost, CallDroppedError)
+    assert lost.refusal is not None
     assert (lost.attempts, lost.wasted) == (2, completed().usage)
+
+
+@pytest.mark.parametrize("failing", [Failing.INVALID_BODY, Failing.ABORTED])
+async def test_a_server_that_answers_nothing_but_nonsense_is_as_good_as_away(failing: Failing) -> None:
+    endpoint = ScriptedEndpoint(otherwise=lambda: failed(failing))
+    async with over(endpoint, concurrency=8).running() as model, anyio.create_task_group() as tasks:
+        callers = Callers(model)
+        for _ in range(16):
+            tasks.start_soon(callers.ask)
+        await until(lambda: model.refusal is not None)
+        assert len(endpoint.asked) <= 20 + 8
+        assert f"It was {failing}." in str(model.refusal)
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_call_that_is_nonsense_alone_is_given_up_alone() -> None:
+    endpoint = ScriptedEndpoint([failed(Failing.INVALID_BODY) for _ in range(10)])
+    async with over(endpoint, concurrency=1, patience=Patience(attempts=10)).running() as model:
+        callers = Callers(model)
+        await callers.ask()
+        await callers.ask()
+    assert (len(callers.lost), callers.answered, model.refusal) == (1, 1, None)
+
+
+async def test_a_server_that_refuses_for_load_for_a_minute_without_an_answer_is_as_good_as_away() -> None:
+    endpoint = ScriptedEndpoint()
+    async with over(endpoint).running() as model:
+        lane = model.lanes.all[0]
+        for second in range(61):
+            with pytest.raises(AttemptFailedError), lane.asking(SAMPLING, lambda at=second: float(at)):  # type: ignore[misc]
+                raise failed(Failing.RATE_LIMITED)
+            assert (model.refusal is None) == (second < 60)
+    assert "It was rate_limited." in str(model.refusal)

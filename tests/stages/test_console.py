@@ -63,7 +63,16 @@ def test_a_panel_can_be_drawn_of_a_run_that_has_just_begun_and_of_one_on_its_way
     for message in (examples.goal(5), examples.decision(0, accepted=2), examples.finished(0), examples.answer(0)):
         progress.apply(message)
     text = shown(panel(progress, Pace(), "3 in flight"))
-    for part in ("1 of 5", "2 of 3 candidates (67%)", "too_short 1", "3 in flight", "$0.5", "by stage", "generate $0.5", "by outcome"):
+    for part in (
+        "1 of 5",
+        "2 of 3 candidates (67%)",
+        "too_short 1",
+        "3 in flight",
+        "$0.5",
+        "by stage",
+        "generate $0.5",
+        "by outcome",
+    ):
         assert part in text
 
 
