@@ -101,6 +101,13 @@ class Program:
         wanted = f"{count} more lines on standard output"
         self._out.wait_for(lambda: len(self._out.lines) >= self._taken, wanted, deadline_s)
 
+    def has_lines(self, count: int) -> bool:
+        """Take so many further lines of standard output, if they are there."""
+        if len(self._out.lines) < self._taken + count:
+            return False
+        self._taken += count
+        return True
+
     def wait_for_word(self, word: str) -> str:
         """Wait until a line of standard error holds it; returns the first such line."""
 

@@ -1,5 +1,6 @@
 """Worker processes side by side, started again when they end, as Kubernetes would do it."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from typing import Self
 
 from tests.acceptance.program import Ended, Program, start
 
+_LINES_S = 120.0
 # Exit codes after which a process is started again without a word: it was killed, or others have taken its place.
 _EXPECTED = {-SIGKILL, 75}
 
@@ -67,6 +69,14 @@ class Fleet:
             if post.program.code is not None:
                 self._note(post, post.program.end())
                 post.program = self._start(post.roles, post.flags)
+
+    def keep_up_until_lines(self, watching: Program, count: int) -> None:
+        """Wait for so many further lines of the run's watcher; meanwhile who ends is started again."""
+        give_up = time.monotonic() + _LINES_S
+        while not watching.has_lines(count):
+            assert time.monotonic() < give_up, f"{count} lines took over {_LINES_S} s; ends so far: {self.ended}"
+            watching.let_pass(0.1)
+            self.keep_up()
 
     def of(self, *roles: str) -> list[Post]:
         """Return the places where one of these roles is done."""

@@ -54,14 +54,13 @@ def test_any_broker_may_die_in_the_middle_of_a_run(three: Cluster, tmp_path: Pat
             _staff(fleet)
             work.set_goal(_TARGET)
             with watched(tmp_path, work.settings) as watching:
-                watching.wait_for_lines(5)
+                fleet.keep_up_until_lines(watching, 5)
                 for what in ("leader", "transactions", "group"):
                     node = roles_of_brokers(three, work)[what]
                     three.kill(node)
-                    watching.wait_for_lines(20, 90.0)
-                    fleet.keep_up()
+                    fleet.keep_up_until_lines(watching, 20)
                     three.restart(node)
-                    watching.wait_for_lines(20, 90.0)
+                    fleet.keep_up_until_lines(watching, 20)
                 while watching.code is None:
                     watching.let_pass(0.5)
                     fleet.keep_up()
