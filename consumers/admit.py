@@ -9,22 +9,27 @@ from anyio import to_thread
 from service import topics
 from service.denseset import DenseSet
 from service.errors import BrokerError
+from service.hints import Hints
 from service.messages import (
     Answer,
     CandidateVerdict,
     Decision,
+    Embedding,
     FailedPrompt,
     Instruction,
     Message,
     Origin,
     PooledTask,
     Provenance,
+    SemanticNeighbour,
     SubmittedSeed,
     TaskInstances,
 )
-from service.selfinstruct.judging import Verdict, judge
+from service.selfinstruct.judging import Pool, Verdict, judge
 from service.selfinstruct.recipe import Recipe
+from service.selfinstruct.semantic import Embedder, Meanings
 from service.selfinstruct.similarity import Overlay, SimilarityIndex
+from service.selfinstruct.vectors import Vector, VectorIndex, as_text, from_text
 from service.stage import Outcome
 
 Input = Answer | FailedPrompt | SubmittedSeed
@@ -34,15 +39,22 @@ class Admit:
     """What is too similar to the pool is thrown away, the rest joins it (Self-Instruct §2.2, filtering).
 
     Every prompt ends in exactly one decision, every seed is taken in once; what comes again is passed over.
+    Where there are `hints` of screens it looks at less of the pool, and comes to the same.
+    Where the recipe compares meanings it needs an `embedder`, and every task of the pool brings its vector.
     """
 
     name = "admit"
     source = topics.CANDIDATES
     restores = (topics.POOL, topics.DECISIONS)
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, hints: Hints | None = None, embedder: Embedder | None = None) -> None:
+        if (embedder is None) != (recipe.semantic is None):
+            raise ValueError("an embedder belongs to a recipe that compares meanings, and to no other")
         self._recipe = recipe
-        self._index = SimilarityIndex()
+        self._embedder = embedder
+        self._vectors = VectorIndex()
+        self._hints = hints
+        self._index = SimilarityIndex(recipe.filters.rouge_threshold)
         self._ids: list[str] = []
         self._seeds: set[str] = set()
         self._decided = DenseSet()
@@ -55,21 +67,27 @@ class Admit:
         """Take a task into the pool, or remember that a prompt is decided.
 
         Raises:
-            BrokerError: the pool on the log has a hole; judging against it would let duplicates in.
+            BrokerError: the pool on the log has a hole, or a task lacks the vector that the recipe wants; judging
+                against it would let duplicates in.
         """
         if isinstance(message, PooledTask):
             if message.pool_seq != len(self._ids):
                 raise BrokerError(f"the pool has a hole: expected task {len(self._ids)}, got {message.pool_seq}")
+            if self._embedder is not None:
+                self._vectors.add(_vector_of(message, self._embedder.model))
             self._index.add(message.instruction)
             self._ids.append(message.id)
             if message.origin is Origin.HUMAN:
                 self._seeds.add(message.id)
         elif isinstance(message, Decision):
             self._decided.add(message.prompt_seq)
+            if self._hints is not None:
+                self._hints.settle(message.prompt_seq)
 
     async def __call__(self, batch: Sequence[Input]) -> Outcome:
         """Return what follows from a batch of answers, failures and seeds, judged in their order."""
-        batch_pool = _BatchPool(self._recipe, self._index.overlay(), self._ids)
+        meanings = Meanings(self._embedder, self._vectors.overlay()) if self._embedder is not None else None
+        batch_pool = _BatchPool(self._recipe, self._index.overlay(), self._ids, self._hints, meanings)
         fresh = list(self._fresh(batch))
         results = await to_thread.run_sync(batch_pool.take_all, fresh)
         taken = {place for place, _ in fresh}
@@ -93,6 +111,8 @@ class _BatchPool:
     recipe: Recipe
     overlay: Overlay
     ids: Sequence[str]
+    hints: Hints | None
+    meanings: Meanings | None
     added: list[str] = field(default_factory=list)
 
     def take_all(self, batch: Sequence[tuple[int, Input]]) -> list[tuple[int, Message]]:
@@ -111,12 +131,15 @@ class _BatchPool:
     def _seed(self, message: SubmittedSeed) -> PooledTask:
         pool_seq = self.overlay.add(message.seed.instruction)
         self.added.append(message.id)
+        if self.meanings is not None:
+            self.meanings.add(message.seed.instruction)
         return PooledTask(
             pool_seq=pool_seq,
             id=message.id,
             origin=Origin.HUMAN,
             instruction=message.seed.instruction,
             seed=message.seed,
+            embedding=self._embedding(pool_seq),
         )
 
     def _failure(self, message: FailedPrompt) -> Decision:
@@ -130,7 +153,7 @@ class _BatchPool:
 
     def _answer(self, answer: Answer) -> list[Message]:
         before = len(self.overlay)
-        verdicts = judge(self.recipe, answer.candidates, self.overlay)
+        verdicts = judge(self.recipe, answer.candidates, self._pool_for(answer), self.meanings)
         accepted = [verdict for verdict in verdicts if verdict.accepted]
         self.added += [_id(answer, verdict) for verdict in accepted]
         decision = Decision(
@@ -143,13 +166,28 @@ class _BatchPool:
         tasks = [self._admitted(answer, verdict, before + place) for place, verdict in enumerate(accepted)]
         return [*chain.from_iterable(tasks), decision]
 
+    def _pool_for(self, answer: Answer) -> Pool:
+        return self.overlay if self.hints is None else self.hints.on(answer, self.overlay, len(self.ids))
+
     def _recorded(self, answer: Answer, verdict: Verdict) -> CandidateVerdict:
         return CandidateVerdict(
             id=_id(answer, verdict),
             reason=verdict.reason,
             nearest=self._id_at(verdict.nearest.position) if verdict.nearest is not None else None,
             score=verdict.nearest.score if verdict.nearest is not None else None,
+            semantic=self._neighbour(verdict),
         )
+
+    def _neighbour(self, verdict: Verdict) -> SemanticNeighbour | None:
+        if verdict.neighbour is None or self.meanings is None:
+            return None
+        found = verdict.neighbour
+        return SemanticNeighbour(nearest=self._id_at(found.position), score=found.score, model=self.meanings.model)
+
+    def _embedding(self, pool_seq: int) -> Embedding | None:
+        if self.meanings is None:
+            return None
+        return Embedding(model=self.meanings.model, vector=as_text(self.meanings.vector(pool_seq)))
 
     def _id_at(self, position: int) -> str:
         return self.ids[position] if position < len(self.ids) else self.added[position - len(self.ids)]
@@ -167,7 +205,12 @@ class _BatchPool:
             model=answer.call.model,
         )
         pooled = PooledTask(
-            pool_seq=pool_seq, id=name, origin=Origin.MACHINE, instruction=instruction, provenance=provenance
+            pool_seq=pool_seq,
+            id=name,
+            origin=Origin.MACHINE,
+            instruction=instruction,
+            provenance=provenance,
+            embedding=self._embedding(pool_seq),
         )
         instance = verdict.candidate.instance
         if instance is None:
@@ -184,3 +227,21 @@ class _BatchPool:
 
 def _id(answer: Answer, verdict: Verdict) -> str:
     return f"{answer.prompt_id}.{verdict.candidate.position}"
+
+
+def _vector_of(task: PooledTask, model: str) -> Vector:
+    """Return the vector that a task of the pool brings along.
+
+    Raises:
+        BrokerError: it has none of this model.
+    """
+    if task.embedding is None or task.embedding.model != model:
+        has = f"one of {task.embedding.model}" if task.embedding is not None else "none"
+        raise BrokerError(
+            f"the recipe compares meanings: expected pool task {task.id} with a vector of {model}, got {has}; "
+            "`seedstream refilter --semantic --into NAME` makes a run whose tasks have them all"
+        )
+    try:
+        return from_text(task.embedding.vector)
+    except ValueError as error:
+        raise BrokerError(f"pool task {task.id}: {error}") from error

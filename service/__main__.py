@@ -17,6 +17,7 @@ from service.commands.cost import cost
 from service.commands.explain import explain
 from service.commands.export import export
 from service.commands.goal import goal
+from service.commands.neighbours import neighbours
 from service.commands.preview import preview
 from service.commands.refilter import refilter
 from service.commands.replay import replay
@@ -48,6 +49,7 @@ for command in (
     explain,
     export,
     consume,
+    neighbours,
     refilter,
     replay,
     config,

@@ -8,11 +8,16 @@ from consumers.classify import Classify
 from consumers.finish import Finish
 from consumers.generate import Generate
 from consumers.instances import InstanceWriting, WriteInstances
+from consumers.screen import Screen
+from service.adapters.minilm import embedder_for
 from service.broker import Broker
 from service.committer import Committer
 from service.election import Election
+from service.hint_tail import tell_of
+from service.hints import Hints
 from service.lm import LanguageModel
 from service.messages import RunDefined
+from service.screening import Screening
 from service.stage import Stage
 
 
@@ -37,9 +42,22 @@ def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[A
     return [generate, classify, instances]
 
 
-def admitting(broker: Broker, definition: RunDefined, election: Election | None = None) -> Committer[Any]:
-    """Return what keeps the pool."""
-    return Committer(Admit(definition.recipe), broker, definition.run, election)
+def admitting(
+    broker: Broker, definition: RunDefined, election: Election | None = None, hints: Hints | None = None
+) -> Committer[Any]:
+    """Return what keeps the pool; it looks at less of it where screens have given `hints`."""
+    admit = Admit(definition.recipe, hints, embedder_for(definition.recipe))
+    return Committer(admit, broker, definition.run, election)
+
+
+def hints_on(definition: RunDefined) -> Hints:
+    """Return a memory for what screens say; a wrong hint is an alarm in the log."""
+    return Hints(definition.recipe.filters.rouge_threshold, tell_of)
+
+
+def screening(broker: Broker, definition: RunDefined) -> Screening:
+    """Return a screen."""
+    return Screening(Screen(definition.recipe), broker, definition.run)
 
 
 def finishing(

@@ -1,6 +1,6 @@
 """What a run is: fixed when it is first run, and compared whenever it is run again."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -8,7 +8,7 @@ from service.dataset.seeds import load_seeds, seeds_digest
 from service.dataset.templates import load_templates
 from service.errors import ConfigurationError, RunMismatchError
 from service.messages import RunDefined
-from service.selfinstruct.recipe import RECIPES
+from service.selfinstruct.recipe import RECIPES, Recipe, SemanticFilter
 from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
 
@@ -23,6 +23,8 @@ def define(settings: Settings) -> tuple[RunDefined, tuple[SeedTask, ...]]:
         ConfigurationError: seeds or templates cannot be read, or there are too few seeds for one prompt.
     """
     recipe = RECIPES[settings.recipe]
+    if settings.compares_meanings:
+        recipe = replace(recipe, semantic=SemanticFilter(threshold=settings.semantic_threshold))
     seeds = load_seeds(settings.seeds)
     needed = recipe.human_demonstrations + recipe.machine_demonstrations
     if len(seeds) < needed:
@@ -50,8 +52,8 @@ def check_same(existing: RunDefined, settings: Settings) -> None:
     """
     given = settings.model_fields_set
     differences: list[str] = []
-    if "recipe" in given:
-        differences += _differences("recipe", asdict(existing.recipe), asdict(RECIPES[settings.recipe]))
+    asked_recipe = _asked_recipe(existing.recipe, settings)
+    differences += _differences("recipe", asdict(existing.recipe), asdict(asked_recipe))
     if "seeds" in given and seeds_digest(asked := load_seeds(settings.seeds)) != existing.seeds:
         differences.append(
             f"seeds: the run has {existing.seed_count} with digest {existing.seeds}, "
@@ -68,6 +70,17 @@ def check_same(existing: RunDefined, settings: Settings) -> None:
             + "\n  ".join(differences)
             + "\nLeave these options out to go on with it, or give a new name with --run."
         )
+
+
+def _asked_recipe(existing: Recipe, settings: Settings) -> Recipe:
+    given = settings.model_fields_set
+    recipe = RECIPES[settings.recipe] if "recipe" in given else existing
+    semantic = existing.semantic
+    if "semantic" in given:
+        semantic = (semantic or SemanticFilter()) if settings.compares_meanings else None
+    if settings.semantic_threshold is not None:
+        semantic = replace(semantic or SemanticFilter(), threshold=settings.semantic_threshold)
+    return replace(recipe, semantic=semantic)
 
 
 def _differences(name: str, has: dict[str, Any], asked: dict[str, Any]) -> list[str]:

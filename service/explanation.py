@@ -93,6 +93,7 @@ class Evidence:
             "instruction": self._instruction(),
             "reason": verdict.reason if verdict is not None else None,
             "nearest": self._nearest(verdict),
+            "nearest_in_meaning": self._nearest_in_meaning(verdict),
             "dropped": self.instances.rejection if self.instances is not None else None,
             "is_classification": self.instances.is_classification if self.instances is not None else None,
             "instances": [asdict(each) for each in self.instances.instances] if self.instances is not None else [],
@@ -138,7 +139,7 @@ class Evidence:
             return None
         task = self.pool[self.id]
         before = [each for each in self.pool.values() if each.pool_seq < task.pool_seq]
-        index = SimilarityIndex()
+        index = SimilarityIndex(1.0)  # asked for surveys only
         for each in before:
             index.add(each.instruction)
         survey = index.survey(task.instruction, _NEAREST)
@@ -147,6 +148,13 @@ class Evidence:
             "mean_score": survey.mean,
             "most_similar": [{"id": each.id, "instruction": each.instruction, "score": score} for each, score in found],
         }
+
+    def _nearest_in_meaning(self, verdict: CandidateVerdict | None) -> dict[str, Any] | None:
+        if verdict is None or verdict.semantic is None:
+            return None
+        found = verdict.semantic
+        text = self._text(found.nearest)
+        return {"id": found.nearest, "instruction": text, "score": found.score, "model": found.model}
 
     def _parents(self) -> list[dict[str, Any]]:
         shown = self.prompt.demonstrations if self.prompt is not None else ()

@@ -20,6 +20,10 @@ from service.selfinstruct.templates import Templates
 from service.usage import Usage, added
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Message(BaseModel):
     """One record's value; `ce_type` is its CloudEvents type, `key_field` the field that holds its key."""
 
@@ -160,8 +164,20 @@ class Origin(StrEnum):
     MACHINE = "machine"
 
 
+class Embedding(BaseModel):
+    """What a model makes of a text's meaning: `vector` is base64 of 384 components of one signed byte each."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model: str
+    vector: str
+
+
 class PooledTask(Message):
-    """A task of the pool. `pool_seq` is dense from 0; a human task brings its seed, a machine task its provenance."""
+    """A task of the pool. `pool_seq` is dense from 0; a human task brings its seed, a machine task its provenance.
+
+    `embedding` is there where the recipe compares meanings.
+    """
 
     ce_type = "io.seedstream.pooled-task.v1"
 
@@ -171,6 +187,7 @@ class PooledTask(Message):
     instruction: str
     seed: SeedTask | None = None
     provenance: Provenance | None = None
+    embedding: Embedding | None = Field(default=None, exclude_if=_is_none)
 
     @property
     def depth(self) -> int:
@@ -178,8 +195,22 @@ class PooledTask(Message):
         return 0 if self.provenance is None else self.provenance.depth
 
 
+class SemanticNeighbour(BaseModel):
+    """The pool's task nearest in meaning to a candidate: its id, and the cosine (-1 … 1) by this model."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    nearest: str
+    score: float
+    model: str
+
+
 class CandidateVerdict(BaseModel):
-    """The verdict on one candidate: accepted iff `reason` is none. `nearest` and `score` belong to `too_similar`."""
+    """The verdict on one candidate: accepted iff `reason` is none. `nearest` and `score` belong to `too_similar`.
+
+    `semantic` is there where the recipe compares meanings and no other filter refused the candidate; it is the reason
+    of `semantically_similar`, and otherwise decides nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -187,6 +218,7 @@ class CandidateVerdict(BaseModel):
     reason: Reason | None
     nearest: str | None = None
     score: float | None = None
+    semantic: SemanticNeighbour | None = Field(default=None, exclude_if=_is_none)
 
 
 class Decision(Message):
@@ -206,6 +238,35 @@ class Decision(Message):
     def accepted(self) -> int:
         """Return how many candidates of this prompt entered the pool."""
         return sum(verdict.reason is None for verdict in self.verdicts)
+
+
+class ScreenedText(BaseModel):
+    """What a screen found for one candidate, which `digest` stands for: the nearest task above the threshold, or none.
+
+    `nearest` is its `pool_seq`; of equals it is the lowest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    digest: str
+    nearest: int | None = None
+    score: float | None = None
+
+
+class ScreenedCandidates(Message):
+    """A hint: how the candidates of one answer compare with the first `pool_seen` tasks of the pool.
+
+    Nothing depends on it but the time that the filter takes. `scorer` says by which rule and threshold it was made.
+    """
+
+    ce_type = "io.seedstream.screened-candidates.v1"
+    key_field = "prompt_id"
+
+    prompt_id: str
+    prompt_seq: int
+    pool_seen: int
+    scorer: str
+    candidates: tuple[ScreenedText, ...]
 
 
 class Instruction(Message):

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from service.errors import ConfigurationError
+from service.hint_metrics import hint_numbers, screen_numbers
 from service.model_metrics import model_numbers
 from service.roles import Worked
 
@@ -31,8 +32,16 @@ class _Numbers(Collector):
         yield active
         yield ready
         yield self._duplicates()
+        yield from self._hints()
         if self._worked.dispatcher is not None:
             yield from model_numbers(self._worked.dispatcher)
+
+    def _hints(self) -> Iterable[Metric]:
+        for state in self._worked.roles.values():
+            if state.hints is not None:
+                yield from hint_numbers(state.hints)
+            if state.screening is not None:
+                yield screen_numbers(state.screening)
 
     def _duplicates(self) -> Metric:
         repeated = CounterMetricFamily(

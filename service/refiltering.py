@@ -1,15 +1,18 @@
 """Judging a run's candidates again with another recipe: no call to the model, since raw completions are kept."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 
 import anyio
+from anyio import to_thread
 
 from consumers.admit import Admit, Input
 from producers.seeds import define_run
 from service import codec, topics
+from service.adapters.minilm import embedder_for
 from service.broker import Broker, NewRecord, Record
 from service.committer import Committer
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, RunNotFoundError
 from service.inspection import read_progress
 from service.messages import (
     Answer,
@@ -31,26 +34,82 @@ from service.topics import Topic
 _BATCH = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What came of a run's candidates at several thresholds, from low to high, the run's `own` among them."""
+
+    own: float
+    points: dict[float, Progress]
+
+    def change(self, threshold: float) -> int:
+        """Return how many candidates more than at the run's own threshold are accepted, less than 0 if it is fewer."""
+        return self.points[threshold].accepted - self.points[self.own].accepted
+
+
+async def draw_curve(
+    source: Broker, run: str, change: Callable[[Recipe], Recipe], thresholds: Sequence[float]
+) -> Curve:
+    """Return what the run's recipe, changed, would have let into the pool at each threshold and at its own.
+
+    Raises:
+        RunNotFoundError: nothing on the log says what the run is.
+    """
+    recipe = change(await _recipe_of(source, run))
+    own = recipe.filters.rouge_threshold
+    wanted = sorted({own, *thresholds})
+    judged = await judge_side_by_side(source, run, [recipe.with_threshold(threshold) for threshold in wanted])
+    return Curve(own, dict(zip(wanted, judged, strict=True)))
+
+
 async def judge_again(source: Broker, run: str, recipe: Recipe) -> Progress:
     """Return what the recipe would have let into the pool; nothing is written."""
-    admit, progress = Admit(recipe), Progress()
+    return (await judge_side_by_side(source, run, [recipe]))[0]
 
-    async def judge(batch: list[Input]) -> None:
-        outcome = await admit(batch)
-        for _, message in outcome.results:
-            admit.restore(message)
-            progress.apply(message)
 
-    batch: list[Input] = []
+async def judge_side_by_side(source: Broker, run: str, recipes: Sequence[Recipe]) -> list[Progress]:
+    """Return what each recipe would have let into a pool of its own; the log is read once, and nothing is written.
+
+    Args:
+        source: where the log is.
+        run: the run whose candidates are judged.
+        recipes: one or more that differ in their filters only, since answers are parsed once for all. Each has a pool
+            and an index in memory, as large as a run's own.
+    """
+    pools = [(_admit_by(recipe), Progress()) for recipe in recipes]
     async with Tail.of(source, run, [topics.CANDIDATES]) as tail:
+        async for batch in _batches(tail.messages_to_end()):
+            parsed = await to_thread.run_sync(_all_parsed_again, batch, recipes[0])
+            for admit, progress in pools:
+                outcome = await admit(parsed)
+                for _, message in outcome.results:
+                    admit.restore(message)
+                    progress.apply(message)
+    return [progress for _, progress in pools]
+
+
+def _admit_by(recipe: Recipe) -> Admit:
+    return Admit(recipe, embedder=embedder_for(recipe))
+
+
+async def _recipe_of(source: Broker, run: str) -> Recipe:
+    control = Progress()
+    async with Tail.of(source, run, [topics.CONTROL]) as tail:
         async for message in tail.messages_to_end():
-            if isinstance(message, Answer | FailedPrompt | SubmittedSeed):
-                batch.append(_parsed_again(message, recipe))
-            if len(batch) == _BATCH:
-                await judge(batch)
-                batch = []
-    await judge(batch)
-    return progress
+            control.apply(message)
+    if control.defined is None:
+        raise RunNotFoundError(f"run {run!r} was never defined; start it with `seedstream run` first")
+    return control.defined.recipe
+
+
+async def _batches(messages: AsyncIterator[Message]) -> AsyncIterator[list[Input]]:
+    batch: list[Input] = []
+    async for message in messages:
+        if isinstance(message, Answer | FailedPrompt | SubmittedSeed):
+            batch.append(message)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    yield batch
 
 
 async def refilter_into(source: Broker, run: str, target: Broker, definition: RunDefined, goal: GoalSet) -> Progress:
@@ -71,7 +130,7 @@ async def refilter_into(source: Broker, run: str, target: Broker, definition: Ru
     await copy.answers(topics.CANDIDATES, topics.PROMPTS)
     drained = anyio.Event()
     drained.set()
-    await Committer(Admit(definition.recipe), target, into).run(drained, anyio.Event())
+    await Committer(_admit_by(definition.recipe), target, into).run(drained, anyio.Event())
     await copy.answers(topics.CLASSIFIED, topics.INSTRUCTIONS)
     await copy.answers(topics.INSTANCES, topics.CLASSIFIED)
     return await read_progress(target, into)
@@ -129,6 +188,10 @@ class _Copy:
                     await producer.send(batch)
                     batch = []
             await producer.send(batch)
+
+
+def _all_parsed_again(batch: Sequence[Input], recipe: Recipe) -> list[Input]:
+    return [_parsed_again(message, recipe) for message in batch]
 
 
 def _parsed_again(message: Input, recipe: Recipe) -> Input:

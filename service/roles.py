@@ -4,7 +4,8 @@ Nothing is handed from role to role but records. What is wanted is on `control`:
 run is at rest, and goes on when there is a new goal. Of a role that one process has at a time, the others stand by.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -13,7 +14,7 @@ import anyio
 import structlog
 
 from producers.prompts import PromptProducer
-from service.assembly import admitting, calling_stages, finishing
+from service.assembly import admitting, calling_stages, finishing, hints_on, screening
 from service.broker import Broker
 from service.committer import Committer
 from service.control import RunControl
@@ -21,10 +22,13 @@ from service.dispatch import Dispatcher
 from service.dispatch.share import NOTHING, FleetLimits, Leases
 from service.election import Election
 from service.errors import BrokerError
+from service.hint_tail import follow_hints
+from service.hints import Hints
 from service.leases import LeaseHolder, fleet_limits
 from service.messages import GoalSet, RunDefined
 from service.models import AskedModel
 from service.pipeline import Limits
+from service.screening import Screening
 from service.worker import Worker
 
 log = structlog.get_logger()
@@ -37,6 +41,7 @@ class Role(StrEnum):
     GENERATE = "generate"
     CLASSIFY = "classify"
     INSTANCES = "instances"
+    SCREEN = "screen"
     ADMIT = "admit"
     FINISH = "finish"
 
@@ -52,6 +57,8 @@ class RoleState:
     ready: bool = False
     election: Election | None = None
     committer: Committer[Any] | None = None
+    hints: Hints | None = None
+    screening: Screening | None = None
 
     @property
     def active(self) -> bool:
@@ -147,11 +154,12 @@ class RoleRunner:
         if role in CALLING:
             await self._call(role, state, definition)
             return
+        if role is Role.SCREEN:
+            await self._screen(state, definition)
+            return
         state.election = Election(self._broker, self._run, role)
-        async with anyio.create_task_group() as candidacy:
-            candidacy.start_soon(state.election.stand)
+        async with _beside(state.election.stand):
             await self._work_alone(role, state, definition, state.election)
-            candidacy.cancel_scope.cancel()
 
     async def _work_alone(self, role: Role, state: RoleState, definition: RunDefined, election: Election) -> None:
         """Do the work of a role that one process has at a time."""
@@ -159,17 +167,25 @@ class RoleRunner:
             case Role.PRODUCER:
                 await self._produce(state, election)
             case Role.ADMIT:
-                await self._commit(admitting(self._broker, definition, election), state)
+                await self._admit(state, definition, election)
             case _:
                 finisher = finishing(self._broker, definition, lambda: self._control.target, election)
                 await self._commit(finisher, state)
 
+    async def _admit(self, state: RoleState, definition: RunDefined, election: Election) -> None:
+        state.hints = hints_on(definition)
+        async with _beside(follow_hints, self._broker, self._run, state.hints):
+            await self._commit(admitting(self._broker, definition, election, state.hints), state)
+
+    async def _screen(self, state: RoleState, definition: RunDefined) -> None:
+        ready, state.screening = anyio.Event(), screening(self._broker, definition)
+        async with _beside(_note, ready, state):
+            await state.screening.run(self._stop, ready)
+
     async def _commit(self, committer: Committer[Any], state: RoleState) -> None:
         ready, state.committer = anyio.Event(), committer
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_note, ready, state)
+        async with _beside(_note, ready, state):
             await committer.run(self._stop, ready)
-            tasks.cancel_scope.cancel()
 
     async def _produce(self, state: RoleState, election: Election) -> None:
         """Issue prompts whenever the run has something to do and it is this process's turn."""
@@ -179,10 +195,8 @@ class RoleRunner:
             await self._until(lambda: not self._control.at_rest)
             goal = self._control.goal
             producer = PromptProducer(self._broker, self._run, self._limits.window, self._limits.patience)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_stop_when_deposed, election)
+            async with _beside(_stop_when_deposed, election):
                 await producer.run(self._stop)
-                tasks.cancel_scope.cancel()
             # It may know of the end before `control` has been followed so far.
             await self._until(self._ended_since(goal))
 
@@ -207,10 +221,8 @@ class RoleRunner:
             state.ready = True
             await self._until(lambda: share.has_part and not self._control.at_rest)
             drain = anyio.Event()
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._drain_once, lambda: self._control.at_rest or not share.has_part, drain)
+            async with _beside(self._drain_once, lambda: self._control.at_rest or not share.has_part, drain):
                 await Worker(stage, self._broker, self._run, slots, self._limits.drain_s).run(drain)
-                tasks.cancel_scope.cancel()
 
     async def _drain_once(self, condition: Callable[[], bool], drain: anyio.Event) -> None:
         await self._until(condition)
@@ -231,6 +243,15 @@ class RoleRunner:
     async def _until_elected(self, election: Election) -> None:
         while not self._stop.is_set() and not await election.wait(1.0):
             pass
+
+
+@asynccontextmanager
+async def _beside(work: Callable[..., Coroutine[Any, Any, None]], *given: object) -> AsyncIterator[None]:
+    """Do something else while the block lasts."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work, *given)
+        yield
+        tasks.cancel_scope.cancel()
 
 
 async def _note(ready: anyio.Event, state: RoleState) -> None:

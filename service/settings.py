@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     )
     run: RunName = Field(default="default", description="the run's name")
     recipe: RecipeName = Field(default=RecipeName.SELF_INSTRUCT, description="self-instruct or alpaca")
+    semantic: bool = Field(default=False, description="record which task is nearest in meaning; decides nothing")
+    semantic_threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="refuse what is nearer in meaning than this cosine; implies semantic"
+    )
     seeds: Path | None = Field(default=None, description="seed tasks in JSON Lines; ours where none is named")
     templates: Path | None = Field(default=None, description="folder of prompt templates that replace ours")
     target: Annotated[int, Field(ge=1)] = Field(default=100, description="finished tasks wanted")
@@ -204,6 +208,11 @@ class Settings(BaseSettings):
     def lm_urls(self) -> tuple[str, ...]:
         """Return the base URLs of the servers that offer the model."""
         return tuple(url.strip() for url in (self.lm_url or "").split(",") if url.strip())
+
+    @property
+    def compares_meanings(self) -> bool:
+        """Return whether a new run is to compare meanings."""
+        return self.semantic or self.semantic_threshold is not None
 
     @property
     def on_kafka(self) -> bool:

@@ -37,6 +37,7 @@ CANDIDATES: Topic[messages.Answer | messages.FailedPrompt | messages.SubmittedSe
 )
 POOL: Topic[messages.PooledTask] = Topic("pool", (messages.PooledTask,))
 DECISIONS: Topic[messages.Decision] = Topic("decisions", (messages.Decision,))
+HINTS: Topic[messages.ScreenedCandidates] = Topic("hints", (messages.ScreenedCandidates,), fanned_out=True)
 INSTRUCTIONS: Topic[messages.Instruction] = Topic("instructions", (messages.Instruction,), fanned_out=True)
 CLASSIFIED: Topic[messages.ClassifiedInstruction] = Topic(
     "classified", (messages.ClassifiedInstruction,), fanned_out=True
@@ -50,6 +51,7 @@ CONTROL: Topic[messages.RunDefined | messages.GoalSet | messages.RunEnded | mess
 ALL: tuple[Topic[Message], ...] = (
     PROMPTS,
     CANDIDATES,
+    HINTS,
     POOL,
     DECISIONS,
     INSTRUCTIONS,

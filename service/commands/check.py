@@ -7,6 +7,7 @@ import typer
 from anyio import to_thread
 
 from producers.prompts import SamplingPool, write_prompt
+from service.adapters.minilm import check_embedder
 from service.adapters.sqlite.storage import Storage
 from service.commands import options
 from service.console import clean
@@ -28,6 +29,8 @@ def check(
     broker: options.Broker = None,
     run: options.Run = None,
     recipe: options.Recipe = None,
+    semantic: options.Semantic = None,
+    semantic_threshold: options.SemanticThreshold = None,
     seeds: options.Seeds = None,
     templates: options.Templates = None,
     lm: options.Lm = None,
@@ -49,6 +52,9 @@ async def _check(settings: Settings) -> None:
     classification = sum(seed.is_classification for seed in seeds)
     _ok("seeds", f"{len(seeds)} tasks, {classification} of them classification, digest {definition.seeds}")
     _ok("recipe", f"{definition.recipe.name}, digest {definition.recipe.digest}")
+    if definition.recipe.semantic is not None:
+        await to_thread.run_sync(check_embedder, definition.recipe)
+        _ok("meanings", f"{definition.recipe.semantic.model} is installed")
     _ok("templates", f"digest {definition.templates.digest}")
     if settings.on_kafka:
         async with open_log(settings):
@@ -85,7 +91,7 @@ async def _try_model(asked: AskedModel, definition: RunDefined, seeds: tuple[See
         pool.apply(PooledTask(pool_seq=place, id=seed.id, origin=Origin.HUMAN, instruction=seed.instruction, seed=seed))
     prompt = write_prompt(definition, pool, 0)
     completion = await asked.model.complete(prompt.text, definition.recipe.instruction_sampling)
-    index = SimilarityIndex()
+    index = SimilarityIndex(definition.recipe.filters.rouge_threshold)
     for seed in seeds:
         index.add(seed.instruction)
     candidates = parse_instructions(definition.recipe, completion.text, truncated=Call.of(completion).truncated)

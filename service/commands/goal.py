@@ -15,6 +15,8 @@ def goal(
     broker: options.Broker = None,
     run: options.Run = None,
     recipe: options.Recipe = None,
+    semantic: options.Semantic = None,
+    semantic_threshold: options.SemanticThreshold = None,
     seeds: options.Seeds = None,
     templates: options.Templates = None,
     target: options.Target = None,

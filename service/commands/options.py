@@ -22,6 +22,14 @@ Seeds = Annotated[
 Templates = Annotated[
     Path | None, typer.Option("--templates", help="Folder of prompt templates that replace ours.", metavar="DIR")
 ]
+Semantic = Annotated[
+    bool | None,
+    typer.Option("--semantic", help="Record for each candidate which task is nearest in meaning; decides nothing."),
+]
+SemanticThreshold = Annotated[
+    float | None,
+    typer.Option("--semantic-threshold", help="Refuse what is nearer in meaning than this cosine.", metavar="T"),
+]
 Target = Annotated[int | None, typer.Option("--target", help="Finished tasks wanted.", metavar="N")]
 MaxPrompts = Annotated[int | None, typer.Option("--max-prompts", help="Never issue more prompts.", metavar="N")]
 Budget = Annotated[

@@ -14,6 +14,8 @@ _TASKS = 10
 def preview(
     target: options.Target = _TASKS,
     recipe: options.Recipe = None,
+    semantic: options.Semantic = None,
+    semantic_threshold: options.SemanticThreshold = None,
     seeds: options.Seeds = None,
     templates: options.Templates = None,
     lm: options.Lm = None,

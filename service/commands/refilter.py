@@ -1,63 +1,99 @@
 """`seedstream refilter`: a run's candidates judged again with another recipe, without a call to the model."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import anyio
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from service.adapters.minilm import check_model
 from service.commands import options
+from service.commands.thresholds import Thresholds
 from service.errors import ConfigurationError, RunNotFoundError
 from service.inspection import open_existing, read_progress
 from service.logs import open_log
 from service.messages import GoalSet
 from service.progress import Progress
-from service.refiltering import judge_again, refilter_into
-from service.selfinstruct.recipe import Recipe
+from service.refiltering import Curve, draw_curve, judge_again, refilter_into
+from service.selfinstruct.recipe import Recipe, SemanticFilter
+from service.selfinstruct.tasks import Reason
 from service.settings import Settings, load_settings
 
 
 def refilter(
     threshold: Annotated[
-        float | None, typer.Option("--threshold", min=0.0, max=1.0, help="Reject ROUGE-L above this.")
+        str | None,
+        typer.Option(
+            "--threshold",
+            help="Reject ROUGE-L above this; 0.5..0.9 or 0.5..0.9:0.1 compares many.",
+            metavar="T|T..T[:STEP]",
+        ),
     ] = None,
     min_words: Annotated[int | None, typer.Option("--min-words", min=1, help="Reject shorter instructions.")] = None,
     max_words: Annotated[int | None, typer.Option("--max-words", min=1, help="Reject longer instructions.")] = None,
     block: Annotated[list[str] | None, typer.Option("--block", help="Block this word too; may be repeated.")] = None,
+    semantic: options.Semantic = None,
+    semantic_threshold: options.SemanticThreshold = None,
     into: Annotated[
         str | None, typer.Option("--into", help="Make a new run of what is accepted.", metavar="NAME")
     ] = None,
     broker: options.Broker = None,
     run: options.Run = None,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Judge all candidates of a run again; prints both verdicts side by side, and with --into makes a run of them."""
-    settings = options.settings_from(broker=broker, run=run)
+    """Judge all candidates of a run again; prints both verdicts side by side, and with --into makes a run of them.
 
+    With a range of thresholds it prints what each would have accepted, the run's own among them, from one pass.
+    """
+    settings = options.settings_from(broker=broker, run=run, semantic_threshold=semantic_threshold)
+    meanings = None
+    if semantic or semantic_threshold is not None:
+        check_model()
+        meanings = SemanticFilter(threshold=semantic_threshold)
+    change = _Change(min_words, max_words, tuple(block or ()), meanings)
+    thresholds = Thresholds.parse(threshold) if threshold is not None else None
+    if thresholds is not None and thresholds.is_range:
+        if into is not None:
+            raise ConfigurationError(f"--into: expected one threshold to make a run with, got --threshold {threshold}")
+        curve = anyio.run(_draw_curve, settings, change, thresholds)
+        _show(_curve_as_json(curve) if as_json else _curve_as_table(curve))
+        return
     if into is not None:
         _check_name(into)
+    if thresholds is not None:
+        change = replace(change, threshold=thresholds.values[0])
+    before, after = anyio.run(_refilter, settings, change, into)
+    _show(_comparison_as_json(before, after) if as_json else _comparison(before, after))
+    if into is not None:
+        typer.echo(f"run {into!r} holds what was accepted: `seedstream run --run {into}` goes on from there", err=True)
 
-    def change(recipe: Recipe) -> Recipe:
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is asked to be different; what is none stays as it is in the run's recipe."""
+
+    min_words: int | None
+    max_words: int | None
+    block: tuple[str, ...]
+    semantic: SemanticFilter | None
+    threshold: float | None = None
+
+    def of(self, recipe: Recipe) -> Recipe:
         old = recipe.filters
         filters = replace(
             old,
-            rouge_threshold=old.rouge_threshold if threshold is None else threshold,
-            min_words=old.min_words if min_words is None else min_words,
-            max_words=old.max_words if max_words is None else max_words,
-            blocked_words=tuple(dict.fromkeys((*old.blocked_words, *(block or ())))),
+            rouge_threshold=old.rouge_threshold if self.threshold is None else self.threshold,
+            min_words=old.min_words if self.min_words is None else self.min_words,
+            max_words=old.max_words if self.max_words is None else self.max_words,
+            blocked_words=tuple(dict.fromkeys((*old.blocked_words, *self.block))),
         )
         if filters.min_words > filters.max_words:
             raise ConfigurationError(
                 f"expected fewer words at least than at most, got {filters.min_words} and {filters.max_words}"
             )
-        return replace(recipe, filters=filters)
-
-    before, after = anyio.run(_refilter, settings, change, into)
-    Console().print(_comparison(before, after))
-    if into is not None:
-        typer.echo(f"run {into!r} holds what was accepted: `seedstream run --run {into}` goes on from there", err=True)
+        return replace(recipe, filters=filters, semantic=self.semantic or recipe.semantic)
 
 
 def _check_name(into: str) -> None:
@@ -67,14 +103,12 @@ def _check_name(into: str) -> None:
         raise ConfigurationError(f"--into: {error}") from error
 
 
-async def _refilter(
-    settings: Settings, change: Callable[[Recipe], Recipe], into: str | None
-) -> tuple[Progress, Progress]:
+async def _refilter(settings: Settings, change: _Change, into: str | None) -> tuple[Progress, Progress]:
     async with open_existing(settings) as source:
         before = await read_progress(source, settings.run)
         if before.defined is None:
             raise RunNotFoundError(f"run {settings.run!r} was never defined; start it with `seedstream run` first")
-        recipe = change(before.defined.recipe)
+        recipe = change.of(before.defined.recipe)
         if into is None:
             return before, await judge_again(source, settings.run, recipe)
         definition = before.defined.model_copy(update={"run": into, "recipe": recipe})
@@ -84,6 +118,11 @@ async def _refilter(
             return before, await refilter_into(source, settings.run, target, definition, goal)
 
 
+async def _draw_curve(settings: Settings, change: _Change, thresholds: Thresholds) -> Curve:
+    async with open_existing(settings) as source:
+        return await draw_curve(source, settings.run, change.of, thresholds.values)
+
+
 def _comparison(before: Progress, after: Progress) -> Table:
     table = Table("", "as it was", "judged again")
     table.add_row("candidates", str(before.candidates), str(after.candidates))
@@ -91,3 +130,52 @@ def _comparison(before: Progress, after: Progress) -> Table:
     for reason in sorted(before.rejected.keys() | after.rejected.keys()):
         table.add_row(reason, str(before.rejected[reason]), str(after.rejected[reason]))
     return table
+
+
+def _comparison_as_json(before: Progress, after: Progress) -> dict[str, Any]:
+    return {"as_it_was": _counts(before), "judged_again": _counts(after)}
+
+
+def _counts(progress: Progress) -> dict[str, Any]:
+    return {"candidates": progress.candidates, "accepted": progress.accepted, "rejected": dict(progress.rejected)}
+
+
+def _curve_as_table(curve: Curve) -> Table:
+    table = Table("threshold", "candidates", "accepted", "share", "too similar", "change", "")
+    for column in table.columns:
+        column.no_wrap = True
+        column.justify = "right"
+    for threshold, progress in curve.points.items():
+        share = f"{progress.accepted / progress.candidates:.1%}" if progress.candidates else ""
+        table.add_row(
+            str(threshold),
+            str(progress.candidates),
+            str(progress.accepted),
+            share,
+            str(progress.rejected[Reason.TOO_SIMILAR]),
+            f"{curve.change(threshold):+}" if threshold != curve.own else "",
+            "the run's" if threshold == curve.own else "",
+        )
+    return table
+
+
+def _curve_as_json(curve: Curve) -> dict[str, Any]:
+    return {
+        "own_threshold": curve.own,
+        "points": [
+            {
+                "threshold": threshold,
+                **_counts(progress),
+                "share": progress.accepted / progress.candidates if progress.candidates else None,
+                "change": curve.change(threshold),
+            }
+            for threshold, progress in curve.points.items()
+        ],
+    }
+
+
+def _show(found: Table | dict[str, Any]) -> None:
+    if isinstance(found, Table):
+        Console().print(found)
+    else:
+        options.print_json(found)

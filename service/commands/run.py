@@ -8,6 +8,7 @@ from signal import SIGPIPE
 import anyio
 import typer
 
+from service.adapters.minilm import check_embedder, check_model
 from service.broker import Broker
 from service.commands import options
 from service.commands.stopping import EXIT_SIGNALLED, Stopped, say, stop_on_signal
@@ -42,6 +43,8 @@ def run(
     broker: options.Broker = None,
     run: options.Run = None,
     recipe: options.Recipe = None,
+    semantic: options.Semantic = None,
+    semantic_threshold: options.SemanticThreshold = None,
     seeds: options.Seeds = None,
     templates: options.Templates = None,
     target: options.Target = None,
@@ -79,7 +82,9 @@ def run(
 
 
 def refuse_early(settings: Settings) -> None:
-    """Refuse seeds and templates that cannot be used, before anything is opened or asked."""
+    """Refuse seeds, templates and models of meanings that cannot be used, before anything is opened or asked."""
+    if settings.compares_meanings:
+        check_model()
     if settings.on_kafka or settings.sqlite_file.exists():
         load_seeds(settings.seeds)
         load_templates(settings.templates)
@@ -94,6 +99,8 @@ async def run_to_target(settings: Settings, hint: str = "run it again to go on")
     """
     async with open_log(settings) as broker:
         progress = await look(broker, settings)
+        if progress.defined is not None:
+            await anyio.to_thread.run_sync(check_embedder, progress.defined.recipe)
         goal = asked_goal(progress.goal, settings)
         if progress.finished >= goal.target:
             say(f"{progress.finished} tasks are finished and {goal.target} are wanted: nothing to do")

@@ -41,7 +41,7 @@ def worker(
     http_host: options.HttpHost = None,
     log_level: options.LogLevel = None,
 ) -> None:
-    """Work on a run together with other processes: producer, generate, classify, instances, admit, finish.
+    """Work on a run together with others: producer, generate, classify, instances, screen, admit, finish.
 
     Of producer, admit and finish one process is active; others stand by and take over. `seedstream goal` says what the
     run is and what is wanted of it; workers go on until they are stopped.

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.selfinstruct.filters import refusal
-from service.selfinstruct.recipe import Filters, Recipe
+from service.selfinstruct.recipe import Recipe, SemanticFilter
+from service.selfinstruct.semantic import Meanings
 from service.selfinstruct.similarity import Match
 from service.selfinstruct.tasks import Candidate, Reason
+from service.selfinstruct.vectors import Neighbour
 
 
 class Pool(Protocol):
@@ -17,8 +19,8 @@ class Pool(Protocol):
         """Take an instruction in and return its position."""
         ...
 
-    def nearest_above(self, text: str, threshold: float, /) -> Match | None:
-        """Return the nearest instruction whose score is strictly above the threshold, or None."""
+    def nearest(self, text: str, /) -> Match | None:
+        """Return the nearest instruction whose score is strictly above the recipe's threshold, or None."""
         ...
 
 
@@ -27,11 +29,13 @@ class Verdict:
     """What became of one candidate: accepted where there is no reason against it.
 
     `nearest` is set where the reason is `TOO_SIMILAR`: the nearest instruction's position in the pool, and its score.
+    `neighbour` is the task nearest in meaning, where meanings are compared and no other filter refused the candidate.
     """
 
     candidate: Candidate
     reason: Reason | None = None
     nearest: Match | None = None
+    neighbour: Neighbour | None = None
 
     @property
     def accepted(self) -> bool:
@@ -39,19 +43,35 @@ class Verdict:
         return self.reason is None
 
 
-def judge(recipe: Recipe, candidates: Iterable[Candidate], pool: Pool) -> tuple[Verdict, ...]:
-    """Return one verdict for each candidate, in order, and add the accepted ones to `pool`.
+def judge(
+    recipe: Recipe, candidates: Iterable[Candidate], pool: Pool, meanings: Meanings | None = None
+) -> tuple[Verdict, ...]:
+    """Return one verdict for each candidate, in order, and add the accepted ones to `pool`, and to `meanings`.
 
-    Call it reply after reply with one overlay to judge a batch (paper, section 2.2, filtering).
+    Call it reply after reply with one overlay to judge a batch (paper, section 2.2, filtering). Without `meanings`
+    none are compared, whatever the recipe says.
     """
-    return tuple(_verdict(recipe.filters, candidate, pool) for candidate in candidates)
+    return tuple(_verdict(recipe, candidate, pool, meanings) for candidate in candidates)
 
 
-def _verdict(filters: Filters, candidate: Candidate, pool: Pool) -> Verdict:
-    if (reason := refusal(filters, candidate)) is not None:
+def _verdict(recipe: Recipe, candidate: Candidate, pool: Pool, meanings: Meanings | None) -> Verdict:
+    if (reason := refusal(recipe.filters, candidate)) is not None:
         return Verdict(candidate, reason)
-    nearest = pool.nearest_above(candidate.instruction, filters.rouge_threshold)
+    nearest = pool.nearest(candidate.instruction)
     if nearest is not None:
         return Verdict(candidate, Reason.TOO_SIMILAR, nearest)
+    if meanings is None:
+        pool.add(candidate.instruction)
+        return Verdict(candidate)
+    neighbour = meanings.nearest(candidate.instruction)
+    if _is_too_near(neighbour, recipe.semantic):
+        return Verdict(candidate, Reason.SEMANTICALLY_SIMILAR, neighbour=neighbour)
     pool.add(candidate.instruction)
-    return Verdict(candidate)
+    meanings.add(candidate.instruction)
+    return Verdict(candidate, neighbour=neighbour)
+
+
+def _is_too_near(neighbour: Neighbour | None, semantic: SemanticFilter | None) -> bool:
+    if neighbour is None or semantic is None or semantic.threshold is None:
+        return False
+    return neighbour.score > semantic.threshold

@@ -47,12 +47,24 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
+class SemanticFilter:
+    """That meanings are compared, by which model of sentence embeddings, and from what cosine on they are refused.
+
+    The threshold (0 … 1, strictly above) may be none: what is nearest is recorded then, and nothing decided by it.
+    """
+
+    model: str = "all-MiniLM-L6-v2"
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """Every knob of a run.
 
     `human_demonstrations` and `machine_demonstrations` are the numbers of tasks shown in a prompt; the machine's share
     is taken by human tasks while there are too few of them. `classification_prompts` is the share of prompts that show
     classification seeds only. `capitalize` lower-cases all but the first letter of a candidate, as the original does.
+    `semantic` is no part of either paper.
     """
 
     name: RecipeName
@@ -66,6 +78,7 @@ class Recipe:
     generation_instances_sampling: Sampling | None
     classification_instances_sampling: Sampling | None
     max_instances: int
+    semantic: SemanticFilter | None = None
 
     @property
     def has_classification_step(self) -> bool:
@@ -74,7 +87,7 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that change with any knob."""
+        """Sixteen hexadecimal digits that change with any knob; a younger knob counts only where it is set."""
         return _digest(self)
 
     def with_threshold(self, rouge_threshold: float) -> "Recipe":
@@ -84,7 +97,10 @@ class Recipe:
 
 @lru_cache(maxsize=16)
 def _digest(recipe: Recipe) -> str:
-    canonical = json.dumps(asdict(recipe), sort_keys=True, separators=(",", ":"))
+    knobs = asdict(recipe)
+    if recipe.semantic is None:
+        del knobs["semantic"]
+    canonical = json.dumps(knobs, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     LEADING_NON_ASCII = "leading_non_ascii"
     EMPTY_OUTPUT = "empty_output"
     TOO_SIMILAR = "too_similar"
+    SEMANTICALLY_SIMILAR = "semantically_similar"
 
 
 class InstanceReason(StrEnum):

@@ -18,7 +18,7 @@ def candidates(*instructions: str) -> list[Candidate]:
 
 
 def index_of(*texts: str) -> SimilarityIndex:
-    index = SimilarityIndex()
+    index = SimilarityIndex(SELF_INSTRUCT.filters.rouge_threshold)
     for text in texts:
         index.add(text)
     return index
@@ -71,7 +71,9 @@ def test_what_the_parser_refused_is_not_compared() -> None:
 def test_the_threshold_is_the_recipe_s() -> None:
     one, other = "Sort these four words", "Sort these four numbers"
     for threshold, reason in ((0.7, Reason.TOO_SIMILAR), (0.75, None)):
-        (verdict,) = judge(SELF_INSTRUCT.with_threshold(threshold), candidates(one), index_of(other))
+        index = SimilarityIndex(threshold)
+        index.add(other)
+        (verdict,) = judge(SELF_INSTRUCT.with_threshold(threshold), candidates(one), index)
         assert verdict.reason is reason
 
 
@@ -104,7 +106,7 @@ def test_batches_committed_one_by_one_get_the_verdicts_of_the_loop() -> None:
     rng = random.Random(5)
     words = [f"w{number}" for number in range(12)]
     replies = [candidates(*(" ".join(rng.choices(words, k=rng.randint(3, 9))) for _ in range(8))) for _ in range(12)]
-    index = SimilarityIndex()
+    index = SimilarityIndex(SELF_INSTRUCT.filters.rouge_threshold)
     verdicts: list[Verdict] = []
     for reply in replies:
         judged = judge(SELF_INSTRUCT, reply, index.overlay())

@@ -1,4 +1,4 @@
-from service.selfinstruct.vocabulary import UNKNOWN, Vocabulary
+from service.selfinstruct.similarity.vocabulary import UNKNOWN, Vocabulary
 
 
 def test_every_token_has_a_character_of_its_own_and_none_is_a_surrogate() -> None:

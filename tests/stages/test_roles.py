@@ -15,12 +15,14 @@ from service.broker import Broker
 from service.definition import define
 from service.dispatch import Patience
 from service.errors import RunMismatchError
+from service.hints import Use
 from service.inspection import read_staff
 from service.messages import GoalSet
 from service.models import open_model
 from service.pipeline import Limits
 from service.roles import SINGLE, Role, RoleRunner
 from service.settings import load_settings
+from tests.stages import examples
 from tests.stages.conftest import OpenBroker
 from tests.stages.logs import DEADLINE_S, RUN, create, follow, read, send, until
 
@@ -128,5 +130,24 @@ async def test_a_limit_that_is_smaller_than_the_fleet_holds_nothing_up(open_brok
         await define_run(here.broker, definition, GoalSet(run=RUN, target=10, max_in_flight=1), seeds)
         await follow(here.broker, topics.CONTROL, 3)
         assert await finished(here.broker) == 10
+        for runner in runners:
+            runner.stop()
+
+
+async def test_admit_uses_the_hints_of_screens_that_were_ahead_of_it(open_broker: OpenBroker) -> None:
+    async with place(open_broker) as here:
+        await set_up(here.broker, 0)
+        runners = [here.start(Role.SCREEN), here.start(Role.SCREEN)]
+        answers = [examples.answer(seq, f"Name {seq} rivers that flow through {seq} lands") for seq in range(300)]
+        await send(here.broker, *answers)
+        await follow(here.broker, topics.HINTS, len(answers))
+        runners.append(here.start(Role.ADMIT))
+        await follow(here.broker, topics.DECISIONS, len(answers))
+        hints = runners[-1].worked.roles[Role.ADMIT].hints
+        assert hints is not None
+        assert hints.tally[Use.USED] > 0
+        assert hints.believed
+        staff = await read_staff(here.broker, RUN)
+        assert len(staff[Role.SCREEN].active) == 2
         for runner in runners:
             runner.stop()

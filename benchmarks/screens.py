@@ -1,0 +1,235 @@
+"""How many candidates a second admit judges with 0, 1, 2 and 4 screens beside it, on a real Kafka.
+
+    python -m benchmarks.screens                       # a pool of 200,000, then 3,000 answers of 8 candidates
+    python -m benchmarks.screens --pool 50000 --screens 0 2
+
+Admit runs in this process, each screen in one of its own, and Kafka beside them. All are ready and have judged some
+answers when the load is written, at once: so there is a backlog from the first moment, and no hint on it before. The
+verdicts have to be the same, whatever the number of screens.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import logging
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import anyio
+
+from benchmarks.admit_on_kafka import answer
+from benchmarks.surroundings import kafka, load, log_warnings_only
+from benchmarks.texts import Texts
+from consumers.admit import Admit
+from consumers.screen import Screen
+from service import codec, topics
+from service.adapters.kafka import KafkaBroker, KafkaOptions
+from service.broker import Broker, NewRecord, Partition
+from service.committer import Committer
+from service.hint_tail import follow_hints, tell_of
+from service.hints import Hints, Use
+from service.messages import Decision, Message, Origin, PooledTask
+from service.screening import Screening
+from service.selfinstruct.recipe import SELF_INSTRUCT
+from service.topics import Topic
+
+_PARTITIONS = 4
+_WARM_UP = 400
+_WRITTEN_AT_ONCE = 2_000
+_REPEATED = 0.4
+_READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The records of a run, whatever it is called: its pool, answers to warm up with, answers to be measured."""
+
+    pool: Sequence[NewRecord]
+    warm_up: Sequence[NewRecord]
+    answers: Sequence[NewRecord]
+    candidates: int
+
+    @classmethod
+    def make(cls, pool: int, answers: int, candidates: int) -> "Load":
+        """Return a load; the same every time."""
+        texts = Texts(random.Random("screens"))  # noqa: S311 - made-up text
+        tasks = [
+            PooledTask(pool_seq=seq, id=f"m{seq}", origin=Origin.MACHINE, instruction=texts.instruction(_REPEATED / 4))
+            for seq in range(pool)
+        ]
+        replies = [answer(seq, candidates, texts) for seq in range(_WARM_UP + answers)]
+        known = [codec.encode(task, "") for task in tasks]
+        new = [codec.encode(reply, "") for reply in replies]
+        return cls(known, new[:_WARM_UP], new[_WARM_UP:], candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What it took to work a load off."""
+
+    screens: int
+    candidates: int
+    wall_s: float
+    cpu_s: float
+    tally: dict[Use, int]
+    verdicts: str
+
+    @property
+    def per_s(self) -> float:
+        """Return candidates a second."""
+        return self.candidates / self.wall_s
+
+    @property
+    def hinted(self) -> float:
+        """Return the share of those that were compared, and had a hint that could be used."""
+        compared = sum(count for use, count in self.tally.items() if use is not Use.LATE)
+        return self.tally.get(Use.USED, 0) / max(1, compared)
+
+
+class CountingAdmit(Admit):
+    """Admit, which tells when it has made so many decisions, and what they were."""
+
+    def __init__(self, hints: Hints | None) -> None:
+        super().__init__(SELF_INSTRUCT, hints)
+        self._left = 0
+        self._all = anyio.Event()
+        self._verdicts = hashlib.sha256()
+
+    def restore(self, message: Message) -> None:
+        """Count, beside what admit does."""
+        super().restore(message)
+        if isinstance(message, Decision):
+            self._verdicts.update(message.model_dump_json().encode())
+            self._left -= 1
+            if self._left == 0:
+                self._all.set()
+
+    def expect(self, decisions: int) -> None:
+        """Begin to count."""
+        self._left, self._all = decisions, anyio.Event()
+
+    async def reached(self) -> str:
+        """Wait for as many decisions as were expected; returns a digest of all so far."""
+        await self._all.wait()
+        return self._verdicts.hexdigest()
+
+
+async def write(broker: Broker, topic: Topic[Message], run: str, records: Sequence[NewRecord]) -> None:
+    """Write records to a topic of a run."""
+    async with broker.producer() as producer:
+        for first in range(0, len(records), _WRITTEN_AT_ONCE):
+            batch = records[first : first + _WRITTEN_AT_ONCE]
+            await producer.send([replace(record, topic=topic.of(run)) for record in batch])
+
+
+@contextmanager
+def screens(count: int, bootstrap: str, run: str) -> Iterator[None]:
+    """Run screens in processes of their own while the block lasts; it begins when they have read the pool."""
+    with ExitStack() as stack:
+        command = [sys.executable, "-m", "benchmarks.screens", "--bootstrap", bootstrap, "--run", run]
+        children = [
+            stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))  # noqa: S603
+            for _ in range(count)
+        ]
+        for child in children:
+            stack.callback(child.terminate)
+        for child in children:
+            said = child.stdout.readline() if child.stdout is not None else ""
+            if said.strip() != _READY:
+                raise RuntimeError(f"expected a screen to say {_READY!r}, got {said!r}")
+        yield
+
+
+async def be_screen(bootstrap: str, run: str) -> None:
+    """Be a screen until killed."""
+    ready = anyio.Event()
+    async with KafkaBroker.open(KafkaOptions(bootstrap=bootstrap)) as broker, anyio.create_task_group() as tasks:
+        tasks.start_soon(Screening(Screen(SELF_INSTRUCT), broker, run).run, anyio.Event(), ready)
+        await ready.wait()
+        print(_READY, flush=True)
+
+
+async def hinted(broker: Broker, run: str, count: int) -> None:
+    """Wait until there are so many hints: every screen has built its index."""
+    partitions = [Partition(topics.HINTS.of(run), number) for number in range(_PARTITIONS)]
+    seen = 0
+    async with broker.reader(partitions) as reader:
+        while seen < count:
+            seen += len(await reader.poll(_WRITTEN_AT_ONCE, 1.0))
+
+
+async def measure(bootstrap: str, count: int, given: Load) -> Measured:
+    """Work the load off with so many screens."""
+    run = f"screens-{uuid4().hex[:8]}"
+    async with KafkaBroker.open(KafkaOptions(bootstrap=bootstrap)) as broker:
+        await broker.create_topics(topics.specs(run, _PARTITIONS))
+        await write(broker, topics.POOL, run, given.pool)
+        with screens(count, bootstrap, run):
+            await write(broker, topics.CANDIDATES, run, given.warm_up)
+            if count:
+                await hinted(broker, run, len(given.warm_up))
+            return await _admit(broker, run, count, given)
+
+
+async def _admit(broker: Broker, run: str, count: int, given: Load) -> Measured:
+    hints = Hints(SELF_INSTRUCT.filters.rouge_threshold, tell_of)
+    stage = CountingAdmit(hints)
+    drain, ready = anyio.Event(), anyio.Event()
+    stage.expect(len(given.warm_up))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow_hints, broker, run, hints)
+        tasks.start_soon(Committer(stage, broker, run).run, drain, ready)
+        await stage.reached()
+        hints.tally.clear()
+        stage.expect(len(given.answers))
+        began_s, cpu_s = time.perf_counter(), time.process_time()
+        tasks.start_soon(write, broker, topics.CANDIDATES, run, given.answers)
+        verdicts = await stage.reached()
+        wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
+        drain.set()
+        tasks.cancel_scope.cancel()
+    return Measured(count, len(given.answers) * given.candidates, wall_s, cpu_s, dict(hints.tally), verdicts)
+
+
+def show(each: Measured, alone: Measured) -> None:
+    """Print a line."""
+    same = "same" if each.verdicts == alone.verdicts else "DIFFER"
+    print(f"{each.screens:7}{each.per_s:14.0f}{each.per_s / alone.per_s:8.2f}{each.hinted:9.0%}", end="")
+    print(f"{1e6 * each.cpu_s / each.candidates:13.0f}{same:>10}   ", end="")
+    print(", ".join(f"{use} {count}" for use, count in sorted(each.tally.items())), flush=True)
+
+
+def main() -> None:
+    """Measure what is asked for, or be one of the screens."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pool", type=int, default=200_000)
+    parser.add_argument("--answers", type=int, default=3_000)
+    parser.add_argument("--candidates", type=int, default=8)
+    parser.add_argument("--screens", type=int, nargs="+", default=[0, 1, 2, 4])
+    parser.add_argument("--bootstrap", help=argparse.SUPPRESS)
+    parser.add_argument("--run", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    log_warnings_only()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a new topic's leader takes a moment
+    if given.bootstrap is not None:
+        asyncio.run(be_screen(given.bootstrap, given.run))
+        return
+    made = Load.make(given.pool, given.answers, given.candidates)
+    print(f"{given.pool} tasks; {given.answers} answers with {given.candidates} candidates; {load()}")
+    print(f"{'screens':>7}{'candidates/s':>14}{'ratio':>8}{'hinted':>9}{'µs CPU each':>13}{'verdicts':>10}")
+    with kafka() as cluster:
+        alone = asyncio.run(measure(cluster.bootstrap, 0, made))
+        show(alone, alone)
+        for count in given.screens:
+            if count:
+                show(asyncio.run(measure(cluster.bootstrap, count, made)), alone)
+
+
+if __name__ == "__main__":
+    main()

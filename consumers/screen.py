@@ -1,0 +1,31 @@
+"""`candidates`, `pool` → `hints`: what the filter would look up first, looked up before it; any number of screens."""
+
+from collections.abc import Sequence
+
+from service.errors import BrokerError
+from service.hints import screen
+from service.messages import Answer, PooledTask, ScreenedCandidates
+from service.selfinstruct.recipe import Recipe
+from service.selfinstruct.similarity import SimilarityIndex
+
+
+class Screen:
+    """Compares candidates with the committed pool, as far as it has been read here; it decides nothing."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._filters = recipe.filters
+        self._index = SimilarityIndex(recipe.filters.rouge_threshold)
+
+    def follow(self, task: PooledTask) -> None:
+        """Take the pool's next task in.
+
+        Raises:
+            BrokerError: the pool on the log has a hole; hints on it would be wrong.
+        """
+        if task.pool_seq != len(self._index):
+            raise BrokerError(f"the pool has a hole: expected task {len(self._index)}, got {task.pool_seq}")
+        self._index.add(task.instruction)
+
+    def __call__(self, answers: Sequence[Answer]) -> list[ScreenedCandidates]:
+        """Return the hint on each answer; this takes its time, so call it off the event loop."""
+        return [screen(self._filters, answer, self._index) for answer in answers]

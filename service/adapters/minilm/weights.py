@@ -1,0 +1,28 @@
+"""Tensors in a file of the format safetensors: a length, a table in JSON, and the numbers themselves."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+_LENGTH_BYTES = 8
+_FLOAT32 = "F32"
+
+
+def read_weights(file: Path) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the float32 tensors of a file by name; they are mapped, and read from the disk when they are used.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no such file.
+    """
+    mapped = np.memmap(file, np.uint8, "r").view(np.ndarray)
+    start = _LENGTH_BYTES + int.from_bytes(mapped[:_LENGTH_BYTES].tobytes(), "little")
+    table = orjson.loads(mapped[_LENGTH_BYTES:start].tobytes())
+    found = {}
+    for name, entry in table.items():
+        if entry.get("dtype") == _FLOAT32:
+            begin, end = entry["data_offsets"]
+            found[name] = mapped[start + begin : start + end].view("<f4").reshape(entry["shape"])
+    return found

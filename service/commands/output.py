@@ -1,0 +1,64 @@
+"""Where a command's product goes: to standard output, or into a file that is whole or not there."""
+
+import sys
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from service.dataset.export import Chunks
+from service.errors import ConfigurationError, OutputClosedError
+
+
+async def write(chunks: Chunks, output: Path | None) -> None:
+    """Write chunks to a file, or to standard output where none, or `-`, is named.
+
+    Raises:
+        OutputClosedError: whoever read standard output has gone.
+        ConfigurationError: it cannot be written there.
+    """
+    if output is None or str(output) == "-":
+        await _to_stdout(chunks)
+    else:
+        await _to_file(chunks, anyio.Path(output))
+
+
+async def _to_stdout(chunks: Chunks) -> None:
+    if sys.stdout is None:
+        raise OutputClosedError("standard output is closed")
+    try:
+        async for chunk in chunks:
+            await to_thread.run_sync(sys.stdout.buffer.write, chunk)
+        await to_thread.run_sync(sys.stdout.buffer.flush)
+    except BrokenPipeError as error:
+        raise OutputClosedError("nobody reads the output any more") from error
+    except OSError as error:
+        raise ConfigurationError(f"standard output: expected to write there: {error}") from error
+
+
+async def _to_file(chunks: Chunks, output: anyio.Path) -> None:
+    """Write to a path; what cannot be replaced (a device, a pipe) is written to as it is."""
+    try:
+        if await output.exists() and not await output.is_file():
+            await _write_to(chunks, output)
+        else:
+            await _replace(chunks, await output.resolve())
+    except OSError as error:
+        raise ConfigurationError(f"{output}: expected a file that can be written: {error.strerror}") from error
+
+
+async def _replace(chunks: Chunks, target: anyio.Path) -> None:
+    """Write beside a file, then put it in its place: what was there stays until the new one is whole."""
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        await _write_to(chunks, partial)
+        await partial.replace(target)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await partial.unlink(missing_ok=True)
+
+
+async def _write_to(chunks: Chunks, target: anyio.Path) -> None:
+    async with await target.open("wb") as file:
+        async for chunk in chunks:
+            await file.write(chunk)

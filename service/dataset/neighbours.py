@@ -1,0 +1,74 @@
+"""The nearest tasks and the mean score of every accepted task, as the original stores them with it."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+
+import orjson
+from anyio import to_thread
+
+from service.dataset.export import Chunks
+from service.errors import BrokerError
+from service.messages import Message, Origin, PooledTask
+from service.selfinstruct.similarity import SimilarityIndex, Survey
+
+NEAREST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    id: str
+    instruction: str
+    is_human: bool
+
+
+async def as_neighbours(pool: AsyncIterator[Message], workers: int, report: Callable[[float], None]) -> Chunks:
+    """Yield a JSON line for each machine task of a pool, in its order: who was nearest among the tasks before it.
+
+    Every task is compared with all before it, so the work grows with the square of the pool.
+
+    Args:
+        pool: the records of the topic `pool`.
+        workers: the threads that compare; -1 for as many as there are cores.
+        report: told again and again how much of the work is done, 0 … 1.
+
+    Raises:
+        BrokerError: the pool has a hole.
+    """
+    tasks = [task async for task in _tasks(pool)]
+    index = SimilarityIndex(1.0)  # asked for surveys only
+    await to_thread.run_sync(_add_all, index, tasks)
+    blocks = index.surveys(NEAREST, workers)
+    done = 0
+    while (surveys := await to_thread.run_sync(next, blocks, None)) is not None:
+        yield _lines(tasks, done, surveys)
+        done += len(surveys)
+        report((done / len(tasks)) ** 2)
+
+
+async def _tasks(pool: AsyncIterator[Message]) -> AsyncIterator[_Task]:
+    expected = 0
+    async for task in pool:
+        if isinstance(task, PooledTask):
+            if task.pool_seq != expected:
+                raise BrokerError(f"the pool has a hole: expected task {expected}, got {task.pool_seq}")
+            yield _Task(task.id, task.instruction, task.origin is Origin.HUMAN)
+            expected += 1
+
+
+def _add_all(index: SimilarityIndex, tasks: Iterable[_Task]) -> None:
+    for task in tasks:
+        index.add(task.instruction)
+
+
+def _lines(tasks: list[_Task], start: int, surveys: list[Survey]) -> bytes:
+    rows = [
+        {
+            "id": tasks[place].id,
+            "instruction": tasks[place].instruction,
+            "most_similar": {tasks[match.position].instruction: match.score for match in survey.matches},
+            "avg_similarity_score": survey.mean,
+        }
+        for place, survey in enumerate(surveys, start)
+        if not tasks[place].is_human
+    ]
+    return b"".join(orjson.dumps(row) + b"\n" for row in rows)

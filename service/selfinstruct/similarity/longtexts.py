@@ -1,0 +1,47 @@
+"""Wide signatures of the long texts, whose tokens fill the narrow ones."""
+
+from array import array
+
+import numpy as np
+import numpy.typing as npt
+
+from service.selfinstruct.similarity.query import Places, Query
+from service.selfinstruct.similarity.signatures import LONG, WIDE_WORDS, signature
+from service.selfinstruct.similarity.texts import Texts, codes_of
+
+_NONE = -1
+
+
+class LongTexts:
+    """The wide signatures of those texts that have `LONG` tokens or more."""
+
+    def __init__(self) -> None:
+        self._rows = array("i")
+        """The row of each text's signature, in the order of the texts; `_NONE` for short ones."""
+        self._signatures = bytearray()
+
+    @property
+    def nbytes(self) -> int:
+        """Its memory, in bytes."""
+        return self._rows.itemsize * len(self._rows) + len(self._signatures)
+
+    def catch_up(self, texts: Texts) -> None:
+        """Take in the texts that are new since the last time."""
+        new = len(self._rows)
+        if new == len(texts):
+            return
+        self._rows.extend([_NONE] * (len(texts) - new))
+        for position in (np.flatnonzero(texts.lengths[new:] >= LONG) + new).tolist():
+            self._rows[position] = len(self._signatures) // (8 * WIDE_WORDS)
+            self._signatures += signature(codes_of(texts[position]), WIDE_WORDS).tobytes()
+
+    def left(self, query: Query, positions: Places, lengths: npt.NDArray[np.uint32]) -> Places:
+        """Return those of the positions that the wide signatures do not rule out; all of a short query's."""
+        if query.wide is None:
+            return positions
+        rows = np.frombuffer(self._rows, np.intc).take(positions)
+        long = rows != _NONE
+        signatures = np.frombuffer(self._signatures, np.uint64).reshape(-1, WIDE_WORDS)
+        matching = positions[long]
+        found = query.may_match(signatures.take(rows[long], axis=0).T, lengths.take(matching).astype(np.int64))
+        return np.sort(np.concatenate([positions[~long], matching[found]]))

@@ -1,0 +1,45 @@
+"""Bits that stand for the tokens of a text: what only one of two texts has, the other lacks.
+
+128 bits for each text and each posting; 512 more for texts so long that they fill those.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from service.selfinstruct.similarity.texts import TokenRuns
+
+# Fibonacci hashing (Knuth, TAOCP 3, section 6.4): codes that follow one another fall far apart.
+_FACTOR = 2654435769
+_WORD = 64
+WORDS, WIDE_WORDS = 2, 8
+# Texts of fewer tokens leave enough of 128 bits unset.
+LONG = 64
+
+Words = npt.NDArray[np.uint64]
+
+
+def signatures(runs: TokenRuns, words: int) -> Words:
+    """Return the signatures of some texts, of so many words (a power of two) each: an array (words, texts)."""
+    bits = _bits(runs.codes, words)
+    one = np.uint64(1) << (bits % _WORD).astype(np.uint64)
+    word = bits // _WORD
+    found = np.zeros((words, len(runs.lengths)), np.uint64)
+    filled = runs.lengths > 0
+    if filled.any():
+        starts = runs.starts[:-1][filled]
+        for place in range(words):
+            found[place, filled] = np.bitwise_or.reduceat(np.where(word == place, one, np.uint64(0)), starts)
+    return found
+
+
+def signature(codes: npt.NDArray[np.uint32], words: int) -> Words:
+    """Return the signature of one text: an array of so many words."""
+    found = 0
+    for bit in _bits(codes, words).tolist():
+        found |= 1 << bit
+    return np.frombuffer(found.to_bytes(8 * words, "little"), "<u8")
+
+
+def _bits(codes: npt.NDArray[np.uint32], words: int) -> npt.NDArray[np.uint32]:
+    """Return the bit of each token, 0 … 64 words - 1."""
+    return (codes * np.uint32(_FACTOR)) >> np.uint32(32 - (_WORD * words - 1).bit_length())

@@ -1,0 +1,83 @@
+"""The texts of an index, as tokens: two bytes for most of them, one buffer for all."""
+
+from array import array
+from codecs import utf_16_le_decode  # spares a call for each text that is compared
+
+import numpy as np
+import numpy.typing as npt
+
+from service.selfinstruct.similarity.rouge import tokenize
+from service.selfinstruct.similarity.vocabulary import Vocabulary
+
+# The bytes of a unit of UTF-16; a character beyond the first 65,536 takes two units.
+_UNIT = 2
+
+
+class Texts:
+    """Token sequences by position, each token a character (`vocabulary`), kept as UTF-16; they only grow."""
+
+    def __init__(self) -> None:
+        self.vocabulary = Vocabulary()
+        self._units = bytearray()
+        self._ends = array("I", [0])
+        self._lengths = array("I")
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of the texts themselves, in bytes; the vocabulary comes on top."""
+        return len(self._units) + self._ends.itemsize * len(self._ends) + self._lengths.itemsize * len(self._lengths)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.uint32]:
+        """How many tokens each text has: a view, to be dropped before a text is added."""
+        return np.frombuffer(self._lengths, np.uint32)
+
+    def add(self, text: str) -> str:
+        """Take a text in and return its tokens as characters.
+
+        Raises:
+            OverflowError: there are 4 billion tokens.
+        """
+        encoded = self.vocabulary.learn(tokenize(text))
+        self._units += encoded.encode("utf-16-le")
+        self._ends.append(len(self._units) // _UNIT)
+        self._lengths.append(len(encoded))
+        return encoded
+
+    def __getitem__(self, position: int) -> str:
+        units = self._units[self._ends[position] * _UNIT : self._ends[position + 1] * _UNIT]
+        return utf_16_le_decode(units, "strict", True)[0]  # noqa: FBT003 - a built-in that takes no keywords
+
+    def at(self, positions: npt.NDArray[np.intp]) -> list[str]:
+        """Return the texts at these positions."""
+        ends, units = np.frombuffer(self._ends, np.uint32), self._units
+        begin = (ends.take(positions).astype(np.int64) * _UNIT).tolist()
+        end = (ends.take(positions + 1).astype(np.int64) * _UNIT).tolist()
+        return [utf_16_le_decode(units[low:high], "strict", True)[0] for low, high in zip(begin, end, strict=True)]  # noqa: FBT003 - as above
+
+    def tokens(self, first: int, last: int) -> "TokenRuns":
+        """Return the tokens of the texts first … last - 1."""
+        units = self._units[self._ends[first] * _UNIT : self._ends[last] * _UNIT]
+        lengths = np.array(self._lengths[first:last], np.int64)
+        return TokenRuns(codes_of(units.decode("utf-16-le")), np.concatenate([[0], np.cumsum(lengths)]))
+
+
+class TokenRuns:
+    """Texts one after another: `codes` (uint32) of all tokens, of which text k has starts[k] … starts[k + 1] - 1."""
+
+    def __init__(self, codes: npt.NDArray[np.uint32], starts: npt.NDArray[np.int64]) -> None:
+        self.codes = codes
+        self.starts = starts
+        self.lengths = np.diff(starts)
+
+    def owners(self) -> npt.NDArray[np.int64]:
+        """Return for each token the number of its text."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+
+def codes_of(encoded: str) -> npt.NDArray[np.uint32]:
+    """Return the code points of tokens that are characters."""
+    return np.frombuffer(encoded.encode("utf-32-le"), "<u4")

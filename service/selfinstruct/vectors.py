@@ -1,0 +1,134 @@
+"""Which of many vectors is nearest to one, by cosine: exact, and to the last bit the same on every machine.
+
+Components are whole numbers of -127 … 127. Products of such vectors, and all sums on the way, are whole numbers that a
+float32 holds, so that it does not matter in which order a library adds them up.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+DIMENSIONS = 384
+# Vectors looked at in one go: as float32 they stay in the cache.
+_BLOCK = 1_024
+_LARGEST = 127
+
+Vector = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A vector of an index, by its position from 0, and its cosine (-1 … 1) with the vector asked about."""
+
+    position: int
+    score: float
+
+
+def quantised(vectors: npt.NDArray[np.float32]) -> Vector:
+    """Return vectors, one a row, as whole numbers; each is stretched so that its largest component is 127."""
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    stretched = vectors * (_LARGEST / np.where(largest > 0, largest, 1))
+    return np.rint(stretched).astype(np.int8)
+
+
+def as_text(vector: Vector) -> str:
+    """Return a vector as base64 of its bytes."""
+    return base64.b64encode(vector.tobytes()).decode()
+
+
+def from_text(text: str) -> Vector:
+    """Return the vector that a text stands for.
+
+    Raises:
+        ValueError: it is not base64 of as many bytes as a vector has components.
+    """
+    try:
+        found = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"expected a vector in base64: {error}") from error
+    if len(found) != DIMENSIONS:
+        raise ValueError(f"expected a vector of {DIMENSIONS} components, got {len(found)}")
+    return np.frombuffer(found, np.int8)
+
+
+class VectorIndex:
+    """Vectors that can be asked which of them is nearest; it only grows. 392 bytes each."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Vector] = []
+        self._squares: list[npt.NDArray[np.int64]] = []
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, vector: Vector) -> int:
+        """Take a vector in and return its position, which is the number of vectors before it."""
+        block, row = divmod(self._size, _BLOCK)
+        if block == len(self._blocks):
+            self._blocks.append(np.zeros((_BLOCK, DIMENSIONS), np.int8))
+            self._squares.append(np.zeros(_BLOCK, np.int64))
+        self._blocks[block][row] = vector
+        self._squares[block][row] = _square(vector)
+        self._size += 1
+        return self._size - 1
+
+    def __getitem__(self, position: int) -> Vector:
+        block, row = divmod(position, _BLOCK)
+        vector: Vector = self._blocks[block][row]
+        return vector
+
+    def nearest(self, vector: Vector) -> Neighbour | None:
+        """Return the vector with the highest cosine, the first of equals; None if there is none at all."""
+        query, square = vector.astype(np.float32), _square(vector)
+        best = None
+        for start, block, squares in self._filled():
+            scores = (block.astype(np.float32) @ query) / np.maximum(np.sqrt(squares * square), 1.0)
+            place = int(scores.argmax())
+            if best is None or scores[place] > best.score:
+                best = Neighbour(start + place, float(scores[place]))
+        return best
+
+    def overlay(self) -> "VectorOverlay":
+        """Return an empty layer over this index, for vectors that are not committed yet."""
+        return VectorOverlay(self)
+
+    def _filled(self) -> Iterator[tuple[int, Vector, npt.NDArray[np.int64]]]:
+        for number, (block, squares) in enumerate(zip(self._blocks, self._squares, strict=True)):
+            start = number * _BLOCK
+            rows = min(_BLOCK, self._size - start)
+            yield start, block[:rows], squares[:rows]
+
+
+class VectorOverlay:
+    """Vectors on top of an index that itself does not change, and must not grow meanwhile; positions go on."""
+
+    def __init__(self, index: VectorIndex) -> None:
+        self._index = index
+        self._added = VectorIndex()
+
+    def __len__(self) -> int:
+        return len(self._index) + len(self._added)
+
+    def add(self, vector: Vector) -> int:
+        """Take a vector in and return the position it will have in the index."""
+        return len(self._index) + self._added.add(vector)
+
+    def __getitem__(self, position: int) -> Vector:
+        below = len(self._index)
+        return self._index[position] if position < below else self._added[position - below]
+
+    def nearest(self, vector: Vector) -> Neighbour | None:
+        """Return the same as an index that holds the vectors of both."""
+        below, above = self._index.nearest(vector), self._added.nearest(vector)
+        if above is None or (below is not None and below.score >= above.score):
+            return below
+        return Neighbour(len(self._index) + above.position, above.score)
+
+
+def _square(vector: Vector) -> int:
+    return int(np.square(vector.astype(np.int64)).sum())

@@ -1,0 +1,103 @@
+"""What the pool was judged by, looked at again: the curve of thresholds, the neighbours of accepted tasks."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from service.messages import Origin, PooledTask
+from tests.acceptance.conftest import Shelf
+from tests.acceptance.program import Ended, run_side_by_side, start
+
+
+def test_refilter_with_a_range_prints_what_each_threshold_alone_accepts(shelf: Shelf) -> None:
+    curve, table, low, own, high = run_side_by_side(
+        shelf.folder,
+        ("refilter", "--threshold", "0.4..0.9:0.25", "--json"),
+        ("refilter", "--threshold", "0.4..0.9:0.25"),
+        *(("refilter", "--threshold", alone, "--json") for alone in ("0.4", "0.65", "0.9")),
+    )
+    facts = _json(curve)
+    points = {point["threshold"]: point for point in facts["points"]}
+    assert (facts["own_threshold"], list(points)) == (0.7, [0.4, 0.65, 0.7, 0.9])
+    for threshold, alone in ((0.4, low), (0.65, own), (0.9, high)):
+        judged = _json(alone)
+        assert {name: points[threshold][name] for name in judged["judged_again"]} == judged["judged_again"]
+    accepted = len(shelf.ledger().accepted)
+    assert (points[0.7]["accepted"], points[0.7]["change"]) == (accepted, 0)
+    assert points[0.4]["change"] == points[0.4]["accepted"] - accepted < 0
+    assert points[0.7]["share"] == accepted / points[0.7]["candidates"]
+    assert _rows(table) == [
+        (
+            str(point["threshold"]),
+            str(point["candidates"]),
+            str(point["accepted"]),
+            f"{point['share']:.1%}",
+            str(point["rejected"].get("too_similar", 0)),
+            "" if point["threshold"] == 0.7 else f"{point['change']:+}",
+            "the run's" if point["threshold"] == 0.7 else "",
+        )
+        for point in facts["points"]
+    ]
+
+
+def test_a_range_that_is_none_or_that_should_make_a_run_is_refused(shelf: Shelf) -> None:
+    reverse, outside, into, undefined = run_side_by_side(
+        shelf.folder,
+        ("refilter", "--threshold", "0.9..0.5"),
+        ("refilter", "--threshold", "1.5"),
+        ("refilter", "--threshold", "0.5..0.9", "--into", "many"),
+        ("refilter", "--threshold", "0.5..0.9", "--run", "nobody"),
+    )
+    assert {ended.code for ended in (reverse, outside, into, undefined)} == {2}
+    assert "'0.9..0.5': it ends before it begins" in reverse.err
+    assert "1.5 is not in 0 … 1" in outside.err
+    assert "--into: expected one threshold" in into.err
+    assert "'nobody'" in undefined.err
+    assert not (shelf.folder / "runs" / "many.sqlite3").exists()
+
+
+def test_neighbours_says_of_each_accepted_task_what_explain_says_of_it(shelf: Shelf, tmp_path: Path) -> None:
+    tasks = [task for task in shelf.ledger().all(PooledTask) if task.origin is Origin.MACHINE]
+    last, file = tasks[-1], tmp_path / "neighbours.jsonl"
+    printed, written, explained = run_side_by_side(
+        shelf.folder,
+        ("neighbours",),
+        ("neighbours", "--output", file, "--workers", "1"),
+        ("explain", last.id, "--json"),
+    )
+    assert (printed.code, printed.err, written.code, written.out, written.err) == (0, "", 0, b"", "")
+    assert printed.out == file.read_bytes()
+    rows = [json.loads(line) for line in printed.lines]
+    assert [(row["id"], row["instruction"]) for row in rows] == [(task.id, task.instruction) for task in tasks]
+    assert all(len(row["most_similar"]) == 10 for row in rows)
+    assert all(max(row["most_similar"].values()) <= 0.7 for row in rows)
+    nearest = _json(explained)["nearest"]
+    assert rows[-1]["avg_similarity_score"] == nearest["mean_score"]
+    assert list(rows[-1]["most_similar"].items()) == [
+        (each["instruction"], each["score"]) for each in nearest["most_similar"]
+    ]
+
+
+def test_neighbours_ends_quietly_when_nobody_reads_or_wants_them(shelf: Shelf, tmp_path: Path) -> None:
+    with start(shelf.folder, "neighbours", read_at_most=1) as head:
+        ended = head.end()
+    assert (ended.code, ended.err) in ((141, ""), (0, ""))  # what fits into the pipe may be written before it closes
+    missing = tmp_path / "no" / "where"
+    (refused,) = run_side_by_side(shelf.folder, ("neighbours", "--output", missing))
+    assert (refused.code, str(missing) in refused.err) == (2, True)
+
+
+def _json(ended: Ended) -> dict[str, Any]:
+    assert ended.code == 0, ended.err
+    facts: dict[str, Any] = json.loads(ended.out)
+    return facts
+
+
+def _rows(ended: Ended) -> list[tuple[str, ...]]:
+    assert ended.code == 0, ended.err
+    return [
+        tuple(cell.strip() for cell in line.strip("│").split("│"))
+        for line in ended.out.decode().splitlines()
+        if re.match(r"│ +0\.", line)
+    ]
