@@ -24,6 +24,9 @@ import numpy.typing as npt
 _MARGIN = 1e-6
 # How many lengths of queries are remembered: those in use are few.
 _KEPT = 4096
+# Lengths, beyond twice its own, for which a query knows how many tokens a text may have for itself.
+_SPARE = 32
+_UNKNOWN = 1 << 40
 # Reach is kept in steps of this part of a token.
 _STEPS = 16
 _NO_LIMIT = np.iinfo(np.int16).max
@@ -35,7 +38,6 @@ _HIGHEST_LOAD = 126
 class QueryBounds:
     """What must hold of a text for a query of `length` tokens (≥ 1) to score above the threshold with it."""
 
-    threshold: float
     length: int
     fewest: int
     """The fewest tokens that a text must share with it, whatever its length."""
@@ -48,11 +50,12 @@ class QueryBounds:
     room: int
     """What twice the number of the query's tokens that a text lacks, plus the text's load, may be."""
 
-    def needed(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the smallest LCS above the threshold with texts of these lengths."""
-        needed = np.ceil(self.threshold / 2 * (self.length + lengths) - _MARGIN)
-        at_least_one: npt.NDArray[np.int64] = np.maximum(1, needed).astype(np.int64)
-        return at_least_one
+    spare: npt.NDArray[np.int64]
+    """How many of a text's tokens the query may lack, by the text's length; -1 where it is too short."""
+
+    def may_lack(self, lengths: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+        """Return how many of their tokens the query may lack, of texts of these lengths; as far as it is known."""
+        return np.where(lengths < len(self.spare), self.spare.take(lengths, mode="clip"), _UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +121,12 @@ def _query_bounds(bounds: Bounds, length: int) -> QueryBounds:
     half = bounds.threshold / 2
     shortest = bounds.shortest(length)
     return QueryBounds(
-        threshold=bounds.threshold,
         length=length,
         fewest=bounds.needed(length + shortest),
         reach=min(math.floor(_STEPS * half * length - _MARGIN), _NO_LIMIT),
         lightest=min(math.floor(2 * half * shortest), _HIGHEST_LOAD),
         heaviest=tuple(_heaviest(half, length, place) for place in range(bounds.prefix(length))),
+        spare=np.array([size - bounds.needed(length + size) for size in range(2 * length + _SPARE)], np.int64),
         room=min(math.floor(2 * (1 - half) * length + 2 * _MARGIN), _NO_LIMIT),
     )
 

@@ -43,5 +43,5 @@ class LongTexts:
         long = rows != _NONE
         signatures = np.frombuffer(self._signatures, np.uint64).reshape(-1, WIDE_WORDS)
         matching = positions[long]
-        found = query.may_match(signatures.take(rows[long], axis=0).T, lengths.take(matching).astype(np.int64))
+        found = query.may_match(signatures.take(rows[long], axis=0).T, lengths.take(matching))
         return np.sort(np.concatenate([positions[~long], matching[found]]))

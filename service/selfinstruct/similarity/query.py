@@ -38,17 +38,23 @@ class Query:
         """The length from which on a text's wide signature is to be compared with this query's."""
         return LONG if self.wide is not None else _NO_LENGTH
 
-    def may_match(self, signatures: Words, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Return which texts of these lengths may share enough tokens, by their signatures (words, texts).
+    def may_match(self, signatures: Words, lengths: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+        """Return which texts of these lengths may share enough tokens, by what the query lacks of their signatures.
 
-        Wide signatures are for long queries.
+        Args:
+            signatures: an array (words, texts); wide ones, for long queries, say what they lack of it as well.
+            lengths: their lengths.
         """
-        mine = self.wide if self.wide is not None and len(signatures) == WIDE_WORDS else self.words
-        lacked_here = np.zeros(len(lengths), np.int64)
-        lacked_there = np.zeros(len(lengths), np.int64)
+        wide = self.wide is not None and len(signatures) == WIDE_WORDS
+        mine = self.wide if self.wide is not None and wide else self.words
+        may_lack = self.bounds.may_lack(lengths)
+        lacked = np.zeros(len(lengths), np.int16)
         for word, words in zip(mine, signatures, strict=True):
-            lacked_here += np.bitwise_count(word & ~words)
-            lacked_there += np.bitwise_count(words & ~word)
-        shared = np.minimum(self.bounds.length - lacked_here, lengths - lacked_there)
-        enough: npt.NDArray[np.bool_] = shared >= self.bounds.needed(lengths)
+            lacked += np.bitwise_count(words & ~word)
+        enough: npt.NDArray[np.bool_] = lacked <= may_lack
+        if wide:
+            lacked[:] = 0
+            for word, words in zip(mine, signatures, strict=True):
+                lacked += np.bitwise_count(word & ~words)
+            enough &= lacked <= may_lack + self.bounds.length - lengths
         return enough

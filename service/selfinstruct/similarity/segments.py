@@ -77,7 +77,7 @@ class Segment:
 
     def _texts_of(self, postings: Places, query: Query, lengths: npt.NDArray[np.uint32]) -> Places:
         texts = self._postings.texts.take(postings).astype(np.intp) + self.start
-        alike = self._postings.sieve.alike(postings, lengths.take(texts).astype(np.int64), query)
+        alike = self._postings.sieve.alike(postings, lengths.take(texts), query)
         texts = np.sort(texts[alike])
         return texts[_first_of_each(texts)]
 

@@ -64,7 +64,7 @@ class Sieve:
         lacked = _twice_lacked(query.words[1], self.absent[1].take(rows))
         return rows.take((claims.astype(np.int16) + lacked <= query.bounds.room).nonzero()[0])
 
-    def alike(self, rows: Places, lengths: npt.NDArray[np.int64], query: Query) -> npt.NDArray[np.bool_]:
+    def alike(self, rows: Places, lengths: npt.NDArray[np.uint32], query: Query) -> npt.NDArray[np.bool_]:
         """Return which of these rows, of texts of these lengths, lack nothing that the query cannot do without either.
 
         Where both are long this says nothing: their wide signatures say more.

@@ -50,4 +50,4 @@ class Tail:
             return np.empty(0, np.intp)
         rows = self._sieve.left(self._sieve.read(first, self._size, query), query)
         positions = rows + self.start
-        return positions[self._sieve.alike(rows, lengths.take(positions).astype(np.int64), query)]
+        return positions[self._sieve.alike(rows, lengths.take(positions), query)]

@@ -11,6 +11,8 @@ from service.selfinstruct.similarity.vocabulary import Vocabulary
 
 # The bytes of a unit of UTF-16; a character beyond the first 65,536 takes two units.
 _UNIT = 2
+# Some two megabytes of texts as strings.
+_MOST_KEPT = 8_192
 
 
 class Texts:
@@ -21,6 +23,7 @@ class Texts:
         self._units = bytearray()
         self._ends = array("I", [0])
         self._lengths = array("I")
+        self._kept: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -52,11 +55,16 @@ class Texts:
         return utf_16_le_decode(units, "strict", True)[0]  # noqa: FBT003 - a built-in that takes no keywords
 
     def at(self, positions: npt.NDArray[np.intp]) -> list[str]:
-        """Return the texts at these positions."""
-        ends, units = np.frombuffer(self._ends, np.uint32), self._units
-        begin = (ends.take(positions).astype(np.int64) * _UNIT).tolist()
-        end = (ends.take(positions + 1).astype(np.int64) * _UNIT).tolist()
-        return [utf_16_le_decode(units[low:high], "strict", True)[0] for low, high in zip(begin, end, strict=True)]  # noqa: FBT003 - as above
+        """Return the texts at these positions. Those that many are like are asked for again and again, and are kept."""
+        places = positions.tolist()
+        found = [self._kept.get(place) for place in places]
+        return [self._keep(place) if text is None else text for place, text in zip(places, found, strict=True)]
+
+    def _keep(self, position: int) -> str:
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        text = self._kept[position] = self[position]
+        return text
 
     def tokens(self, first: int, last: int) -> "TokenRuns":
         """Return the tokens of the texts first … last - 1."""
