@@ -75,6 +75,7 @@ bench-filter: install ## Measure the filter at 7 K to 1 M tasks; ARGS='--text FI
 bench-kafka: install ## Measure it on a real Kafka: scaling, admit, rebuild (half an hour on two idle cores)
 	$(BIN)/python -m benchmarks.scaling $(ARGS)
 	$(BIN)/python -m benchmarks.admit_on_kafka
+	$(BIN)/python -m benchmarks.screens
 	$(BIN)/python -m benchmarks.rebuild
 
 constraints: ## Pin the dependencies anew, as a fresh environment resolves them
