@@ -22,7 +22,8 @@ def test_a_run_whose_server_stays_away_ends_and_later_loses_nothing(tmp_path: Pa
         ended = program.end()
     assert ended.code == 5
     assert "has answered no call lately" in ended.err
-    assert ended.err.count("lm.closed") == 1
+    # One word for each closing: while the server goes down, a trial may still be answered in between.
+    assert ended.err.count("lm.closed") == 1 + ended.err.count("lm.opened")
     with simulated() as model:
         again = run(tmp_path, "run", *model.flags)
     assert again.code == 0, again.err
