@@ -26,7 +26,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from benchmarks.corpus import Corpus, edited, real_texts
 from benchmarks.picture import Line, log_log
-from benchmarks.surroundings import CORES, load
+from benchmarks.surroundings import load
 from service.selfinstruct.similarity import Match, SimilarityIndex, tokenize
 from service.selfinstruct.similarity.rouge import scores
 from service.selfinstruct.similarity.vocabulary import Vocabulary
@@ -215,7 +215,7 @@ def describe(corpus: Corpus) -> str:
     """Return in words where the texts come from, and the law that they follow."""
     grown = corpus.grown_law()
     return (
-        f"{CORES} cores, {load()}; {corpus.real:,} real texts, the rest grown by Heaps' law "
+        f"{load()}; {corpus.real:,} real texts, the rest grown by Heaps' law "
         f"{corpus.law.factor:.1f} n^{corpus.law.exponent:.3f}; in the end {grown.factor:.1f} n^{grown.exponent:.3f}."
     )
 
