@@ -30,7 +30,7 @@ from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.semantic import Embedder, Meanings
 from service.selfinstruct.similarity import Overlay, SimilarityIndex
 from service.selfinstruct.vectors import Vector, VectorIndex, as_text, from_text
-from service.stage import Outcome
+from service.stage import Outcome, check_next
 
 Input = Answer | FailedPrompt | SubmittedSeed
 
@@ -71,8 +71,7 @@ class Admit:
                 against it would let duplicates in.
         """
         if isinstance(message, PooledTask):
-            if message.pool_seq != len(self._ids):
-                raise BrokerError(f"the pool has a hole: expected task {len(self._ids)}, got {message.pool_seq}")
+            check_next(message, len(self._ids))
             if self._embedder is not None:
                 self._vectors.add(_vector_of(message, self._embedder.model))
             self._index.add(message.instruction)

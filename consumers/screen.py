@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from service.errors import BrokerError
 from service.hints import screen
 from service.messages import Answer, PooledTask, ScreenedCandidates
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.similarity import SimilarityIndex
+from service.stage import check_next
 
 
 class Screen:
@@ -22,8 +22,7 @@ class Screen:
         Raises:
             BrokerError: the pool on the log has a hole; hints on it would be wrong.
         """
-        if task.pool_seq != len(self._index):
-            raise BrokerError(f"the pool has a hole: expected task {len(self._index)}, got {task.pool_seq}")
+        check_next(task, len(self._index))
         self._index.add(task.instruction)
 
     def __call__(self, answers: Sequence[Answer]) -> list[ScreenedCandidates]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from service import topics
 from service.broker import Broker
+from service.dataset.neighbours import NEAREST
 from service.deadletter import DEAD_LETTER_TOPICS, DeadLetter
 from service.errors import ConfigurationError
 from service.messages import (
@@ -26,7 +27,6 @@ from service.replay import Tail
 from service.selfinstruct.similarity import SimilarityIndex
 
 _CANDIDATE = re.compile(r"(p\d+)\.(\d+)")
-_NEAREST = 10  # as the original stores beside each accepted instruction
 
 
 @dataclass(slots=True)
@@ -142,7 +142,7 @@ class Evidence:
         index = SimilarityIndex(1.0)  # asked for surveys only
         for each in before:
             index.add(each.instruction)
-        survey = index.survey(task.instruction, _NEAREST)
+        survey = index.survey(task.instruction, NEAREST)
         found = [(before[match.position], match.score) for match in survey.matches]
         return {
             "mean_score": survey.mean,

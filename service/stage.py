@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from service.errors import CallFailedError
-from service.messages import Message
+from service.errors import BrokerError, CallFailedError
+from service.messages import Message, PooledTask
 from service.topics import Topic
 
 In = TypeVar("In", bound=Message)
@@ -84,3 +84,13 @@ class StatefulStage(Protocol[In]):
     async def __call__(self, batch: Sequence[In], /) -> Outcome:
         """Return what follows from a batch, in order; changes nothing."""
         ...
+
+
+def check_next(task: PooledTask, expected: int) -> None:
+    """Check that the pool goes on without a hole: whoever compares with it would not see what is missing.
+
+    Raises:
+        BrokerError: the task is not the expected one.
+    """
+    if task.pool_seq != expected:
+        raise BrokerError(f"the pool has a hole: expected task {expected}, got {task.pool_seq}")

@@ -7,10 +7,11 @@ import orjson
 from anyio import to_thread
 
 from service.dataset.export import Chunks
-from service.errors import BrokerError
 from service.messages import Message, Origin, PooledTask
 from service.selfinstruct.similarity import SimilarityIndex, Survey
+from service.stage import check_next
 
+# As many as the original stores beside each accepted instruction.
 NEAREST = 10
 
 
@@ -49,8 +50,7 @@ async def _tasks(pool: AsyncIterator[Message]) -> AsyncIterator[_Task]:
     expected = 0
     async for task in pool:
         if isinstance(task, PooledTask):
-            if task.pool_seq != expected:
-                raise BrokerError(f"the pool has a hole: expected task {expected}, got {task.pool_seq}")
+            check_next(task, expected)
             yield _Task(task.id, task.instruction, task.origin is Origin.HUMAN)
             expected += 1
 

@@ -1,4 +1,4 @@
-"""The log that stages are tested on: the embedded broker in a file, which a test may close and open again."""
+"""What stages are tested in: an embedded broker in a file, to be closed and opened again; a folder without settings."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -8,6 +8,7 @@ import pytest
 
 from service.adapters.sqlite import SqliteBroker
 from service.broker import Broker
+from service.settings import Settings
 
 OpenBroker = Callable[[], AbstractAsyncContextManager[Broker]]
 
@@ -15,3 +16,10 @@ OpenBroker = Callable[[], AbstractAsyncContextManager[Broker]]
 @pytest.fixture
 def open_broker(tmp_path: Path) -> OpenBroker:
     return lambda: SqliteBroker.open(tmp_path / "run.sqlite3", rebalance_timeout_s=1.0)
+
+
+@pytest.fixture
+def empty_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"SEEDSTREAM_{name.upper()}", raising=False)

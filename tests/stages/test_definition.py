@@ -9,12 +9,7 @@ from service.errors import ConfigurationError, RunMismatchError
 from service.selfinstruct.recipe import ALPACA
 from service.settings import Settings, load_settings
 
-
-@pytest.fixture(autouse=True)
-def _empty_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"SEEDSTREAM_{name.upper()}", raising=False)
+pytestmark = pytest.mark.usefixtures("empty_surroundings")
 
 
 def asked(**flags: Any) -> Settings:

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from service.commands.goal import limits_in_words
@@ -9,6 +7,8 @@ from service.messages import Ending, GoalSet, RunEnded
 from service.money.prices import Price, PriceTable
 from service.progress import Progress
 from service.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("empty_surroundings")
 
 LIMITED = GoalSet(
     run="default",
@@ -21,13 +21,6 @@ LIMITED = GoalSet(
     max_in_flight=5,
 )
 TABLE = PriceTable(version="1", models={"small": Price(prompt=1, completion=2)})
-
-
-@pytest.fixture(autouse=True)
-def _empty_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"SEEDSTREAM_{name.upper()}", raising=False)
 
 
 def test_the_first_goal_is_what_was_asked_for() -> None:

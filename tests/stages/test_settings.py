@@ -8,12 +8,7 @@ from service.money.prices import Price, PriceTable
 from service.selfinstruct.recipe import RecipeName
 from service.settings import LmKind, Settings, load_settings, origins
 
-
-@pytest.fixture(autouse=True)
-def _empty_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"SEEDSTREAM_{name.upper()}", raising=False)
+pytestmark = pytest.mark.usefixtures("empty_surroundings")
 
 
 def test_a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_default(

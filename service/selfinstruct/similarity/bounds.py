@@ -49,7 +49,6 @@ class QueryBounds:
     """The largest load of a text whose first shared token is the query's i-th; one for each place i of its prefix."""
     room: int
     """What twice the number of the query's tokens that a text lacks, plus the text's load, may be."""
-
     spare: npt.NDArray[np.int64]
     """How many of a text's tokens the query may lack, by the text's length; -1 where it is too short."""
 

@@ -28,8 +28,6 @@ class LongTexts:
     def catch_up(self, texts: Texts) -> None:
         """Take in the texts that are new since the last time."""
         new = len(self._rows)
-        if new == len(texts):
-            return
         self._rows.extend([_NONE] * (len(texts) - new))
         for position in (np.flatnonzero(texts.lengths[new:] >= LONG) + new).tolist():
             self._rows[position] = len(self._signatures) // (8 * WIDE_WORDS)
