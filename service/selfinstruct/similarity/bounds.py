@@ -8,7 +8,8 @@ each counted as often as both have it. From there, with the tokens of both in on
   Kaushik 2006), for multisets too;
 - *places*: if the first that they share stands at place i of one and j of the other (from 0), they share at most
   min(m - i, n - j) (PPJoin: Xiao, Wang, Lin and Yu 2008);
-- *signatures*: each bit that only one of them has stands for a token that the other lacks.
+- *signatures*: each bit that only one of them has stands for a token that the other lacks. If the first that they
+  share stands at place i, the other lacks the i before it for certain, and bits need to tell only of what follows.
 
 What is compared for each posting is kept in a byte or two, rounded so that nothing above the threshold is lost.
 """
@@ -27,8 +28,9 @@ _KEPT = 4096
 # Lengths, beyond twice its own, for which a query knows how many tokens a text may have for itself.
 _SPARE = 32
 _UNKNOWN = 1 << 40
-# Reach is kept in steps of this part of a token.
-_STEPS = 16
+# Reach is kept in steps of this part of a token, in a byte.
+REACH_STEPS = 2
+_FARTHEST = 255
 _NO_LIMIT = np.iinfo(np.int16).max
 # With twice the bits of a 64-bit word it still fits a byte.
 _HIGHEST_LOAD = 126
@@ -45,10 +47,10 @@ class QueryBounds:
     """The smallest reach of a posting (`Bounds.reach`)."""
     lightest: int
     """The smallest load of a text (`Bounds.load`)."""
-    heaviest: tuple[int, ...]
-    """The largest load of a text whose first shared token is the query's i-th; one for each place i of its prefix."""
     room: int
     """What twice the number of the query's tokens that a text lacks, plus the text's load, may be."""
+    rooms: npt.NDArray[np.int16]
+    """The same without the first i tokens, for a text that has none of them; one for each place i of its prefix."""
     spare: npt.NDArray[np.int64]
     """How many of a text's tokens the query may lack, by the text's length; -1 where it is too short."""
 
@@ -92,13 +94,14 @@ class Bounds:
         of_length = np.array([0, *map(self.prefix, range(1, int(lengths.max(initial=0)) + 1))], np.int64)
         return of_length[lengths]
 
-    def reach(self, lengths: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+    def reach(self, lengths: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return how long a query may be whose first shared token stands at these places of texts of these lengths.
 
-        n - j ≥ t (m + n) / 2 is n (1 - t / 2) - j ≥ m t / 2: reach is the left side, rounded up.
+        n - j ≥ t (m + n) / 2 is n (1 - t / 2) - j ≥ m t / 2: reach is the left side. Both are rounded down, which
+        keeps their order.
         """
-        reach = np.floor(_STEPS * (lengths * (1 - self.threshold / 2) - places)) + 1
-        rounded: npt.NDArray[np.int16] = np.clip(reach, -1, _NO_LIMIT).astype(np.int16)
+        reach = np.floor(REACH_STEPS * (lengths * (1 - self.threshold / 2) - places) + _MARGIN)
+        rounded: npt.NDArray[np.uint8] = np.clip(reach, 0, _FARTHEST).astype(np.uint8)
         return rounded
 
     def load(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
@@ -122,14 +125,14 @@ def _query_bounds(bounds: Bounds, length: int) -> QueryBounds:
     return QueryBounds(
         length=length,
         fewest=bounds.needed(length + shortest),
-        reach=min(math.floor(_STEPS * half * length - _MARGIN), _NO_LIMIT),
+        reach=max(0, min(math.floor(REACH_STEPS * half * length - _MARGIN), _FARTHEST)),
         lightest=min(math.floor(2 * half * shortest), _HIGHEST_LOAD),
-        heaviest=tuple(_heaviest(half, length, place) for place in range(bounds.prefix(length))),
         spare=np.array([size - bounds.needed(length + size) for size in range(2 * length + _SPARE)], np.int64),
-        room=min(math.floor(2 * (1 - half) * length + 2 * _MARGIN), _NO_LIMIT),
+        room=_room(half, length, 0),
+        rooms=np.array([_room(half, length, place) for place in range(bounds.prefix(length))], np.int16),
     )
 
 
-def _heaviest(half: float, length: int, place: int) -> int:
-    """From m - i ≥ t (m + n) / 2: t n ≤ 2 (m - i) - t m."""
-    return max(-1, min(_HIGHEST_LOAD, math.floor(2 * (length - place + _MARGIN) - 2 * half * length)))
+def _room(half: float, length: int, place: int) -> int:
+    """From m - i - x ≥ t (m + n) / 2 with x more that it lacks: 2 x + t n ≤ 2 (m - i) - t m."""
+    return max(0, min(_NO_LIMIT, math.floor(2 * (length - place + _MARGIN) - 2 * half * length)))

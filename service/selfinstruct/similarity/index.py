@@ -5,19 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from service.selfinstruct.similarity.bounds import Bounds
-from service.selfinstruct.similarity.longtexts import LongTexts
 from service.selfinstruct.similarity.query import Places, Query
 from service.selfinstruct.similarity.rouge import Match, Survey, scores, tokenize
-from service.selfinstruct.similarity.segments import Segment
+from service.selfinstruct.similarity.segments import Segment, first_of_each
 from service.selfinstruct.similarity.survey import survey, surveys
-from service.selfinstruct.similarity.tail import Tail
 from service.selfinstruct.similarity.texts import Texts
+from service.selfinstruct.similarity.traits import Traits
 
 # Texts that are looked through one by one before they become a segment.
-_TAIL = 65_536
+_TAIL = 8_192
 # The same for what a batch adds.
 _BATCH = 4_096
-# A segment that is not so many times as large as the next is merged with it: three segments at a million texts.
+# A segment that is not so many times as large as the next is merged with it: two or three segments at a million texts.
 _RATIO = 8
 
 
@@ -34,9 +33,9 @@ class SimilarityIndex:
         """Make an empty index that looks through up to `tail` of its newest texts one by one."""
         self._bounds = Bounds(threshold)
         self._texts = Texts()
+        self._traits = Traits(self._bounds)
         self._segments: list[Segment] = []
-        self._tail = Tail(0, tail, self._bounds)
-        self._long = LongTexts()
+        self._tail = tail
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -50,7 +49,7 @@ class SimilarityIndex:
     def nbytes(self) -> int:
         """The memory of its arrays, in bytes; the vocabulary, some 120 bytes for each different token, comes on top."""
         segments = sum(segment.nbytes for segment in self._segments)
-        return self._texts.nbytes + self._tail.nbytes + self._long.nbytes + segments
+        return self._texts.nbytes + self._traits.nbytes + segments
 
     def add(self, text: str) -> int:
         """Take a text in and return its position, which is the number of texts before it.
@@ -102,34 +101,32 @@ class SimilarityIndex:
 
     def _candidates(self, query: Query, since: int) -> Places:
         """Return the positions, ascending and from `since` on, of all texts that the bounds do not rule out."""
-        lengths = self._texts.lengths
-        found = [segment.candidates(query, lengths) for segment in self._segments if segment.end > since]
-        found.append(self._tail.candidates(query, lengths, since))
+        found = [segment.candidates(query) for segment in self._segments if segment.end > since]
+        found.append(self._traits.read(max(since, self._listed()), query))
         positions = np.concatenate(found)
-        return self._long.left(query, positions[positions >= since], lengths)
+        left = np.sort(self._traits.left(query, positions[positions >= since], self._texts.lengths))
+        return left[first_of_each(left)]
 
     def _best(self, query: Query, positions: Places) -> Match | None:
         found = scores(query.encoded, self._texts.at(positions), query.bounds.fewest)
         best = int(found.argmax())
         return Match(int(positions[best]), float(found[best])) if found[best] > self.threshold else None
 
-    def _settle(self) -> None:
-        """Give every text its place in the tail or, when that is full, in a segment."""
-        if self._tail.start + len(self._tail) == len(self._texts):
-            return
-        new = len(self._texts) - self._tail.start
-        if new > self._tail.capacity:
-            self._segments.append(self._merged())
-            self._tail = Tail(len(self._texts), self._tail.capacity, self._bounds)
-        self._tail.catch_up(self._texts)
-        self._long.catch_up(self._texts)
+    def _listed(self) -> int:
+        """Return how many texts are in segments; the others are the tail."""
+        return self._segments[-1].end if self._segments else 0
 
-    def _merged(self) -> Segment:
-        """Return a segment of all that is new, and of the last segments if they are not much larger."""
-        start, end = self._tail.start, len(self._texts)
+    def _settle(self) -> None:
+        """Take in what was added; make a segment of a full tail, and of those that are not much larger with it."""
+        if len(self._traits) == len(self._texts):
+            return
+        self._traits.catch_up(self._texts)
+        start, end = self._listed(), len(self._texts)
+        if end - start <= self._tail:
+            return
         while self._segments and len(self._segments[-1]) < _RATIO * (end - start):
             start = self._segments.pop().start
-        return Segment.build(self._texts, start, end, self._bounds)
+        self._segments.append(Segment.build(self._texts, self._traits, start, self._bounds))
 
 
 class Overlay:

@@ -38,8 +38,9 @@ class LongTexts:
         if query.wide is None:
             return positions
         rows = np.frombuffer(self._rows, np.intc).take(positions)
-        long = rows != _NONE
+        long = (rows != _NONE).nonzero()[0]
         signatures = np.frombuffer(self._signatures, np.uint64).reshape(-1, WIDE_WORDS)
-        matching = positions[long]
-        found = query.may_match(signatures.take(rows[long], axis=0).T, lengths.take(matching))
-        return np.sort(np.concatenate([positions[~long], matching[found]]))
+        absent = np.invert(signatures.take(rows.take(long), axis=0)).T
+        kept = np.ones(len(positions), np.bool_)
+        kept[long] = query.may_match(query.wide, absent, lengths.take(positions.take(long)))
+        return positions[kept]

@@ -1,5 +1,6 @@
 """A text that is asked about."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -7,10 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.selfinstruct.similarity.bounds import Bounds, QueryBounds
-from service.selfinstruct.similarity.signatures import LONG, WIDE_WORDS, WORDS, Words, signature
+from service.selfinstruct.similarity.signatures import LONG, WIDE_WORDS, Words, signature, token_bits
 from service.selfinstruct.similarity.texts import codes_of
-
-_NO_LENGTH = 1 << 32
 
 Places = npt.NDArray[np.intp]
 
@@ -21,7 +20,10 @@ class Query:
 
     encoded: str
     codes: npt.NDArray[np.uint32]
+    bits: Words
+    """The signature of each token: (`WORDS`, tokens)."""
     words: Words
+    """Its signature: (`WORDS`)."""
     wide: Words | None
     """Its wide signature, where it is long."""
     bounds: QueryBounds
@@ -30,31 +32,25 @@ class Query:
     def of(cls, encoded: str, bounds: Bounds) -> Self:
         """Return the query of these tokens, as characters."""
         codes = codes_of(encoded)
+        bits = token_bits(codes)
         wide = signature(codes, WIDE_WORDS) if len(encoded) >= LONG else None
-        return cls(encoded, codes, signature(codes, WORDS), wide, bounds.of(len(encoded)))
+        return cls(encoded, codes, bits, np.bitwise_or.reduce(bits, axis=1), wide, bounds.of(len(encoded)))
 
-    @property
-    def wide_from(self) -> int:
-        """The length from which on a text's wide signature is to be compared with this query's."""
-        return LONG if self.wide is not None else _NO_LENGTH
-
-    def may_match(self, signatures: Words, lengths: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
-        """Return which texts of these lengths may share enough tokens, by what the query lacks of their signatures.
+    def may_match(
+        self, signature: Words, absent: Sequence[Words], lengths: npt.NDArray[np.uint32]
+    ) -> npt.NDArray[np.bool_]:
+        """Return which texts of these lengths may share enough tokens, by what either lacks of the other's signature.
 
         Args:
-            signatures: an array (words, texts); wide ones, for long queries, say what they lack of it as well.
+            signature: the query's own, narrow or wide.
+            absent: word by word, the bits that the texts' signatures do not have.
             lengths: their lengths.
         """
-        wide = self.wide is not None and len(signatures) == WIDE_WORDS
-        mine = self.wide if self.wide is not None and wide else self.words
+        lacking, lacked = np.zeros((2, len(lengths)), np.int16)
+        for word, bits in zip(signature, absent, strict=True):
+            lacking += np.bitwise_count(bits & word)
+            lacked += np.bitwise_count(~(bits | word))
         may_lack = self.bounds.may_lack(lengths)
-        lacked = np.zeros(len(lengths), np.int16)
-        for word, words in zip(mine, signatures, strict=True):
-            lacked += np.bitwise_count(words & ~word)
         enough: npt.NDArray[np.bool_] = lacked <= may_lack
-        if wide:
-            lacked[:] = 0
-            for word, words in zip(mine, signatures, strict=True):
-                lacked += np.bitwise_count(word & ~words)
-            enough &= lacked <= may_lack + self.bounds.length - lengths
+        enough &= lacking <= may_lack + self.bounds.length - lengths
         return enough

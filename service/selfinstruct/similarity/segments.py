@@ -15,11 +15,7 @@ from service.selfinstruct.similarity.bounds import Bounds
 from service.selfinstruct.similarity.postings import Postings, rarest_first
 from service.selfinstruct.similarity.query import Places, Query
 from service.selfinstruct.similarity.texts import Texts
-
-# A list that is longer is cut to the loads in question first, and looked at alone.
-_SHORT = 256
-# Longer stretches are read through in order, signatures and all; of shorter ones it costs less to pick postings first.
-_WORTH_READING = 2_048
+from service.selfinstruct.similarity.traits import Traits
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +25,6 @@ class Segment:
     start: int
     end: int
     _ranks: npt.NDArray[np.int32]
-    _lists: npt.NDArray[np.int64]
     _postings: Postings
 
     def __len__(self) -> int:
@@ -38,60 +33,34 @@ class Segment:
     @property
     def nbytes(self) -> int:
         """Its memory, in bytes."""
-        return self._ranks.nbytes + self._lists.nbytes + self._postings.nbytes
+        return self._ranks.nbytes + self._postings.nbytes
 
     @classmethod
-    def build(cls, texts: Texts, start: int, end: int, bounds: Bounds) -> Self:
-        """Return the segment of these texts (CPU-bound: some seconds for a million).
+    def build(cls, texts: Texts, traits: Traits, start: int, bounds: Bounds) -> Self:
+        """Return the segment of the texts from `start` on (CPU-bound: some seconds for a million).
 
         Raises:
             OverflowError: there are more than 67 million.
         """
+        end = len(traits)
         ranks = rarest_first(texts, start, end)
-        postings, lists = Postings.build(texts, start, end, ranks, bounds)
-        return cls(start, end, ranks, lists, postings)
+        return cls(start, end, ranks, Postings.build(texts, traits.sieve.part(start, end), start, ranks, bounds))
 
-    def candidates(self, query: Query, lengths: npt.NDArray[np.uint32]) -> Places:
-        """Return the positions in the index, ascending, of all its texts that the bounds do not rule out.
-
-        Args:
-            query: what is asked about.
-            lengths: how many tokens each text of the index has.
-        """
-        known = np.where(query.codes < len(self._ranks), query.codes, 0)
-        ranks = np.sort(self._ranks[known])[: len(query.bounds.heaviest)]
-        places = _first_of_each(ranks).nonzero()[0]
-        begins, ends = self._lists[ranks[places]], self._lists[ranks[places] + 1]
-        long = ends - begins > _SHORT
-        sieve, reach = self._postings.sieve, self._postings.reach
-        short = _stretches(begins[~long], ends[~long])
-        picked, found = [short[reach.take(short) >= query.bounds.reach]], []
-        for place, begin, end in zip(places[long].tolist(), begins[long].tolist(), ends[long].tolist(), strict=True):
-            low, high = self._postings.between(begin, end, query.bounds.lightest, query.bounds.heaviest[place])
-            if high - low > _WORTH_READING:
-                found += sieve.read(low, high, query, reach)
-            else:
-                picked.append((reach[low:high] >= query.bounds.reach).nonzero()[0] + low)
-        found.append(sieve.read_at(np.concatenate(picked), query))
-        return self._texts_of(sieve.left(found, query), query, lengths)
-
-    def _texts_of(self, postings: Places, query: Query, lengths: npt.NDArray[np.uint32]) -> Places:
-        texts = self._postings.texts.take(postings).astype(np.intp) + self.start
-        alike = self._postings.sieve.alike(postings, lengths.take(texts), query)
-        texts = np.sort(texts[alike])
-        return texts[_first_of_each(texts)]
+    def candidates(self, query: Query) -> Places:
+        """Return the positions in the index, in any order and some twice, of all its texts that may match."""
+        ranks = self._ranks.take(np.where(query.codes < len(self._ranks), query.codes, 0))
+        order = ranks.argsort(kind="stable")
+        ranks = ranks[order][: len(query.bounds.rooms)]
+        places = first_of_each(ranks).nonzero()[0]
+        remaining = np.bitwise_or.accumulate(query.bits[:, order[::-1]], axis=1)[:, ::-1]
+        rooms = query.bounds.rooms[places]
+        stretches = self._postings.lists.within_reach(ranks[places], rooms, query.bounds)
+        rows = self._postings.sieve.pick(stretches, remaining[:, places], rooms)
+        return self._postings.texts.take(rows) + np.intp(self.start)
 
 
-def _first_of_each(ordered: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def first_of_each(ordered: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Return where an ordered array has a value for the first time."""
     first = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return first
-
-
-def _stretches(begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Places:
-    """Return the numbers from each begin to its end, without it."""
-    sizes = ends - begins
-    upto = np.cumsum(sizes)
-    numbers: Places = np.arange(upto[-1] if len(upto) else 0) + np.repeat(begins - upto + sizes, sizes)
-    return numbers

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from service.selfinstruct.similarity.lists import Stretches
 from service.selfinstruct.similarity.query import Places, Query
 from service.selfinstruct.similarity.signatures import Words
 
@@ -28,55 +29,42 @@ class Sieve:
         """Its memory, in bytes."""
         return self.load.nbytes + sum(word.nbytes for word in self.absent)
 
-    def read(
-        self, low: int, high: int, query: Query, reach: npt.NDArray[np.int16] | None = None
-    ) -> list[tuple[Places, Claims]]:
-        """Return which of the rows low … high - 1 may match by the first word, and what they claim of the room so far.
+    def part(self, start: int, end: int) -> "Sieve":
+        """Return the rows start … end - 1."""
+        return Sieve(self.load[start:end], tuple(word[start:end] for word in self.absent))
 
-        Args:
-            low: the first row.
-            high: the row after the last.
-            query: what is asked about.
-            reach: the reach of all rows, where they are postings.
-        """
+    def read(self, low: int, high: int, query: Query) -> Places:
+        """Return which of the rows low … high - 1 may match, reading them all."""
         found = []
         for begin in range(low, high, _BLOCK):
             end = min(begin + _BLOCK, high)
             claims = _twice_lacked(query.words[0], self.absent[0][begin:end])
             claims += self.load[begin:end]
-            kept = claims <= min(query.bounds.room, _ANY)
-            if reach is not None:
-                kept &= reach[begin:end] >= query.bounds.reach
-            rows = kept.nonzero()[0]
+            rows = (claims <= min(query.bounds.room, _ANY)).nonzero()[0]
             found.append((rows + begin, claims.take(rows)))
-        return found
-
-    def read_at(self, rows: Places, query: Query) -> tuple[Places, Claims]:
-        """Return the same for these rows."""
-        claims = _twice_lacked(query.words[0], self.absent[0].take(rows))
-        claims += self.load.take(rows)
-        kept = (claims <= min(query.bounds.room, _ANY)).nonzero()[0]
-        return rows.take(kept), claims.take(kept)
-
-    def left(self, found: list[tuple[Places, Claims]], query: Query) -> Places:
-        """Return which of the rows found by the first word may match by both."""
         rows, claims = (np.concatenate(each) for each in zip(*found, strict=True))
         lacked = _twice_lacked(query.words[1], self.absent[1].take(rows))
         return rows.take((claims.astype(np.int16) + lacked <= query.bounds.room).nonzero()[0])
 
-    def alike(self, rows: Places, lengths: npt.NDArray[np.uint32], query: Query) -> npt.NDArray[np.bool_]:
-        """Return which of these rows, of texts of these lengths, lack nothing that the query cannot do without either.
+    def pick(self, stretches: Stretches, masks: Words, rooms: npt.NDArray[np.int16]) -> Places:
+        """Return which of these rows may match.
 
-        Where both are long this says nothing: their wide signatures say more.
+        Args:
+            stretches: postings, by list.
+            masks: for each list, the signature of the tokens that a text may be asked for: (words, lists).
+            rooms: for each list, what its postings may claim.
         """
-        alike = lengths >= query.wide_from
-        asked = (~alike).nonzero()[0]
-        at = rows.take(asked)
-        alike[asked] = query.may_match(~np.stack([word.take(at) for word in self.absent]), lengths.take(asked))
-        return alike
+        rows = stretches.rows()
+        claims = _twice_lacked(stretches.each(masks[0]), self.absent[0].take(rows))
+        claims += self.load.take(rows)
+        kept = (claims <= stretches.each(np.minimum(rooms, _ANY).astype(np.uint8))).nonzero()[0]
+        lists = stretches.each(np.arange(len(rooms), dtype=np.uint16)).take(kept)
+        rows = rows.take(kept)
+        lacked = _twice_lacked(masks[1].take(lists), self.absent[1].take(rows))
+        return rows.take((claims.take(kept).astype(np.int16) + lacked <= rooms.take(lists)).nonzero()[0])
 
 
-def _twice_lacked(word: np.uint64, absent: Words) -> Claims:
+def _twice_lacked(word: np.uint64 | Words, absent: Words) -> Claims:
     lacked: Claims = np.bitwise_count(absent & word)
     lacked <<= 1
     return lacked

@@ -17,6 +17,8 @@ LONG = 64
 
 Words = npt.NDArray[np.uint64]
 
+_EACH_WORD = np.arange(WORDS, dtype=np.uint32)[:, None]
+
 
 def signatures(runs: TokenRuns, words: int) -> Words:
     """Return the signatures of some texts, of so many words (a power of two) each: an array (words, texts)."""
@@ -38,6 +40,13 @@ def signature(codes: npt.NDArray[np.uint32], words: int) -> Words:
     for bit in _bits(codes, words).tolist():
         found |= 1 << bit
     return np.frombuffer(found.to_bytes(8 * words, "little"), "<u8")
+
+
+def token_bits(codes: npt.NDArray[np.uint32]) -> Words:
+    """Return the signature of each token alone: an array (`WORDS`, tokens)."""
+    bits = _bits(codes, WORDS)
+    one = np.uint64(1) << (bits % _WORD).astype(np.uint64)
+    return np.where(bits // _WORD == _EACH_WORD, one, np.uint64(0))
 
 
 def _bits(codes: npt.NDArray[np.uint32], words: int) -> npt.NDArray[np.uint32]:

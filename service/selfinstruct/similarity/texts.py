@@ -2,6 +2,7 @@
 
 from array import array
 from codecs import utf_16_le_decode  # spares a call for each text that is compared
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from service.selfinstruct.similarity.vocabulary import Vocabulary
 _UNIT = 2
 # Some two megabytes of texts as strings.
 _MOST_KEPT = 8_192
+# Texts whose tokens are in hand at a time.
+_CHUNK = 32_768
 
 
 class Texts:
@@ -65,6 +68,11 @@ class Texts:
             self._kept.clear()
         text = self._kept[position] = self[position]
         return text
+
+    def chunks(self, start: int, end: int) -> Iterator[tuple[int, "TokenRuns"]]:
+        """Yield the tokens of the texts start … end - 1 in parts, and the position of the first text of each."""
+        for at in range(start, end, _CHUNK):
+            yield at, self.tokens(at, min(at + _CHUNK, end))
 
     def tokens(self, first: int, last: int) -> "TokenRuns":
         """Return the tokens of the texts first … last - 1."""
