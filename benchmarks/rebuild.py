@@ -1,22 +1,27 @@
-"""How long admit takes to rebuild its memory from Kafka, and which part of that is reading, decoding, remembering.
+"""How long admit takes to rebuild its memory from the log, and which part of that is reading, decoding, remembering.
 
     python -m benchmarks.rebuild                # a pool of 100,000 tasks
     python -m benchmarks.rebuild --large        # and one of 1,000,000: about ten minutes, most of them to write it
     python -m benchmarks.rebuild --pool 20000
+    python -m benchmarks.rebuild --embedded --pool 1000000    # the embedded log instead of Kafka: three minutes
 
-The baseline is a bare aiokafka consumer that counts the records. "waiting" is the share of the time in which a process
-used no CPU: for an answer of the broker, a fetch that is on its way for another topic, its neighbours. Each line is a
-process of its own, so that its memory is its own too; "before" is what a process has that has imported everything and
-connected. The prompt producer reads the same topic when it starts, and has a line for that.
+The baseline is a bare aiokafka consumer, or cursor of sqlite3, that counts the records. "admit" ends with its first
+verdict. "waiting" is the share of the time in which a process used no CPU: for an answer of the broker, a fetch that is
+on its way for another topic, its neighbours. Each line is a process of its own, so that its memory is its own too;
+"before" is what a process has that has imported everything and connected. The prompt producer reads the same topic when
+it starts, and has a line for that.
 """
 
 import argparse
 import asyncio
 import random
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -24,13 +29,15 @@ from uuid import uuid4
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from benchmarks.admit_on_kafka import answer
 from benchmarks.surroundings import kafka, load, log_warnings_only
 from benchmarks.texts import Texts
 from consumers.admit import Admit
 from producers.prompts import SamplingPool
 from service import codec, topics
 from service.adapters.kafka import KafkaBroker, KafkaOptions
-from service.broker import Isolation, Partition
+from service.adapters.sqlite import SqliteBroker
+from service.broker import Broker, Isolation, Partition
 from service.messages import Origin, PooledTask, Provenance
 from service.progress import Progress
 from service.replay import Tail
@@ -55,11 +62,22 @@ class Measured:
     peak_mib: float
 
 
-async def preload(bootstrap: str, run: str, pool: int) -> None:
+@asynccontextmanager
+async def opened(log: str) -> AsyncIterator[Broker]:
+    """Open a log by its address: the file of an embedded one, or a bootstrap server."""
+    if log.startswith("/"):
+        async with SqliteBroker.open(Path(log)) as embedded:
+            yield embedded
+    else:
+        async with KafkaBroker.open(KafkaOptions(bootstrap=log)) as broker:
+            yield broker
+
+
+async def preload(log: str, run: str, pool: int) -> None:
     """Write a pool of machine-written tasks, as admit would have written it."""
     texts = Texts(random.Random("pool"))  # noqa: S311 - made-up text
     recipe = SELF_INSTRUCT.digest
-    async with KafkaBroker.open(KafkaOptions(bootstrap=bootstrap)) as broker:
+    async with opened(log) as broker:
         await broker.create_topics(topics.specs(run, 1))
         async with broker.producer() as producer:
             for first in range(0, pool, _WRITTEN_AT_ONCE):
@@ -82,10 +100,13 @@ def _task(seq: int, texts: Texts, recipe: str) -> PooledTask:
     )
 
 
-async def bare(bootstrap: str, run: str) -> int:
-    """Count the records with aiokafka alone."""
+async def bare(log: str, run: str) -> int:
+    """Count the records with aiokafka alone, or sqlite3 alone."""
+    if log.startswith("/"):
+        with closing(sqlite3.connect(log)) as connection:
+            return sum(1 for _ in connection.execute("SELECT * FROM records"))
     partition = TopicPartition(topics.POOL.of(run), 0)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=log, isolation_level="read_committed", enable_auto_commit=False)
     await consumer.start()
     try:
         consumer.assign([partition])
@@ -100,7 +121,7 @@ async def bare(bootstrap: str, run: str) -> int:
         await consumer.stop()
 
 
-async def ours(broker: KafkaBroker, run: str, way: str) -> int:
+async def ours(broker: Broker, run: str, way: str) -> int:
     """Read the pool as a stage does, and go as far with each record as was asked for."""
     admit, progress, sampled = Admit(SELF_INSTRUCT), Progress(), SamplingPool()
     count = 0
@@ -115,16 +136,18 @@ async def ours(broker: KafkaBroker, run: str, way: str) -> int:
             elif way == _PRODUCER:
                 progress.apply(message)
                 sampled.apply(message)
+    if way == _RESTORE:
+        await admit([answer(0, 1, Texts(random.Random("verdict")))])  # noqa: S311 - made-up text
     return count
 
 
-async def read(bootstrap: str, run: str, way: str) -> Measured:
+async def read(log: str, run: str, way: str) -> Measured:
     """Read in this process, and measure it."""
-    async with KafkaBroker.open(KafkaOptions(bootstrap=bootstrap)) as broker:
+    async with opened(log) as broker:
         await broker.end_offset(Partition(topics.POOL.of(run), 0), Isolation.READ_COMMITTED)
         before = memory_mib("VmRSS")
         began, cpu = time.perf_counter(), time.process_time()
-        count = await (bare(bootstrap, run) if way == _BARE else ours(broker, run, way))
+        count = await (bare(log, run) if way == _BARE else ours(broker, run, way))
         wall_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu
     return Measured(way, count, wall_s, cpu_s, before, memory_mib("VmHWM"))
 
@@ -135,9 +158,9 @@ def memory_mib(name: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / _MIB
 
 
-def in_a_process(bootstrap: str, run: str, way: str) -> Measured:
+def in_a_process(log: str, run: str, way: str) -> Measured:
     """Read in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.rebuild", "--child", bootstrap, run, way]
+    command = [sys.executable, "-m", "benchmarks.rebuild", "--child", log, run, way]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)  # noqa: S603 - ourselves
     return Measured(**orjson.loads(done.stdout))
 
@@ -168,20 +191,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", type=int, default=100_000)
     parser.add_argument("--large", action="store_true", help=f"a pool of {_LARGE} too")
+    parser.add_argument("--embedded", action="store_true", help="the embedded log, in a temporary folder")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     log_warnings_only()
     if given.child is not None:
         sys.stdout.buffer.write(orjson.dumps(asdict(asyncio.run(read(*given.child)))))
         return
-    with kafka() as cluster:
+    with embedded() if given.embedded else cluster_address() as log:
         for pool in [given.pool, _LARGE] if given.large else [given.pool]:
             run = f"rebuild-{uuid4().hex[:8]}"
             began = time.perf_counter()
-            asyncio.run(preload(cluster.bootstrap, run, pool))
+            asyncio.run(preload(log, run, pool))
             print(f"wrote {pool} tasks in {time.perf_counter() - began:.0f} s; {load()}", flush=True)
-            in_a_process(cluster.bootstrap, run, _BARE)  # let the broker warm up
-            show([in_a_process(cluster.bootstrap, run, way) for way in _WAYS])
+            in_a_process(log, run, _BARE)  # let the broker warm up
+            show([in_a_process(log, run, way) for way in _WAYS])
+
+
+@contextmanager
+def embedded() -> Iterator[str]:
+    """Give the file of an embedded log."""
+    with tempfile.TemporaryDirectory(prefix="seedstream-bench-") as folder:
+        yield f"{folder}/log.sqlite3"
+
+
+@contextmanager
+def cluster_address() -> Iterator[str]:
+    """Run a broker and give its address."""
+    with kafka() as cluster:
+        yield cluster.bootstrap
 
 
 if __name__ == "__main__":

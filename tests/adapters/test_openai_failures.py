@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_connection_that_breaks_or_stalls_is_a_failed_attempt(
     against: Against, step: Step, failing: Failing
 ) -> None:
-    async with against(step, timeout_s=0.1) as client:
+    async with against(step, timeout_s=0.5) as client:
         with pytest.raises(AttemptFailedError) as failed:
             await client.attempt()
     assert failed.value.failing is failing
