@@ -24,7 +24,9 @@ from pathlib import Path
 import numpy as np
 from rouge_score.rouge_scorer import RougeScorer
 
+from benchmarks import filter_profile
 from benchmarks.corpus import Corpus, edited, real_texts
+from benchmarks.filter_profile import profile
 from benchmarks.picture import Line, log_log
 from benchmarks.surroundings import load
 from service.selfinstruct.similarity import Match, SimilarityIndex, tokenize
@@ -56,6 +58,7 @@ class Measured:
     scan_s: float
     loop_s: float
     differing: int
+    shares: dict[str, float]
 
     def row(self) -> str:
         """Return a row of the table."""
@@ -130,6 +133,7 @@ def measure(index: SimilarityIndex, full: FullScan, corpus: Corpus, fresh: Seque
         scan_s=scan_s,
         loop_s=loop_s,
         differing=sum(one != other for one, other in zip(found, scanned, strict=False)),
+        shares=profile(index, asked),
     )
 
 
@@ -180,12 +184,14 @@ def write_docs(folder: Path, measured: Sequence[Measured], heading: str) -> None
             Line("loop over rouge_score", [(each.pool, 1 / each.loop_s) for each in measured]),
         ],
     )
+    last = measured[-1]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "filter.svg").write_text(picture)
     (folder / "filter.md").write_text(
         f"# The filter, measured\n\n`make bench-filter` ([benchmarks/filter.py](../benchmarks/filter.py)); {heading}\n"
         "Half of the candidates are fresh, half are variations of texts in the pool; one thread.\n\n"
-        f"![Candidates judged a second by size of the pool](filter.svg)\n\n{HEADER}\n{rows}\n"
+        f"![Candidates judged a second by size of the pool](filter.svg)\n\n{HEADER}\n{rows}\n\n"
+        f"What is left, at {last.pool:,} tasks (by `cProfile`):\n\n{filter_profile.table(last.shares)}\n"
     )
 
 
@@ -207,6 +213,7 @@ def main() -> None:
         print(each.row(), flush=True)
     differing = sum(each.differing for each in measured)
     print(f"{differing} of {_SCANS * len(measured)} verdicts differ from the full scan's")
+    print(f"at {measured[-1].pool:,} tasks, by cProfile:\n{filter_profile.table(measured[-1].shares)}")
     if arguments.docs is not None:
         write_docs(arguments.docs, measured, heading)
     sys.exit(differing > 0)

