@@ -189,7 +189,8 @@ def write_docs(folder: Path, measured: Sequence[Measured], heading: str) -> None
     (folder / "filter.svg").write_text(picture)
     (folder / "filter.md").write_text(
         f"# The filter, measured\n\n`make bench-filter` ([benchmarks/filter.py](../benchmarks/filter.py)); {heading}\n"
-        "Half of the candidates are fresh, half are variations of texts in the pool; one thread.\n\n"
+        "Half of the candidates are fresh, half are variations of texts in the pool; one thread.\n"
+        "Bytes a task are those of the index's arrays, its texts among them; the newest texts have no postings yet.\n\n"
         f"![Candidates judged a second by size of the pool](filter.svg)\n\n{HEADER}\n{rows}\n\n"
         f"What is left, at {last.pool:,} tasks (by `cProfile`):\n\n{filter_profile.table(last.shares)}\n"
     )

@@ -11,7 +11,7 @@ each counted as often as both have it. From there, with the tokens of both in on
 - *signatures*: each bit that only one of them has stands for a token that the other lacks. If the first that they
   share stands at place i, the other lacks the i before it for certain, and bits need to tell only of what follows.
 
-What is compared for each posting is kept in a byte or two, rounded so that nothing above the threshold is lost.
+What is kept of a text for this fits a byte or two, rounded so that nothing above the threshold is lost.
 """
 
 import math
@@ -52,7 +52,7 @@ class QueryBounds:
     rooms: npt.NDArray[np.int16]
     """The same without the first i tokens, for a text that has none of them; one for each place i of its prefix."""
     spare: npt.NDArray[np.int64]
-    """How many of a text's tokens the query may lack, by the text's length; -1 where it is too short."""
+    """How many of a text's tokens the query may lack, by the text's length; negative where it is too short."""
 
     def may_lack(self, lengths: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
         """Return how many of their tokens the query may lack, of texts of these lengths; as far as it is known."""
@@ -91,8 +91,8 @@ class Bounds:
 
     def prefixes(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return `prefix` of each length; nothing is shared with an empty text."""
-        of_length = np.array([0, *map(self.prefix, range(1, int(lengths.max(initial=0)) + 1))], np.int64)
-        return of_length[lengths]
+        different, which = np.unique(lengths, return_inverse=True)
+        return np.array([self.prefix(size) if size else 0 for size in different.tolist()], np.int64)[which]
 
     def reach(self, lengths: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return how long a query may be whose first shared token stands at these places of texts of these lengths.

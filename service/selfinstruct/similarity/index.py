@@ -108,7 +108,7 @@ class SimilarityIndex:
         return left[first_of_each(left)]
 
     def _best(self, query: Query, positions: Places) -> Match | None:
-        found = scores(query.encoded, self._texts.at(positions), query.bounds.fewest)
+        found = scores(query.encoded, self._texts.at(positions))
         best = int(found.argmax())
         return Match(int(positions[best]), float(found[best])) if found[best] > self.threshold else None
 
@@ -124,9 +124,11 @@ class SimilarityIndex:
         start, end = self._listed(), len(self._texts)
         if end - start <= self._tail:
             return
-        while self._segments and len(self._segments[-1]) < _RATIO * (end - start):
-            start = self._segments.pop().start
-        self._segments.append(Segment.build(self._texts, self._traits, start, self._bounds))
+        kept = len(self._segments)
+        while kept and len(self._segments[kept - 1]) < _RATIO * (end - start):
+            kept -= 1
+            start = self._segments[kept].start
+        self._segments[kept:] = [Segment.build(self._texts, self._traits, start, self._bounds)]
 
 
 class Overlay:

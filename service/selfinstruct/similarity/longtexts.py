@@ -28,10 +28,12 @@ class LongTexts:
     def catch_up(self, texts: Texts) -> None:
         """Take in the texts that are new since the last time."""
         new = len(self._rows)
-        self._rows.extend([_NONE] * (len(texts) - new))
-        for position in (np.flatnonzero(texts.lengths[new:] >= LONG) + new).tolist():
-            self._rows[position] = len(self._signatures) // (8 * WIDE_WORDS)
-            self._signatures += signature(codes_of(texts[position]), WIDE_WORDS).tobytes()
+        long = np.flatnonzero(texts.lengths[new:] >= LONG)
+        found = b"".join(signature(codes_of(texts[new + place]), WIDE_WORDS).tobytes() for place in long.tolist())
+        rows = np.full(len(texts) - new, _NONE, np.intc)
+        rows[long] = np.arange(len(long)) + len(self._signatures) // (8 * WIDE_WORDS)
+        self._signatures += found
+        self._rows.frombytes(rows.tobytes())
 
     def left(self, query: Query, positions: Places, lengths: npt.NDArray[np.uint32]) -> Places:
         """Return those of the positions that the wide signatures do not rule out; all of a short query's."""

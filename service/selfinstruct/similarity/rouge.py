@@ -42,9 +42,12 @@ def rouge_l(one: Sequence[str], other: Sequence[str]) -> float:
     return float(scores(query, [vocabulary.encode(other)])[0])
 
 
-def scores(query: str, texts: Sequence[str], cutoff: int = 0) -> npt.NDArray[np.float64]:
-    """Return the F-measures of a text with others, tokens as characters; 0 where their LCS is below the cutoff."""
-    lcs = process.cdist([query], texts, scorer=LCSseq.similarity, score_cutoff=cutoff, dtype=np.uint32)[0]
+def scores(query: str, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return the F-measures of a text with others, tokens as characters.
+
+    No `score_cutoff`: it saves no time here, and with it rapidfuzz 3.14 gives 0 for some pairs whose LCS is the cutoff.
+    """
+    lcs = process.cdist([query], texts, scorer=LCSseq.similarity, dtype=np.uint32)[0]
     return f_measures(lcs, np.fromiter(map(len, texts), np.int64, len(texts)), len(query))
 
 

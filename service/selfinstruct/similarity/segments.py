@@ -1,8 +1,8 @@
 """Inverted lists of a run of texts that does not change: which of them share a rare token with a query.
 
 Each text is listed under the rarest of its tokens alone (`bounds`: prefixes), in an order that is the segment's own
-and never decides a verdict. A posting carries what rules it out, so that little else is looked at: the load by which
-a token's list is sorted, the reach, and the signature.
+and never decides a verdict. A token's list is sorted by what rules its postings out, load and reach, so that a
+part of it is read; beside each posting stand its load and signature, so that nothing else is looked at.
 """
 
 from dataclasses import dataclass

@@ -58,7 +58,7 @@ class Sieve:
         claims = _twice_lacked(stretches.each(masks[0]), self.absent[0].take(rows))
         claims += self.load.take(rows)
         kept = (claims <= stretches.each(np.minimum(rooms, _ANY).astype(np.uint8))).nonzero()[0]
-        lists = stretches.each(np.arange(len(rooms), dtype=np.uint16)).take(kept)
+        lists = stretches.each(np.arange(len(rooms), dtype=np.int32)).take(kept)
         rows = rows.take(kept)
         lacked = _twice_lacked(masks[1].take(lists), self.absent[1].take(rows))
         return rows.take((claims.take(kept).astype(np.int16) + lacked <= rooms.take(lists)).nonzero()[0])

@@ -12,8 +12,8 @@ from service.selfinstruct.similarity.vocabulary import Vocabulary
 
 # The bytes of a unit of UTF-16; a character beyond the first 65,536 takes two units.
 _UNIT = 2
-# Some two megabytes of texts as strings.
-_MOST_KEPT = 8_192
+# Tokens of texts that are kept as strings, 2 or 4 bytes each; some five thousand usual texts.
+_MOST_KEPT = 1 << 18
 # Texts whose tokens are in hand at a time.
 _CHUNK = 32_768
 
@@ -27,6 +27,7 @@ class Texts:
         self._ends = array("I", [0])
         self._lengths = array("I")
         self._kept: dict[int, str] = {}
+        self._kept_tokens = 0
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -41,17 +42,18 @@ class Texts:
         """How many tokens each text has: a view, to be dropped before a text is added."""
         return np.frombuffer(self._lengths, np.uint32)
 
-    def add(self, text: str) -> str:
-        """Take a text in and return its tokens as characters.
+    def add(self, text: str) -> None:
+        """Take a text in.
 
         Raises:
+            BufferError: somebody has a view of the lengths; nothing has changed.
             OverflowError: there are 4 billion tokens.
         """
         encoded = self.vocabulary.learn(tokenize(text))
-        self._units += encoded.encode("utf-16-le")
+        units = encoded.encode("utf-16-le")
+        self._lengths.append(len(encoded))  # first: it fails while somebody has a view of the lengths
+        self._units += units
         self._ends.append(len(self._units) // _UNIT)
-        self._lengths.append(len(encoded))
-        return encoded
 
     def __getitem__(self, position: int) -> str:
         units = self._units[self._ends[position] * _UNIT : self._ends[position + 1] * _UNIT]
@@ -64,9 +66,12 @@ class Texts:
         return [self._keep(place) if text is None else text for place, text in zip(places, found, strict=True)]
 
     def _keep(self, position: int) -> str:
-        if len(self._kept) >= _MOST_KEPT:
+        text = self[position]
+        self._kept_tokens += len(text)
+        if self._kept_tokens > _MOST_KEPT:
             self._kept.clear()
-        text = self._kept[position] = self[position]
+            self._kept_tokens = len(text)
+        self._kept[position] = text
         return text
 
     def chunks(self, start: int, end: int) -> Iterator[tuple[int, "TokenRuns"]]:

@@ -39,9 +39,11 @@ class Traits:
     def catch_up(self, texts: Texts) -> None:
         """Take in the texts that are new since the last time."""
         for _, runs in texts.chunks(len(self), len(texts)):
-            self._loads.frombytes(self._bounds.load(runs.lengths).tobytes())
-            for kept, word in zip(self._absent, signatures(runs, WORDS), strict=True):
-                kept.frombytes((~word).tobytes())
+            loads, absent = self._bounds.load(runs.lengths), ~signatures(runs, WORDS)
+            for kept, word in zip(self._absent, absent, strict=True):
+                del kept[len(self) :]  # what is there of texts that were not taken in to the end
+                kept.frombytes(word.tobytes())
+            self._loads.frombytes(loads.tobytes())
         self._long.catch_up(texts)
 
     def read(self, first: int, query: Query) -> Places:
