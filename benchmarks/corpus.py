@@ -8,6 +8,7 @@ on for a few words, so that phrases come again. It grows out of real texts where
 
 import gzip
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,10 +103,23 @@ def real_texts(path: Path | None) -> list[str]:
     """Return the field `instruction` of each line of a JSON Lines file (.gz or not), shuffled; none without a file."""
     if path is None:
         return []
-    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    texts = [orjson.loads(line)["instruction"] for line in raw.splitlines()]
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except OSError as error:
+        sys.exit(f"--text: expected a file that can be read: {error}")
+    texts = [_instruction(line, f"{path}:{number}") for number, line in enumerate(raw.splitlines(), 1)]
     random.Random("real texts").shuffle(texts)  # noqa: S311 - an order
     return texts
+
+
+def _instruction(line: bytes, place: str) -> str:
+    try:
+        text = orjson.loads(line)["instruction"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        text = None
+    if not isinstance(text, str):
+        sys.exit(f'{place}: expected {{"instruction": "…"}}, got {line[:60]!r}')
+    return text
 
 
 def _lengths(rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:

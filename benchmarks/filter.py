@@ -204,6 +204,8 @@ def main() -> None:
         if len(real) <= _VERDICTS_POOL:
             sys.exit(f"--verdicts needs --text FILE with more than {_VERDICTS_POOL:,} texts, got {len(real):,}")
         sys.exit(compare_verdicts(real, arguments.verdicts) > 0)
+    if arguments.text is not None and len(real) <= _KEPT_BACK:
+        sys.exit(f"--text needs more than {_KEPT_BACK:,} texts, since so many are kept back, got {len(real):,}")
     pools = sorted(arguments.pools)
     corpus = Corpus(max(pools[-1], len(real)) + _KEPT_BACK, real[_KEPT_BACK:])
     heading = describe(corpus)
@@ -229,10 +231,18 @@ def describe(corpus: Corpus) -> str:
     )
 
 
+def positive_number(text: str) -> int:
+    """Return the number that a word says, 1 or more."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def parsed() -> argparse.Namespace:
     """Return what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pools", type=int, nargs="+", default=_POOLS)
+    parser.add_argument("--pools", type=positive_number, nargs="+", default=_POOLS)
     parser.add_argument("--text", type=Path)
     parser.add_argument("--verdicts", type=int)
     parser.add_argument("--docs", type=Path)

@@ -2,7 +2,7 @@
 
 from producers.seeds import define_run
 from service import codec, topics
-from service.broker import Broker
+from service.broker import Broker, Isolation, Partition
 from service.definition import check_same, define
 from service.errors import ConfigurationError
 from service.messages import Ending, GoalSet, RunDefined, RunEnded
@@ -16,7 +16,7 @@ async def look(broker: Broker, settings: Settings) -> Progress:
 
     Raises:
         RunMismatchError: the run exists with another recipe, other seeds or other templates than asked for.
-        ConfigurationError: it does not exist, and cannot with what is asked for.
+        ConfigurationError: it does not exist, and cannot with what is asked for, or its log is no new one.
     """
     progress = Progress()
     await replay(broker, settings.run, (topics.CONTROL, topics.TASKS), progress.apply)
@@ -24,7 +24,23 @@ async def look(broker: Broker, settings: Settings) -> Progress:
         check_same(progress.defined, settings)
     else:
         define(settings)
+        await check_untouched(broker, settings.run)
     return progress
+
+
+async def check_untouched(broker: Broker, run: str) -> None:
+    """Check that the log holds nothing of a run that is not defined yet.
+
+    Raises:
+        ConfigurationError: it holds prompts: `refilter --into` was broken off while it copied them.
+    """
+    topic = topics.PROMPTS.of(run)
+    for number in range(await broker.partitions(topic)):
+        if await broker.end_offset(Partition(topic, number), Isolation.READ_COMMITTED):
+            raise ConfigurationError(
+                f"expected nothing of a new run {run!r} on the log, and there are prompts: `refilter --into {run}` "
+                "was broken off; choose another name, or remove the run's file or topics"
+            )
 
 
 async def begin(broker: Broker, settings: Settings, progress: Progress, goal: GoalSet) -> RunDefined:

@@ -13,6 +13,7 @@ from service.adapters.minilm import embedder_for
 from service.broker import Broker, NewRecord, Record
 from service.committer import Committer
 from service.errors import ConfigurationError, RunNotFoundError
+from service.goals import check_untouched
 from service.inspection import read_progress
 from service.messages import (
     Answer,
@@ -36,10 +37,14 @@ _BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What came of a run's candidates at several thresholds, from low to high, the run's `own` among them."""
+    """What came of a run's candidates at several thresholds, from low to high, the run's `own` among them.
+
+    `same` says that nothing but the threshold was changed: then at its own they are judged as the run judged them.
+    """
 
     own: float
     points: dict[float, Progress]
+    same: bool
 
     def change(self, threshold: float) -> int:
         """Return how many candidates more than at the run's own threshold are accepted, less than 0 if it is fewer."""
@@ -54,11 +59,12 @@ async def draw_curve(
     Raises:
         RunNotFoundError: nothing on the log says what the run is.
     """
-    recipe = change(await _recipe_of(source, run))
+    before = await _recipe_of(source, run)
+    recipe = change(before)
     own = recipe.filters.rouge_threshold
     wanted = sorted({own, *thresholds})
     judged = await judge_side_by_side(source, run, [recipe.with_threshold(threshold) for threshold in wanted])
-    return Curve(own, dict(zip(wanted, judged, strict=True)))
+    return Curve(own, dict(zip(wanted, judged, strict=True)), same=recipe == before)
 
 
 async def judge_again(source: Broker, run: str, recipe: Recipe) -> Progress:
@@ -118,14 +124,16 @@ async def refilter_into(source: Broker, run: str, target: Broker, definition: Ru
     Everything that was paid for goes along: what the new pool accepts and the old run had already classified or given
     instances is not asked again, since the copies name the new records as their causes (`service.recall`).
 
+    It is a run only once all is there: its definition is written last.
+
     Raises:
-        ConfigurationError: the new run exists already.
+        ConfigurationError: the new run exists already, or a part of it.
     """
     into = definition.run
     if await _is_defined(target, into):
         raise ConfigurationError(f"run {into!r} exists already; give a new name with --into")
+    await check_untouched(target, into)
     copy = _Copy(source, run, target, into, definition.recipe)
-    await define_run(target, definition, goal, ())
     await copy.questions()
     await copy.answers(topics.CANDIDATES, topics.PROMPTS)
     drained = anyio.Event()
@@ -133,6 +141,7 @@ async def refilter_into(source: Broker, run: str, target: Broker, definition: Ru
     await Committer(_admit_by(definition.recipe), target, into).run(drained, anyio.Event())
     await copy.answers(topics.CLASSIFIED, topics.INSTRUCTIONS)
     await copy.answers(topics.INSTANCES, topics.CLASSIFIED)
+    await define_run(target, definition, goal, ())
     return await read_progress(target, into)
 
 

@@ -182,6 +182,7 @@ class RoleRunner:
     async def _screen(self, state: RoleState, definition: RunDefined) -> None:
         ready, state.screening = anyio.Event(), screening(self._broker, definition)
         async with _beside(_note, ready, state):
+            log.info("role.active", role=Role.SCREEN)
             await state.screening.run(self._stop, ready)
 
     async def _commit(self, committer: Committer[Any], state: RoleState) -> None:

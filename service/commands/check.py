@@ -13,6 +13,9 @@ from service.commands import options
 from service.console import clean
 from service.definition import define
 from service.dispatch import Patience
+from service.errors import RunNotFoundError
+from service.goals import look
+from service.inspection import open_existing
 from service.logs import open_log
 from service.messages import Call, Origin, PooledTask, RunDefined
 from service.models import AskedModel, open_model, probe
@@ -55,6 +58,7 @@ async def _check(settings: Settings) -> None:
     if definition.recipe.semantic is not None:
         await to_thread.run_sync(check_embedder, definition.recipe)
         _ok("meanings", f"{definition.recipe.semantic.model} is installed")
+    await _check_run(settings)
     _ok("templates", f"digest {definition.templates.digest}")
     if settings.on_kafka:
         async with open_log(settings):
@@ -66,6 +70,18 @@ async def _check(settings: Settings) -> None:
     async with open_model(at_once, _IMPATIENT) as asked:
         async for line in _try_model(asked, definition, seeds):
             _ok("model", line)
+
+
+async def _check_run(settings: Settings) -> None:
+    """Check that a run that exists is the one that is asked for, and has what it needs to go on."""
+    try:
+        async with open_existing(settings) as broker:
+            progress = await look(broker, settings)
+    except RunNotFoundError:
+        return
+    if progress.defined is not None:
+        await to_thread.run_sync(check_embedder, progress.defined.recipe)
+        _ok("run", f"{settings.run} has {progress.finished} tasks, recipe digest {progress.defined.recipe.digest}")
 
 
 def _try_log(settings: Settings) -> None:

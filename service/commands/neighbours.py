@@ -1,5 +1,6 @@
 """`seedstream neighbours`: for each accepted task the nearest before it and the mean score, as the original stores."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +14,12 @@ from rich.progress import Progress
 
 from service.commands import options
 from service.commands.output import write
+from service.dataset.export import Chunks
 from service.dataset.neighbours import as_neighbours
 from service.inspection import open_existing
 from service.replay import Tail
 from service.settings import Settings
 from service.topics import POOL
-
-_ALL_CORES = -1
 
 
 def neighbours(
@@ -38,12 +38,33 @@ def neighbours(
     """
     settings = options.settings_from(broker=broker, run=run)
     with _bar(output) as report:
-        anyio.run(_neighbours, settings, output, workers or _ALL_CORES, report)
+        anyio.run(_neighbours, settings, output, _at_most_the_cores(workers), report)
+
+
+def _at_most_the_cores(workers: int | None) -> int:
+    cores = os.cpu_count() or 1
+    return min(workers or cores, cores)
 
 
 async def _neighbours(settings: Settings, output: Path | None, workers: int, report: Callable[[float], None]) -> None:
     async with open_existing(settings) as broker, Tail.of(broker, settings.run, [POOL]) as tail:
-        await write(as_neighbours(tail.messages_to_end(), workers, report), output)
+        lines = _Told(as_neighbours(tail.messages_to_end(), workers, report))
+        await write(lines.chunks(), output)
+    if not lines.any:
+        typer.echo("no task has been accepted yet", err=True)
+
+
+class _Told:
+    """Chunks that pass by, and whether there was anything in them."""
+
+    def __init__(self, chunks: Chunks) -> None:
+        self._chunks = chunks
+        self.any = False
+
+    async def chunks(self) -> Chunks:
+        async for chunk in self._chunks:
+            self.any = self.any or bool(chunk)
+            yield chunk
 
 
 @contextmanager

@@ -45,14 +45,15 @@ def refilter(
 ) -> None:
     """Judge all candidates of a run again; prints both verdicts side by side, and with --into makes a run of them.
 
-    With a range of thresholds it prints what each would have accepted, the run's own among them, from one pass.
+    With a range of thresholds it prints what each would have accepted, the run's own among them, reading the log once:
+    about a second a threshold for some thousand candidates.
     """
     settings = options.settings_from(broker=broker, run=run, semantic_threshold=semantic_threshold)
     meanings = None
     if semantic or semantic_threshold is not None:
         check_model()
         meanings = SemanticFilter(threshold=semantic_threshold)
-    change = _Change(min_words, max_words, tuple(block or ()), meanings)
+    change = _Change(min_words, max_words, _words(block), meanings)
     thresholds = Thresholds.parse(threshold) if threshold is not None else None
     if thresholds is not None and thresholds.is_range:
         if into is not None:
@@ -66,8 +67,21 @@ def refilter(
         change = replace(change, threshold=thresholds.values[0])
     before, after = anyio.run(_refilter, settings, change, into)
     _show(_comparison_as_json(before, after) if as_json else _comparison(before, after))
+    _remark(before, after, into)
+
+
+def _remark(before: Progress, after: Progress, into: str | None) -> None:
+    if after.candidates != before.candidates:
+        typer.echo("the run went on between the two counts: compare shares, or do it again when it rests", err=True)
     if into is not None:
         typer.echo(f"run {into!r} holds what was accepted: `seedstream run --run {into}` goes on from there", err=True)
+
+
+def _words(block: list[str] | None) -> tuple[str, ...]:
+    for word in block or ():
+        if not word.strip():
+            raise ConfigurationError(f"--block: expected a word or phrase, got {word!r}")
+    return tuple(block or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +159,7 @@ def _curve_as_table(curve: Curve) -> Table:
     for column in table.columns:
         column.no_wrap = True
         column.justify = "right"
+    mine = "the run's" if curve.same else "its own"
     for threshold, progress in curve.points.items():
         share = f"{progress.accepted / progress.candidates:.1%}" if progress.candidates else ""
         table.add_row(
@@ -154,7 +169,7 @@ def _curve_as_table(curve: Curve) -> Table:
             share,
             str(progress.rejected[Reason.TOO_SIMILAR]),
             f"{curve.change(threshold):+}" if threshold != curve.own else "",
-            "the run's" if threshold == curve.own else "",
+            mine if threshold == curve.own else "",
         )
     return table
 

@@ -42,14 +42,16 @@ def test_refilter_with_a_range_prints_what_each_threshold_alone_accepts(shelf: S
 
 
 def test_a_range_that_is_none_or_that_should_make_a_run_is_refused(shelf: Shelf) -> None:
-    reverse, outside, into, undefined = run_side_by_side(
+    reverse, outside, into, undefined, blank = run_side_by_side(
         shelf.folder,
         ("refilter", "--threshold", "0.9..0.5"),
         ("refilter", "--threshold", "1.5"),
         ("refilter", "--threshold", "0.5..0.9", "--into", "many"),
         ("refilter", "--threshold", "0.5..0.9", "--run", "nobody"),
+        ("refilter", "--block", " "),
     )
-    assert {ended.code for ended in (reverse, outside, into, undefined)} == {2}
+    assert {ended.code for ended in (reverse, outside, into, undefined, blank)} == {2}
+    assert "--block: expected a word" in blank.err
     assert "'0.9..0.5': it ends before it begins" in reverse.err
     assert "1.5 is not in 0 … 1" in outside.err
     assert "--into: expected one threshold" in into.err

@@ -1,21 +1,25 @@
 """Judging a run's candidates again, at many thresholds side by side."""
 
 import random
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from service.broker import Broker
-from service.errors import RunNotFoundError
-from service.messages import Answer
-from service.refiltering import draw_curve, judge_again
+from service import topics
+from service.adapters.sqlite import SqliteBroker
+from service.adapters.sqlite.producers import SqliteProducer
+from service.broker import Broker, NewRecord
+from service.errors import BrokerError, ConfigurationError, RunNotFoundError
+from service.messages import Answer, GoalSet
+from service.refiltering import draw_curve, judge_again, refilter_into
 from service.selfinstruct.recipe import SELF_INSTRUCT, Recipe
 from service.selfinstruct.tasks import Reason
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker
-from tests.stages.logs import RUN, create, send
+from tests.stages.logs import RUN, create, records_of, send
 
 pytestmark = pytest.mark.anyio
 
@@ -93,6 +97,68 @@ async def test_other_changes_of_the_recipe_hold_at_every_point(open_run: Abstrac
     async with open_run as broker:
         curve = await draw_curve(broker, RUN, longer_only, (0.5, 1.0))
     assert [progress.rejected for progress in curve.points.values()] == [{Reason.TOO_SHORT: 1000}] * 3
+
+
+async def test_only_what_keeps_all_but_the_threshold_is_called_the_same(
+    open_run: AbstractAsyncContextManager[Broker],
+) -> None:
+    def longer_only(recipe: Recipe) -> Recipe:
+        return replace(recipe, filters=replace(recipe.filters, min_words=13))
+
+    async with open_run as broker:
+        assert (await draw_curve(broker, RUN, unchanged, (0.5,))).same
+        assert not (await draw_curve(broker, RUN, longer_only, (0.5,))).same
+
+
+class BreaksOff(SqliteBroker):
+    """A log whose writer is gone after so many batches."""
+
+    batches = 0
+
+    @asynccontextmanager
+    async def producer(self) -> AsyncIterator[SqliteProducer]:
+        async with super().producer() as producer:
+            yield Tiring(producer, self)
+
+
+class Tiring(SqliteProducer):
+    def __init__(self, producer: SqliteProducer, broker: BreaksOff) -> None:
+        self._producer = producer
+        self._broker = broker
+
+    async def send(self, records: Sequence[NewRecord]) -> None:
+        if self._broker.batches == 0:
+            raise BrokerError("the writer is gone")
+        self._broker.batches -= 1
+        await self._producer.send(records)
+
+
+async def test_a_copy_that_was_broken_off_is_never_taken_for_a_run(
+    open_run: AbstractAsyncContextManager[Broker], tmp_path: Path
+) -> None:
+    definition = examples.definition(0).model_copy(update={"run": "copy"})
+    goal = GoalSet(run="copy", target=5)
+    batches, copied = 0, False
+    async with open_run as source:
+        await send(source, *(examples.prompt(seq) for seq in range(251)))
+        while not copied:
+            async with BreaksOff.open(tmp_path / f"{batches}.sqlite3") as target:
+                await target.create_topics(topics.specs("copy", 1))
+                assert isinstance(target, BreaksOff)
+                target.batches = batches
+                with suppress(BrokerError):
+                    await refilter_into(source, RUN, target, definition, goal)
+                    copied = True
+                if not copied:
+                    assert await records_of(target, topics.CONTROL.of("copy")) == []
+                if batches > 0 and not copied:
+                    with pytest.raises(ConfigurationError, match="broken off"):
+                        await refilter_into(source, RUN, target, definition, goal)
+                if copied:
+                    with pytest.raises(ConfigurationError, match="exists already"):
+                        await refilter_into(source, RUN, target, definition, goal)
+            batches += 1
+    assert batches > 4
 
 
 async def test_a_run_that_was_never_defined_has_no_curve(open_broker: OpenBroker) -> None:
