@@ -190,6 +190,28 @@ def test_a_text_that_cannot_be_taken_in_changes_nothing() -> None:
     assert index.nearest("seven eight nine") == Match(1, 1.0)
 
 
+def test_a_question_that_failed_can_be_asked_again() -> None:
+    """As after one that ran out of memory while texts were taken in, and left its arrays in somebody's hands."""
+    words = [f"w{number}" for number in range(80)]
+    index = SimilarityIndex(0.7, tail=4)
+    for held in ("_loads", "_absent", "_long"):
+        for text in (f"{held} one", f"{held} two three", " ".join([held, *words])):
+            assert index.nearest(text) is None
+            view = _view_of(index, held)
+            position = index.add(text)
+            with pytest.raises(BufferError):
+                index.nearest(text)
+            del view
+            assert index.nearest(text) == Match(position, 1.0)
+        words = [f"{held}{word}" for word in words]
+
+
+def _view_of(index: SimilarityIndex, held: str) -> memoryview:
+    traits = index._traits  # noqa: SLF001 - the arrays that a question has views of
+    each = {"_loads": traits._loads, "_absent": traits._absent[-1], "_long": traits._long._rows}  # noqa: SLF001
+    return memoryview(each[held])
+
+
 def test_more_different_words_than_a_unit_of_text_can_tell_apart() -> None:
     index = SimilarityIndex(0.7, tail=64)
     for start in range(0, 70_000, 500):

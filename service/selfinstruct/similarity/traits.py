@@ -37,14 +37,17 @@ class Traits:
         return Sieve(np.frombuffer(self._loads, np.uint8), absent)
 
     def catch_up(self, texts: Texts) -> None:
-        """Take in the texts that are new since the last time."""
+        """Take in the texts that are new since the last time.
+
+        If it fails it can be tried again: the loads, by which texts are counted, are written last.
+        """
+        self._long.catch_up(texts)
         for _, runs in texts.chunks(len(self), len(texts)):
             loads, absent = self._bounds.load(runs.lengths), ~signatures(runs, WORDS)
             for kept, word in zip(self._absent, absent, strict=True):
                 del kept[len(self) :]  # what is there of texts that were not taken in to the end
                 kept.frombytes(word.tobytes())
             self._loads.frombytes(loads.tobytes())
-        self._long.catch_up(texts)
 
     def read(self, first: int, query: Query) -> Places:
         """Return the positions from `first` on, ascending, that may match by what they lack of the query."""
