@@ -2,12 +2,12 @@
 
 from producers.seeds import define_run
 from service import codec, topics
-from service.broker import Broker, Isolation, Partition
+from service.broker import Broker
 from service.definition import check_same, define
 from service.errors import ConfigurationError
 from service.messages import Ending, GoalSet, RunDefined, RunEnded
 from service.progress import Progress
-from service.replay import replay
+from service.replay import Tail, replay
 from service.settings import TOML_FILE, Settings
 
 
@@ -34,9 +34,8 @@ async def check_untouched(broker: Broker, run: str) -> None:
     Raises:
         ConfigurationError: it holds prompts: `refilter --into` was broken off while it copied them.
     """
-    topic = topics.PROMPTS.of(run)
-    for number in range(await broker.partitions(topic)):
-        if await broker.end_offset(Partition(topic, number), Isolation.READ_COMMITTED):
+    async with Tail.of(broker, run, [topics.PROMPTS]) as tail:
+        async for _ in tail.messages_to_end():
             raise ConfigurationError(
                 f"expected nothing of a new run {run!r} on the log, and there are prompts: `refilter --into {run}` "
                 "was broken off; choose another name, or remove the run's file or topics"
