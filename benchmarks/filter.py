@@ -26,7 +26,6 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from benchmarks import filter_profile
 from benchmarks.corpus import Corpus, edited, real_texts
-from benchmarks.filter_profile import profile
 from benchmarks.picture import Line, log_log
 from benchmarks.surroundings import load
 from service.selfinstruct.similarity import Match, SimilarityIndex, tokenize
@@ -133,7 +132,7 @@ def measure(index: SimilarityIndex, full: FullScan, corpus: Corpus, fresh: Seque
         scan_s=scan_s,
         loop_s=loop_s,
         differing=sum(one != other for one, other in zip(found, scanned, strict=False)),
-        shares=profile(index, asked),
+        shares=filter_profile.profile(index, asked),
     )
 
 

@@ -198,8 +198,8 @@ def main() -> None:
     if given.child is not None:
         sys.stdout.buffer.write(orjson.dumps(asdict(asyncio.run(read(*given.child)))))
         return
-    with embedded() if given.embedded else cluster_address() as log:
-        for pool in [given.pool, _LARGE] if given.large else [given.pool]:
+    for pool in [given.pool, _LARGE] if given.large else [given.pool]:
+        with embedded() if given.embedded else cluster_address() as log:
             run = f"rebuild-{uuid4().hex[:8]}"
             began = time.perf_counter()
             asyncio.run(preload(log, run, pool))

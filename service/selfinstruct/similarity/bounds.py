@@ -47,12 +47,18 @@ class QueryBounds:
     """The smallest reach of a posting (`Bounds.reach`)."""
     lightest: int
     """The smallest load of a text (`Bounds.load`)."""
-    room: int
-    """What twice the number of the query's tokens that a text lacks, plus the text's load, may be."""
     rooms: npt.NDArray[np.int16]
-    """The same without the first i tokens, for a text that has none of them; one for each place i of its prefix."""
+    """What twice the number of the query's tokens that a text lacks, plus the text's load, may be.
+
+    One for each place i of its prefix, for a text that has none of the first i tokens and what it lacks of the others.
+    """
     spare: npt.NDArray[np.int64]
     """How many of a text's tokens the query may lack, by the text's length; negative where it is too short."""
+
+    @property
+    def room(self) -> int:
+        """What a text may claim of which nothing is known: the first of `rooms`."""
+        return int(self.rooms[0])
 
     def may_lack(self, lengths: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
         """Return how many of their tokens the query may lack, of texts of these lengths; as far as it is known."""
@@ -128,7 +134,6 @@ def _query_bounds(bounds: Bounds, length: int) -> QueryBounds:
         reach=max(0, min(math.floor(REACH_STEPS * half * length - _MARGIN), _FARTHEST)),
         lightest=min(math.floor(2 * half * shortest), _HIGHEST_LOAD),
         spare=np.array([size - bounds.needed(length + size) for size in range(2 * length + _SPARE)], np.int64),
-        room=_room(half, length, 0),
         rooms=np.array([_room(half, length, place) for place in range(bounds.prefix(length))], np.int16),
     )
 

@@ -35,16 +35,16 @@ class Sieve:
 
     def read(self, low: int, high: int, query: Query) -> Places:
         """Return which of the rows low … high - 1 may match, reading them all."""
-        found = []
+        room, found = query.bounds.room, []
         for begin in range(low, high, _BLOCK):
             end = min(begin + _BLOCK, high)
             claims = _twice_lacked(query.words[0], self.absent[0][begin:end])
             claims += self.load[begin:end]
-            rows = (claims <= min(query.bounds.room, _ANY)).nonzero()[0]
+            rows = (claims <= min(room, _ANY)).nonzero()[0]
             found.append((rows + begin, claims.take(rows)))
         rows, claims = (np.concatenate(each) for each in zip(*found, strict=True))
         lacked = _twice_lacked(query.words[1], self.absent[1].take(rows))
-        return rows.take((claims.astype(np.int16) + lacked <= query.bounds.room).nonzero()[0])
+        return rows.take((claims.astype(np.int16) + lacked <= room).nonzero()[0])
 
     def pick(self, stretches: Stretches, masks: Words, rooms: npt.NDArray[np.int16]) -> Places:
         """Return which of these rows may match.
