@@ -1,0 +1,68 @@
+"""What the model was asked, and how it answered: in memory, and in a file for a program that looks from outside."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+
+from tests.fakes.chat.truth import Meant, Truth
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One reply; `stops` and `schema` say whether the request had them."""
+
+    step: str
+    form: str
+    shape: str
+    kind: str
+    stops: bool
+    schema: bool
+    finish_reason: str
+    meant: Meant
+
+    def as_line(self) -> str:
+        """Return it as a line of JSON."""
+        return json.dumps(asdict(self) | {"meant": self.meant.as_dict()}, ensure_ascii=False) + "\n"
+
+
+def _nowhere(_: str) -> None:
+    """Drop a line."""
+
+
+@dataclass
+class Journal:
+    """All entries, of which `by_shape` counts (step, shape); `write` takes each as a line too."""
+
+    write: Callable[[str], object] = _nowhere
+    entries: list[Entry] = field(default_factory=list)
+
+    def add(self, entry: Entry) -> None:
+        """Take an entry."""
+        self.entries.append(entry)
+        self.write(entry.as_line())
+
+    @property
+    def by_step(self) -> Counter[str]:
+        """How many replies each step had."""
+        return Counter(entry.step for entry in self.entries)
+
+    @property
+    def by_shape(self) -> Counter[tuple[str, str]]:
+        """How many replies each step had in each shape."""
+        return Counter((entry.step, entry.shape) for entry in self.entries)
+
+    @property
+    def with_stops(self) -> int:
+        """How many requests had stop strings."""
+        return sum(entry.stops for entry in self.entries)
+
+    @property
+    def with_schema(self) -> int:
+        """How many requests had a schema."""
+        return sum(entry.schema for entry in self.entries)
+
+
+def truth_of(lines: Iterable[str]) -> Truth:
+    """Return the truth that a journal's file tells."""
+    return Truth.of(Meant.from_dict(json.loads(line)["meant"]) for line in lines)
