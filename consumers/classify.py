@@ -1,4 +1,4 @@
-"""`instructions` → `classified`: is this a classification task? The model says Yes or No."""
+"""`instructions` → `classified`: is this a classification task? The model says yes or no."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from service import topics
 from service.errors import CallFailedError
 from service.lm import LanguageModel
 from service.messages import Call, ClassifiedInstruction, FailedCall, Instruction
+from service.selfinstruct.asking import ask_whether_classification
 from service.selfinstruct.classification import is_classification
-from service.selfinstruct.recipe import Sampling
-from service.selfinstruct.rendering import render_instruction
+from service.selfinstruct.recipe import Recipe, Sampling
+from service.selfinstruct.replies.characters import excerpt
+from service.selfinstruct.templates import Templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class Classify:
     """A few-shot question decides how instances will be asked for (Self-Instruct §2.2, step 2)."""
 
     model: LanguageModel
-    template: str
+    recipe: Recipe
+    templates: Templates
     sampling: Sampling
 
     name = "classify"
@@ -26,10 +29,12 @@ class Classify:
     results = topics.CLASSIFIED
 
     async def __call__(self, instruction: Instruction) -> Sequence[ClassifiedInstruction]:
-        """Return the instruction with the model's answer."""
-        prompt = render_instruction(self.template, instruction.instruction)
+        """Return the instruction with the model's answer; one that says neither is never taken for a no."""
+        prompt = ask_whether_classification(self.recipe, self.templates, instruction.instruction)
         call = Call.of(await self.model.complete(prompt, self.sampling))
-        return [_classified(instruction, is_classification=is_classification(call.completion), call=call)]
+        verdict = is_classification(call.completion)
+        unread = None if verdict is not None else f'expected yes or no, got "{excerpt(call.completion)}"'
+        return [_classified(instruction, is_classification=verdict, call=call, failure=unread)]
 
     def give_up(self, instruction: Instruction, error: CallFailedError) -> Sequence[ClassifiedInstruction]:
         """Return the instruction unclassified: the original takes a failed call for a No, this is a failure."""

@@ -25,7 +25,8 @@ class Generate:
 
     async def __call__(self, prompt: Prompt) -> Sequence[Answer]:
         """Return the answer to a prompt with the candidates found in it."""
-        call = Call.of(await self.model.complete(prompt.text, self.recipe.instruction_sampling))
+        asked = prompt.as_input(self.recipe)
+        call = Call.of(await self.model.complete(asked, self.recipe.instruction_sampling))
         return [
             Answer(
                 prompt_id=prompt.id,

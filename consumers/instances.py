@@ -8,18 +8,11 @@ from service import topics
 from service.errors import CallFailedError
 from service.lm import LanguageModel
 from service.messages import Call, ClassifiedInstruction, FailedCall, TaskInstances
+from service.selfinstruct.asking import ask_for_instances
 from service.selfinstruct.instances import parse_instances, select_instances
-from service.selfinstruct.recipe import Sampling
-from service.selfinstruct.rendering import render_instruction
+from service.selfinstruct.recipe import Recipe, Sampling
 from service.selfinstruct.tasks import Instance, InstanceReason
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceWriting:
-    """How instances of one kind of task are asked for."""
-
-    template: str
-    sampling: Sampling
+from service.selfinstruct.templates import Templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +23,10 @@ class WriteInstances:
     """
 
     model: LanguageModel
-    generation: InstanceWriting
-    classification: InstanceWriting
-    max_instances: int
+    recipe: Recipe
+    templates: Templates
+    generation: Sampling
+    classification: Sampling
     random_seed: int
 
     name = "instances"
@@ -44,11 +38,12 @@ class WriteInstances:
         """Return the instances of a task, or why it has none."""
         if task.is_classification is None:
             return [_without(task, task.failure)]
-        writing = self.classification if task.is_classification else self.generation
-        prompt = render_instruction(writing.template, task.instruction)
-        call = Call.of(await self.model.complete(prompt, writing.sampling))
-        parsed = parse_instances(call.completion, is_classification=task.is_classification, truncated=call.truncated)
-        selected = select_instances(parsed, self.max_instances, self._random(task))
+        recipe, is_classification = self.recipe, task.is_classification
+        prompt = ask_for_instances(recipe, self.templates, task.instruction, is_classification=is_classification)
+        sampling = self.classification if is_classification else self.generation
+        call = Call.of(await self.model.complete(prompt, sampling))
+        parsed = parse_instances(recipe, call.completion, is_classification=is_classification, truncated=call.truncated)
+        selected = select_instances(parsed, recipe.max_instances, self._random(task), chat_model=recipe.chat_model)
         return [_with(task, call, selected)]
 
     def give_up(self, task: ClassifiedInstruction, error: CallFailedError) -> Sequence[TaskInstances]:

@@ -25,7 +25,7 @@ class Endings:
 
     def try_again(self, progress: Progress) -> None:
         """Count from here, and forget that the run was given up before."""
-        progress.fruitless = 0
+        progress.fruitless = progress.fruitless_tasks = 0
         self._stuck_before = _stuck(progress)
         self.forgive_prices(progress)
         if not progress.reached:
@@ -51,9 +51,15 @@ class Endings:
         found = next((found for check in checks if (found := check(progress, goal)) is not None), None)
         return None if found is None else self._ending(progress, *found)
 
+    def failed_behind_pool(self, progress: Progress) -> bool:
+        """Return whether tasks are accepted and for long none of them could be finished."""
+        return progress.fruitless_tasks >= self.patience
+
     def _stalled(self, progress: Progress, _: GoalSet) -> tuple[Ending, str] | None:
         if progress.fruitless >= self.patience:
             return Ending.STALLED, f"{progress.fruitless} prompts in a row gave no accepted task"
+        if self.failed_behind_pool(progress):
+            return Ending.STALLED, f"{progress.fruitless_tasks} accepted tasks in a row could not be finished"
         if _stuck(progress) - self._stuck_before >= self.patience:
             stuck = f"{_stuck(progress)} prompts and tasks are stuck among the dead letters"
             return Ending.STALLED, f"{stuck}, which `seedstream replay --dry-run` lists"

@@ -9,18 +9,18 @@ import anyio
 import structlog
 
 from producers.endings import Endings, limits_dollars
+from producers.samples import sample_of_instances, sample_of_prompts
 from service import codec, topics
 from service.broker import Broker, TransactionalProducer
 from service.credits import affordable_prompts
 from service.deadletter import DEAD_LETTER_TOPICS
 from service.errors import DecodeError
-from service.messages import Message, Origin, PooledTask, Prompt, RunDefined, RunEnded
+from service.messages import Ending, Message, Origin, PooledTask, Prompt, RunDefined, RunEnded
 from service.progress import Progress
 from service.replay import Tail
-from service.selfinstruct.recipe import RecipeName
-from service.selfinstruct.rendering import render_alpaca, render_instructions
+from service.selfinstruct.asking import ask_for_tasks
 from service.selfinstruct.sampling import sample_demonstrations
-from service.selfinstruct.tasks import SeedTask
+from service.selfinstruct.tasks import Instance, SeedTask
 
 _FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS, *DEAD_LETTER_TOPICS)
 # Whole completions, most of the log: read only where a limit in dollars needs what the other stages' calls cost.
@@ -64,22 +64,24 @@ def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int) -> Prompt
         else pool.human
     )
     shown = sample_demonstrations(recipe, human, [] if only_classification else pool.machine, rng)
-    if recipe.name is RecipeName.ALPACA:
-        text = render_alpaca(
-            templates.alpaca, [(task.instruction, task.seed.instances[0]) for task in shown if task.seed is not None]
-        )
-    else:
-        template = templates.instructions_classification if only_classification else templates.instructions
-        text = render_instructions(template, [task.instruction for task in shown])
+    asked = ask_for_tasks(
+        recipe, templates, [_as_shown(task) for task in shown], only_classification=only_classification
+    )
     return Prompt(
         id=f"p{seq}",
         seq=seq,
-        text=text,
+        text=asked.text,
+        system=asked.system or None,
+        form=recipe.form,
         demonstrations=tuple(task.id for task in shown),
         depth=1 + max(task.depth for task in shown),
         recipe=recipe.digest,
         templates=templates.digest,
     )
+
+
+def _as_shown(task: Demonstration) -> tuple[str, Instance | None]:
+    return task.instruction, task.seed.instances[0] if task.seed is not None else None
 
 
 class PromptProducer:
@@ -113,7 +115,7 @@ class PromptProducer:
             while not drain.is_set() and self._progress.ended is None:
                 if news := self._next():
                     if not (isinstance(news[0], RunEnded) and await self._read_costs()):
-                        await self._send(producer, news)
+                        await self._send(producer, [await self._with_sample(message) for message in news])
                     continue
                 messages = await tail.next()
                 for message in messages:
@@ -177,6 +179,15 @@ class PromptProducer:
             return []
         count = affordable_prompts(progress, self._window)
         return [write_prompt(definition, self._pool, seq) for seq in progress.free_seqs(count)]
+
+    async def _with_sample(self, message: Message) -> Message:
+        """Return the message that a run got nowhere with an answer of the step that failed; any other as it is."""
+        definition = self._progress.defined
+        if not isinstance(message, RunEnded) or message.ending is not Ending.STALLED or definition is None:
+            return message
+        sample = sample_of_instances if self._endings.failed_behind_pool(self._progress) else sample_of_prompts
+        told = await sample(self._broker, self._run, definition.recipe)
+        return message.model_copy(update={"detail": f"{message.detail}; {told}"}) if told else message
 
     async def _send(self, producer: TransactionalProducer, messages: Sequence[Message]) -> None:
         with anyio.CancelScope(shield=True):

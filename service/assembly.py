@@ -7,7 +7,7 @@ from consumers.admit import Admit
 from consumers.classify import Classify
 from consumers.finish import Finish
 from consumers.generate import Generate
-from consumers.instances import InstanceWriting, WriteInstances
+from consumers.instances import WriteInstances
 from consumers.screen import Screen
 from service.adapters.minilm import embedder_for
 from service.broker import Broker
@@ -31,12 +31,13 @@ def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[A
         or recipe.classification_instances_sampling is None
     ):
         return [generate]
-    classify = Classify(model, templates.classification, recipe.classification_sampling)
+    classify = Classify(model, recipe, templates, recipe.classification_sampling)
     instances = WriteInstances(
         model,
-        generation=InstanceWriting(templates.instances_generation, recipe.generation_instances_sampling),
-        classification=InstanceWriting(templates.instances_classification, recipe.classification_instances_sampling),
-        max_instances=recipe.max_instances,
+        recipe,
+        templates,
+        generation=recipe.generation_instances_sampling,
+        classification=recipe.classification_instances_sampling,
         random_seed=definition.random_seed,
     )
     return [generate, classify, instances]

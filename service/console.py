@@ -73,7 +73,7 @@ def summary(progress: Progress, pace: Pace | None = None, calls: str | None = No
     `calls` says what is going on between this process and the model.
     """
     facts = {
-        "finished": f"{progress.finished} of {progress.target}",
+        "finished": f"{progress.finished} of {progress.target}{_classification(progress)}",
         "pool": f"{progress.pool} ({progress.seeds} human)",
         "accepted": f"{progress.accepted} of {progress.candidates} candidates ({acceptance(progress):.0%})",
         "refused": reasons(progress) or "none",
@@ -106,13 +106,21 @@ def panel(progress: Progress, pace: Pace | None = None, calls: str | None = None
     if at_work:
         table.add_row("at work", Text(at_work))
     run = progress.defined
-    title = f"{run.run} · {run.recipe.name}" if run is not None else "seedstream"
+    title = f"{run.run} · {run.recipe.title}" if run is not None else "seedstream"
     return Panel(table, title=Text(title), border_style="dim")
 
 
 def acceptance(progress: Progress) -> float:
     """Return the share of candidates that entered the pool, 0 … 1."""
     return progress.accepted / progress.candidates if progress.candidates else 0.0
+
+
+def _classification(progress: Progress) -> str:
+    """Return the share of classification tasks among the finished, where the recipe asks for it."""
+    recipe = progress.defined.recipe if progress.defined is not None else None
+    if not progress.finished or recipe is None or not recipe.has_classification_step:
+        return ""
+    return f" ({progress.classification / progress.finished:.0%} classification)"
 
 
 def reasons(progress: Progress) -> str:

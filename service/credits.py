@@ -11,6 +11,8 @@ from service.selfinstruct.recipe import RecipeName
 # that a small target is not overbought at the start; what is missing then is issued a moment later.
 _MOST_PER_REPLY = {RecipeName.SELF_INSTRUCT: 7.0, RecipeName.ALPACA: 17.0}
 _FIRST_WEIGHT = 2.0
+# So many times what is missing may be accepted and unfinished; with more, it is seen first what becomes of that.
+_MOST_ON_THE_WAY = 2
 # Under a budget, so many prompts at once until it is known what one costs through all its stages.
 _UNTRIED = 4
 

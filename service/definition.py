@@ -4,11 +4,12 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
+from service.dataset.seed_warnings import check_seeds
 from service.dataset.seeds import load_seeds, seeds_digest
-from service.dataset.templates import load_templates
+from service.dataset.templates import forms_in, load_templates
 from service.errors import ConfigurationError, RunMismatchError
 from service.messages import RunDefined
-from service.selfinstruct.recipe import RECIPES, Recipe, SemanticFilter
+from service.selfinstruct.recipe import Form, Recipe, SemanticFilter, recipe_for
 from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
 
@@ -20,9 +21,10 @@ def define(settings: Settings) -> tuple[RunDefined, tuple[SeedTask, ...]]:
     """Return the definition that the settings ask for, and its seed tasks.
 
     Raises:
-        ConfigurationError: seeds or templates cannot be read, or there are too few seeds for one prompt.
+        ConfigurationError: seeds or templates cannot be read, there are too few seeds for one prompt, or the recipe's
+            own filters would refuse them all.
     """
-    recipe = RECIPES[settings.recipe]
+    recipe = recipe_for(settings.recipe, form_for(settings), chat_model=settings.api == "chat")
     if settings.compares_meanings:
         recipe = replace(recipe, semantic=SemanticFilter(threshold=settings.semantic_threshold))
     seeds = load_seeds(settings.seeds)
@@ -32,16 +34,25 @@ def define(settings: Settings) -> tuple[RunDefined, tuple[SeedTask, ...]]:
             f"recipe {recipe.name} shows {needed} tasks in a prompt; expected at least as many seed tasks, "
             f"got {len(seeds)}"
         )
+    check_seeds(recipe, seeds)
     definition = RunDefined(
         run=settings.run,
         recipe=recipe,
-        templates=load_templates(settings.templates),
+        templates=load_templates(settings.templates, recipe.form),
         seeds=seeds_digest(seeds),
         seed_count=len(seeds),
         random_seed=settings.seed,
         made_by=f"seedstream {version('seedstream')}",
     )
     return definition, seeds
+
+
+def form_for(settings: Settings) -> Form:
+    """Return the form of a new run: the one asked for, else JSON for chat models whose templates are not the user's."""
+    if settings.asked_form is not None:
+        return settings.asked_form
+    has_texts = settings.templates is not None and forms_in(settings.templates) == {Form.TEXT}
+    return Form.TEXT if settings.api == "completions" or has_texts else Form.JSON
 
 
 def check_same(existing: RunDefined, settings: Settings) -> None:
@@ -60,7 +71,7 @@ def check_same(existing: RunDefined, settings: Settings) -> None:
             f"asked for {len(asked)} with digest {seeds_digest(asked)}"
         )
     if "templates" in given:
-        asked_templates = load_templates(settings.templates)
+        asked_templates = load_templates(settings.templates, existing.recipe.form)
         differences += _differences("templates", asdict(existing.templates), asdict(asked_templates))
     if "seed" in given and settings.seed != existing.random_seed:
         differences.append(f"seed: the run has {existing.random_seed}, asked for {settings.seed}")
@@ -74,7 +85,11 @@ def check_same(existing: RunDefined, settings: Settings) -> None:
 
 def _asked_recipe(existing: Recipe, settings: Settings) -> Recipe:
     given = settings.model_fields_set
-    recipe = RECIPES[settings.recipe] if "recipe" in given else existing
+    form = settings.asked_form or existing.form
+    name = settings.recipe if "recipe" in given else existing.name
+    recipe = existing
+    if (name, form) != (existing.name, existing.form):
+        recipe = recipe_for(name, form, chat_model=existing.chat_model)
     semantic = existing.semantic
     if "semantic" in given:
         semantic = (semantic or SemanticFilter()) if settings.compares_meanings else None

@@ -113,7 +113,11 @@ class LanguageModelError(SeedstreamError):
 
 
 class Failing(StrEnum):
-    """Why an attempt gave no completion, in a closed set that metrics can count."""
+    """Why an attempt gave no completion, in a closed set that metrics can count.
+
+    `NO_ANSWER`: no text, but tool calls or nothing at all, as the server would answer again. `THINKING`: the tokens ran
+    out while the model was thinking. `UNREADABLE`: a completion that does not answer what was asked.
+    """
 
     RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
@@ -125,6 +129,9 @@ class Failing(StrEnum):
     BAD_REQUEST = "bad_request"
     CONTEXT_LENGTH = "context_length"
     CONTENT_FILTER = "content_filter"
+    NO_ANSWER = "no_answer"
+    THINKING = "thinking"
+    UNREADABLE = "unreadable"
 
 
 class AttemptFailedError(LanguageModelError):

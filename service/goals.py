@@ -1,5 +1,7 @@
 """Giving a run its definition and its goal, once and again."""
 
+from collections.abc import Sequence
+
 from producers.seeds import define_run
 from service import codec, topics
 from service.broker import Broker
@@ -8,6 +10,7 @@ from service.errors import ConfigurationError
 from service.messages import Ending, GoalSet, RunDefined, RunEnded
 from service.progress import Progress
 from service.replay import Tail, replay
+from service.selfinstruct.tasks import SeedTask
 from service.settings import TOML_FILE, Settings
 
 
@@ -42,10 +45,16 @@ async def check_untouched(broker: Broker, run: str) -> None:
             )
 
 
-async def begin(broker: Broker, settings: Settings, progress: Progress, goal: GoalSet) -> RunDefined:
-    """Write what the run is, if it is new, or what is wanted of it now; returns what it is."""
+async def begin(
+    broker: Broker,
+    settings: Settings,
+    progress: Progress,
+    goal: GoalSet,
+    new: tuple[RunDefined, Sequence[SeedTask]] | None = None,
+) -> RunDefined:
+    """Write what the run is, if it is `new`, or what is wanted of it now; returns what it is."""
     if progress.defined is None:
-        definition, seeds = define(settings)
+        definition, seeds = new or define(settings)
         await define_run(broker, definition, goal, seeds)
         return definition
     if goal != progress.goal or progress.ended is not None:

@@ -1,5 +1,6 @@
 """API keys in files: read at the start, and again when the file changes: a key is replaced without a restart."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from service.errors import ConfigurationError
 
 _LOOK_EVERY_S = 2.0
+_ASSIGNMENT = re.compile(r"(?:export\s+)?[A-Z][A-Z0-9_]*\s*=")
 
 log = structlog.get_logger()
 
@@ -28,12 +30,15 @@ async def read_key(file: Path) -> SecretStr:
     """Return the key in a file.
 
     Raises:
-        ConfigurationError: the file cannot be read.
+        ConfigurationError: the file cannot be read, or holds more than the key.
     """
     try:
-        return SecretStr((await AsyncPath(file).read_text("utf-8")).strip())
+        text = (await AsyncPath(file).read_text("utf-8-sig")).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file}: expected a readable file that holds the API key: {error}") from error
+    if _ASSIGNMENT.match(text) or text[:1] in {'"', "'"}:
+        raise ConfigurationError(f"{file}: expected the API key alone, without a name before it or quotation marks")
+    return SecretStr(text)
 
 
 async def follow_key(

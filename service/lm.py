@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 from service.usage import Usage
 
@@ -27,7 +28,7 @@ class Completion:
     `text` is hostile: data to be parsed, never code, markup or a path. `model` is the name the server gave. `usage` is
     none where the server did not count. `attempts` counts the calls made for it, the successful one included, and
     `wasted` is what the server counted for the others. `cost_usd` is the price of both, by the price table of version
-    `prices`; none where it is not known.
+    `prices`; none where it is not known. `in_reasoning`: the server put the answer where thinking belongs.
     """
 
     text: str
@@ -38,12 +39,13 @@ class Completion:
     wasted: Usage | None = None
     cost_usd: float | None = None
     prices: str | None = None
+    in_reasoning: bool = False
 
 
 class LanguageModel(Protocol):
     """Anything that completes prompts, whatever it takes."""
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
         """Return the completion of one prompt.
 
         Raises:
@@ -61,7 +63,7 @@ class Endpoint(Protocol):
         """What to call it in logs and metrics: address and model, never a secret."""
         ...
 
-    async def attempt(self, prompt: str, sampling: Sampling) -> Completion:
+    async def attempt(self, prompt: ModelInput, sampling: Sampling) -> Completion:
         """Ask once.
 
         Raises:

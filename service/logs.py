@@ -117,7 +117,7 @@ async def _password(settings: Settings) -> SecretStr | None:
     if settings.kafka_password_file is None:
         return settings.kafka_password
     try:
-        return SecretStr((await AsyncPath(settings.kafka_password_file).read_text("utf-8")).strip())
+        return SecretStr((await AsyncPath(settings.kafka_password_file).read_text("utf-8-sig")).strip())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"{settings.kafka_password_file}: expected a readable file that holds the password at Kafka: {error}"

@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import CallFailedError
 from service.lm import Completion, FinishReason
-from service.selfinstruct.recipe import Recipe
+from service.selfinstruct.asking import schema_of_tasks
+from service.selfinstruct.model_input import ModelInput
+from service.selfinstruct.recipe import Form, Recipe
 from service.selfinstruct.tasks import Candidate, Instance, InstanceReason, Reason, SeedTask
 from service.selfinstruct.templates import Templates
 from service.usage import Usage, added
@@ -107,17 +109,26 @@ class Provenance(BaseModel):
 
 
 class Prompt(Message):
-    """A prompt to be completed. `seq` is dense from 0; `demonstrations` are ids of pool tasks, in the order shown."""
+    """A prompt to be completed. `seq` is dense from 0; `demonstrations` are ids of pool tasks, in the order shown.
+
+    `form` is the recipe's. In the form JSON `text` is what the user says, and `system` goes before it.
+    """
 
     ce_type = "io.seedstream.prompt.v1"
 
     id: str
     seq: int
     text: str
+    system: str | None = Field(default=None, exclude_if=_is_none)
+    form: Form | None = Field(default=None, exclude_if=_is_none)
     demonstrations: tuple[str, ...]
     depth: int
     recipe: str
     templates: str
+
+    def as_input(self, recipe: Recipe) -> ModelInput:
+        """Return the prompt as the model is to see it."""
+        return ModelInput(self.text, self.system or "", schema_of_tasks(recipe))
 
 
 class Answer(Message):

@@ -15,6 +15,7 @@ from service.errors import AttemptFailedError, CallFailedError, ConfigurationErr
 from service.keys import follow_key, read_key
 from service.lm import LanguageModel
 from service.money.pricing import PricedModel
+from service.selfinstruct.recipe import Recipe
 from service.settings import LmKind, Settings
 from service.simulator import SimulatorOptions, serve
 
@@ -59,6 +60,18 @@ async def open_model(settings: Settings, patience: Patience) -> AsyncIterator[As
         yield AskedModel(_priced(dispatcher, settings, name), dispatcher, name, endpoints)
 
 
+def warn_of_other_api(asked: AskedModel, recipe: Recipe) -> None:
+    """Warn where a chat model answers for a base model or the reverse: replies are read as the recipe expects them."""
+    if not asked.endpoints or (api := asked.endpoints[0].options.api) == recipe.api:
+        return
+    log.warning(
+        "lm.other_api",
+        asked_over=api,
+        recipe=recipe.title,
+        remedy=f"ask with lm_api={recipe.api}, or begin another run: this one was made for {recipe.api}",
+    )
+
+
 async def probe(asked: AskedModel) -> dict[OpenAIEndpoint, AttemptFailedError]:
     """Have a quick look at each server before money is spent, and learn how it wants to be asked.
 
@@ -99,12 +112,11 @@ async def _open_endpoints(settings: Settings, stack: AsyncExitStack) -> list[Ope
             options = await _remote(settings)
             return [await stack.enter_async_context(OpenAIEndpoint(each)) for each in options]
         case LmKind.LOCAL:
-            api = settings.lm_api if "lm_api" in settings.model_fields_set else "completions"
-            local = LocalOptions(slots=settings.calls_in_flight, seed=settings.seed, api=api)
+            local = LocalOptions(slots=settings.calls_in_flight, seed=settings.seed, api=settings.api)
             return [await stack.enter_async_context(local_model(settings.model_file, local))]
         case LmKind.SIMULATOR:
             simulator = await stack.enter_async_context(serve(SimulatorOptions(seed=settings.seed)))
-            options = [OpenAIOptions(simulator.url, simulator.options.model, api="completions")]
+            options = [OpenAIOptions(simulator.url, simulator.options.model, api=settings.api)]
             return [await stack.enter_async_context(OpenAIEndpoint(options[0]))]
 
 
@@ -127,7 +139,7 @@ async def _remote(settings: Settings) -> list[OpenAIOptions]:
             timeout_s=settings.lm_timeout_s,
             end_of_text_token=settings.lm_end_of_text_token,
             omit=settings.lm_omit,
-            thinking_tokens=settings.lm_thinking_tokens,
+            thinking_tokens=None if settings.lm_thinking_tokens == "auto" else settings.lm_thinking_tokens,
             extra_headers=settings.lm_headers,
         )
         for url in settings.lm_urls

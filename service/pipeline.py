@@ -73,10 +73,11 @@ class Pipeline:
         """Ask for an orderly stop: no new calls, those in flight are finished and recorded."""
         self._stop.set()
 
-    async def run(self, observe: Observer) -> RunEnded | None:
+    async def run(self, observe: Observer, caught_up: Callable[[Progress], None] = lambda _: None) -> RunEnded | None:
         """Run until the run comes to rest or is stopped; returns how it ended, unless it was stopped.
 
-        `observe` sees every message that is new since the start, in the order of its topic.
+        `observe` sees every message that is new since the start, in the order of its topic; `caught_up` is told of how
+        far the run had got by then.
 
         Raises:
             EndpointRefusedError: the model refuses every call; all that was paid for is on the log.
@@ -84,6 +85,7 @@ class Pipeline:
         async with Tail.of(self._broker, self._run, (*ALL, *DEAD_LETTER_TOPICS)) as tail:
             async for message in tail.messages_to_end():
                 self.progress.apply(message)
+            caught_up(self.progress)
             self.dispatcher.restrict(limits=fleet_limits(self.progress.goal))
             done = anyio.Event()
             async with anyio.create_task_group() as following:

@@ -37,7 +37,9 @@ Outcome = InstanceReason | Literal["usable", "finished"]
 class Progress:
     """Counts over the log of one run. Feed it every message of the topics it is to know of, the topics in any order.
 
-    `dead_letters` counts, by topic, those that have not been put back; `bill` says what it all cost.
+    `classification` counts the finished tasks that are. `fruitless` prompts in a row gave no accepted task, and
+    `fruitless_tasks` accepted tasks in a row could not be finished. `dead_letters` counts, by topic, those that have
+    not been put back; `bill` says what it all cost.
     """
 
     defined: RunDefined | None = None
@@ -51,10 +53,12 @@ class Progress:
     accepted: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     finished: int = 0
+    classification: int = 0
     instances: int = 0
     usable: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     fruitless: int = 0
+    fruitless_tasks: int = field(default=0, compare=False)
     pool_promised: int = 0
     dead_letters: Counter[str] = field(default_factory=Counter)
     bill: Bill = field(default_factory=Bill)
@@ -178,6 +182,7 @@ class Progress:
 
     def _finish(self, task: FinishedTask) -> None:
         self.finished += 1
+        self.classification += task.is_classification is True
         self.instances += len(task.instances)
         if isinstance(reason := self._outcomes.get(task.id), InstanceReason):
             self.dropped = self.dropped - Counter([reason.value])
@@ -187,6 +192,7 @@ class Progress:
 
     def _complete(self, message: TaskInstances) -> None:
         """Count the first outcome of an instruction; a second, better one counts where it is finished."""
+        self.fruitless_tasks = 0 if message.rejection is None else self.fruitless_tasks + 1
         if message.id not in self._outcomes:
             self._outcomes[message.id] = message.rejection or "usable"
             self.usable += message.rejection is None

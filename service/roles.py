@@ -27,7 +27,7 @@ from service.hint_tail import follow_hints
 from service.hints import Hints
 from service.leases import LeaseHolder, fleet_limits
 from service.messages import GoalSet, RunDefined
-from service.models import AskedModel
+from service.models import AskedModel, warn_of_other_api
 from service.pipeline import Limits
 from service.screening import Screening
 from service.worker import Worker
@@ -120,7 +120,12 @@ class RoleRunner:
         if self._control.definition is None:
             log.info("run.awaited", run=self._run)
         await self._until(lambda: self._control.definition is not None)
-        return None if self._stop.is_set() else self._control.definition
+        definition = self._control.definition
+        if definition is None or self._stop.is_set():
+            return None
+        if self._model is not None:
+            warn_of_other_api(self._model, definition.recipe)
+        return definition
 
     async def _obey_limits(self, dispatcher: Dispatcher) -> None:
         """Keep to the limits of the fleet as the goal says them; hold leases of them once there are any."""

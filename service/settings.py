@@ -4,7 +4,9 @@ The only place that reads the environment. What a run *is* (recipe, seeds, templ
 defined; these settings only say what is asked for.
 """
 
+import tomllib
 from enum import StrEnum
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,9 +22,11 @@ from pydantic_settings import (
 
 from service.errors import ConfigurationError
 from service.money.prices import PriceTable, table_in_force
-from service.selfinstruct.recipe import RecipeName
+from service.selfinstruct.recipe import Form, RecipeName
 
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+FormChoice = Literal["auto", "text", "json"]
+LmApi = Literal["chat", "completions"]
 LmDialect = Literal[
     "auto", "openai", "azure", "vllm", "sglang", "llamacpp", "ollama", "tgi", "openrouter", "litellm", "generic"
 ]
@@ -54,6 +58,13 @@ _EXPECTED = {
 }
 
 
+class _TomlSource(TomlConfigSettingsSource):
+    """The settings file; some editors save it with a byte order mark, which TOML does not know."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        return tomllib.loads(file_path.read_bytes().decode("utf-8-sig"))
+
+
 class LmKind(StrEnum):
     """Which adapter answers prompts."""
 
@@ -73,6 +84,10 @@ class Settings(BaseSettings):
     )
     run: RunName = Field(default="default", description="the run's name")
     recipe: RecipeName = Field(default=RecipeName.SELF_INSTRUCT, description="self-instruct or alpaca")
+    form: FormChoice = Field(
+        default="auto",
+        description="how tasks are asked for and answered: text, json, or auto: json with chat, else text",
+    )
     semantic: bool = Field(default=False, description="record which task is nearest in meaning; decides nothing")
     semantic_threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
         default=None, description="refuse what is nearer in meaning than this cosine; implies semantic"
@@ -106,11 +121,12 @@ class Settings(BaseSettings):
     )
     model: str | None = Field(default=None, description="the model's name at that server")
     model_file: Path | None = Field(default=None, description="GGUF file for the local model")
-    lm_api: Literal["chat", "completions"] = Field(default="chat", description="which endpoint is called")
+    lm_api: LmApi = Field(default="chat", description="which endpoint is called")
     lm_dialect: LmDialect = Field(default="auto", description="what kind of server it is; auto finds out")
     lm_omit: Names = Field(default=(), description="request parameters never to send, after commas")
-    lm_thinking_tokens: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="tokens on top of a recipe's, for a model that thinks before it answers"
+    lm_thinking_tokens: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto",
+        description="tokens on top of a recipe's for a model that thinks before it answers; auto finds out if it does",
     )
     lm_headers: dict[str, SecretStr] = Field(default={}, description="extra headers of every call")
     lm_api_key: SecretStr | None = Field(default=None, description="API key; better in a file")
@@ -181,7 +197,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags win over the environment, that over the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _TomlSource(settings_cls)
 
     @model_validator(mode="after")
     def _endpoint_is_complete(self) -> "Settings":
@@ -208,6 +224,18 @@ class Settings(BaseSettings):
     def lm_urls(self) -> tuple[str, ...]:
         """Return the base URLs of the servers that offer the model."""
         return tuple(url.strip() for url in (self.lm_url or "").split(",") if url.strip())
+
+    @property
+    def api(self) -> LmApi:
+        """Return which endpoint is called: what runs on this machine completes texts unless chat is asked for."""
+        if self.lm is LmKind.OPENAI or "lm_api" in self.model_fields_set:
+            return self.lm_api
+        return "completions"
+
+    @property
+    def asked_form(self) -> Form | None:
+        """Return the form that is asked for; none for the one that fits."""
+        return None if self.form == "auto" else Form(self.form)
 
     @property
     def compares_meanings(self) -> bool:
@@ -278,7 +306,7 @@ def origins(flags: dict[str, Any]) -> dict[str, str]:
     """Return for each setting where its value comes from: flag, environment, file or default."""
     found = dict.fromkeys(Settings.model_fields, "default")
     for origin, names in (
-        (TOML_FILE, TomlConfigSettingsSource(Settings)()),
+        (TOML_FILE, _TomlSource(Settings)()),
         ("environment", EnvSettingsSource(Settings)()),
         ("flag", [name for name, value in flags.items() if value is not None]),
     ):

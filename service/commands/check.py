@@ -1,41 +1,41 @@
 """`seedstream check`: everything that a run needs, tried once before money is spent."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import anyio
 import typer
 from anyio import to_thread
 
-from producers.prompts import SamplingPool, write_prompt
 from service.adapters.minilm import check_embedder
 from service.adapters.sqlite.storage import Storage
 from service.commands import options
+from service.commands.trial_report import check_steps
 from service.console import clean
+from service.dataset.seed_warnings import seed_warnings
 from service.definition import define
 from service.dispatch import Patience
 from service.errors import RunNotFoundError
 from service.goals import look
 from service.inspection import open_existing
 from service.logs import open_log
-from service.messages import Call, Origin, PooledTask, RunDefined
 from service.models import AskedModel, open_model, probe
-from service.selfinstruct.judging import judge
-from service.selfinstruct.parsing import parse_instructions
-from service.selfinstruct.similarity import SimilarityIndex
 from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
 
 _IMPATIENT = Patience(attempts=3, closed_s=10.0, refused_first_s=0.0)
+_BEWARE = "beware: "
 
 
 def check(
     broker: options.Broker = None,
     run: options.Run = None,
     recipe: options.Recipe = None,
+    form: options.Form = None,
     semantic: options.Semantic = None,
     semantic_threshold: options.SemanticThreshold = None,
     seeds: options.Seeds = None,
     templates: options.Templates = None,
+    target: options.Target = None,
     lm: options.Lm = None,
     lm_url: options.LmUrl = None,
     model: options.Model = None,
@@ -46,30 +46,45 @@ def check(
     price_prompt: options.PricePrompt = None,
     price_completion: options.PriceCompletion = None,
 ) -> None:
-    """Try all that a run needs: seeds, templates, the log, the model's server, and one prompt, which is paid."""
+    """Try all that a run needs: seeds, templates, the log, the model's server, and one paid call of each step.
+
+    Exit codes: 0 it will do; 2 something is wrong, or nothing of what the model answers can be read; 5 the language
+    model refuses every call.
+    """
     anyio.run(_check, options.settings_from(**locals()))
 
 
 async def _check(settings: Settings) -> None:
     definition, seeds = define(settings)
-    classification = sum(seed.is_classification for seed in seeds)
-    _ok("seeds", f"{len(seeds)} tasks, {classification} of them classification, digest {definition.seeds}")
-    _ok("recipe", f"{definition.recipe.name}, digest {definition.recipe.digest}")
+    _tell("seeds", _described(seeds, definition.seeds))
+    for warning in seed_warnings(definition.recipe, seeds):
+        _tell("seeds", f"{_BEWARE}{clean(warning)}")
+    _tell("recipe", f"{definition.recipe.title}, digest {definition.recipe.digest}")
     if definition.recipe.semantic is not None:
         await to_thread.run_sync(check_embedder, definition.recipe)
-        _ok("meanings", f"{definition.recipe.semantic.model} is installed")
+        _tell("meanings", f"{definition.recipe.semantic.model} is installed")
     await _check_run(settings)
-    _ok("templates", f"digest {definition.templates.digest}")
+    _tell("templates", f"digest {definition.templates.digest}")
     if settings.on_kafka:
         async with open_log(settings):
-            _ok("log", f"{settings.broker} answers, and the run's topics are as they must be")
+            _tell("log", f"{settings.broker} answers, and the run's topics are as they must be")
     else:
         await to_thread.run_sync(_try_log, settings)
-        _ok("log", f"{settings.sqlite_file} can be written")
+        _tell("log", f"{settings.sqlite_file} can be written")
     at_once = settings.model_copy(update={"lm_batch": False})
     async with open_model(at_once, _IMPATIENT) as asked:
-        async for line in _try_model(asked, definition, seeds):
-            _ok("model", line)
+        async for line in _try_model(asked):
+            _tell("model", line)
+        async for line in check_steps(definition, seeds, asked, settings):
+            _tell("trial", line)
+
+
+def _described(seeds: Sequence[SeedTask], digest: str) -> str:
+    """Return how many seeds there are, and of which kind as far as they say."""
+    classification = sum(seed.is_classification is True for seed in seeds)
+    unsaid = sum(seed.is_classification is None for seed in seeds)
+    rest = f", {unsaid} do not say" if unsaid else ""
+    return f"{len(seeds)} tasks, {classification} of them classification{rest}, digest {digest}"
 
 
 async def _check_run(settings: Settings) -> None:
@@ -81,7 +96,8 @@ async def _check_run(settings: Settings) -> None:
         return
     if progress.defined is not None:
         await to_thread.run_sync(check_embedder, progress.defined.recipe)
-        _ok("run", f"{settings.run} has {progress.finished} tasks, recipe digest {progress.defined.recipe.digest}")
+        recipe = progress.defined.recipe
+        _tell("run", f"{settings.run} has {progress.finished} tasks: {recipe.title}, digest {recipe.digest}")
 
 
 def _try_log(settings: Settings) -> None:
@@ -94,33 +110,16 @@ def _try_log(settings: Settings) -> None:
             path.unlink(missing_ok=True)
 
 
-async def _try_model(asked: AskedModel, definition: RunDefined, seeds: tuple[SeedTask, ...]) -> AsyncIterator[str]:
+async def _try_model(asked: AskedModel) -> AsyncIterator[str]:
     away = await probe(asked)
     for endpoint in asked.endpoints:
         if endpoint in away:
-            yield f"beware: {clean(str(away[endpoint]))}"
+            yield f"{_BEWARE}{clean(str(away[endpoint]))}"
             continue
         for line in endpoint.describe().lines:
             yield clean(line)
-    pool = SamplingPool()
-    for place, seed in enumerate(seeds):
-        pool.apply(PooledTask(pool_seq=place, id=seed.id, origin=Origin.HUMAN, instruction=seed.instruction, seed=seed))
-    prompt = write_prompt(definition, pool, 0)
-    completion = await asked.model.complete(prompt.text, definition.recipe.instruction_sampling)
-    index = SimilarityIndex(definition.recipe.filters.rouge_threshold)
-    for seed in seeds:
-        index.add(seed.instruction)
-    candidates = parse_instructions(definition.recipe, completion.text, truncated=Call.of(completion).truncated)
-    verdicts = judge(definition.recipe, candidates, index)
-    accepted = [verdict.candidate.instruction for verdict in verdicts if verdict.accepted]
-    cost = "unknown" if completion.cost_usd is None else f"${completion.cost_usd:.6f}"
-    usage = completion.usage
-    tokens = "tokens unknown" if usage is None else f"{usage.prompt_tokens} tokens in, {usage.completion_tokens} out"
-    yield f"one prompt: {len(verdicts)} candidates, {len(accepted)} accepted, {tokens}, cost {cost}"
-    for instruction in accepted[:3]:
-        yield f"for example: {clean(instruction)}"
 
 
-def _ok(what: str, found: str) -> None:
-    mark = "!! " if found.startswith("beware") else "ok "
+def _tell(what: str, found: str) -> None:
+    mark = "!! " if found.startswith(_BEWARE) else "ok "
     typer.echo(f"{mark} {what:<10} {found}")

@@ -15,6 +15,7 @@ def goal(
     broker: options.Broker = None,
     run: options.Run = None,
     recipe: options.Recipe = None,
+    form: options.Form = None,
     semantic: options.Semantic = None,
     semantic_threshold: options.SemanticThreshold = None,
     seeds: options.Seeds = None,
@@ -26,6 +27,7 @@ def goal(
     rpm: options.Rpm = None,
     tpm: options.Tpm = None,
     max_in_flight: options.MaxInFlight = None,
+    lm_api: options.LmApi = None,
     seed: options.Seed = None,
 ) -> None:
     """Define a run, if it is new, and set how many finished tasks are wanted; its workers do the rest.
@@ -43,7 +45,7 @@ async def _set(settings: Settings) -> None:
         wanted = asked_goal(progress.goal, settings)
         definition = await begin(broker, settings, progress, wanted)
         typer.echo(
-            f"run {settings.run!r} ({definition.recipe.name}): {wanted.target} finished tasks are wanted, "
+            f"run {settings.run!r} ({definition.recipe.title}): {wanted.target} finished tasks are wanted, "
             f"{progress.finished} are there{limits_in_words(wanted)}",
             err=True,
         )

@@ -16,8 +16,15 @@ Broker = Annotated[
 ]
 Run = Annotated[str | None, typer.Option("--run", help="The run's name.", metavar="NAME")]
 Recipe = Annotated[RecipeName | None, typer.Option("--recipe", help="The procedure to follow.")]
+Form = Annotated[
+    str | None,
+    typer.Option("--form", help="Ask for tasks as text or as json; auto: json with chat, else text.", metavar="FORM"),
+]
 Seeds = Annotated[
-    Path | None, typer.Option("--seeds", help="Seed tasks, JSON Lines; our 175 where none is named.", metavar="FILE")
+    Path | None,
+    typer.Option(
+        "--seeds", help="Seed tasks, JSON Lines or a JSON array; our 175 where none is named.", metavar="FILE"
+    ),
 ]
 Templates = Annotated[
     Path | None, typer.Option("--templates", help="Folder of prompt templates that replace ours.", metavar="DIR")

@@ -14,6 +14,7 @@ _TASKS = 10
 def preview(
     target: options.Target = _TASKS,
     recipe: options.Recipe = None,
+    form: options.Form = None,
     semantic: options.Semantic = None,
     semantic_threshold: options.SemanticThreshold = None,
     seeds: options.Seeds = None,

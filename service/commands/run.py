@@ -1,7 +1,7 @@
 """`seedstream run`: the whole pipeline in this process, until exactly as many tasks are finished as wanted."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from signal import SIGPIPE
 
@@ -11,19 +11,23 @@ import typer
 from service.adapters.minilm import check_embedder, check_model
 from service.broker import Broker
 from service.commands import options
+from service.commands.outlook import outlook_by_length, outlook_of
 from service.commands.stopping import EXIT_SIGNALLED, Stopped, say, stop_on_signal
-from service.console import Pace
+from service.console import Pace, clean
+from service.dataset.seed_warnings import seed_warnings
 from service.dataset.seeds import load_seeds
-from service.dataset.templates import load_templates
+from service.dataset.templates import check_templates
 from service.definition import define
 from service.dispatch import Patience
 from service.election import elected
 from service.goals import asked_goal, begin, check_budget, look, spent_already
 from service.logs import open_log
-from service.messages import Ending, Message
-from service.models import open_model, probe
+from service.messages import Ending, GoalSet, Message, RunDefined
+from service.models import open_model, probe, warn_of_other_api
 from service.pipeline import Limits, Observer, Pipeline
+from service.progress import Progress
 from service.roles import SINGLE
+from service.selfinstruct.tasks import SeedTask
 from service.settings import LmKind, Settings
 from service.views import View, open_view
 
@@ -43,6 +47,7 @@ def run(
     broker: options.Broker = None,
     run: options.Run = None,
     recipe: options.Recipe = None,
+    form: options.Form = None,
     semantic: options.Semantic = None,
     semantic_threshold: options.SemanticThreshold = None,
     seeds: options.Seeds = None,
@@ -87,7 +92,7 @@ def refuse_early(settings: Settings) -> None:
         check_model()
     if settings.on_kafka or settings.sqlite_file.exists():
         load_seeds(settings.seeds)
-        load_templates(settings.templates)
+        check_templates(settings.templates)
     else:
         define(settings)
 
@@ -112,9 +117,22 @@ async def run_to_target(settings: Settings, hint: str = "run it again to go on")
             check_budget(goal, settings, model.name)
             if settings.lm is LmKind.OPENAI:
                 await probe(model)
-            definition = await begin(broker, settings, progress, goal)
+            new = define(settings) if progress.defined is None else None
+            if new is not None:
+                _say_before(*new, goal, settings, model.name)
+            definition = await begin(broker, settings, progress, goal, new)
+            warn_of_other_api(model, definition.recipe)
             pipeline = Pipeline(broker, definition, model, Limits.of(settings))
             return await _run_shown(pipeline, progress.finished, hint)
+
+
+def _say_before(
+    definition: RunDefined, seeds: Sequence[SeedTask], goal: GoalSet, settings: Settings, model: str
+) -> None:
+    """Say what is odd about the seeds of a new run, and what its target will take."""
+    for warning in seed_warnings(definition.recipe, seeds):
+        say(f"beware: {clean(warning)}")
+    say(f"{definition.recipe.title}; {outlook_by_length(definition, seeds, goal.target, settings, model)}")
 
 
 def patience_of(settings: Settings) -> Patience:
@@ -145,7 +163,7 @@ async def _run_shown(pipeline: Pipeline, finished: int, hint: str) -> int:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_signal, pipeline.stop, stopped)
         async with open_view(lambda: (pipeline.progress, pipeline.dispatcher.told), pace) as view:
-            ended = await pipeline.run(_until_closed(view, pipeline, stopped))
+            ended = await pipeline.run(_until_closed(view, pipeline, stopped), _say_forecast)
         tasks.cancel_scope.cancel()
     if ended is not None:
         if ended.ending is Ending.TARGET_REACHED and sys.stdout is not None and sys.stdout.isatty():
@@ -155,6 +173,12 @@ async def _run_shown(pipeline: Pipeline, finished: int, hint: str) -> int:
         return _EXIT_OF_ENDING[ended.ending]
     say(f"stopped with {pipeline.progress.finished} of {pipeline.progress.target} tasks finished; {hint}")
     return EXIT_SIGNALLED + stopped.by if stopped.by is not None else 1
+
+
+def _say_forecast(progress: Progress) -> None:
+    """Say what the run will have cost, where it goes on from calls of its own."""
+    if told := outlook_of(progress):
+        say(told)
 
 
 def _until_closed(view: View, pipeline: Pipeline, stopped: Stopped) -> Observer:

@@ -16,6 +16,7 @@ from service.inspection import AtWork, is_worked_on, open_existing, read_staff
 from service.progress import Progress
 from service.replay import Tail
 from service.roles import Role
+from service.selfinstruct.recipe import Recipe
 from service.settings import Settings
 from service.statement import essentials
 from service.topics import ALL
@@ -50,13 +51,14 @@ def facts(progress: Progress) -> dict[str, Any]:
     defined, goal, ended = progress.defined, progress.goal, progress.ended
     return {
         "run": defined.run if defined else None,
-        "recipe": {"name": defined.recipe.name, "digest": defined.recipe.digest} if defined else None,
+        "recipe": _recipe(defined.recipe) if defined else None,
         "templates": defined.templates.digest if defined else None,
         "target": progress.target,
         "max_prompts": goal.max_prompts if goal else None,
         "reached": progress.reached,
         "ending": {"how": ended.ending.value, "detail": ended.detail} if ended else None,
         "finished": progress.finished,
+        "classification": progress.classification,
         "instances": progress.instances,
         "pool": {"size": progress.pool, "human": progress.seeds, "machine": progress.pool - progress.seeds},
         "prompts": {
@@ -78,6 +80,15 @@ def facts(progress: Progress) -> dict[str, Any]:
         "spent": {stage: spent.facts() for stage, spent in sorted(progress.spent.items())},
         "limits": {name: getattr(goal, name) if goal else None for name in ("rpm", "tpm", "max_in_flight")},
         **essentials(progress),
+    }
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "name": recipe.name,
+        "form": recipe.form,
+        "chat_model": recipe.chat_model,
+        "digest": recipe.digest,
     }
 
 

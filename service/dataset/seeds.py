@@ -1,26 +1,36 @@
-"""Seed files: JSON Lines in the schema of Self-Instruct's `seed_tasks.jsonl`; extra fields are ignored."""
+"""Seed files: tasks as JSON Lines or one JSON array, in the schema of Self-Instruct's `seed_tasks.jsonl` or Alpaca's.
+
+A task has `id`, `name`, `instruction`, `instances` and `is_classification`, or, as in `alpaca_data.json`, just
+`instruction`, `input` and `output`. Further fields are ignored.
+"""
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from service.errors import SeedTaskError
+from service.selfinstruct.replies.characters import without_lone_surrogates
 from service.selfinstruct.tasks import Instance, SeedTask
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+# A task without an input has an empty one in the schema, and none or null in many files.
+_Input = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+_PYTHON_DICTIONARY = re.compile(r"\s*\{\s*'")
+_SHOWN_OF_DIGEST = 12
 OWN_SEEDS = "built-in"
 
 
 class _InstanceLine(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    input: str
+    input: _Input = ""
     output: str
 
 
@@ -31,7 +41,20 @@ class _SeedLine(BaseModel):
     name: str = ""
     instruction: _Text
     instances: list[_InstanceLine]
-    is_classification: bool
+    is_classification: bool | None = None
+
+
+class _AlpacaLine(BaseModel):
+    """A task with its one instance beside it; most files give it no id."""
+
+    model_config = ConfigDict(strict=True)
+
+    id: _Text | None = None
+    name: str = ""
+    instruction: _Text
+    input: _Input = ""
+    output: str
+    is_classification: bool | None = None
 
 
 def load_seeds(path: Path | None) -> tuple[SeedTask, ...]:
@@ -51,14 +74,13 @@ def load_seeds(path: Path | None) -> tuple[SeedTask, ...]:
 
 
 def parse_seeds(text: str, where: str) -> tuple[SeedTask, ...]:
-    """Return the seed tasks of a text in JSON Lines; `where` names it in errors."""
+    """Return the seed tasks of a text in JSON Lines, or of a JSON array; `where` names it in errors."""
     seeds: dict[str, SeedTask] = {}
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        seed = _parse_line(line, f"{where}, line {number}")
+    tasks = _in_array(text, where) if text.lstrip().startswith("[") else _in_lines(text, where)
+    for place, task in tasks:
+        seed = _parse_task(task, place)
         if seed.id in seeds:
-            raise SeedTaskError(f"{where}, line {number}: id: expected a new id, and {seed.id!r} stands above already")
+            raise SeedTaskError(f"{place}: id: expected a new id, and {seed.id!r} stands above already")
         seeds[seed.id] = seed
     if not seeds:
         raise SeedTaskError(f"{where}: expected at least one seed task, found none")
@@ -71,14 +93,59 @@ def seeds_digest(seeds: Sequence[SeedTask]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _parse_line(line: str, where: str) -> SeedTask:
+def _in_lines(text: str, where: str) -> Iterator[tuple[str, object]]:
+    """Yield (place, value) for each line of a text that is not blank."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            place = f"{where}, line {number}"
+            try:
+                yield place, without_lone_surrogates(json.loads(line, strict=False))
+            except ValueError as error:
+                raise SeedTaskError(f"{place}: {_not_json(line, error)}") from error
+
+
+def _in_array(text: str, where: str) -> Iterator[tuple[str, object]]:
+    """Yield (place, value) for each element of a JSON array."""
     try:
-        parsed = _SeedLine.model_validate_json(line)
+        tasks = without_lone_surrogates(json.loads(text, strict=False))
+    except ValueError as error:
+        raise SeedTaskError(
+            f"{where}: this is a JSON array, and it cannot be read: {error}; expected [{{…}}, {{…}}] as a whole, or "
+            "one task a line"
+        ) from error
+    yield from ((f"{where}, element {number}", task) for number, task in enumerate(tasks, 1))
+
+
+def _not_json(line: str, error: ValueError) -> str:
+    if _PYTHON_DICTIONARY.match(line):
+        return "expected a task in JSON, and this is a Python dictionary: write it with json.dumps"
+    if line.strip() == "{":
+        return "expected a whole task on one line, and this object goes on below: `jq -c .` puts it on one"
+    return f"expected a task in JSON: {error}"
+
+
+def _parse_task(task: object, place: str) -> SeedTask:
+    """Return a task; one with `output` and without `instances` is in Alpaca's schema.
+
+    An id that is not given is made of the content, so that it is the same wherever the task stands.
+    """
+    has_own_output = isinstance(task, dict) and "output" in task and "instances" not in task
+    try:
+        if has_own_output:
+            alpaca = _AlpacaLine.model_validate(task)
+            instance = Instance(alpaca.input, alpaca.output)
+            name = alpaca.id or f"seed_{_digest(alpaca.instruction, alpaca.input, alpaca.output)}"
+            return SeedTask(name, alpaca.name, alpaca.instruction, (instance,), alpaca.is_classification)
+        parsed = _SeedLine.model_validate(task)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the line"
-        raise SeedTaskError(f"{where}: {field}: {first['msg']}") from error
+        raise SeedTaskError(f"{place}: {field}: {first['msg']}") from error
     if not parsed.instances:
-        raise SeedTaskError(f"{where}: instances: expected at least one instance, got none")
-    instances = tuple(Instance(instance.input, instance.output) for instance in parsed.instances)
+        raise SeedTaskError(f"{place}: instances: expected at least one instance, got none")
+    instances = tuple(Instance(each.input, each.output) for each in parsed.instances)
     return SeedTask(parsed.id, parsed.name, parsed.instruction, instances, parsed.is_classification)
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:_SHOWN_OF_DIGEST]

@@ -1,40 +1,59 @@
 """Prompt templates: our own, each of which a file of the same name in the user's folder replaces."""
 
-from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 
 from service.errors import TemplateError
-from service.selfinstruct.templates import MARKERS, Templates
+from service.selfinstruct.recipe import Form
+from service.selfinstruct.templates import MARKERS, Templates, names_of
 
 
-def load_templates(folder: Path | None) -> Templates:
-    """Return the templates, those in `folder` before our own.
+def load_templates(folder: Path | None, form: Form = Form.TEXT) -> Templates:
+    """Return the templates of a form, those in `folder` before our own.
 
     Raises:
-        TemplateError: the folder is missing or holds no template, or a template has not exactly one of its marker.
+        TemplateError: the folder is missing or holds no template of the form, or a template has not exactly one of its
+            marker.
     """
-    names = [field.name for field in fields(Templates)]
+    names = names_of(form)
     own = resources.files("service").joinpath("resources/templates")
     texts = {name: own.joinpath(f"{name}.txt").read_text("utf-8") for name in names}
     if folder is not None:
-        texts |= _overrides(folder, names)
+        texts |= _overrides(folder, names, form)
     return Templates(**texts)
 
 
-def _overrides(folder: Path, names: list[str]) -> dict[str, str]:
+def check_templates(folder: Path | None) -> None:
+    """Check the templates of a folder, of whatever form.
+
+    Raises:
+        TemplateError: the folder is missing or holds no template, or one has not exactly one of its marker.
+    """
+    if folder is not None:
+        for form in forms_in(folder) or {Form.TEXT}:
+            load_templates(folder, form)
+
+
+def forms_in(folder: Path) -> set[Form]:
+    """Return the forms that a folder has templates of."""
+    return {form for form in Form if any((folder / f"{name}.txt").is_file() for name in names_of(form))}
+
+
+def _overrides(folder: Path, names: list[str], form: Form) -> dict[str, str]:
     expected = ", ".join(f"{name}.txt" for name in names)
     if not folder.is_dir():
         raise TemplateError(f"{folder}: expected a folder with any of {expected}, and there is none")
     found = {name: folder / f"{name}.txt" for name in names if (folder / f"{name}.txt").is_file()}
     if not found:
-        raise TemplateError(f"{folder}: expected at least one of {expected}, found none")
+        others = ", ".join(other.value for other in sorted(forms_in(folder)))
+        hint = f"; it has templates of the form {others}, and the run has the form {form.value}" if others else ""
+        raise TemplateError(f"{folder}: expected at least one of {expected}, found none{hint}")
     return {name: _read(path, MARKERS[name]) for name, path in found.items()}
 
 
 def _read(path: Path, marker: str) -> str:
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(f"{path}: expected a readable UTF-8 file: {error}") from error
     if text.count(marker) != 1:

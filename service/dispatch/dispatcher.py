@@ -18,6 +18,7 @@ import structlog
 from service.dispatch.lane import Lane, LaneState
 from service.dispatch.lanes import Lanes
 from service.dispatch.limit import AdaptiveLimit
+from service.dispatch.retrying import Retrying
 from service.dispatch.share import FleetLimits, Leases, Share
 from service.errors import (
     AttemptFailedError,
@@ -28,14 +29,18 @@ from service.errors import (
     Refused,
     UnansweredError,
 )
-from service.lm import Completion, Endpoint
+from service.lm import Completion, Endpoint, FinishReason
 from service.retry import Backoff, wait_before_retry_s
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
+from service.selfinstruct.replies.characters import excerpt
 from service.slots import Slots
 from service.usage import Usage, added
 
 _LOOK_EVERY_S = 1.0
 _UNCOUNTED = frozenset({Failing.RATE_LIMITED, Failing.OVERLOADED})
+# As often may a call be answered, and paid, without an answer to what was asked.
+_MOST_UNREADABLE = 3
 
 log = structlog.get_logger()
 
@@ -61,6 +66,7 @@ class _Call:
     began_s: float
     attempts: int = 0
     failures: int = 0
+    unreadable: int = 0
     wasted: Usage | None = None
     last: Lane | None = None
 
@@ -74,6 +80,7 @@ class Dispatcher:
     patience: Patience = field(default_factory=Patience)
     backoff: Backoff = field(default_factory=Backoff)
     random: Random = field(default_factory=Random)
+    retrying: Retrying = field(default_factory=Retrying)
 
     @classmethod
     def over(
@@ -129,9 +136,10 @@ class Dispatcher:
             return f"paused, and tried again in {trial_s:.0f} s{mended}: {refusal}"
         calls = f"{self.slots.in_use} in flight, {self.slots.waiting} waiting, {self.lanes.limit} at once"
         held_s = self.lanes.share.opens_in_s(now_s) if self.slots.waiting else 0.0
-        return f"{calls}; --rpm or --tpm allows the next in {held_s:.0f} s" if held_s >= 1 else calls
+        held = f"--rpm or --tpm allows the next in {held_s:.0f} s" if held_s >= 1 else ""
+        return "; ".join(filter(None, (calls, held, self.retrying.told)))
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
         """Return the completion of one prompt, however many attempts that takes.
 
         Raises:
@@ -143,20 +151,23 @@ class Dispatcher:
         async with self.slots.hold(0):
             return await self._complete(prompt, sampling)
 
-    async def _complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def _complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
         call = _Call(anyio.current_time())
         while True:
             lane = self.lanes.choose(call.last)
             try:
                 completion = await self._attempt(lane, call, prompt, sampling)
+                _check(prompt, completion)
             except AttemptFailedError as failure:
                 wait_s = self._after(failure, lane, call)
             except EndpointRefusedError:
                 wait_s = 0.0
             else:
+                self.retrying.answered()
                 return replace(completion, attempts=call.attempts, wasted=call.wasted)
             call.last = lane
-            await self._step_aside(call, wait_s)
+            with self.retrying.waits():
+                await self._step_aside(call, wait_s)
 
     async def _step_aside(self, call: _Call, wait_s: float) -> None:
         """Wait to try again; a call that cannot, and has cost something, says so."""
@@ -169,13 +180,13 @@ class Dispatcher:
         if not goes_on:
             raise CallDroppedError(None, attempts=call.attempts, wasted=call.wasted or Usage(0, 0))
 
-    async def _attempt(self, lane: Lane, call: _Call, prompt: str, sampling: Sampling) -> Completion:
+    async def _attempt(self, lane: Lane, call: _Call, prompt: ModelInput, sampling: Sampling) -> Completion:
         """Ask once, and let the lane and the rates know what came of it."""
         call.attempts += 1
         try:
             with lane.asking(sampling, anyio.current_time) as sent:
                 completion = await lane.endpoint.attempt(prompt, sampling)
-                lane.answered(sent, sampling, completion.usage, anyio.current_time())
+                lane.answered(sent, sampling, completion, anyio.current_time())
         except AttemptFailedError as failure:
             self._use(failure.usage)
             raise
@@ -201,7 +212,8 @@ class Dispatcher:
         now_s = anyio.current_time()
         if failure.failing not in _UNCOUNTED and lane.state(now_s) is not LaneState.CLOSED:
             call.failures += 1
-        if call.failures >= self.patience.attempts:
+        call.unreadable += failure.failing is Failing.UNREADABLE
+        if call.failures >= self.patience.attempts or call.unreadable >= _MOST_UNREADABLE:
             if lane.answered_s >= call.began_s or failure.failing in (Failing.INVALID_BODY, Failing.ABORTED):
                 raise UnansweredError(
                     f"Expected an answer, but {call.failures} attempts failed; the last one: {failure}",
@@ -212,6 +224,9 @@ class Dispatcher:
             lane.gave_up_on(now_s)
             call.failures = 0
         wait_s = wait_before_retry_s(self.backoff.delay_s(max(0, call.failures - 1), self.random), failure.after_s)
+        if self.retrying.failed(str(failure), now_s):
+            waiting = self.retrying.waiting + 1
+            log.warning("lm.calls_wait_for_another_attempt", calls=waiting, reason=str(failure))
         log.debug(
             "lm.retried", endpoint=lane.endpoint.name, failing=failure.failing, reason=str(failure), wait_s=wait_s
         )
@@ -229,3 +244,19 @@ class Dispatcher:
             if self.lanes.closed_for_s() >= patience_s:
                 self.slots.fail(refusal)
                 return
+
+
+def _check(prompt: ModelInput, completion: Completion) -> None:
+    """Check that a completion answers what was asked.
+
+    Raises:
+        AttemptFailedError: it does not; says what was expected and how it begins.
+    """
+    check = prompt.check
+    if check is not None and not check.holds(completion.text):
+        cut = ", cut by its length," if completion.finish_reason is FinishReason.LENGTH else ""
+        raise AttemptFailedError(
+            Failing.UNREADABLE,
+            f'The model should have answered {check.expected}, and its answer{cut} is "{excerpt(completion.text)}".',
+            usage=completion.usage,
+        )

@@ -17,8 +17,7 @@ import structlog
 
 from service.dispatch.limit import AdaptiveLimit, Sent
 from service.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, Refused
-from service.lm import Endpoint
-from service.usage import Usage
+from service.lm import Completion, Endpoint
 
 _OVERLOAD = frozenset({Failing.RATE_LIMITED, Failing.OVERLOADED, Failing.TIMEOUT})
 _AWAY = frozenset({Failing.CONNECTION, Failing.TIMEOUT, Failing.OVERLOADED, Failing.SERVER_ERROR})
@@ -28,6 +27,8 @@ _LONGEST_REFUSAL_S = 60.0  # with nothing but 429 for so long, a server is as go
 _REFUSES_NEARLY_ALL = 0.5
 _ENOUGH_TO_REST = 3
 _ENOUGH_UNACCEPTED = 3
+# What fails a call for good, and the next one too as long as nothing was ever answered.
+_SAME_AGAIN = frozenset({Failing.CONTEXT_LENGTH, Failing.NO_ANSWER, Failing.THINKING, Failing.INVALID_BODY})
 _SERVED = -1
 
 # (first, longest) interval between trials of a closed lane, in seconds. A wrong key does not mend itself.
@@ -148,9 +149,10 @@ class Lane:
             if self._trial is sent:
                 self._trial = None
 
-    def answered(self, sent: Sent, kind: Hashable, usage: Usage | None, now_s: float) -> None:
+    def answered(self, sent: Sent, kind: Hashable, completion: Completion, now_s: float) -> None:
         """Note a completion."""
-        self.outcomes["ok"] += 1
+        usage = completion.usage
+        self.outcomes["ok_in_reasoning" if completion.in_reasoning else "ok"] += 1
         self.has_answered = True
         self._unaccepted[kind] = _SERVED
         if usage is not None:
@@ -169,6 +171,9 @@ class Lane:
     def _failed(self, sent: Sent, failure: AttemptFailedError, now_s: float) -> None:
         """Note an attempt of which nothing came."""
         self.outcomes[failure.failing] += 1
+        if failure.failing is Failing.THINKING:  # the server is well, and the model is given more room
+            self._answered(sent, now_s)
+            return
         overload = failure.failing in _OVERLOAD
         self._latest.append(overload)
         if overload:
@@ -193,12 +198,13 @@ class Lane:
         self._close_as_away("no call is answered", now_s)
 
     def _check_kind(self, kind: Hashable, error: CallFailedError, now_s: float) -> None:
-        """Close the lane where it has accepted no call of a kind: a parameter is wrong, and each would be lost."""
-        if error.failing is not Failing.BAD_REQUEST or self._unaccepted[kind] == _SERVED:
+        """Close the lane where no call of a kind was answered: each would be lost for the same reason."""
+        hopeless = error.failing is Failing.BAD_REQUEST or (error.failing in _SAME_AGAIN and not self.has_answered)
+        if not hopeless or self._unaccepted[kind] == _SERVED:
             return
         self._unaccepted[kind] += 1
         if self._unaccepted[kind] >= _ENOUGH_UNACCEPTED:
-            refusal = EndpointRefusedError(f"No call of this kind is accepted. {error}", Refused.ADDRESS)
+            refusal = EndpointRefusedError(f"No call of this kind is answered. {error}", Refused.ADDRESS)
             self._close(refusal, now_s)
             raise refusal from error
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from service.errors import CallFailedError
 from service.lm import Completion, LanguageModel
 from service.money.prices import PriceTable, cost_usd, price_of
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 from service.usage import added
 
@@ -22,7 +23,7 @@ class PricedModel:
     asked: str
     batch: bool = False
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
         """Return the completion with what it cost, its failed attempts included; a failure carries its cost too."""
         try:
             completion = await self.model.complete(prompt, sampling)

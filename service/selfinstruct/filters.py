@@ -25,7 +25,8 @@ def _is_empty(_: Filters, candidate: Candidate) -> bool:
 
 
 def _is_too_short(filters: Filters, candidate: Candidate) -> bool:
-    return len(candidate.instruction.split()) < filters.min_words
+    """Tell of a text that begins outside ASCII nothing: it is refused for that, and blanks may not part its words."""
+    return candidate.instruction[0].isascii() and len(candidate.instruction.split()) < filters.min_words
 
 
 def _is_too_long(filters: Filters, candidate: Candidate) -> bool:

@@ -1,12 +1,18 @@
 """Instances from a reply, and which of them make a task. The reply is hostile text: patterns take linear time.
 
-`parse_instances` reads, `select_instances` decides. As `prepare_for_finetuning.py` of self-instruct.
+`parse_instances` reads, `select_instances` decides. As `prepare_for_finetuning.py` of self-instruct; replies of chat
+models are read by `chat_instances`.
 """
 
 import random
 import re
 from collections.abc import Sequence
 
+from service.selfinstruct.chat_instances import parse_chat_instances, parse_json_instances
+from service.selfinstruct.recipe import Form, Recipe
+from service.selfinstruct.replies.characters import printable
+from service.selfinstruct.replies.chatter import asks_back, is_refusal, is_thinking_aloud
+from service.selfinstruct.replies.markup import is_only_marks
 from service.selfinstruct.tasks import Instance, InstanceReason
 
 _EXAMPLE = re.compile(r"Example\s?\d*+\.?")
@@ -15,34 +21,54 @@ _OUTPUT = re.compile(r"Output\s*+(?:\d++\s*+)?:")
 _CLASS_LABEL = "Class label:"
 
 
-def parse_instances(reply: str, *, is_classification: bool, truncated: bool) -> tuple[Instance, ...]:
+def parse_instances(recipe: Recipe, reply: str, *, is_classification: bool, truncated: bool) -> tuple[Instance, ...]:
     """Return the instances of a reply in order, invalid ones included, none if it has not the expected form.
 
-    Generation replies are input first, classification replies output first (paper, section 2.2). `truncated` says that
-    the model stopped at its token limit: the last instance is left out then.
+    In the papers' form generation replies are input first, classification replies output first (paper, section 2.2).
+    `truncated` says that the model stopped at its token limit: an instance that was cut is left out.
     """
+    if recipe.form is Form.JSON:
+        return tuple(parse_json_instances(reply, is_classification=is_classification, truncated=truncated))
+    if recipe.chat_model:
+        return tuple(parse_chat_instances(reply, is_classification=is_classification, truncated=truncated))
     parsed = _parse_classification(reply) if is_classification else _parse_generation(reply.strip())
-    return tuple(parsed[:-1] if truncated else parsed)
+    kept = parsed[:-1] if truncated else parsed
+    return tuple(Instance(printable(instance.input), printable(instance.output)) for instance in kept)
 
 
 def select_instances(
-    instances: Sequence[Instance], max_instances: int, rng: random.Random
+    instances: Sequence[Instance], max_instances: int, rng: random.Random, *, chat_model: bool = False
 ) -> tuple[Instance, ...] | InstanceReason:
     """Return the instances that a task keeps, in their order, or why it has none; never an empty tuple.
 
     Invalid ones are dropped, then two outputs for one non-empty input spoil the task, identical instances count once,
-    and if more than `max_instances` (at least 1) are left, as many are sampled.
+    and if more than `max_instances` (at least 1) are left, as many are sampled. Of a `chat_model`, refusals, questions
+    back, and pieces of markup are invalid too.
     """
     if not instances:
         return InstanceReason.NONE_PARSED
-    distinct = list(dict.fromkeys(filter(_is_valid, instances)))
+    talk = {each: reason for each in instances if (reason := _talk(each)) is not None} if chat_model else {}
+    distinct = [each for each in dict.fromkeys(filter(_is_valid, instances)) if each not in talk]
+    if chat_model:
+        distinct = [each for each in distinct if not _is_marked(each)]
     if not distinct:
-        return InstanceReason.NONE_VALID
+        return next(iter(talk.values()), InstanceReason.NONE_VALID)
     if _is_contradictory(distinct):
         return InstanceReason.CONTRADICTORY
     if len(distinct) <= max_instances:
         return tuple(distinct)
     return tuple(distinct[place] for place in sorted(rng.sample(range(len(distinct)), max_instances)))
+
+
+def _talk(instance: Instance) -> InstanceReason | None:
+    """Return why an output is no answer to its task, if it speaks to the one who asked instead."""
+    if is_refusal(instance.output):
+        return InstanceReason.REFUSAL
+    return InstanceReason.CHATTER if asks_back(instance.output) or is_thinking_aloud(instance.output) else None
+
+
+def _is_marked(instance: Instance) -> bool:
+    return is_only_marks(instance.output) or (instance.input != "" and is_only_marks(instance.input))
 
 
 def _parse_generation(reply: str) -> list[Instance]:

@@ -1,9 +1,15 @@
-"""Candidates from a reply. The reply is hostile text: every pattern here takes time linear in its length."""
+"""Candidates from a reply: in the papers' forms as their code reads them, else by `chat_parsing`.
+
+The reply is hostile text: every pattern here takes time linear in its length.
+"""
 
 import re
 from typing import assert_never
 
-from service.selfinstruct.recipe import Recipe, RecipeName
+from service.selfinstruct.chat_parsing import parse_chat, parse_json
+from service.selfinstruct.recipe import Form, Recipe, RecipeName
+from service.selfinstruct.replies.characters import printable
+from service.selfinstruct.replies.markup import LIST_NUMBER, holds_debris, holds_numbered_label
 from service.selfinstruct.tasks import Candidate, Instance, Reason
 
 _NUMBER = re.compile(r"\n\d++\s?\. ")
@@ -14,9 +20,14 @@ _ALPACA_LABELS = 3
 def parse_instructions(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidate, ...]:
     """Return every piece of a reply, in order, those that the parser refuses included: the count is exact.
 
-    `truncated` says that the model stopped at its token limit: all of a self-instruct reply is refused then, the last
-    piece of an Alpaca reply. A blank reply is one candidate. As `post_process_gpt3_response` of both originals.
+    `truncated` says that the model stopped at its token limit. In the papers' form all of a self-instruct reply is
+    refused then, else the last piece. A blank reply is one candidate. What still holds a list number or a label is
+    `MALFORMED`. As `post_process_gpt3_response` of both originals.
     """
+    if recipe.form is Form.JSON:
+        return parse_json(recipe, reply, truncated=truncated)
+    if recipe.chat_model:
+        return parse_chat(recipe, reply, truncated=truncated)
     match recipe.name:
         case RecipeName.SELF_INSTRUCT:
             return _parse_self_instruct(recipe, reply, truncated=truncated)
@@ -30,9 +41,17 @@ def _parse_self_instruct(recipe: Recipe, reply: str, *, truncated: bool) -> tupl
     candidates = []
     for position, piece in enumerate(_NUMBER.split(reply)):
         instruction = _cased(recipe, " ".join(piece.split()))
-        empty = None if instruction else Reason.EMPTY
-        candidates.append(Candidate(position, instruction, rejection=Reason.TRUNCATED if truncated else empty))
+        refused = Reason.TRUNCATED if truncated else _no_task(piece, instruction)
+        candidates.append(Candidate(position, instruction, rejection=refused))
     return tuple(candidates)
+
+
+def _no_task(piece: str, instruction: str) -> Reason | None:
+    """Return why a piece of a reply is no task, or not just one."""
+    if not instruction:
+        return Reason.EMPTY
+    numbered = any(LIST_NUMBER.match(line) for line in piece.split("\n")[1:])
+    return Reason.MALFORMED if numbered or holds_debris(instruction) else None
 
 
 def _parse_alpaca(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidate, ...]:
@@ -40,18 +59,19 @@ def _parse_alpaca(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candi
     pieces = f"{first}. Instruction:{reply}".split("###")
     candidates = [_alpaca_candidate(recipe, position, first + position, piece) for position, piece in enumerate(pieces)]
     if truncated:
-        candidates[-1] = Candidate(len(pieces) - 1, pieces[-1].strip(), rejection=Reason.TRUNCATED)
+        candidates[-1] = Candidate(len(pieces) - 1, printable(pieces[-1].strip()), rejection=Reason.TRUNCATED)
     return tuple(candidates)
 
 
 def _alpaca_candidate(recipe: Recipe, position: int, number: int, piece: str) -> Candidate:
     fields = _alpaca_fields(number, piece)
     if fields is None:
-        text = piece.strip()
+        text = printable(piece.strip())
         return Candidate(position, text, rejection=Reason.MALFORMED if text else Reason.EMPTY)
-    instruction, given, output = fields
+    instruction, given, output = map(printable, fields)
     instance = Instance("" if given.lower() == "<noinput>" else given, output)
-    return Candidate(position, _cased(recipe, instruction), instance)
+    merged = holds_debris(instruction) or holds_numbered_label(output)
+    return Candidate(position, _cased(recipe, instruction), instance, rejection=Reason.MALFORMED if merged else None)
 
 
 def _alpaca_fields(number: int, piece: str) -> tuple[str, str, str] | None:
@@ -73,4 +93,4 @@ def _alpaca_fields(number: int, piece: str) -> tuple[str, str, str] | None:
 
 
 def _cased(recipe: Recipe, instruction: str) -> str:
-    return instruction.capitalize() if recipe.capitalize else instruction
+    return printable(instruction.capitalize() if recipe.capitalize else instruction)

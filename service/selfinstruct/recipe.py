@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any, Literal
 
 
 class RecipeName(StrEnum):
@@ -16,6 +17,13 @@ class RecipeName(StrEnum):
 
     SELF_INSTRUCT = "self-instruct"
     ALPACA = "alpaca"
+
+
+class Form(StrEnum):
+    """How tasks are asked for and answered: in the papers' running text, or as JSON, which chat models are made for."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,8 @@ class Recipe:
     `human_demonstrations` and `machine_demonstrations` are the numbers of tasks shown in a prompt; the machine's share
     is taken by human tasks while there are too few of them. `classification_prompts` is the share of prompts that show
     classification seeds only. `capitalize` lower-cases all but the first letter of a candidate, as the original does.
-    `semantic` is no part of either paper.
+    `semantic`, `form` and `chat_model` are no part of either paper. `chat_model` says that a chat model replies: its
+    text is read without a fixed form, and refusals and chatter are no tasks.
     """
 
     name: RecipeName
@@ -79,6 +88,8 @@ class Recipe:
     classification_instances_sampling: Sampling | None
     max_instances: int
     semantic: SemanticFilter | None = None
+    form: Form = Form.TEXT
+    chat_model: bool = False
 
     @property
     def has_classification_step(self) -> bool:
@@ -86,8 +97,18 @@ class Recipe:
         return self.classification_sampling is not None
 
     @property
+    def api(self) -> Literal["chat", "completions"]:
+        """The interface that its prompts are written for."""
+        return "chat" if self.chat_model else "completions"
+
+    @property
+    def title(self) -> str:
+        """What a person calls it: its name, its form, and whether it is for chat models."""
+        return f"{self.name.value}, form {self.form.value}{' for chat models' if self.chat_model else ''}"
+
+    @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that change with any knob; a younger knob counts only where it is set."""
+        """Sixteen hexadecimal digits that change with any knob; later ones count only where they are set."""
         return _digest(self)
 
     def with_threshold(self, rouge_threshold: float) -> "Recipe":
@@ -95,11 +116,16 @@ class Recipe:
         return replace(self, filters=replace(self.filters, rouge_threshold=rouge_threshold))
 
 
+# Knobs that were added after the first runs were made, and their values in those runs.
+_ADDED_LATER: dict[str, Any] = {"semantic": None, "form": Form.TEXT, "chat_model": False}
+
+
 @lru_cache(maxsize=16)
 def _digest(recipe: Recipe) -> str:
     knobs = asdict(recipe)
-    if recipe.semantic is None:
-        del knobs["semantic"]
+    for name, value in _ADDED_LATER.items():
+        if knobs[name] == value:
+            del knobs[name]
     canonical = json.dumps(knobs, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -171,3 +197,43 @@ ALPACA = Recipe(
 )
 
 RECIPES = {recipe.name: recipe for recipe in (SELF_INSTRUCT, ALPACA)}
+
+# Chat models put blank lines between tasks and say more than "Yes": the papers' stops and three tokens would cut them.
+_CHAT_STOPS = {RecipeName.SELF_INSTRUCT: ("\n16",), RecipeName.ALPACA: ("\n20",)}
+_CHAT_CLASSIFICATION = Sampling(temperature=0.0, top_p=0.0, max_tokens=32, stop=())
+
+# No stops and no penalties: they would cut JSON, or keep its marks from coming again.
+_JSON_CLASSIFICATION = Sampling(temperature=0.0, top_p=0.0, max_tokens=64, stop=())
+_JSON_INSTANCES = Sampling(temperature=0.0, top_p=0.0, max_tokens=1024, stop=())
+
+
+def recipe_for(name: RecipeName, form: Form = Form.TEXT, *, chat_model: bool = False) -> Recipe:
+    """Return a published recipe in a form; as text and not for a chat model it is the paper's own."""
+    recipe = RECIPES[name]
+    if form is Form.JSON:
+        return _as_json(recipe, chat_model=chat_model)
+    return _for_chat(recipe) if chat_model else recipe
+
+
+def _for_chat(recipe: Recipe) -> Recipe:
+    return replace(
+        recipe,
+        chat_model=True,
+        instruction_sampling=replace(recipe.instruction_sampling, stop=_CHAT_STOPS[recipe.name]),
+        classification_sampling=_CHAT_CLASSIFICATION if recipe.has_classification_step else None,
+    )
+
+
+def _as_json(recipe: Recipe, *, chat_model: bool) -> Recipe:
+    instructions = Sampling(temperature=1.0, top_p=1.0, max_tokens=recipe.instruction_sampling.max_tokens, stop=())
+    instances = _JSON_INSTANCES if recipe.has_classification_step else None
+    return replace(
+        recipe,
+        form=Form.JSON,
+        chat_model=chat_model,
+        capitalize=False,
+        instruction_sampling=instructions,
+        classification_sampling=_JSON_CLASSIFICATION if recipe.has_classification_step else None,
+        generation_instances_sampling=instances,
+        classification_instances_sampling=instances,
+    )

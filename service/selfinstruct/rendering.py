@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from service.errors import TemplateError
 from service.selfinstruct.tasks import Instance
 
-_DEMONSTRATIONS = "{{demonstrations}}"
-_INSTRUCTION = "{{instruction}}"
+DEMONSTRATIONS = "{{demonstrations}}"
+INSTRUCTION = "{{instruction}}"
 _NO_INPUT = "<noinput>"
 
 
@@ -18,8 +18,8 @@ def render_instructions(template: str, instructions: Sequence[str]) -> str:
     Raises:
         TemplateError: `{{demonstrations}}` does not stand in the template exactly once.
     """
-    lines = [f"{number}. {_one_line(instruction)}" for number, instruction in enumerate(instructions, start=1)]
-    return _fill(template.rstrip(), _DEMONSTRATIONS, "\n".join([*lines, f"{len(lines) + 1}."]))
+    lines = [f"{number}. {one_line(instruction)}" for number, instruction in enumerate(instructions, start=1)]
+    return _fill(template.rstrip(), DEMONSTRATIONS, "\n".join([*lines, f"{len(lines) + 1}."]))
 
 
 def render_alpaca(template: str, demonstrations: Sequence[tuple[str, Instance]]) -> str:
@@ -32,7 +32,7 @@ def render_alpaca(template: str, demonstrations: Sequence[tuple[str, Instance]])
     """
     shown = [_alpaca_block(number, *task) for number, task in enumerate(demonstrations, start=1)]
     opening = f"###\n{len(shown) + 1}. Instruction:"
-    return _fill(template.rstrip(), _DEMONSTRATIONS, "".join([*shown, opening]))
+    return _fill(template.rstrip(), DEMONSTRATIONS, "".join([*shown, opening]))
 
 
 def render_instruction(template: str, instruction: str) -> str:
@@ -43,24 +43,34 @@ def render_instruction(template: str, instruction: str) -> str:
     Raises:
         TemplateError: `{{instruction}}` does not stand in the template exactly once.
     """
-    return _fill(template, _INSTRUCTION, instruction.strip())
+    return _fill(template, INSTRUCTION, instruction.strip())
 
 
 def _alpaca_block(number: int, instruction: str, instance: Instance) -> str:
     return (
-        f"###\n{number}. Instruction: {_one_line(instruction)}\n"
+        f"###\n{number}. Instruction: {one_line(instruction)}\n"
         f"{number}. Input:\n{instance.input or _NO_INPUT}\n"
         f"{number}. Output:\n{instance.output}\n"
     )
 
 
-def _one_line(instruction: str) -> str:
+def one_line(instruction: str) -> str:
+    """Return an instruction as it is shown: on one line, without the colons at its end."""
     return " ".join(instruction.split()).rstrip(":")
 
 
-def _fill(template: str, marker: str, text: str) -> str:
+def check_marker(template: str, marker: str) -> None:
+    """Check that a template has a place for what goes into it.
+
+    Raises:
+        TemplateError: the marker does not stand in the template exactly once.
+    """
     if (found := template.count(marker)) != 1:
         raise TemplateError(
             f"a template needs the marker {marker} exactly once and has it {found} times: correct the file"
         )
+
+
+def _fill(template: str, marker: str, text: str) -> str:
+    check_marker(template, marker)
     return template.replace(marker, text)

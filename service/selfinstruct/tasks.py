@@ -14,13 +14,13 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class SeedTask:
-    """A human-written task with at least one instance."""
+    """A human-written task with at least one instance. Whether it is classification may not have been said."""
 
     id: str
     name: str
     instruction: str
     instances: tuple[Instance, ...]
-    is_classification: bool
+    is_classification: bool | None
 
 
 class Reason(StrEnum):
@@ -28,6 +28,8 @@ class Reason(StrEnum):
 
     TRUNCATED = "truncated"
     MALFORMED = "malformed"
+    REFUSAL = "refusal"
+    CHATTER = "chatter"
     EMPTY = "empty"
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
@@ -47,6 +49,8 @@ class InstanceReason(StrEnum):
     NONE_PARSED = "none_parsed"
     NONE_VALID = "none_valid"
     CONTRADICTORY = "contradictory"
+    REFUSAL = "refusal"
+    CHATTER = "chatter"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
+from service.selfinstruct.recipe import Form
+
 # The marker that each template must hold, exactly once.
 MARKERS = {
     "instructions": "{{demonstrations}}",
@@ -12,23 +14,45 @@ MARKERS = {
     "instances_generation": "{{instruction}}",
     "instances_classification": "{{instruction}}",
     "alpaca": "{{demonstrations}}",
+    "json_instructions": "{{demonstrations}}",
+    "json_instructions_classification": "{{demonstrations}}",
+    "json_classification": "{{instruction}}",
+    "json_instances_generation": "{{instruction}}",
+    "json_instances_classification": "{{instruction}}",
+    "json_alpaca": "{{demonstrations}}",
 }
+
+_JSON = "json_"
+
+
+def names_of(form: Form) -> list[str]:
+    """Return the names of the templates that a form has."""
+    return [name for name in MARKERS if name.startswith(_JSON) == (form is Form.JSON)]
 
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """One text for each kind of prompt; field names are file names without `.txt`."""
+    """One text for each kind of prompt; field names are file names without `.txt`. A run has those of its form.
 
-    instructions: str
-    instructions_classification: str
-    classification: str
-    instances_generation: str
-    instances_classification: str
-    alpaca: str
+    Those of the form JSON are two messages: the part above the first line `---` is the system's, the rest the user's.
+    """
+
+    instructions: str = ""
+    instructions_classification: str = ""
+    classification: str = ""
+    instances_generation: str = ""
+    instances_classification: str = ""
+    alpaca: str = ""
+    json_instructions: str = ""
+    json_instructions_classification: str = ""
+    json_classification: str = ""
+    json_instances_generation: str = ""
+    json_instances_classification: str = ""
+    json_alpaca: str = ""
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that change with any character of any template."""
+        """Sixteen hexadecimal digits that change with any character of any template that there is."""
         return _digest(self)
 
 
@@ -37,5 +61,6 @@ def _digest(templates: Templates) -> str:
     sha = hashlib.sha256()
     for field in fields(templates):
         text: str = getattr(templates, field.name)
-        sha.update(f"{field.name}\0{len(text)}\0{text}\0".encode())
+        if text or not field.name.startswith(_JSON):
+            sha.update(f"{field.name}\0{len(text)}\0{text}\0".encode())
     return sha.hexdigest()[:16]

@@ -96,7 +96,7 @@ async def _completed(simulator: Simulator, call: Call, entry: Entry, spoiled: Sp
 
 def written(simulator: Simulator, call: Call) -> Answer:
     """Return what the model says to a call."""
-    ended = end_reply(write_reply(simulator.options, call.prompt), call.stop, call.max_tokens)
+    ended = end_reply(write_reply(simulator.options, call.prompt, call.json_stage), call.stop, call.max_tokens)
     return Answer(ended.text, ended.finish_reason, ended.tokens)
 
 

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import orjson
 
+from service.simulator.json_answers import wanted_stage
+from service.simulator.prompts import Stage
 from service.simulator.refusals import BadRequestError
 from service.simulator.text import count_tokens
 
@@ -15,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request understood."""
+    """A request understood; `json_stage` is the stage whose answer it wants as JSON, if it wants JSON."""
 
     dialect: "Dialect"
     prompt: str
@@ -23,6 +25,7 @@ class Call:
     model: str | None
     stop: tuple[str, ...]
     max_tokens: int | None
+    json_stage: Stage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,15 @@ class Dialect:
         if body.get("n", 1) not in (None, 1):
             raise BadRequestError(f"n is {body['n']!r}; the simulator gives one choice")
         prompt = self.prompt(body)
-        return Call(self, prompt, count_tokens(prompt), _optional(body, "model", str), _stop(body), _max_tokens(body))
+        return Call(
+            self,
+            prompt,
+            count_tokens(prompt) + _tokens_before(body),
+            _optional(body, "model", str),
+            _stop(body),
+            _max_tokens(body),
+            wanted_stage(body),
+        )
 
 
 def _json_object(raw: bytes) -> Body:
@@ -97,6 +108,14 @@ def _stop(body: Body) -> tuple[str, ...]:
     if not isinstance(strings, list) or not all(isinstance(string, str) for string in strings):
         raise BadRequestError(f"stop is {value!r}; expected a string or a list of strings")
     return tuple(string for string in strings if string)
+
+
+def _tokens_before(body: Body) -> int:
+    """Return the tokens of a system message, which stands before the prompt."""
+    messages = body.get("messages")
+    said = [each for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
+    texts = [each.get("content") for each in said if each.get("role") == "system"]
+    return sum(count_tokens(text) for text in texts if isinstance(text, str))
 
 
 def _completion_prompt(body: Body) -> str:

@@ -44,7 +44,7 @@ def generation_instances(rng: random.Random) -> str:
 
 def classification_instances(rng: random.Random, instruction: str) -> str:
     """Return a text for each of the labels that the instruction names, label first."""
-    labels = _labels(instruction, rng)
+    labels = labels_of(instruction, rng)
     return "\n".join(f"Class label: {label.capitalize()}\nText: {prose(rng, 1)}" for label in labels)
 
 
@@ -84,7 +84,8 @@ def _sentence(draw: Draw) -> str:
     return pick(SENTENCES, draw).fill(draw)
 
 
-def _labels(instruction: str, rng: random.Random) -> Sequence[str]:
+def labels_of(instruction: str, rng: random.Random) -> Sequence[str]:
+    """Return the labels that an instruction names, else some."""
     lowered = instruction.lower()
     named = (labels for labels in LABELS if labels[0] in lowered and labels[1] in lowered)
     return next(named, None) or pick(LABELS, rng.random)

@@ -1,5 +1,6 @@
 """Which stage of which recipe a prompt belongs to, read from its end: templates may be replaced by users."""
 
+import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,6 +30,20 @@ class Request:
     number: int = 0
 
 
+def _in_json(prompt: str) -> list[str]:
+    """Return the instructions of a JSON list with one task on each line."""
+    found = []
+    for line in prompt.splitlines():
+        if line.startswith(('"', "{")):
+            try:
+                task = json.loads(line.rstrip(","))
+            except ValueError:
+                continue
+            text = task.get("instruction") if isinstance(task, dict) else task
+            found += [text] if isinstance(text, str) else []
+    return found
+
+
 def recognise(prompt: str) -> Request:
     """Return what a prompt asks for, judged by its last line and, for instances, by its worked examples."""
     text = prompt.rstrip()
@@ -53,6 +68,8 @@ def _about_one_task(text: str, last_line: str) -> Request:
 
 def demonstrations(prompt: str, stage: Stage) -> list[str]:
     """Return the instructions that a prompt shows (the first line of each)."""
+    if listed := _in_json(prompt):
+        return listed
     numbered = [line.partition(".") for line in prompt.splitlines() if line[:1].isdigit()]
     texts = [text for number, _, text in numbered if number.strip().isdigit()]
     if stage is not Stage.ALPACA:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from service.simulator import instances
 from service.simulator.instructions import InstructionWriter
+from service.simulator.json_answers import write_json
 from service.simulator.options import SimulatorOptions
 from service.simulator.prompts import Request, Stage, recognise
 from service.simulator.tables import seeded
@@ -40,14 +41,26 @@ def count_tokens(text: str) -> int:
     return len(text.split())
 
 
-def write_reply(options: SimulatorOptions, prompt: str) -> Reply:
-    """Return the whole reply to a prompt, cut short at the set rate (verdicts excepted)."""
+def write_reply(options: SimulatorOptions, prompt: str, json_stage: Stage | None = None) -> Reply:
+    """Return the whole reply to a prompt, cut short at the set rate (verdicts excepted).
+
+    With `json_stage` it is the JSON answer of that stage, whatever form the prompt has.
+    """
+    if json_stage is not None:
+        return _json_reply(options, prompt, json_stage)
     request = recognise(prompt)
     if request.stage is Stage.CLASSIFICATION:
         return Reply(instances.verdict(options.seed, request.instruction))
     rng = seeded(options.seed, prompt)
     truncated = rng.random() < options.truncation_rate
     text = _WRITERS[request.stage](_Task(options, rng, prompt, request))
+    return Reply(_shortened(text, rng), truncated=True) if truncated else Reply(text)
+
+
+def _json_reply(options: SimulatorOptions, prompt: str, stage: Stage) -> Reply:
+    rng = seeded(options.seed, prompt)
+    truncated = stage is not Stage.CLASSIFICATION and rng.random() < options.truncation_rate
+    text = write_json(options, rng, prompt, stage)
     return Reply(_shortened(text, rng), truncated=True) if truncated else Reply(text)
 
 

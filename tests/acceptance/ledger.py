@@ -23,7 +23,7 @@ from service.messages import (
     TaskInstances,
 )
 from service.replay import Tail
-from service.selfinstruct.rendering import render_instruction
+from service.selfinstruct.asking import ask_for_instances, ask_whether_classification
 
 M = TypeVar("M", bound=Message)
 
@@ -87,16 +87,15 @@ class Ledger:
     def _completed_texts(self) -> Iterator[str]:
         texts = {prompt.id: prompt.text for prompt in self.all(Prompt)}
         yield from (texts[answer.prompt_id] for answer in self.all(Answer))
+        recipe, templates = self.definition.recipe, self.definition.templates
         for task in self.all(ClassifiedInstruction):
             if task.call is not None:
-                yield render_instruction(self.definition.templates.classification, task.instruction)
+                yield ask_whether_classification(recipe, templates, task.instruction).text
         for written in self.all(TaskInstances):
             if written.call is not None:
-                templates = self.definition.templates
-                chosen = (
-                    templates.instances_classification if written.is_classification else templates.instances_generation
-                )
-                yield render_instruction(chosen, written.instruction)
+                yield ask_for_instances(
+                    recipe, templates, written.instruction, is_classification=written.is_classification is True
+                ).text
 
 
 def read_ledger(folder: Path, run: str = "default") -> Ledger:

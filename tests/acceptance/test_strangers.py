@@ -105,7 +105,7 @@ def test_a_mock_server_fills_a_run_and_its_usage_is_the_bill(tmp_path: Path) -> 
     [
         ("refused", "Check the API key"),
         ("overloaded", "has answered no call lately"),
-        ("picky", "No call of this kind is accepted"),
+        ("picky", "No call of this kind is answered"),
     ],
 )
 def test_a_mock_server_that_refuses_ends_the_run_with_one_message(model: str, said: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from service.adapters.batch import BatchEndpoint, BatchOptions
 from service.adapters.openai import OpenAIOptions
 from service.errors import LanguageModelError
 from service.lm import Completion
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 from service.simulator import Simulator, SimulatorOptions
 from service.simulator.refusals import json_response
@@ -196,7 +197,7 @@ async def ask(endpoint: BatchEndpoint, prompts: Sequence[str], sampling: Samplin
 
     async def one(place: int, prompt: str) -> None:
         try:
-            outcomes[place] = await endpoint.attempt(prompt, sampling)
+            outcomes[place] = await endpoint.attempt(ModelInput(prompt), sampling)
         except LanguageModelError as error:
             outcomes[place] = error
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.lm import Completion
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 from tests.adapters.scripted_server import Request, ScriptedServer, Step, scripted_server
 
@@ -25,7 +26,7 @@ class Client:
     endpoint: OpenAIEndpoint
 
     async def attempt(self, sampling: Sampling = SAMPLING) -> Completion:
-        return await self.endpoint.attempt("the prompt", sampling)
+        return await self.endpoint.attempt(ModelInput("the prompt"), sampling)
 
     @property
     def requests(self) -> list[Request]:

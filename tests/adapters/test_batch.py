@@ -8,6 +8,7 @@ from service.adapters.batch.transport import address_of
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.adapters.openai.profiles import Api
 from service.lm import Endpoint
+from service.selfinstruct.model_input import ModelInput
 from service.simulator import SimulatorOptions
 from service.usage import Usage
 from tests.adapters.batches import SAMPLING, ask, batch_api, completions, endpoint_at, prompts
@@ -29,7 +30,7 @@ async def test_the_answers_are_those_of_a_live_server(interface: Api) -> None:
     async with batch_api() as api, endpoint_at(api, openai={"api": interface}) as endpoint:
         batched = completions(await ask(endpoint, prompts(3)))
         async with OpenAIEndpoint(OpenAIOptions(api.url, "m", api=interface)) as live:
-            asked = [await live.attempt(prompt, SAMPLING) for prompt in prompts(3)]
+            asked = [await live.attempt(ModelInput(prompt), SAMPLING) for prompt in prompts(3)]
     assert batched == asked
 
 
@@ -119,4 +120,4 @@ def test_files_are_beside_the_models(base_url: str, files: str) -> None:
 async def test_it_is_an_endpoint() -> None:
     async with batch_api() as api, endpoint_at(api) as endpoint:
         as_port: Endpoint = endpoint
-        assert (await as_port.attempt("Who?", SAMPLING)).attempts == 1
+        assert (await as_port.attempt(ModelInput("Who?"), SAMPLING)).attempts == 1

@@ -5,6 +5,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from service.selfinstruct.model_input import ModelInput
 from service.simulator import SimulatorOptions
 from tests.adapters.batches import (
     SAMPLING,
@@ -33,7 +34,7 @@ async def killed_at(api: BatchApi, hold: Hold, asked: list[str] = TEN) -> None:
     with anyio.fail_after(10):
         async with endpoint_at(api) as endpoint, anyio.create_task_group() as tasks:
             for prompt in asked:
-                tasks.start_soon(endpoint.attempt, prompt, SAMPLING)
+                tasks.start_soon(endpoint.attempt, ModelInput(prompt), SAMPLING)
             await hold.reached.wait()
             calls = len(api.calls)
             tasks.cancel_scope.cancel()
@@ -146,7 +147,7 @@ async def test_a_question_that_nobody_waits_for_any_more_is_not_sent() -> None:
         hold = Hold(LIST, is_done=True)
         api.troubles.append(hold)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(endpoint.attempt, "Who?", SAMPLING)
+            tasks.start_soon(endpoint.attempt, ModelInput("Who?"), SAMPLING)
             await hold.reached.wait()
             tasks.cancel_scope.cancel()
         hold.released.set()

@@ -11,6 +11,7 @@ import pytest
 from service.adapters.local import LocalOptions, local_model
 from service.errors import CallFailedError, ConfigurationError
 from service.lm import Completion
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 
 pytestmark = [
@@ -28,7 +29,7 @@ PROMPT = "1. Write a poem about rain.\n2. Name three rivers.\n3."
 
 async def test_a_model_answers_without_a_network() -> None:
     async with local_model() as endpoint:
-        answer = await endpoint.attempt(PROMPT, SHORT)
+        answer = await endpoint.attempt(ModelInput(PROMPT), SHORT)
     assert answer.text
     assert answer.model == "SmolLM2-135M-Instruct.Q4_1"
     assert answer.usage is not None
@@ -40,7 +41,7 @@ async def test_calls_are_answered_side_by_side() -> None:
     async with local_model(options=LocalOptions(slots=2)) as endpoint, anyio.create_task_group() as calls:
 
         async def call() -> None:
-            answers.append(await endpoint.attempt(PROMPT, SHORT))
+            answers.append(await endpoint.attempt(ModelInput(PROMPT), SHORT))
 
         for _ in range(4):
             calls.start_soon(call)
@@ -50,7 +51,7 @@ async def test_calls_are_answered_side_by_side() -> None:
 async def test_a_prompt_longer_than_a_slot_fails_at_once() -> None:
     async with local_model(options=LocalOptions(slots=1)) as endpoint:
         with pytest.raises(CallFailedError, match="longer context"):
-            await endpoint.attempt("word " * 5000, SHORT)
+            await endpoint.attempt(ModelInput("word " * 5000), SHORT)
 
 
 async def test_the_loop_runs_while_the_model_loads() -> None:
@@ -92,11 +93,12 @@ async def test_a_file_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 PROGRAM = """
 import anyio
 from service.adapters.local import local_model, LocalOptions
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 
 async def main():
     async with local_model(options=LocalOptions(verbose={verbose})) as endpoint:
-        await endpoint.attempt("The capital of France is", Sampling(0.0, 0.0, 4, ()))
+        await endpoint.attempt(ModelInput("The capital of France is"), Sampling(0.0, 0.0, 4, ()))
 
 anyio.run(main)
 """

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.errors import ConfigurationError
 from service.lm import Endpoint, FinishReason
+from service.selfinstruct.model_input import ModelInput
 from tests.adapters.conftest import KEY, SAMPLING, Against
 from tests.adapters.scripted_server import Reply, chat, completion
 
@@ -126,4 +127,4 @@ def test_options_without_a_sense_are_refused(wrong: dict[str, Any]) -> None:
 async def test_an_endpoint_outside_its_block_says_so() -> None:
     endpoint = OpenAIEndpoint(OpenAIOptions(base_url="http://127.0.0.1:1", model="m"))
     with pytest.raises(RuntimeError, match="async with"):
-        await endpoint.attempt("the prompt", SAMPLING)
+        await endpoint.attempt(ModelInput("the prompt"), SAMPLING)

@@ -204,9 +204,9 @@ async def test_a_description_reads_well() -> None:
     entries = [{"id": name, "owned_by": "vllm", "max_model_len": 4096} for name in "mabcdefg"]
     async with endpoint_at({"/v1/models": models(*entries)}) as endpoint:
         found = await endpoint.detect()
-    root = found.url
+    root, length = found.url, "max_tokens (or what it is called instead)"
     assert found.lines == (
         f"{root} offers m, a, b, c, d and 3 more",
         "dialect vllm (its models are owned by vllm); a context of 4,096 tokens",
-        "asked for max_tokens (or what it is called instead) and with at most 64 stop strings",
+        f"asked for {length} and with at most 64 stop strings; for JSON by a strict JSON schema",
     )

@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 from service.adapters.openai import Dialect, OpenAIOptions
 from service.adapters.openai.profiles import PROFILES
 from service.adapters.openai.requests import request_body
-from service.errors import CallFailedError, Failing
+from service.errors import AttemptFailedError, CallFailedError, Failing
 from service.lm import Completion, FinishReason
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import ALPACA
 from tests.adapters.conftest import SAMPLING, Against
 from tests.adapters.scripted_server import Reply, chat, completion
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.anyio
 
 RENAMED = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
 NO_STOP = "Unsupported parameter: 'stop' is not supported with this model."
+OPTIONS = OpenAIOptions("http://h", "m")
 STOPS = ("1.", "2.", "3.", "4.", "5.", "6.")
 
 
@@ -32,7 +34,7 @@ def unsupported(message: str, param: str | None = None, status: int = 400) -> Re
 def body_of(dialect: Dialect, **options: Any) -> dict[str, Any]:
     asked = OpenAIOptions("http://host", "m", dialect=dialect, end_of_text_token=0, seed=1, **options)
     sampling = replace(SAMPLING, stop=STOPS, ban_end_of_text=True, frequency_penalty=0.5, top_p=1.0)
-    body: dict[str, Any] = orjson.loads(request_body(asked, PROFILES[dialect], "p", sampling))
+    body: dict[str, Any] = orjson.loads(request_body(asked, PROFILES[dialect], ModelInput("p"), sampling))
     return body
 
 
@@ -66,7 +68,7 @@ def test_a_dialect_is_asked_in_its_own_way(dialect: Dialect, length: str, stops:
 
 
 def test_a_top_p_below_one_is_sent_to_tgi() -> None:
-    body = orjson.loads(request_body(OpenAIOptions("http://h", "m"), PROFILES[Dialect.TGI], "p", SAMPLING))
+    body = orjson.loads(request_body(OpenAIOptions("http://h", "m"), PROFILES[Dialect.TGI], ModelInput("p"), SAMPLING))
     assert body["top_p"] == 0.5
 
 
@@ -200,15 +202,18 @@ async def test_a_refused_sampling_parameter_is_the_user_s_to_give_up(
 async def test_thinking_that_a_stop_string_ended_is_the_last_that_one_ended(against: Against) -> None:
     cut = chat("<think>Okay, first", "stop")
     async with against(cut, chat("<think>Okay\n\nwell</think>9. a task\n\nmore"), api="chat") as client:
-        first = await client.attempt()
+        with pytest.raises(AttemptFailedError, match="a stop string ended it before an answer began") as failed:
+            await client.attempt()
         second = await client.attempt()
-    assert (first.text, first.finish_reason) == ("", FinishReason.LENGTH)
+    assert failed.value.failing is Failing.THINKING
     assert (second.text, second.finish_reason) == ("9. a task", FinishReason.STOP)
     assert ["stop" in request.body for request in client.requests] == [True, False]
 
 
 def test_alpaca_s_sampling_is_accepted_by_tgi() -> None:
     body = orjson.loads(
-        request_body(OpenAIOptions("http://h", "m"), PROFILES[Dialect.TGI], "p", ALPACA.instruction_sampling)
+        request_body(
+            OpenAIOptions("http://h", "m"), PROFILES[Dialect.TGI], ModelInput("p"), ALPACA.instruction_sampling
+        )
     )
     assert "top_p" not in body

@@ -10,6 +10,7 @@ from yarl import URL
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.adapters.openai.transport import Question, Transport
 from service.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, Refused
+from service.selfinstruct.model_input import ModelInput
 from tests.adapters.conftest import SAMPLING, Against
 from tests.adapters.scripted_server import Drop, Hang, Reply, Step, completion, refusal, scripted_server
 
@@ -31,7 +32,7 @@ async def test_nobody_listening_is_a_failed_attempt(closed_port: int) -> None:
     options = OpenAIOptions(base_url=f"http://127.0.0.1:{closed_port}", model="m")
     async with OpenAIEndpoint(options) as endpoint:
         with pytest.raises(AttemptFailedError, match=r"connection to .* failed") as failed:
-            await endpoint.attempt("the prompt", SAMPLING)
+            await endpoint.attempt(ModelInput("the prompt"), SAMPLING)
     assert failed.value.failing is Failing.CONNECTION
 
 
@@ -82,9 +83,9 @@ async def test_an_answer_that_breaks_off_is_not_asked_for_at_no_charge() -> None
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
         options = OpenAIOptions(f"http://127.0.0.1:{port}", "m", api="completions")
         async with OpenAIEndpoint(options) as endpoint:
-            assert (await endpoint.attempt("the prompt", SAMPLING)).text == "a"
+            assert (await endpoint.attempt(ModelInput("the prompt"), SAMPLING)).text == "a"
             with pytest.raises(AttemptFailedError) as failed:
-                await endpoint.attempt("the prompt", SAMPLING)
+                await endpoint.attempt(ModelInput("the prompt"), SAMPLING)
         tasks.cancel_scope.cancel()
     assert failed.value.failing is Failing.CONNECTION
     assert asked == 2
@@ -150,7 +151,7 @@ async def test_an_answer_longer_than_any_completion_is_not_read_to_its_end(
     body = b" " * (8 * 1024 * 1024 + 1)
     reply = Reply(gzip.compress(body), headers={"Content-Encoding": "gzip"}) if compressed else Reply(body)
     async with against(reply) as client:
-        with pytest.raises(AttemptFailedError, match="longer than") as failed:
+        with pytest.raises(CallFailedError, match="longer than") as failed:
             await client.attempt()
     assert failed.value.failing is Failing.INVALID_BODY
 

@@ -1,5 +1,6 @@
 """What is made of answers with status 200: completions in all their shapes, and what only looks like one."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from service.adapters.openai.replies import Asked, read_completion
 from service.adapters.openai.usages import read_usage
 from service.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, Refused
 from service.lm import Completion, FinishReason
+from service.selfinstruct.model_input import CLASSIFICATION, ModelInput
 from service.usage import Usage
 from tests.adapters.scripted_server import Reply, chat, completion
 
@@ -116,7 +118,7 @@ def test_usage_is_what_the_server_says(usage: object, meaning: Usage | None) -> 
         ("Okay, the user wants\n</think>\n\n9. a task", "9. a task", FinishReason.STOP),
         ("9. say <think> and </think>", "9. say <think> and </think>", FinishReason.STOP),
         ("9. a task\n\nmore", "9. a task", FinishReason.STOP),
-        ("<think>well, 9. a task", "", FinishReason.LENGTH),
+        ("\n\n9. a task\n\nmore", "9. a task", FinishReason.STOP),
         ([{"type": "text", "text": "9. a"}, {"type": "text", "text": " task"}], "9. a task", FinishReason.STOP),
         ([{"type": "thinking", "thinking": []}, {"type": "text", "text": "9. a task"}], "9. a task", FinishReason.STOP),
         ("", "", FinishReason.STOP),
@@ -135,11 +137,14 @@ def test_thinking_is_no_part_of_a_plain_completion_either() -> None:
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
 @pytest.mark.parametrize("finish", ["length", "stop"])
-def test_a_budget_spent_on_thinking_is_an_empty_answer_that_is_counted(name: str, finish: str) -> None:
+@pytest.mark.parametrize("content", [None, ""])
+def test_an_answer_that_is_thinking_alone_is_none(name: str, finish: str, content: str | None) -> None:
     usage = {**USAGE, "completion_tokens_details": {"reasoning_tokens": 7}}
-    answer = read(chat_with(usage, None, finish, **{name: "9. a task"}), "chat")
-    assert (answer.text, answer.finish_reason) == ("", FinishReason.LENGTH)
-    assert answer.usage == Usage(5, 7, reasoning_tokens=7)
+    body = orjson.dumps(chat_with(usage, content, finish, **{name: "9. a task"}))
+    reading = read_completion(body, asked("chat"))
+    assert reading.only_thought
+    assert reading.completion.text == ""
+    assert reading.completion.usage == Usage(5, 7, reasoning_tokens=7)
 
 
 def test_thinking_that_nobody_counted_is_not_guessed() -> None:
@@ -161,7 +166,9 @@ def test_thinking_that_a_stop_string_ended_is_told_from_thinking_without_end(
     content: object, finish: str, message: dict[str, str], *, stopped: bool
 ) -> None:
     body = orjson.dumps(chat_with(None, content, finish, **message))
-    assert read_completion(body, asked("chat")).is_stopped_thinking is stopped
+    reading = read_completion(body, asked("chat"))
+    assert reading.was_stopped is stopped
+    assert reading.thought
 
 
 @pytest.mark.parametrize(
@@ -170,7 +177,6 @@ def test_thinking_that_a_stop_string_ended_is_told_from_thinking_without_end(
         (completion(None, "length"), "completions", FinishReason.LENGTH),
         (chat(None, "length"), "chat", FinishReason.LENGTH),
         (chat(None, "content_filter"), "chat", FinishReason.CONTENT_FILTER),
-        (chat(None, "stop", refusal="I can't."), "chat", FinishReason.CONTENT_FILTER),
     ],
 )
 def test_an_answer_of_which_a_limit_or_a_filter_left_nothing_is_not_asked_for_again(
@@ -199,12 +205,9 @@ def test_an_answer_of_which_a_limit_or_a_filter_left_nothing_is_not_asked_for_ag
         (chat(None), "chat", Failing.INVALID_BODY),
         (chat(["parts"]), "chat", Failing.INVALID_BODY),
         (chat([]), "chat", Failing.INVALID_BODY),
-        (chat(None, "tool_calls", tool_calls=[{"id": "1"}]), "chat", Failing.INVALID_BODY),
-        (completion("text", "tool_calls"), "completions", Failing.INVALID_BODY),
         (completion("text", "abort"), "completions", Failing.ABORTED),
         (completion("text", "cancelled"), "completions", Failing.ABORTED),
         (completion("text", "error"), "completions", Failing.INVALID_BODY),
-        (completion("text", None), "completions", Failing.INVALID_BODY),
         (completion("text", "load"), "completions", Failing.INVALID_BODY),
         (completion("text", 7), "completions", Failing.INVALID_BODY),
         ({"error": "upstream"}, "chat", Failing.INVALID_BODY),
@@ -216,6 +219,55 @@ def test_a_200_that_is_no_completion_may_pass(reply: object, api: Api, failing: 
     with pytest.raises(AttemptFailedError, match=r"200|with an error|502|429") as failed:
         read(reply, api)
     assert failed.value.failing is failing
+
+
+@pytest.mark.parametrize(
+    ("reply", "api"),
+    [
+        (chat_with(USAGE, None, "tool_calls", tool_calls=[{"id": "1"}]), "chat"),
+        (completion("text", "tool_calls", usage=USAGE), "completions"),
+        (completion("text", "function_call", usage=USAGE), "completions"),
+        (completion("", None, usage=USAGE), "completions"),
+        (completion("  ", None, usage=USAGE), "completions"),
+    ],
+)
+def test_what_a_server_would_answer_again_fails_at_once(reply: object, api: Api) -> None:
+    with pytest.raises(CallFailedError, match="it would be the same again") as failed:
+        read(reply, api)
+    assert (failed.value.failing, failed.value.wasted) == (Failing.NO_ANSWER, Usage(5, 7))
+
+
+def test_a_text_without_a_word_on_its_end_is_whole() -> None:
+    assert read(completion("text", None)) == Completion("text", FinishReason.STOP, "served", read(completion()).usage)
+    assert read({"choices": [{"text": "text"}]}).finish_reason is FinishReason.STOP
+
+
+def test_a_refusal_in_the_place_of_a_text_is_the_text() -> None:
+    answer = read(chat(None, "stop", refusal="I can't help with that."), "chat")
+    assert (answer.text, answer.finish_reason) == ("I can't help with that.", FinishReason.STOP)
+
+
+def test_half_a_character_becomes_a_replacement_mark() -> None:
+    body = b'{"choices": [{"text": "a \\ud83d b", "finish_reason": "stop"}]}'
+    assert read(body).text == "a \ufffd b"
+
+
+def test_an_echo_of_the_prompt_is_cut_off_before_stops_are_applied() -> None:
+    prompt = ModelInput("A header.\n\n1. one\n2.")
+    reading = read_completion(
+        orjson.dumps({"choices": [{"text": f"{prompt.text} two\n3. three\n\nmore", "finish_reason": "stop"}]}),
+        replace(asked("completions"), prompt=prompt),
+    )
+    assert reading.completion.text == " two\n3. three"
+
+
+@pytest.mark.parametrize(("beside", "text"), [('{"is_classification": true}', True), ("It is: true", False)])
+def test_json_beside_an_empty_text_counts_if_it_fits_as_a_whole(beside: str, *, text: bool) -> None:
+    prompt = ModelInput("Is it?", schema=CLASSIFICATION)
+    body = orjson.dumps(chat_with(USAGE, "", "stop", reasoning_content=beside))
+    reading = read_completion(body, replace(asked("chat"), prompt=prompt))
+    assert (reading.completion.in_reasoning, reading.only_thought) == (text, not text)
+    assert reading.completion.text == (beside if text else "")
 
 
 @pytest.mark.parametrize(

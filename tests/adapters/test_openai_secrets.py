@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.errors import AttemptFailedError, ConfigurationError, EndpointRefusedError
+from service.selfinstruct.model_input import ModelInput
 from tests.adapters.conftest import KEY, SAMPLING, Against
 from tests.adapters.scripted_server import Reply, chat, completion, refusal
 
@@ -96,7 +97,7 @@ async def test_no_log_and_no_traceback_holds_the_key() -> None:
         with capture_logs() as logs:
             async with OpenAIEndpoint(options) as endpoint:
                 with pytest.raises(AttemptFailedError) as failed:
-                    await endpoint.attempt("the prompt", SAMPLING)
+                    await endpoint.attempt(ModelInput("the prompt"), SAMPLING)
                 await endpoint.detect()
         tasks.cancel_scope.cancel()
     assert KEY not in "".join(traceback.format_exception(failed.value))

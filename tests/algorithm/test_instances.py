@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.selfinstruct.instances import parse_instances, select_instances
+from service.selfinstruct.recipe import SELF_INSTRUCT
 from service.selfinstruct.tasks import Instance, InstanceReason
 
 SCRAPS = ["Example", "Output", "Input", "Class label:", " ", "\n", "1", "23", ".", ":", "x", "y z"]
@@ -14,11 +15,11 @@ INSTANCES = st.lists(st.builds(Instance, input=VALUES, output=VALUES), max_size=
 
 
 def generation(reply: str, *, truncated: bool = False) -> tuple[Instance, ...]:
-    return parse_instances(reply, is_classification=False, truncated=truncated)
+    return parse_instances(SELF_INSTRUCT, reply, is_classification=False, truncated=truncated)
 
 
 def classification(reply: str, *, truncated: bool = False) -> tuple[Instance, ...]:
-    return parse_instances(reply, is_classification=True, truncated=truncated)
+    return parse_instances(SELF_INSTRUCT, reply, is_classification=True, truncated=truncated)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ TEMPLATES = load_templates(None)
 
 def test_there_are_175_seed_tasks_and_25_are_classification() -> None:
     assert len(SEEDS) == 175
-    assert sum(seed.is_classification for seed in SEEDS) == 25
+    assert sum(seed.is_classification is True for seed in SEEDS) == 25
     assert len({seed.id for seed in SEEDS}) == len({seed.name for seed in SEEDS}) == 175
 
 
@@ -61,7 +61,7 @@ def test_the_worked_instances_are_what_the_parser_reads(*, classification: bool)
     template = TEMPLATES.instances_classification if classification else TEMPLATES.instances_generation
     for block in template.split("Task: ")[1:-1]:
         reply = block.split("\n", 1)[1]
-        instances = parse_instances(reply, is_classification=classification, truncated=False)
+        instances = parse_instances(SELF_INSTRUCT, reply, is_classification=classification, truncated=False)
         assert not isinstance(select_instances(instances, 10, random_source()), InstanceReason), block
 
 

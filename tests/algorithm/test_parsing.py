@@ -37,6 +37,42 @@ def test_a_number_needs_a_blank_behind_it_to_separate() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "9. Sort these words by length.",
+        " Sort these.\n10.Then add two numbers.",
+        " Sort these.\n10) Add two numbers.",
+        " Sort these words by length. 10. Add two numbers.",
+        "Task 9: Sort these words by length.",
+        "**Sort** these words.\n**10.** Add two.",
+        " Sort these.<|im_end|> Add two numbers.",
+        " Sort the words.\nInput: one, two, three\nOutput: three, two, one",
+    ],
+)
+def test_what_still_holds_a_number_or_a_label_is_malformed(reply: str) -> None:
+    assert Reason.MALFORMED in rejections(parse_instructions(SELF_INSTRUCT, reply, truncated=False))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Round 3.5 up to the next whole number.",
+        "What happened in 1969? Name two events.",
+        "Explain the phrase: all that glitters.",
+        "Compare the input and the output of a mill.",
+        "What does 2**8 come to in Python?",
+        "Describe World War 2. Use three sentences.",
+    ],
+)
+def test_a_number_or_a_word_alone_is_no_debris(text: str) -> None:
+    recipe = replace(SELF_INSTRUCT, capitalize=False)
+    assert parse_instructions(recipe, f" {text}\n10. {text}", truncated=False) == (
+        Candidate(0, text),
+        Candidate(1, text),
+    )
+
+
 def test_letter_case_is_kept_when_the_recipe_says_so() -> None:
     recipe = replace(SELF_INSTRUCT, capitalize=False)
     assert instructions(parse_instructions(recipe, " ask NASA", truncated=False)) == ["ask NASA"]
@@ -138,7 +174,8 @@ def test_self_instruct_pieces_are_split_as_the_original_splits_them(reply: str) 
     candidates = parse_instructions(SELF_INSTRUCT, reply, truncated=False)
     assert instructions(candidates) == pieces
     assert [candidate.position for candidate in candidates] == list(range(len(pieces)))
-    assert rejections(candidates) == [None if piece else Reason.EMPTY for piece in pieces]
+    for candidate, piece in zip(candidates, pieces, strict=True):
+        assert candidate.rejection in ({None, Reason.MALFORMED} if piece else {Reason.EMPTY})
 
 
 @pytest.mark.timeout(5)

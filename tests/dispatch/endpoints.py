@@ -10,6 +10,7 @@ from service.dispatch import Dispatcher, Patience
 from service.errors import AttemptFailedError, EndpointRefusedError, Failing, LanguageModelError, Refused
 from service.lm import Completion, FinishReason
 from service.retry import Backoff
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 from service.usage import Usage
 
@@ -48,8 +49,8 @@ class ScriptedEndpoint:
     most_at_once: int = 0
     open: anyio.Event | None = None
 
-    async def attempt(self, prompt: str, sampling: Sampling) -> Completion:
-        self.asked.append(prompt)
+    async def attempt(self, prompt: ModelInput, sampling: Sampling) -> Completion:
+        self.asked.append(prompt.text)
         self.running += 1
         self.most_at_once = max(self.most_at_once, self.running)
         try:

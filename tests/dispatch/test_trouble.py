@@ -16,6 +16,7 @@ from service.errors import (
     LanguageModelError,
     Refused,
 )
+from service.selfinstruct.model_input import ModelInput
 from tests.dispatch.endpoints import SAMPLING, ScriptedEndpoint, completed, failed, over, refused, until
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +36,7 @@ class Callers:
 
     async def ask(self) -> None:
         try:
-            await self._model.complete("p", SAMPLING)
+            await self._model.complete(ModelInput("p"), SAMPLING)
             self.answered += 1
         except CallFailedError as error:
             self.lost.append(error)
@@ -72,11 +73,11 @@ async def test_a_server_that_comes_back_is_used_again_though_others_have_room() 
 async def test_waiting_for_a_trial_takes_no_processor() -> None:
     broken, steady = ScriptedEndpoint(otherwise=lambda: refused(Refused.QUOTA)), ScriptedEndpoint()
     async with over(broken, steady, concurrency=2).running() as model, anyio.create_task_group() as tasks:
-        await model.complete("p", SAMPLING)
-        await model.complete("p", SAMPLING)
+        await model.complete(ModelInput("p"), SAMPLING)
+        await model.complete(ModelInput("p"), SAMPLING)
         model.lanes.all[0].reopen_soon(anyio.current_time())
         model.restrict(FleetLimits(max_in_flight=0))
-        tasks.start_soon(model.complete, "waits", SAMPLING)
+        tasks.start_soon(model.complete, ModelInput("waits"), SAMPLING)
         await until(lambda: model.slots.waiting == 1)
         used_s = time.process_time()
         with anyio.move_on_after(0.3):
@@ -116,7 +117,7 @@ async def test_a_trial_that_ends_in_nonsense_is_followed_by_a_longer_wait(failin
     endpoint = ScriptedEndpoint([refused(Refused.QUOTA)], lambda: failed(failing, after_s=0.001))
     async with over(endpoint).running() as model, anyio.create_task_group() as tasks:
         for _ in range(8):
-            tasks.start_soon(model.complete, "p", SAMPLING)
+            tasks.start_soon(model.complete, ModelInput("p"), SAMPLING)
         await until(lambda: model.refusal is not None and endpoint.running == 0)
         before = len(endpoint.asked)
         model.try_again()

@@ -8,6 +8,7 @@ from anyio import lowlevel
 
 from service.errors import LanguageModelError
 from service.lm import Completion, FinishReason
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 from service.usage import Usage
 
@@ -52,15 +53,15 @@ class ScriptedModel:
         self._script = script
         self._news = anyio.Event()
 
-    async def complete(self, prompt: str, sampling: Sampling) -> Completion:
+    async def complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
         """Return the scripted completion; it always takes at least one turn of the event loop."""
-        self.asked.append(prompt)
+        self.asked.append(prompt.as_text)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         self._tell()
         try:
             await lowlevel.checkpoint()
-            return await self._answer(self._script(prompt))
+            return await self._answer(self._script(prompt.as_text))
         finally:
             self.in_flight -= 1
             self._tell()

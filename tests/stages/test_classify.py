@@ -4,7 +4,7 @@ from consumers.classify import Classify
 from service.errors import CallFailedError
 from service.lm import FinishReason
 from service.messages import FailedCall
-from service.selfinstruct.recipe import Sampling
+from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
 from service.usage import Usage
 from tests.fakes.models import ScriptedModel, always, completed
 from tests.stages import examples
@@ -16,16 +16,14 @@ INSTRUCTION = examples.instruction("p0.1", "Is this sentence rude or polite?")
 
 
 def stage(model: ScriptedModel) -> Classify:
-    return Classify(model, examples.TEMPLATES.classification, SAMPLING)
+    return Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING)
 
 
 @pytest.mark.parametrize(
     ("reply", "is_classification"),
-    [(" Yes", True), ("yes", True), (" No", False), ("", False), ("Yes, it is", False), ("Maybe", False)],
+    [(" Yes", True), ("yes", True), (" No", False), ("**Yes**", True), ("Yes, it is", True), ("\n\nNo.", False)],
 )
-async def test_yes_means_a_classification_task_and_anything_else_does_not(
-    reply: str, *, is_classification: bool
-) -> None:
+async def test_yes_means_a_classification_task(reply: str, *, is_classification: bool) -> None:
     model = ScriptedModel(always(reply))
     (classified,) = await stage(model)(INSTRUCTION)
     assert model.asked == ["Is it? Is this sentence rude or polite?"]
@@ -33,6 +31,14 @@ async def test_yes_means_a_classification_task_and_anything_else_does_not(
     assert classified.failure is None
     assert classified.call is not None
     assert classified.call.completion == reply
+
+
+@pytest.mark.parametrize("reply", ["", "Maybe", "Okay, the", "I'm sorry, but I can't help with that."])
+async def test_what_says_neither_yes_nor_no_is_a_failure(reply: str) -> None:
+    (classified,) = await stage(ScriptedModel(always(reply)))(INSTRUCTION)
+    assert classified.is_classification is None
+    assert classified.failure == f'expected yes or no, got "{reply}"'
+    assert classified.call is not None
 
 
 async def test_the_answer_may_have_used_up_its_tokens() -> None:

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
-from consumers.instances import InstanceWriting, WriteInstances
+from consumers.instances import WriteInstances
 from service.errors import CallFailedError
 from service.lm import FinishReason
 from service.messages import FailedCall
-from service.selfinstruct.recipe import Sampling
+from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
 from service.selfinstruct.tasks import Instance, InstanceReason
 from service.usage import Usage
 from tests.fakes.models import ScriptedModel, always, completed
@@ -19,13 +21,8 @@ MANY = "".join(f"Example {number}\nInput: {number}\nOutput: a{number}\n" for num
 
 
 def stage(model: ScriptedModel, max_instances: int = 5, random_seed: int = 0) -> WriteInstances:
-    return WriteInstances(
-        model,
-        generation=InstanceWriting(examples.TEMPLATES.instances_generation, SAMPLING),
-        classification=InstanceWriting(examples.TEMPLATES.instances_classification, SAMPLING),
-        max_instances=max_instances,
-        random_seed=random_seed,
-    )
+    recipe = replace(SELF_INSTRUCT, max_instances=max_instances)
+    return WriteInstances(model, recipe, examples.TEMPLATES, SAMPLING, SAMPLING, random_seed)
 
 
 async def test_generation_tasks_are_asked_for_input_first() -> None:

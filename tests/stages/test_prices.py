@@ -6,6 +6,7 @@ from service.errors import CallFailedError
 from service.lm import Completion, FinishReason
 from service.money.prices import Price, PriceTable, cost_usd, price_of, table_in_force
 from service.money.pricing import PricedModel
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from service.usage import Usage
 from tests.fakes.models import Reply, ScriptedModel, always
@@ -69,23 +70,23 @@ def answered(usage: Usage | None, wasted: Usage | None = None) -> Completion:
 
 @pytest.mark.anyio
 async def test_an_answer_costs_what_its_failed_attempts_took_too() -> None:
-    completion = await priced(answered(Usage(MILLION, 0), Usage(0, MILLION))).complete("x", SAMPLING)
+    completion = await priced(answered(Usage(MILLION, 0), Usage(0, MILLION))).complete(ModelInput("x"), SAMPLING)
     assert (completion.cost_usd, completion.prices) == (10.0, "2026-11")
-    completion = await priced(answered(Usage(MILLION, 0)), batch=True).complete("x", SAMPLING)
+    completion = await priced(answered(Usage(MILLION, 0)), batch=True).complete(ModelInput("x"), SAMPLING)
     assert completion.cost_usd == 1.0
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("wasted", [None, Usage(MILLION, 0)])
 async def test_what_an_uncounted_answer_cost_is_not_guessed(wasted: Usage | None) -> None:
-    completion = await priced(answered(None, wasted)).complete("x", SAMPLING)
+    completion = await priced(answered(None, wasted)).complete(ModelInput("x"), SAMPLING)
     assert (completion.cost_usd, completion.prices) == (None, None)
 
 
 @pytest.mark.anyio
 async def test_a_model_that_the_table_does_not_name_has_no_price() -> None:
     answer = Completion("", FinishReason.STOP, "large", Usage(MILLION, 0))
-    completion = await priced(answer, asked="large").complete("x", SAMPLING)
+    completion = await priced(answer, asked="large").complete(ModelInput("x"), SAMPLING)
     assert (completion.cost_usd, completion.prices) == (None, None)
 
 
@@ -95,5 +96,5 @@ async def test_a_failed_call_says_what_it_cost_as_far_as_the_server_counted(
     wasted: Usage | None, cost: float | None
 ) -> None:
     with pytest.raises(CallFailedError) as caught:
-        await priced(CallFailedError("no", wasted=wasted)).complete("x", SAMPLING)
+        await priced(CallFailedError("no", wasted=wasted)).complete(ModelInput("x"), SAMPLING)
     assert caught.value.cost_usd == cost

@@ -52,7 +52,9 @@ def test_a_line_separator_inside_a_text_ends_no_line() -> None:
 @pytest.mark.parametrize(
     ("broken", "where"),
     [
-        ("{", "the line: "),
+        ("{", "expected a whole task on one line"),
+        ('{"id": 1', "expected a task in JSON: "),
+        ("{'id': 'a'}", "expected a task in JSON, and this is a Python dictionary"),
         ("[1]", "the line: "),
         (line(instruction=...), "instruction: "),
         (line(instruction="  "), "instruction: "),

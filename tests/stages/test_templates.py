@@ -2,14 +2,40 @@ from pathlib import Path
 
 import pytest
 
-from service.dataset.templates import load_templates
+from service.dataset.templates import check_templates, forms_in, load_templates
 from service.errors import TemplateError
-from service.selfinstruct.templates import MARKERS
+from service.selfinstruct.recipe import Form
+from service.selfinstruct.templates import MARKERS, Templates, names_of
 
 
-def test_our_own_templates_have_their_markers_once() -> None:
+@pytest.mark.parametrize("form", Form)
+def test_our_own_templates_have_their_markers_once(form: Form) -> None:
+    own = load_templates(None, form)
+    counts = {name: getattr(own, name).count(marker) for name, marker in MARKERS.items() if getattr(own, name)}
+    assert counts == dict.fromkeys(names_of(form), 1)
+
+
+def test_the_templates_of_the_two_forms_are_all_of_them() -> None:
+    assert sorted(names_of(Form.TEXT) + names_of(Form.JSON)) == sorted(MARKERS)
+
+
+def test_a_folder_of_the_other_form_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "alpaca.txt").write_text("{{demonstrations}}")
+    assert forms_in(tmp_path) == {Form.TEXT}
+    with pytest.raises(TemplateError, match="it has templates of the form text, and the run has the form json"):
+        load_templates(tmp_path, Form.JSON)
+    check_templates(tmp_path)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_template(tmp_path: Path) -> None:
+    (tmp_path / "json_alpaca.txt").write_text("{{demonstrations}}", "utf-8-sig")
+    assert load_templates(tmp_path, Form.JSON).json_alpaca == "{{demonstrations}}"
+
+
+def test_the_digest_of_a_text_run_does_not_know_of_the_younger_form() -> None:
     own = load_templates(None)
-    assert {name: getattr(own, name).count(marker) for name, marker in MARKERS.items()} == dict.fromkeys(MARKERS, 1)
+    assert own.digest != load_templates(None, Form.JSON).digest
+    assert own.digest == Templates(**{name: getattr(own, name) for name in names_of(Form.TEXT)}).digest
 
 
 def test_a_file_in_the_folder_replaces_the_template_of_its_name_alone(tmp_path: Path) -> None:

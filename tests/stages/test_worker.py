@@ -154,7 +154,7 @@ async def test_there_are_never_more_calls_at_once_than_slots_over_all_stages(ope
         await send(broker, *map(examples.prompt, range(5)))
         await send(broker, *(examples.instruction(f"p9.{place}") for place in range(5)))
         generate = Worker(Generate(model, SELF_INSTRUCT), broker, RUN, slots, DEADLINE_S)
-        classify = Worker(Classify(model, examples.TEMPLATES.classification, SAMPLING), broker, RUN, slots, DEADLINE_S)
+        classify = Worker(Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, DEADLINE_S)
         async with killed_after(generate, classify):
             await model.until_asked(3)
             await anyio.wait_all_tasks_blocked()

@@ -285,7 +285,7 @@ async def test_a_record_that_waits_for_a_slot_when_its_partition_goes_is_asked_b
     async with open_broker() as broker:
         await create(broker, partitions=2)
         await send(broker, examples.instruction("p9.0"))
-        classify = Worker(Classify(busy, examples.TEMPLATES.classification, SAMPLING), broker, RUN, slots, 60.0)
+        classify = Worker(Classify(busy, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, 60.0)
         generate = generating(broker, busy, slots)
         async with drained_after(classify):
             await busy.until_asked(1)
@@ -307,7 +307,7 @@ async def test_no_call_begins_while_it_is_open_who_owns_its_partition(tmp_path: 
     async with SqliteBroker.open(tmp_path / "run.sqlite3", rebalance_timeout_s=60.0) as broker:
         await create(broker, partitions=2)
         await send(broker, examples.instruction("p9.0"))
-        classify = Worker(Classify(model, examples.TEMPLATES.classification, SAMPLING), broker, RUN, slots, 60.0)
+        classify = Worker(Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, 60.0)
         generate = generating(broker, model, slots)
         async with drained_after(classify):
             await model.until_asked(1)

@@ -33,6 +33,7 @@ from service.adapters.openai.replies import Asked, Reading
 from service.adapters.openai.requests import request_body
 from service.errors import AttemptFailedError
 from service.lm import Completion
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 from service.usage import Usage
 
@@ -48,7 +49,8 @@ class BatchEndpoint:
         self._path = options.path
         self._questions = questions
         self._credentials = credentials
-        self._manners = Manners(self.name, options.openai.api, options.openai.profile)
+        gives_room = options.openai.thinking_tokens is None
+        self._manners = Manners(self.name, options.openai.api, options.openai.profile, gives_room=gives_room)
 
     @classmethod
     @asynccontextmanager
@@ -83,7 +85,7 @@ class BatchEndpoint:
         """
         self._credentials.use(key)
 
-    async def attempt(self, prompt: str, sampling: Sampling) -> Completion:
+    async def attempt(self, prompt: ModelInput, sampling: Sampling) -> Completion:
         """Ask once, in a batch; again only where the server refused a parameter that the call can do without.
 
         Whoever asks what is being asked already gets the same answer, at no cost. Leaving does not stop the batch.
@@ -93,25 +95,29 @@ class BatchEndpoint:
             CallFailedError: this call can never work.
             EndpointRefusedError: every call would fail the same way: key, quota, address, model.
         """
-        return await self._manners.ask(lambda profile: self._ask(profile, prompt, sampling), refused)
+        return await self._manners.ask(lambda profile: self._ask(profile, prompt, sampling), prompt, refused)
 
-    async def _ask(self, profile: Profile, prompt: str, sampling: Sampling) -> Reading | Refusal:
+    async def _ask(self, profile: Profile, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
         with self._questions.ask(partial(request_body, self._options, profile, prompt, sampling)) as question:
             outcome = await question.answered()
         if isinstance(outcome, Verdict):
             raise outcome.error()
-        return self._read(outcome, sampling) if question.pay() else self._read_for_nothing(outcome, sampling)
+        return (
+            self._read(outcome, prompt, sampling)
+            if question.pay()
+            else self._read_for_nothing(outcome, prompt, sampling)
+        )
 
-    def _read(self, result: Result, sampling: Sampling) -> Reading | Refusal:
+    def _read(self, result: Result, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
         options, secrets = self._options, self._credentials.secrets
         url = f"{options.addresses.root} in a batch"
-        asked = Asked(url, options.api, options.model, sampling.stop, secrets)
+        asked = Asked(url, options.api, options.model, sampling.stop, secrets, prompt)
         return read_answer(result, asked, datetime.now(UTC))
 
-    def _read_for_nothing(self, result: Result, sampling: Sampling) -> Reading | Refusal:
+    def _read_for_nothing(self, result: Result, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
         """Read what somebody else has paid for."""
         try:
-            outcome = self._read(result, sampling)
+            outcome = self._read(result, prompt, sampling)
         except AttemptFailedError as failure:
             failure.usage = None
             raise

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from service.adapters.openai.json_bodies import decoded
 from service.errors import AttemptFailedError, Failing
 
 # Longer than any completion (a live answer may have 8 MiB) with the envelope around it.
@@ -93,8 +94,8 @@ class Splitter:
 
 def _object(line: bytes) -> Mapping[str, Any]:
     try:
-        entry = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        entry = decoded(line)
+    except ValueError:
         return {}
     return entry if isinstance(entry, dict) else {}
 

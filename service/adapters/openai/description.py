@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service.adapters.openai.offers import Offer
-from service.adapters.openai.profiles import Api, Dialect, LengthName, Profile
+from service.adapters.openai.profiles import Api, Dialect, LengthName, Profile, Structure
 
 _SHOWN_MODELS = 5
 
@@ -13,7 +13,8 @@ class Description:
     """What a server is, how that was found, and how it will be asked.
 
     `stops` is how many stop strings are sent; the answer is cut at all of them in any case. `context_tokens` is none
-    where the server does not say.
+    where the server does not say. `structure` is how JSON is asked for, where a recipe wants it, and
+    `asks_for_schema` whether that is by a schema.
     """
 
     url: str
@@ -24,6 +25,8 @@ class Description:
     context_tokens: int | None
     length_name: str
     stops: int
+    structure: str
+    asks_for_schema: bool
     warnings: tuple[str, ...]
 
     @property
@@ -36,7 +39,7 @@ class Description:
         return (
             f"{self.url} offers {listed or 'no list of models'}",
             f"dialect {self.dialect} ({self.how}){context}",
-            f"asked for {self.length_name} and with {stops}",
+            f"asked for {self.length_name} and with {stops}; for JSON by {self.structure}",
             *(f"beware: {warning}" for warning in self.warnings),
         )
 
@@ -47,8 +50,19 @@ def describe(url: str, model: str, api: Api, profile: Profile, how: str, offers:
     context = next((offer.context_tokens for offer in offers if offer.name == model), None)
     auto = api == "chat" and profile.chat_length is LengthName.AUTO
     length = f"{profile.length_name(api)}{' (or what it is called instead)' if auto else ''}"
+    has_field = profile.schema_field(api) is not None
     return Description(
-        url, model, profile.dialect, how, names, context, length, profile.stops, _warnings(model, api, profile, names)
+        url,
+        model,
+        profile.dialect,
+        how,
+        names,
+        context,
+        length,
+        profile.stops,
+        structure=(profile.structure if has_field else Structure.NONE).value,
+        asks_for_schema=has_field and profile.structure in {Structure.STRICT, Structure.SCHEMA},
+        warnings=_warnings(model, api, profile, names),
     )
 
 

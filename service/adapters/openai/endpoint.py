@@ -23,6 +23,7 @@ from service.adapters.openai.replies import Asked, Reading, read_completion, rea
 from service.adapters.openai.requests import request_body
 from service.adapters.openai.transport import Answer, Question, Transport
 from service.lm import Completion
+from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 
 _DETECTION_S = 5.0
@@ -53,7 +54,7 @@ class OpenAIEndpoint:
         self._addresses = options.addresses
         self._url = URL(self._addresses.of(options.api), encoded=True)
         self.name = f"{urlsplit(options.base_url).netloc}/{options.model}"
-        self._manners = Manners(self.name, options.api, options.profile)
+        self._manners = Manners(self.name, options.api, options.profile, gives_room=options.thinking_tokens is None)
         self._credentials = Credentials(options.profile.auth, options.extra_headers, options.api_key)
 
     async def __aenter__(self) -> Self:
@@ -75,7 +76,7 @@ class OpenAIEndpoint:
         """
         self._credentials.use(key)
 
-    async def attempt(self, prompt: str, sampling: Sampling) -> Completion:
+    async def attempt(self, prompt: ModelInput, sampling: Sampling) -> Completion:
         """Ask once; again, at no charge, only where the server refused a parameter that the call can do without.
 
         Raises:
@@ -84,7 +85,7 @@ class OpenAIEndpoint:
             EndpointRefusedError: every call would fail the same way: key, quota, address, model.
         """
         return await self._manners.ask(
-            lambda profile: self._try(profile, prompt, sampling), lambda refusal, hint: refusal.as_error(hint)
+            lambda profile: self._try(profile, prompt, sampling), prompt, lambda refusal, hint: refusal.as_error(hint)
         )
 
     async def models(self) -> list[str]:
@@ -117,7 +118,7 @@ class OpenAIEndpoint:
             self._addresses.root, options.model, options.api, self._manners.profile, self._how, self._offers
         )
 
-    async def _try(self, profile: Profile, prompt: str, sampling: Sampling) -> Reading | Refusal:
+    async def _try(self, profile: Profile, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
         """Ask as the profile says; return what came, if it is a completion or an error."""
         options = self.options
         answer = await self._ask(self._url, request_body(options, profile, prompt, sampling), options.timeout_s)
@@ -125,7 +126,7 @@ class OpenAIEndpoint:
         if not answer.is_good:
             return self._refusal(url, answer)
         return read_completion(
-            answer.body, Asked(url, options.api, options.model, sampling.stop, self._credentials.secrets)
+            answer.body, Asked(url, options.api, options.model, sampling.stop, self._credentials.secrets, prompt)
         )
 
     async def _ask(self, url: URL, body: bytes | None, timeout_s: float) -> Answer:

@@ -19,8 +19,9 @@ class OpenAIOptions:
 
     `dialect` is what kind of server it is; `auto` finds out. `timeout_s` limits one attempt. `end_of_text_token` is the
     model's number for it, which a recipe may ask to ban. `omit` names parameters that are never sent. A model that
-    thinks before it answers needs `thinking_tokens` on top of what a recipe allows for the answer. `extra_headers` are
-    sent with every call and may hold secrets, so they are never shown.
+    thinks before it answers needs `thinking_tokens` on top of what a recipe allows for the answer; none finds out
+    whether it does, and gives it room then. `extra_headers` are sent with every call and may hold secrets, so they are
+    never shown.
     """
 
     base_url: str
@@ -32,7 +33,7 @@ class OpenAIOptions:
     end_of_text_token: int | None = None
     seed: int | None = None
     omit: Collection[str] = ()
-    thinking_tokens: int = 0
+    thinking_tokens: int | None = None
     extra_headers: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +47,7 @@ class OpenAIOptions:
             raise ConfigurationError("The model must have a name, and it is empty: give the one that the server lists.")
         for secret in (self.api_key, *self.extra_headers.values()):
             check_header(secret)
-        if self.timeout_s <= 0 or self.thinking_tokens < 0:
+        if self.timeout_s <= 0 or (self.thinking_tokens or 0) < 0:
             raise ConfigurationError(
                 "A call needs a time limit above zero and no negative number of tokens, and these came: "
                 f"timeout_s={self.timeout_s}, thinking_tokens={self.thinking_tokens}."

@@ -48,6 +48,22 @@ class LengthName(StrEnum):
     AUTO = "auto"
 
 
+class Structure(StrEnum):
+    """How strictly a server is asked for JSON, from the most to nothing but the words of the prompt."""
+
+    STRICT = "a strict JSON schema"
+    SCHEMA = "a JSON schema"
+    OBJECT = "any JSON object"
+    NONE = "the prompt alone"
+
+
+class SchemaField(StrEnum):
+    """Where a request carries its schema: as OpenAI's interface has it, or as llama.cpp's completions do."""
+
+    RESPONSE_FORMAT = "response_format"
+    JSON_SCHEMA = "json_schema"
+
+
 class AuthHeader(StrEnum):
     """Which header carries the key."""
 
@@ -64,6 +80,10 @@ class Profile:
     `top_p_below_one` is true of a server that refuses a top_p of 1, which says nothing. `raw_completions` is false
     where /completions puts the prompt into the model's chat template. `states_usage` is whether every answer can be
     expected to count its tokens. `warnings` are for who sets up a run.
+
+    `structure` is how JSON is asked for, on /completions in the field `completions_schema`, if it has one;
+    `requires_parameters` is true of a gateway that must be told not to choose a server that ignores it.
+    `thinking_tokens` are asked for on top of those for the answer, once the model is known to think.
     """
 
     dialect: Dialect
@@ -75,6 +95,10 @@ class Profile:
     states_usage: bool = True
     auth: AuthHeader = AuthHeader.BEARER
     warnings: tuple[str, ...] = ()
+    structure: Structure = Structure.STRICT
+    completions_schema: SchemaField | None = None
+    requires_parameters: bool = False
+    thinking_tokens: int = 0
 
     def length_name(self, api: Api) -> str:
         """Return the name under which the most tokens are asked for."""
@@ -90,6 +114,25 @@ class Profile:
         """Return this profile with another number of stop strings."""
         return replace(self, stops=stops)
 
+    def with_less_structure(self) -> "Profile":
+        """Return this profile with the next less strict way to ask for JSON."""
+        ways = list(Structure)
+        return replace(self, structure=ways[min(ways.index(self.structure) + 1, len(ways) - 1)])
+
+    def without(self, parameter: Parameter) -> "Profile":
+        """Return this profile with one parameter left out."""
+        return replace(self, left_out=self.left_out | {parameter})
+
+    def with_thinking(self, tokens: int) -> "Profile":
+        """Return this profile with so many tokens for thinking."""
+        return replace(self, thinking_tokens=tokens)
+
+    def schema_field(self, api: Api) -> SchemaField | None:
+        """Return where a schema goes; none where it cannot be sent, or is not to be any more."""
+        if self.structure is Structure.NONE:
+            return None
+        return SchemaField.RESPONSE_FORMAT if api == "chat" else self.completions_schema
+
 
 _OLLAMA_CUTS = (
     "Ollama cuts prompts that exceed its context without a word: set OLLAMA_CONTEXT_LENGTH to what the recipe needs, "
@@ -102,9 +145,14 @@ PROFILES = {
     for profile in (
         Profile(Dialect.OPENAI, chat_length=LengthName.MAX_COMPLETION_TOKENS),
         Profile(Dialect.AZURE, auth=AuthHeader.API_KEY),
-        Profile(Dialect.VLLM, stops=_MANY_STOPS),
-        Profile(Dialect.SGLANG, stops=_MANY_STOPS),
-        Profile(Dialect.LLAMACPP, chat_length=LengthName.MAX_TOKENS, stops=_MANY_STOPS),
+        Profile(Dialect.VLLM, stops=_MANY_STOPS, completions_schema=SchemaField.RESPONSE_FORMAT),
+        Profile(Dialect.SGLANG, stops=_MANY_STOPS, completions_schema=SchemaField.RESPONSE_FORMAT),
+        Profile(
+            Dialect.LLAMACPP,
+            chat_length=LengthName.MAX_TOKENS,
+            stops=_MANY_STOPS,
+            completions_schema=SchemaField.JSON_SCHEMA,
+        ),
         Profile(
             Dialect.OLLAMA,
             chat_length=LengthName.MAX_TOKENS,  # it passes over the other name, and then writes without end
@@ -120,7 +168,7 @@ PROFILES = {
             top_p_below_one=True,
             warnings=(_TGI_PENALTY,),
         ),
-        Profile(Dialect.OPENROUTER, raw_completions=False),
+        Profile(Dialect.OPENROUTER, raw_completions=False, requires_parameters=True),
         Profile(Dialect.LITELLM),
         Profile(Dialect.GENERIC, states_usage=False),
     )

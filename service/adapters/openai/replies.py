@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Never
 
-import orjson
-
+from service.adapters.openai.json_bodies import decoded
 from service.adapters.openai.profiles import Api
 from service.adapters.openai.refusals import refusal_inside
 from service.adapters.openai.saying import shown
-from service.adapters.openai.thinking import ONLY_THINKING, without_thinking
 from service.adapters.openai.usages import read_usage
-from service.errors import AttemptFailedError, Failing
+from service.errors import AttemptFailedError, CallFailedError, Failing
 from service.lm import Completion, FinishReason
+from service.selfinstruct.model_input import ModelInput
+from service.selfinstruct.replies.leaks import without_echo, without_thinking
 from service.usage import Usage
 
 _FINISH_REASONS = {
@@ -29,36 +29,45 @@ _FINISH_REASONS = {
     "model_length": FinishReason.LENGTH,
     "content_filter": FinishReason.CONTENT_FILTER,
 }
+_TOOL_CALLS = frozenset({"tool_calls", "function_call"})
 _ABORTED = frozenset({"abort", "aborted", "cancelled", "canceled"})
 _REASONING = ("reasoning", "reasoning_content")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an answer answers: where and how it was asked for, and what must not be repeated of it."""
+    """What an answer answers: where, how and what was asked, and what must not be repeated of it."""
 
     url: str
     api: Api
     model: str
     stop: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    prompt: ModelInput | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A completion, and whether a stop string cut it short in the middle of thinking."""
+    """A completion, and what it tells of the model: that it thinks, and that it did nothing else.
+
+    `was_stopped`: a stop string cut it short in the middle of thinking.
+    """
 
     completion: Completion
-    is_stopped_thinking: bool = False
+    thought: bool = False
+    only_thought: bool = False
+    was_stopped: bool = False
 
 
 def read_completion(body: bytes, asked: Asked) -> Reading:
     """Return the completion in a body that came with 200.
 
-    Thinking is no part of its text; the stop strings are applied again, for servers ignore them or take only some.
+    Neither thinking nor an echo of the prompt is part of its text; the stop strings are applied again to what is left,
+    for servers ignore them or take only some.
 
     Raises:
         AttemptFailedError: the body is not a completion; it carries what the server counted all the same.
+        CallFailedError: the server would answer the same again, without a text to use.
         CallFailedError, EndpointRefusedError: the body holds an error, and says that it will not pass.
     """
     reply = _object(body)
@@ -89,14 +98,33 @@ class _Reply:
         if self.reply.get("error"):
             raise refusal_inside(self.asked.url, self.reply, self.asked.secrets, self.usage).as_error()
         choice = self._first_choice()
-        ended = self._finish(choice)
-        written, finish = self._text(choice, ended)
-        answer = without_thinking(written)
-        if answer is None:
-            stopped = ended is FinishReason.STOP
-            return Reading(Completion("", FinishReason.LENGTH, self._model(), self.usage), stopped)
-        text, finish = _cut(answer, finish, self.asked.stop)
-        return Reading(Completion(text, finish, self._model(), self.usage))
+        written, beside = self._text(choice)
+        finish = self._finish(choice, written)
+        if written is None and not beside:
+            return Reading(self._completion(self._nothing(finish), finish), thought=self._counted_thinking)
+        prompt = self.asked.prompt
+        text = without_echo(written or "", prompt.as_text if prompt is not None else "")
+        answer = without_thinking(text)
+        thought = bool(beside) or self._counted_thinking or answer != text
+        if not answer and (beside or answer is None) and finish is not FinishReason.CONTENT_FILTER:
+            return self._only_thought(beside, finish)
+        cut, finish = _cut((answer or "").lstrip("\r\n"), finish, self.asked.stop)
+        return Reading(self._completion(cut, finish), thought)
+
+    def _only_thought(self, beside: str, finish: FinishReason) -> Reading:
+        """Read an answer without a text beside its thinking: some servers put an answer in JSON there."""
+        schema = self.asked.prompt.schema if self.asked.prompt is not None else None
+        if schema is not None and schema.fits(beside):
+            return Reading(self._completion(beside, finish, in_reasoning=True), thought=True)
+        stopped = finish is FinishReason.STOP and bool(self.asked.stop)
+        return Reading(self._completion("", finish), thought=True, only_thought=True, was_stopped=stopped)
+
+    @property
+    def _counted_thinking(self) -> bool:
+        return self.usage is not None and self.usage.reasoning_tokens > 0
+
+    def _completion(self, text: str, finish: FinishReason, *, in_reasoning: bool = False) -> Completion:
+        return Completion(text, finish, self._model(), self.usage, in_reasoning=in_reasoning)
 
     def _first_choice(self) -> Mapping[str, Any]:
         choices = self.reply.get("choices")
@@ -104,33 +132,41 @@ class _Reply:
             self._fail("a first element of `choices`")
         return choices[0]
 
-    def _finish(self, choice: Mapping[str, Any]) -> FinishReason:
+    def _finish(self, choice: Mapping[str, Any], text: str | None) -> FinishReason:
+        """Return why the model stopped; a text for whose end the server has no word is whole."""
         reason = choice.get("finish_reason")
         finish = _FINISH_REASONS.get(reason.lower()) if isinstance(reason, str) else None
+        if finish is None and reason is None and text and text.strip():
+            return FinishReason.STOP
         if finish is None:
             came = shown(str(reason), self.asked.secrets)
-            failing = Failing.ABORTED if came.lower() in _ABORTED else Failing.INVALID_BODY
-            self._fail(f"a finish_reason of stop, length or content_filter (it has {came})", failing)
+            expected = f"a finish_reason of stop, length or content_filter (it has {came})"
+            if reason is None or came.lower() in _TOOL_CALLS:
+                message = _lacks(f"{expected}, and a text; it would be the same again")
+                raise CallFailedError(message, Failing.NO_ANSWER, wasted=self.usage)
+            self._fail(expected, Failing.ABORTED if came.lower() in _ABORTED else Failing.INVALID_BODY)
         return finish
 
-    def _text(self, choice: Mapping[str, Any], finish: FinishReason) -> tuple[str, FinishReason]:
+    def _text(self, choice: Mapping[str, Any]) -> tuple[str | None, str]:
+        """Return the text, none where there is none, and the reasoning beside it.
+
+        A refusal in the place of a text is one.
+        """
         if self.asked.api == "completions":
-            return self._known(_joined(choice.get("text")), finish, "text")
+            return _joined(choice.get("text")), ""
         message = choice.get("message")
         if not isinstance(message, dict):
             self._fail("an object in `message`")
-        content = _joined(message.get("content"))
-        if content is None and message.get("refusal"):
-            return "", FinishReason.CONTENT_FILTER
-        if content is None and any(message.get(name) for name in _REASONING):
-            return ONLY_THINKING, finish
-        return self._known(content, finish, "message.content")
+        content, refusal = _joined(message.get("content")), message.get("refusal")
+        if content is None and isinstance(refusal, str) and refusal:
+            return refusal, ""
+        return content, next((text for name in _REASONING if (text := _joined(message.get(name)))), "")
 
-    def _known(self, content: str | None, finish: FinishReason, where: str) -> tuple[str, FinishReason]:
-        """Return the text; one that a limit or a filter left nothing of is empty, and asking again would not help."""
-        if content is None and finish is FinishReason.STOP:
-            self._fail(f"a string in `{where}`")
-        return content or "", finish
+    def _nothing(self, finish: FinishReason) -> str:
+        """Return the empty text that a limit or a filter left; where neither did, asking again may help."""
+        if finish is FinishReason.STOP:
+            self._fail(f"a string in `{'text' if self.asked.api == 'completions' else 'message.content'}`")
+        return ""
 
     def _model(self) -> str:
         name = self.reply.get("model")
@@ -144,8 +180,8 @@ class _Reply:
 
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
-        reply = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        reply = decoded(body)
+    except ValueError as error:
         page = body.lstrip()[:1] == b"<"
         hint = "JSON, but a page for people: does the base URL end with /v1?" if page else f"JSON ({error})"
         raise _invalid(hint) from error
@@ -155,7 +191,11 @@ def _object(body: bytes) -> Mapping[str, Any]:
 
 
 def _invalid(expected: str, failing: Failing = Failing.INVALID_BODY, usage: Usage | None = None) -> AttemptFailedError:
-    return AttemptFailedError(failing, f"The server answered 200, but its body lacks {expected}.", usage=usage)
+    return AttemptFailedError(failing, _lacks(expected), usage=usage)
+
+
+def _lacks(expected: str) -> str:
+    return f"The server answered 200, but its body lacks {expected}."
 
 
 def _joined(content: object) -> str | None:

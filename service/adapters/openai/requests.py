@@ -5,26 +5,50 @@ from typing import Any
 import orjson
 
 from service.adapters.openai.options import OpenAIOptions
-from service.adapters.openai.profiles import Parameter, Profile
+from service.adapters.openai.profiles import Api, Parameter, Profile, SchemaField, Structure
+from service.selfinstruct.model_input import AnswerSchema, ModelInput
 from service.selfinstruct.recipe import Sampling
 
 
-def request_body(options: OpenAIOptions, profile: Profile, prompt: str, sampling: Sampling) -> bytes:
+def request_body(options: OpenAIOptions, profile: Profile, prompt: ModelInput, sampling: Sampling) -> bytes:
     """Return the JSON that asks for one completion; what has no effect is left out, since some servers refuse it."""
+    thinking = profile.thinking_tokens if options.thinking_tokens is None else options.thinking_tokens
     body: dict[str, Any] = {
         "model": options.model,
-        profile.length_name(options.api): sampling.max_tokens + options.thinking_tokens,
+        profile.length_name(options.api): sampling.max_tokens + thinking,
     }
     if options.api == "chat":
-        body["messages"] = [{"role": "user", "content": prompt}]
+        system = [{"role": "system", "content": prompt.system}] if prompt.system else []
+        body["messages"] = [*system, {"role": "user", "content": prompt.text}]
     else:
-        body["prompt"] = prompt
+        body["prompt"] = prompt.as_text
+    if prompt.schema is not None:
+        body |= _structure(profile, options.api, prompt.schema)
     body |= {
         name.value: value
         for name, value in _parameters(options, profile, sampling)
         if name not in profile.left_out and name not in options.omit
     }
     return orjson.dumps(body)
+
+
+def _structure(profile: Profile, api: Api, schema: AnswerSchema) -> dict[str, Any]:
+    """Return the fields that ask for JSON."""
+    match profile.schema_field(api):
+        case None:
+            return {}
+        case SchemaField.JSON_SCHEMA:
+            return {"json_schema": schema.value}
+        case SchemaField.RESPONSE_FORMAT:
+            fields: dict[str, Any] = {"response_format": _response_format(profile.structure, schema)}
+            return fields | ({"provider": {"require_parameters": True}} if profile.requires_parameters else {})
+
+
+def _response_format(structure: Structure, schema: AnswerSchema) -> dict[str, Any]:
+    if structure is Structure.OBJECT:
+        return {"type": "json_object"}
+    strict = {"strict": True} if structure is Structure.STRICT else {}
+    return {"type": "json_schema", "json_schema": {"name": schema.name, **strict, "schema": schema.value}}
 
 
 def _parameters(options: OpenAIOptions, profile: Profile, sampling: Sampling) -> list[tuple[Parameter, Any]]:

@@ -10,7 +10,7 @@ import anyio
 from yarl import URL
 
 from service.adapters.openai.saying import shown
-from service.errors import AttemptFailedError, Failing
+from service.errors import AttemptFailedError, CallFailedError, Failing
 
 _OK = 200
 _MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -86,7 +86,8 @@ class Transport:
         """Return the answer to one question.
 
         Raises:
-            AttemptFailedError: none came in time, or one that is longer than any completion.
+            AttemptFailedError: none came in time.
+            CallFailedError: it is longer than any completion.
         """
         try:
             with anyio.fail_after(timeout_s):
@@ -141,8 +142,8 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
             response.close()
             break
     if good and len(body) > most:
-        message = f"The answer is longer than {most} bytes, more than any completion."
-        raise AttemptFailedError(Failing.INVALID_BODY, message)
+        message = f"The answer is longer than {most:,} bytes, more than any completion: does the model ever end?"
+        raise CallFailedError(message, Failing.INVALID_BODY)
     return bytes(body[:most])
 
 

@@ -1,0 +1,57 @@
+"""The latest answer of a step, for the message of a run that got nowhere: what came, and what was expected."""
+
+from service import codec
+from service.broker import Broker, Isolation, Partition
+from service.errors import DecodeError
+from service.messages import Answer, FailedPrompt, Message, TaskInstances
+from service.selfinstruct.asking import expected_instances, expected_tasks
+from service.selfinstruct.recipe import Recipe
+from service.selfinstruct.replies.characters import excerpt
+from service.topics import CANDIDATES, INSTANCES, Topic
+
+_LOOKED_AT = 50
+_POLL_S = 1.0
+
+
+async def sample_of_prompts(broker: Broker, run: str, recipe: Recipe) -> str:
+    """Return the latest answer to a prompt in words; empty where there is none."""
+    for message in await _latest(broker, run, CANDIDATES):
+        match message:
+            case Answer():
+                return _sample("prompt", message.call.completion, expected_tasks(recipe))
+            case FailedPrompt():
+                return f"the latest prompt failed: {message.failure}"
+            case _:
+                pass
+    return ""
+
+
+async def sample_of_instances(broker: Broker, run: str, recipe: Recipe) -> str:
+    """Return the latest answer of which no instance came in words; empty where there is none."""
+    for message in await _latest(broker, run, INSTANCES):
+        if isinstance(message, TaskInstances) and message.rejection is not None:
+            if message.call is None:
+                return f"the latest call failed: {message.failure}"
+            return _sample("task", message.call.completion, expected_instances(recipe))
+    return ""
+
+
+def _sample(asked: str, completion: str, expected: str) -> str:
+    came = f'"{excerpt(completion)}"' if completion.strip() else "an empty answer"
+    return f"expected {expected}, and to the latest {asked} came {came}"
+
+
+async def _latest(broker: Broker, run: str, topic: Topic[Message]) -> list[Message]:
+    """Return the messages at the end of a topic with one partition, the latest first."""
+    partition = Partition(topic.of(run), 0)
+    end = await broker.end_offset(partition, Isolation.READ_COMMITTED)
+    found: list[Message] = []
+    async with broker.reader([partition]) as reader:
+        reader.seek(partition, max(0, end - _LOOKED_AT))
+        while reader.position(partition) < end and (records := await reader.poll(_LOOKED_AT, _POLL_S)):
+            for record in records:
+                try:
+                    found.append(codec.decode(topic, record))
+                except DecodeError:
+                    continue  # its stage has told of it
+    return found[::-1]

@@ -1,0 +1,50 @@
+"""What a target will take, in a line: said before the first call, with what it is judged by."""
+
+from collections.abc import Sequence
+
+from service.console import dollars
+from service.forecast import forecast_usd
+from service.messages import RunDefined
+from service.money.reckoning import Rates, rates_by_length, reckon
+from service.progress import Progress
+from service.selfinstruct.tasks import SeedTask
+from service.settings import LmKind, Settings
+from service.trial import first_prompt
+
+
+def outlook_by_length(
+    definition: RunDefined, seeds: Sequence[SeedTask], tasks: int, settings: Settings, model: str
+) -> str:
+    """Return what so many tasks will take, judged by the texts that are sent: nothing has been asked yet."""
+    prompt = first_prompt(definition, seeds).as_input(definition.recipe)
+    rates = rates_by_length(definition.recipe, definition.templates, seeds, prompt)
+    return outlook(rates, tasks, settings, model)
+
+
+def outlook(rates: Rates, tasks: int, settings: Settings, model: str) -> str:
+    """Return what so many tasks will take at these rates."""
+    table = settings.prices_for(model)
+    price = table.models.get(model) if table is not None else None
+    found = reckon(rates, tasks, price)
+    if found.usd is not None:
+        cost = f", {dollars(round(found.usd, 2 if found.usd >= 1 else 4))}"
+    else:
+        cost = f", and no price is given for {model}" if settings.lm is LmKind.OPENAI else ""
+    return (
+        f"{tasks:,} tasks: about {_round(found.calls)} calls, {_round(found.usage.prompt_tokens)} tokens in, "
+        f"{_round(found.usage.completion_tokens)} out{cost} (judged {found.basis})"
+    )
+
+
+def outlook_of(progress: Progress) -> str:
+    """Return what a run that goes on will have cost, judged by its own calls; empty where that is not known."""
+    usd = forecast_usd(progress) if progress.spent else None
+    if usd is None:
+        return ""
+    return f"{progress.target:,} tasks: {dollars(usd)} in all, judged by the {progress.finished:,} that are finished"
+
+
+def _round(count: int) -> str:
+    """Return a number with two digits that say something."""
+    digits = max(0, len(str(count)) - 2)
+    return f"{round(count, -digits):,}"

@@ -1,0 +1,126 @@
+"""What each step asks of the model, in the form of the recipe."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from service.selfinstruct.classification import is_classification
+from service.selfinstruct.model_input import (
+    CLASSIFICATION,
+    CLASSIFICATION_INSTANCES,
+    GENERATION_INSTANCES,
+    INSTRUCTIONS,
+    TASKS,
+    AnswerCheck,
+    AnswerSchema,
+    ModelInput,
+)
+from service.selfinstruct.recipe import Form, Recipe, RecipeName
+from service.selfinstruct.rendering import (
+    DEMONSTRATIONS,
+    INSTRUCTION,
+    check_marker,
+    one_line,
+    render_alpaca,
+    render_instruction,
+    render_instructions,
+)
+from service.selfinstruct.tasks import Instance
+from service.selfinstruct.templates import Templates
+
+_NEXT_MESSAGE = re.compile(r"^---[ \t]*\n", re.MULTILINE)
+
+_YES_OR_NO = AnswerCheck("yes or no", lambda reply: is_classification(reply) is not None)
+
+Demonstration = tuple[str, Instance | None]
+
+
+def ask_for_tasks(
+    recipe: Recipe, templates: Templates, shown: Sequence[Demonstration], *, only_classification: bool = False
+) -> ModelInput:
+    """Return the prompt that shows these tasks and asks for more: instructions, or under Alpaca whole tasks.
+
+    Alpaca shows the tasks that bring an instance. `only_classification` says that classification tasks are wanted.
+
+    Raises:
+        TemplateError: a template has not exactly one of its marker.
+    """
+    instructions = [instruction for instruction, _ in shown]
+    whole = [(instruction, instance) for instruction, instance in shown if instance is not None]
+    if recipe.form is Form.TEXT:
+        if recipe.name is RecipeName.ALPACA:
+            return ModelInput(render_alpaca(templates.alpaca, whole))
+        template = templates.instructions_classification if only_classification else templates.instructions
+        return ModelInput(render_instructions(template, instructions))
+    if recipe.name is RecipeName.ALPACA:
+        tasks = [
+            {"instruction": one_line(instruction), "input": instance.input, "output": instance.output}
+            for instruction, instance in whole
+        ]
+        return _messages(templates.json_alpaca, DEMONSTRATIONS, _listed(tasks), TASKS)
+    template = templates.json_instructions_classification if only_classification else templates.json_instructions
+    return _messages(template, DEMONSTRATIONS, _listed([one_line(each) for each in instructions]), INSTRUCTIONS)
+
+
+def ask_whether_classification(recipe: Recipe, templates: Templates, instruction: str) -> ModelInput:
+    """Return the prompt that asks whether an instruction is a classification task.
+
+    Raises:
+        TemplateError: a template has not exactly one of its marker.
+    """
+    if recipe.form is Form.TEXT:
+        return ModelInput(render_instruction(templates.classification, instruction), check=_YES_OR_NO)
+    asked = _messages(templates.json_classification, INSTRUCTION, instruction.strip(), CLASSIFICATION)
+    return replace(asked, check=_YES_OR_NO)
+
+
+def ask_for_instances(recipe: Recipe, templates: Templates, instruction: str, *, is_classification: bool) -> ModelInput:
+    """Return the prompt that asks for instances of an instruction, output first for a classification task.
+
+    Raises:
+        TemplateError: a template has not exactly one of its marker.
+    """
+    if recipe.form is Form.TEXT:
+        template = templates.instances_classification if is_classification else templates.instances_generation
+        return ModelInput(render_instruction(template, instruction))
+    if is_classification:
+        template, schema = templates.json_instances_classification, CLASSIFICATION_INSTANCES
+    else:
+        template, schema = templates.json_instances_generation, GENERATION_INSTANCES
+    return _messages(template, INSTRUCTION, instruction.strip(), schema)
+
+
+def schema_of_tasks(recipe: Recipe) -> AnswerSchema | None:
+    """Return the schema that answers to `ask_for_tasks` are to have; none in the form text."""
+    if recipe.form is Form.TEXT:
+        return None
+    return TASKS if recipe.name is RecipeName.ALPACA else INSTRUCTIONS
+
+
+def expected_tasks(recipe: Recipe) -> str:
+    """Return what answers to `ask_for_tasks` should be, in words."""
+    whole = recipe.name is RecipeName.ALPACA
+    if recipe.form is Form.JSON:
+        shape = '{"tasks": [{"instruction": …, "input": …, "output": …}]}' if whole else '{"instructions": […]}'
+        return f"JSON such as {shape}"
+    return "blocks of Instruction, Input and Output" if whole else "a numbered list, one task a line"
+
+
+def expected_instances(recipe: Recipe) -> str:
+    """Return what answers to `ask_for_instances` should be, in words."""
+    if recipe.form is Form.JSON:
+        return 'JSON such as {"instances": [{"input": …, "output": …}]}'
+    return "examples with the labels Input and Output, or Class label"
+
+
+def _messages(template: str, marker: str, value: str, schema: AnswerSchema) -> ModelInput:
+    """Return the messages of a template with a value in one of them; above its first line `---` is the system's."""
+    check_marker(template, marker)
+    *system, text = [part.replace(marker, value).strip() for part in _NEXT_MESSAGE.split(template, maxsplit=1)]
+    return ModelInput(text, "".join(system), schema)
+
+
+def _listed(values: Sequence[object]) -> str:
+    """Return values as a JSON list, one on each line."""
+    return "[\n" + ",\n".join(json.dumps(value, ensure_ascii=False) for value in values) + "\n]"

@@ -1,0 +1,154 @@
+"""Candidates from the replies of chat models: as JSON, as a list or as blocks, whatever stands around them."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+
+from service.selfinstruct.recipe import Recipe, RecipeName
+from service.selfinstruct.replies.blocks import read_blocks
+from service.selfinstruct.replies.characters import printable
+from service.selfinstruct.replies.chatter import asks_back, is_no_task, is_refusal, is_thinking_aloud
+from service.selfinstruct.replies.json_text import Json, read_json
+from service.selfinstruct.replies.leaks import clean_reply
+from service.selfinstruct.replies.lists import read_item, read_list
+from service.selfinstruct.replies.markup import (
+    holds_debris,
+    holds_numbered_label,
+    is_only_marks,
+    stands_for_no_input,
+    stands_for_no_output,
+    tidy,
+    tidy_value,
+    without_list_number,
+)
+from service.selfinstruct.tasks import Candidate, Instance, Reason
+
+_JSON_BEGINS = re.compile(r"(?:```\w*\s*)?[{\[]")
+_INSTRUCTION_NAMES = ("instruction", "task", "question", "prompt", "text")
+_HALF = 0.5
+
+
+def parse_chat(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidate, ...]:
+    """Return the candidates in a text, in order; the last one is refused where the reply was cut.
+
+    What only stands around the tasks is no candidate, unless there is nothing else.
+    """
+    text = clean_reply(printable(reply)).strip("\n")
+    found = _blocks(recipe, text) if recipe.name is RecipeName.ALPACA else _listed(recipe, text, cut=truncated)
+    return _with_cut_end(list(found) or [_judged(recipe, 0, text.strip())], cut=truncated)
+
+
+def parse_json(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidate, ...]:
+    """Return the candidates in a JSON answer; those that stand whole before its end where it was cut.
+
+    A model that answers in text all the same is read as any chat model's.
+    """
+    text = clean_reply(printable(reply)).strip()
+    found = read_json(text)
+    key = "tasks" if recipe.name is RecipeName.ALPACA else "instructions"
+    items = [item for value in found.values for item in _items_of(value, key, whole=found.share >= _HALF)]
+    if not items and not found.broken and not looks_like_json(text):
+        return parse_chat(recipe, reply, truncated=truncated)
+    candidates = [_from_json(recipe, position, item) for position, item in enumerate(items)]
+    if found.broken or not candidates:
+        cut = Reason.TRUNCATED if truncated else Reason.MALFORMED
+        rest = Reason.EMPTY if not text else cut
+        candidates.append(Candidate(len(candidates), "" if candidates else text, rejection=rest))
+    return tuple(candidates)
+
+
+def _listed(recipe: Recipe, text: str, *, cut: bool) -> Iterator[Candidate]:
+    first = recipe.human_demonstrations + recipe.machine_demonstrations + 1
+    for position, item in enumerate(read_list(text, first, cut=cut)):
+        yield _judged(recipe, position, item.text, readable=item.readable)
+
+
+def _blocks(recipe: Recipe, text: str) -> Iterator[Candidate]:
+    for position, block in enumerate(read_blocks(text)):
+        if block.fields is None:
+            yield _judged(recipe, position, block.text, readable=False)
+        else:
+            instruction, given, output = block.fields
+            yield _judged(recipe, position, instruction, _instance(given, output))
+
+
+def _items_of(value: Json, key: str, *, whole: bool) -> Iterator[Json]:
+    """Yield the items of a JSON value: those under the key that was asked for, else those of its only list.
+
+    `whole` says that JSON is most of the reply; in a text, a list or an object may be a part of some task.
+    """
+    if isinstance(value, list):
+        yield from value if whole else []
+    elif isinstance(value, dict) and isinstance(value.get(key), list):
+        yield from value[key]
+    elif isinstance(value, dict) and whole:
+        lists = [each for each in value.values() if isinstance(each, list)]
+        is_task = any(isinstance(value.get(name), str) for name in _INSTRUCTION_NAMES)
+        yield from [value] if is_task else lists[0] if len(lists) == 1 else []
+
+
+def _from_json(recipe: Recipe, position: int, item: Json) -> Candidate:
+    named = item if isinstance(item, dict) else {"instruction": item}
+    text = next((named[name] for name in _INSTRUCTION_NAMES if isinstance(named.get(name), str)), None)
+    if text is None:
+        return Candidate(position, json.dumps(item, ensure_ascii=False), rejection=Reason.MALFORMED)
+    if recipe.name is RecipeName.SELF_INSTRUCT:
+        return _judged(recipe, position, read_item(without_list_number(printable(text).strip()).split("\n")))
+    given, output = as_text(named.get("input", "")), as_text(named.get("output"))
+    instruction = tidy(without_list_number(printable(text).strip()))
+    if given is None or output is None:
+        return _judged(recipe, position, instruction, readable=False)
+    return _judged(recipe, position, instruction, _instance(given, output))
+
+
+def looks_like_json(text: str) -> bool:
+    """Return whether a text begins as JSON does, in a fence or without one."""
+    return _JSON_BEGINS.match(text) is not None
+
+
+def as_text(value: Json) -> str | None:
+    """Return the text of a JSON value, which may be a number or a truth value; none where it is a list or an object."""
+    match value:
+        case str():
+            return printable(value)
+        case None:
+            return None
+        case bool() | int() | float():
+            return json.dumps(value)
+        case _:
+            return None
+
+
+def _instance(given: str, output: str) -> Instance:
+    given, output = tidy_value(given), tidy_value(output)
+    nothing = stands_for_no_output(output) or is_only_marks(output)
+    return Instance("" if stands_for_no_input(given) or is_only_marks(given) else given, "" if nothing else output)
+
+
+def _judged(
+    recipe: Recipe, position: int, text: str, instance: Instance | None = None, *, readable: bool = True
+) -> Candidate:
+    """Return a candidate with the reason to refuse it, if it is no task, or not just one."""
+    words = " ".join(text.split()) if recipe.name is RecipeName.SELF_INSTRUCT else text.strip()
+    instruction = words.capitalize() if recipe.capitalize else words
+    rejection = _no_task(recipe, instruction, instance, readable=readable)
+    return Candidate(position, instruction, None if rejection is Reason.MALFORMED else instance, rejection)
+
+
+def _no_task(recipe: Recipe, instruction: str, instance: Instance | None, *, readable: bool) -> Reason | None:
+    output = instance.output if instance is not None else ""
+    if not instruction:
+        return Reason.EMPTY
+    if recipe.chat_model and (is_refusal(instruction) or is_refusal(output)):
+        return Reason.REFUSAL
+    if recipe.chat_model and (is_no_task(instruction) or asks_back(output) or is_thinking_aloud(output)):
+        return Reason.CHATTER
+    broken = not readable or holds_debris(instruction) or holds_numbered_label(output)
+    return Reason.MALFORMED if broken else None
+
+
+def _with_cut_end(candidates: Sequence[Candidate], *, cut: bool) -> tuple[Candidate, ...]:
+    if not cut:
+        return tuple(candidates)
+    last = candidates[-1]
+    return (*candidates[:-1], Candidate(last.position, last.instruction, rejection=Reason.TRUNCATED))

@@ -1,0 +1,160 @@
+"""Whole tasks as chat models write them: blocks of an instruction, an input and an output, each behind its label."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from service.selfinstruct.replies.chatter import is_afterword, is_closing, is_opening
+from service.selfinstruct.replies.markup import tidy, tidy_value, without_last_remark, without_outer_fence
+
+_LABEL = re.compile(
+    r"[ \t]{0,3}+(?:[#>]{1,6}[ \t]*+)?+(?:\*\*|__|\*)?+"
+    r"(?:(?:task[ \t]*+)?+\(?+(?P<number>\d{1,3}+)[ \t]?+[.):]?+\)?+[ \t]*+)?+(?:\*\*|__|\*)?+[ \t]*+"
+    r"(?P<name>instruction|input|output)[ \t]*+\d{0,3}+[ \t]*+(?:\*\*|__|\*)?+[ \t]*+"
+    r"[:\uff1a][ \t]*+(?:\*\*|__|\*)?+[ \t]*+(?P<text>.*)",
+    re.IGNORECASE,
+)
+_SHARPS = re.compile(r"[ \t]*+(?:\*\*)?+#{2,}+(?:\*\*)?+[ \t]*+")
+_RULE = re.compile(r"[ \t]*+(?:-{3,}+|={3,}+|\*{3,}+|_{3,}+)[ \t]*+")
+# A label may be misspelt: behind `###` a number, a word and a colon begin a block all the same.
+_NUMBERED_LABEL = re.compile(r"[*_> \t]*+\d{1,3}+[ \t]?+[.):][*_ \t]*+[^\W\d_]++[ \t]*+[*_]*+[ \t]*+[:\uff1a]")
+_TITLE = re.compile(
+    r"[#*_> \t]*+(?:task|example|item)[ \t]*+#?+\d{1,3}+[*_]*+[ \t]*+[.:]?+[*_]*+[ \t]*+", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One task of a reply: instruction, input and output; none where it is broken, and then `text` is all there is."""
+
+    text: str
+    fields: tuple[str, str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """What stands behind one label; `lines` begin with the line of the label itself."""
+
+    name: str
+    number: str | None
+    first: str
+    lines: tuple[str, ...]
+
+    @property
+    def value(self) -> str:
+        return "\n".join([self.first, *self.lines[1:]]).strip()
+
+
+def read_blocks(text: str) -> list[Block]:
+    """Return the blocks of a reply in order, the broken ones included.
+
+    The label of the first instruction may be missing, since the prompt ended with it. Numbers may begin anywhere, but
+    have to agree within a block. `###` parts blocks only where a label, or nothing, follows.
+    """
+    lines = without_last_remark([line.rstrip() for line in text.split("\n")], is_afterword, _is_labelled)
+    chunks = list(_chunks(without_outer_fence(lines, _is_labelled)))
+    return [block for place, chunk in enumerate(chunks) for block in _blocks(chunk, begun=place == 0)]
+
+
+def _is_labelled(line: str) -> bool:
+    return _LABEL.match(line) is not None
+
+
+def _chunks(lines: Sequence[str]) -> Iterator[list[str]]:
+    """Yield what stands between separators, and behind each title of a block."""
+    chunk: list[str] = []
+    for line, following in zip(lines, _following(lines), strict=True):
+        if _separates(line, following):
+            yield chunk
+            chunk = []
+        else:
+            chunk.append(line)
+    yield chunk
+
+
+def _following(lines: Sequence[str]) -> list[str | None]:
+    """Return, for each line, the next one that is not blank."""
+    following: list[str | None] = []
+    last = None
+    for line in reversed(lines):
+        following.append(last)
+        last = line if line.strip() else last
+    return following[::-1]
+
+
+def _separates(line: str, following: str | None) -> bool:
+    is_sharps = _SHARPS.fullmatch(line) is not None
+    if not (is_sharps or _RULE.fullmatch(line) or _TITLE.fullmatch(line)):
+        return False
+    if following is None:
+        return is_sharps
+    begins = _LABEL.match(following) or _TITLE.fullmatch(following) or (is_sharps and _NUMBERED_LABEL.match(following))
+    return bool(begins)
+
+
+def _blocks(lines: Sequence[str], *, begun: bool) -> Iterator[Block]:
+    """Yield the blocks of what stands between two separators; `begun` says that the prompt ended in its label."""
+    places = [place for place, line in enumerate(lines) if _LABEL.match(line)]
+    before = _without_openings(lines[: places[0] if places else len(lines)])
+    if not places:
+        if before and not (len(before) == 1 and is_closing(before[0])):
+            yield Block("\n".join(before).strip(), None)
+        return
+    found = [_field(lines[start:end]) for start, end in pairwise([*places, len(lines)])]
+    if found[0].name != "instruction" and before:
+        # Only the reply's first instruction may stand there without its label.
+        found.insert(0, _Field("instruction" if begun else "unknown", None, before[0], tuple(before)))
+    for group in _groups(found):
+        yield _block(group)
+
+
+def _without_openings(lines: Sequence[str]) -> list[str]:
+    kept = [line for line in lines if line.strip()]
+    while kept and is_opening(kept[0]):
+        kept.pop(0)
+    return kept
+
+
+def _field(lines: Sequence[str]) -> _Field:
+    label = _LABEL.match(lines[0])
+    if label is None:
+        raise AssertionError  # it was found by this pattern
+    return _Field(label["name"].lower(), label["number"], label["text"], tuple(lines))
+
+
+def _groups(found: Sequence[_Field]) -> Iterator[list[_Field]]:
+    """Yield the fields of each block: a new one begins with every instruction."""
+    group: list[_Field] = []
+    for each in found:
+        if each.name == "instruction" and group:
+            yield group
+            group = []
+        group.append(each)
+    yield group
+
+
+def _block(group: Sequence[_Field]) -> Block:
+    """Return the task of a group, if it has an instruction and an output, in this order, under one number."""
+    text = "\n".join(line for each in group for line in each.lines).strip()
+    fields = _numbered(group)
+    names = [each.name for each in fields]
+    numbers = {each.number for each in fields if each.number is not None}
+    if names not in (["instruction", "input", "output"], ["instruction", "output"]) or len(numbers) > 1:
+        return Block(text, None)
+    given = fields[1].value if len(fields) == len(("instruction", "input", "output")) else ""
+    return Block(text, (tidy(fields[0].value), tidy_value(given), tidy_value(fields[-1].value)))
+
+
+def _numbered(group: Sequence[_Field]) -> list[_Field]:
+    """Return the fields of a block; where its labels have numbers, a label without one is text of the field above."""
+    if not any(each.number for each in group[1:]):
+        return list(group)
+    starts = [place for place, each in enumerate(group) if place == 0 or each.number is not None]
+    return [_joined(group[start:end]) for start, end in pairwise([*starts, len(group)])]
+
+
+def _joined(fields: Sequence[_Field]) -> _Field:
+    """Return the first field with the lines of all."""
+    first = fields[0]
+    return _Field(first.name, first.number, first.first, tuple(line for each in fields for line in each.lines))

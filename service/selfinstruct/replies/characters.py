@@ -1,0 +1,35 @@
+"""Characters that no data set and no terminal should get."""
+
+import re
+from typing import Any
+
+_LINE_BREAKS = re.compile("\r\n?|[\x0b\x0c\x85]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_SHOWN = 200
+
+
+def printable(text: str) -> str:
+    """Return a text with line feeds for all line breaks, and U+FFFD for control characters and lone surrogates."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _LINE_BREAKS.sub("\n", text))
+
+
+def without_lone_surrogates(value: Any) -> Any:
+    """Return a JSON value with U+FFFD for each half of a character: no encoding has a place for one."""
+    match value:
+        case str():
+            return _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
+        case list():
+            return [without_lone_surrogates(each) for each in value]
+        case dict():
+            return {without_lone_surrogates(name): without_lone_surrogates(each) for name, each in value.items()}
+        case _:
+            return value
+
+
+def excerpt(text: str, most: int = _SHOWN) -> str:
+    """Return the beginning of a text on one line, for a message."""
+    line = " ".join(printable(text[: 4 * most]).split())
+    return line if len(line) <= most and len(text) <= 4 * most else f"{line[:most]}…"

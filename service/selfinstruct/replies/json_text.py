@@ -1,0 +1,107 @@
+"""JSON as models write it: in a fence, with prose around it, with a comma too many, or cut at its end.
+
+Nothing is guessed: where JSON is broken or ends early, all that stands whole before that place counts and no more.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Json = Any  # what a decoder gives
+
+_START = re.compile(r"[{\[]")
+# Without the closing mark at the end of a text: a pattern that failed there would be tried at every mark before it.
+_STRING = r'"(?:[^"\\]|\\.)*+"?+'
+_COMMA_BEFORE_END = re.compile(rf"({_STRING})|,(?=\s*+[}}\]])", re.DOTALL)
+_TOKEN = re.compile(rf'{_STRING}|[{{}}\[\],]|[^\s"{{}}\[\],]+', re.DOTALL)
+_CLOSING = {"{": "}", "[": "]"}
+_LIST_OF_WHOLE_ITEMS = re.compile(r"\{*+\[++")
+_DEEPEST = 16
+_MOST_STARTS = 16
+_DECODER = json.JSONDecoder(strict=False)  # raw line feeds in strings are frequent, and mean themselves
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The JSON values in a text; `broken` says that one of them was cut, or cannot be read from some place on.
+
+    `share` is how much of the text they are, 0 … 1.
+    """
+
+    values: tuple[Json, ...] = ()
+    broken: bool = False
+    share: float = 0.0
+
+
+def read_json(text: str) -> Found:
+    """Return the objects and lists in a text, one after another; a broken one is the last, as far as it is whole."""
+    body = _COMMA_BEFORE_END.sub(lambda found: found[1] or "", text.strip())
+    values: list[Json] = []
+    covered, place = 0, 0
+    for _ in range(_MOST_STARTS):
+        if (start := _START.search(body, place)) is None:
+            break
+        try:
+            value, place = _DECODER.raw_decode(body, start.start())
+        except RecursionError:
+            return _found(values, body, covered, broken=True)
+        except json.JSONDecodeError as error:
+            at_end = error.pos >= len(body)
+            whole = _whole_part(body[start.start() : error.pos], at_end=at_end)
+            if whole is not None or _looks_like_json(body, start.start()):
+                values += [whole] if whole is not None else []
+                return _found(values, body, covered + len(body) - start.start(), broken=True)
+            place = start.end()
+        else:
+            values.append(value)
+            covered += place - start.start()
+    return _found(values, body, covered, broken=False)
+
+
+def _found(values: list[Json], body: str, covered: int, *, broken: bool) -> Found:
+    return Found(tuple(values), broken, covered / max(1, len(body)))
+
+
+def _looks_like_json(body: str, start: int) -> bool:
+    following = body[start + 1 : start + 40].lstrip()
+    return not following or following[0] in '"{['
+
+
+def _whole_part(broken: str, *, at_end: bool) -> Json | None:
+    """Return what is whole in the beginning of a JSON text: lists with the items that had ended; none without any.
+
+    An object that did not end is no item, whatever it holds by then. A string has ended where a comma or the list's end
+    follows, or the text ends (`at_end`): before anything else it was closed by a quotation mark inside of it.
+    """
+    whole = pending = 0, ""
+    for mark, end, open_marks in _marks(broken):
+        if mark in {",", "]"}:
+            whole = max(whole, pending)
+        if mark not in {",", "{", "["} and _LIST_OF_WHOLE_ITEMS.fullmatch(open_marks):
+            pending = end, "".join(_CLOSING[each] for each in reversed(open_marks))
+            whole = pending if mark in {"}", "]"} else whole
+    if at_end and broken.rstrip().endswith('"'):  # one that the text cuts is not there: the error is at its beginning
+        whole = max(whole, pending)
+    end, closing = whole
+    try:
+        return _DECODER.decode(broken[:end] + closing) if end else None
+    except (json.JSONDecodeError, RecursionError):
+        return None
+
+
+def _marks(broken: str) -> Iterator[tuple[str, int, str]]:
+    """Yield each mark and value of a JSON text, its end, and the marks that are open behind it, as far as they fit."""
+    open_marks = ""
+    for token in _TOKEN.finditer(broken):
+        mark = token[0]
+        if mark in _CLOSING:
+            open_marks += mark
+        elif mark in {"}", "]"}:
+            if not open_marks or _CLOSING[open_marks[-1]] != mark:
+                return
+            open_marks = open_marks[:-1]
+        if len(open_marks) > _DEEPEST:
+            return
+        yield mark, token.end(), open_marks

@@ -1,0 +1,188 @@
+"""Lists of tasks as chat models write them, and the one task in what stands behind a number."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from service.selfinstruct.replies.chatter import is_closing, is_headed_thinking, is_opening
+from service.selfinstruct.replies.markup import (
+    BULLET,
+    FENCE,
+    FIELD_LABEL,
+    HEADING,
+    LABEL_LINE,
+    LIST_NUMBER,
+    RULE,
+    tidy,
+)
+
+_SENTENCE_END = re.compile(r"[.?!\u2026\u3002][\"'\u201d\u2019)\]*_`]*$")
+_BOLD_LINE = re.compile(r"\s*(?:\*\*|__)[^*_]*(?:\*\*|__)\W*")
+_INDENTED = re.compile(r"[ \t]{2,}\S")
+_MOST_SKIPPED_NUMBERS = 2
+_LONGEST_TITLE_WORDS = 6
+_SHORTEST_TASK_WORDS = 4
+# A line that ends within a sentence and is as long as this was broken; a shorter one is whole without a full stop.
+_SHORTEST_BROKEN_LINE = 50
+_FEWEST_LINES_OF_A_LIST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One item of a list; where it is not `readable` no single task can be made of its text."""
+
+    text: str
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A line that begins with a number, and what stands behind the number."""
+
+    place: int
+    indent: int
+    number: int
+    rest: str
+
+
+def read_list(text: str, first: int | None = None, *, cut: bool = False) -> list[Listed]:
+    """Return the tasks of a reply in order.
+
+    The prompt may have ended with the number `first`, for the model to go on from. What stands before the list is then
+    that item, if the list goes on from the next number, and an opening otherwise. Without numbers, bullets are items,
+    else single lines; in a reply that was `cut`, such lines may as well be thoughts.
+    """
+    if is_headed_thinking(text):
+        return [Listed(text.strip(), readable=False)]
+    lines = [line.rstrip() for line in text.split("\n") if not FENCE.fullmatch(line)]
+    marks = _chain(list(_marks(lines)), first)
+    if not marks:
+        return _unnumbered(lines, cut=cut)
+    tasks = []
+    if marks[0].number not in {1, first} and (begun := _without_openings(lines[: marks[0].place])):
+        tasks.append(Listed(read_item(begun)))
+    ends = [*(mark.place for mark in marks[1:]), len(lines)]
+    for mark, end in zip(marks, ends, strict=True):
+        tasks.append(Listed(read_item([mark.rest, *lines[mark.place + 1 : end]])))
+    return tasks
+
+
+def read_item(lines: Sequence[str]) -> str:
+    """Return the task in the lines of one item: what follows below it (bullets, inputs, remarks) is no part of it.
+
+    A title on a line of its own is left out, and a sentence that was broken over lines is put together.
+    """
+    place = 0
+    if (below := _below_title(lines)) is not None:
+        place = below
+    parts = [tidy(lines[place])]
+    for above, line in pairwise(lines[place:]):
+        if not _continues(parts[-1], line, broken_at=len(above)):
+            break
+        parts.append(tidy(line))
+    return " ".join(parts)
+
+
+def _marks(lines: Sequence[str]) -> Iterator[_Mark]:
+    for place, line in enumerate(lines):
+        if (found := LIST_NUMBER.match(line)) is not None:
+            bold = "" if found["closed"] else found["bold"] or ""
+            yield _Mark(place, len(found["indent"]), int(found["number"]), bold + found["rest"])
+        elif (label := LABEL_LINE.fullmatch(line)) is not None:
+            yield _Mark(place, 0, int(label["number"]), "")
+
+
+def _chain(marks: list[_Mark], first: int | None) -> list[_Mark]:
+    """Return the marks of the list itself; others number something inside its items, or before it."""
+    if len({mark.number for mark in marks}) == 1:
+        return marks
+    wanted = [number for number in (first, first + 1 if first is not None else None) if number is not None]
+    starts = [mark for number in wanted for mark in marks if mark.number == number] or marks
+    chain = starts[:1]
+    for mark in marks:
+        last = chain[-1]
+        follows = last.number < mark.number <= last.number + 1 + _MOST_SKIPPED_NUMBERS
+        if mark.place > last.place and follows and abs(mark.indent - chain[0].indent) <= 1:
+            chain.append(mark)
+    return chain
+
+
+def _without_openings(lines: Sequence[str]) -> list[str]:
+    """Return the first paragraph that does not only lead up to the list."""
+    for paragraph in _paragraphs(lines):
+        while paragraph and (is_opening(paragraph[0]) or _leads_up(paragraph) or _is_ornament(paragraph[0])):
+            paragraph = paragraph[1:]  # noqa: PLW2901 - the paragraph gets shorter
+        if paragraph:
+            return paragraph
+    return []
+
+
+def _leads_up(paragraph: Sequence[str]) -> bool:
+    """Return whether the first line of a paragraph ends in a colon, and not only because the sentence was broken."""
+    return paragraph[0].endswith(":") and not (len(paragraph) > 1 and paragraph[1].strip()[:1].islower())
+
+
+def _unnumbered(lines: Sequence[str], *, cut: bool) -> list[Listed]:
+    """Return the bullets of a reply without numbers, else its paragraphs if each is one sentence, else one item."""
+    bullets = [place for place, line in enumerate(lines) if (found := BULLET.match(line)) and len(found["indent"]) <= 1]
+    if len(bullets) > 1:
+        ends = [*bullets[1:], len(lines)]
+        return [
+            Listed(read_item([_behind_bullet(lines[start]), *lines[start + 1 : end]]))
+            for start, end in zip(bullets, ends, strict=True)
+        ]
+    paragraphs = [each for each in _paragraphs(lines) if not (is_opening(each[0]) and len(each) == 1)]
+    while len(paragraphs) > 1 and is_closing(paragraphs[-1][0]):
+        paragraphs.pop()
+    if len(paragraphs) == 1 and len(paragraphs[0]) >= _FEWEST_LINES_OF_A_LIST:
+        paragraphs = [[line] for line in paragraphs[0]]
+    if len(paragraphs) > 1:
+        whole = all(len(each) == 1 and _SENTENCE_END.search(each[0]) and not is_opening(each[0]) for each in paragraphs)
+        if cut or not whole:
+            return [Listed("\n".join(lines).strip(), readable=False)]
+        return [Listed(tidy(each[0])) for each in paragraphs]
+    return [Listed(read_item(paragraphs[0]))] if paragraphs else [Listed("\n".join(lines).strip())]
+
+
+def _behind_bullet(line: str) -> str:
+    found = BULLET.match(line)
+    return line if found is None else found["rest"]
+
+
+def _paragraphs(lines: Sequence[str]) -> Iterator[list[str]]:
+    paragraph: list[str] = []
+    for line in [*lines, ""]:
+        if line.strip():
+            paragraph.append(line)
+        elif paragraph:
+            yield paragraph
+            paragraph = []
+
+
+def _below_title(lines: Sequence[str]) -> int | None:
+    """Return the place of the task below a title; none where the first line is the task."""
+    below = next((place for place, line in enumerate(lines) if place and line.strip()), None)
+    title, marked = tidy(lines[0]), _BOLD_LINE.fullmatch(lines[0]) is not None or lines[0].endswith(":")
+    if below is None or _ends_item(lines[below]) or len(lines[below].split()) < _SHORTEST_TASK_WORDS:
+        return None
+    if not title:
+        return below
+    short = len(title.split()) <= _LONGEST_TITLE_WORDS and _SENTENCE_END.search(title) is None
+    begins = not lines[below].strip()[0].islower()
+    return below if short and (marked or (begins and _INDENTED.match(lines[below]))) else None
+
+
+def _continues(above: str, line: str, *, broken_at: int) -> bool:
+    """Return whether a line goes on with the sentence that the one above it has not ended."""
+    if not line.strip() or _SENTENCE_END.search(above) is not None or _ends_item(line):
+        return False
+    return line.strip()[0].islower() or (broken_at >= _SHORTEST_BROKEN_LINE and not is_closing(line))
+
+
+def _ends_item(line: str) -> bool:
+    return BULLET.match(line) is not None or FIELD_LABEL.match(line) is not None or _is_ornament(line)
+
+
+def _is_ornament(line: str) -> bool:
+    return RULE.fullmatch(line) is not None or HEADING.fullmatch(line) is not None

@@ -1,0 +1,175 @@
+"""Markdown around texts, list numbers before them, and what is left of either inside them."""
+
+import re
+from collections.abc import Callable, Sequence
+
+# A number that begins a list item, with all that chat models put around it.
+_BEFORE_NUMBER = (
+    r"(?:[#>]{1,6}[ \t]*+)?+(?P<bold>\*\*|__)?+"
+    r"(?:(?:task|instruction|question|prompt|item)[ \t]*+(?:no\.?[ \t]*+|#)?+)?+"
+)
+_BEHIND_NUMBER = (
+    r"(?:[ \t]?\\?[.\uff0e](?!\d)|[)\uff09\u3001\]:\uff1a](?!\d)|[ \t]++[-\u2013\u2014](?=[ \t]))"
+    r"(?P<closed>\*\*|__)?+[ \t]*+"
+)
+LIST_NUMBER = re.compile(
+    rf"(?P<indent>[ \t]{{0,3}}+){_BEFORE_NUMBER}\(?+(?P<number>\d{{1,3}}+){_BEHIND_NUMBER}(?P<rest>.*)", re.IGNORECASE
+)
+# `Task 10` on a line of its own; its text follows on the next.
+LABEL_LINE = re.compile(
+    r"[ \t]{0,3}+(?:[#>]{1,6}[ \t]*+)?+(?:\*\*|__)?+(?:task|instruction|question|prompt)[ \t]*+#?(?P<number>\d{1,3}+)"
+    r"[ \t]*+[.:)]?+(?:\*\*|__)?+[.:)]?+[ \t]*+",
+    re.IGNORECASE,
+)
+BULLET = re.compile(
+    r"(?P<indent>[ \t]*+)(?:[-*+\u2022\u2013\u25aa\u25cf\u25e6](?=[ \t])|[a-z][.)](?=[ \t]))[ \t]*+(?P<rest>.*)"
+)
+RULE = re.compile(r"[ \t]*+(?:[-*_=#]{3,}+|(?:[-*_][ \t]){3,}+)[ \t]*+")
+HEADING = re.compile(r"[ \t]{0,3}+#{1,6}[ \t]++\S.*")
+FENCE = re.compile(r"[ \t]{0,3}+(?:`{3,}+|~{3,}+)[ \t]*+[\w+-]*+[ \t]*+")
+FIELD_LABEL = re.compile(
+    r"[ \t]*+(?:[-*+][ \t]++)?+(?:\*\*|__)?+(?:\d{1,3}+[.)][ \t]*+)?+(?:\*\*|__)?+"
+    r"(?:input|output|answer|example|expected (?:output|answer)|response|context|class label|instances?"
+    r"|note|constraints?|hint)[ \t]*+\d{0,3}+(?:\*\*|__)?+[ \t]*+[:\uff1a]",
+    re.IGNORECASE,
+)
+
+_BOLD_MARK = "**"
+_BOLD = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]++)(?<=\S)\*\*(?![\w*])")
+_BOLD_UNDERSCORES = re.compile(r"(?<![\w_])__(?=[^\s_])([^_\n]++)(?<=\S)__(?![\w_])")
+_TITLE = re.compile(
+    r"(?P<mark>\*\*|__|\*)(?P<title>[^*_\n:]{1,60}?)(?:[:\uff1a]\s*+(?P=mark)|(?P=mark)\s*+[:\uff1a]|(?P=mark)\s++[-\u2013\u2014](?=\s))\s*+(?=\S)"
+)
+_QUOTES = {'"': '"', "\u201c": "\u201d", "'": "'", "\u2018": "\u2019", "\u00ab": "\u00bb", "`": "`"}
+_EDGE_MARKS = re.compile(r"^(?:\*\*|__)(?=\s|$)|(?<=\s)(?:\*\*|__)$|^(?:\*\*|__)$")
+
+_LABEL_INSIDE = re.compile(
+    r"(?:^|[\n.?!:;][ \t\n]*+)[*_#\s]*+(?:\d{1,3}+[.)][ \t]*+)?+(?:\*\*|__)?+"
+    r"(?:(?:instruction|input|output|class label)[ \t]*+\d{0,3}+|(?:task|example)[ \t]*+\d{1,3}+)(?:\*\*|__)?+[ \t]*+:",
+    re.IGNORECASE,
+)
+_NUMBER_FIRST = re.compile(r"[*_#>\s]*+\(?\d{1,3}+(?:[ \t]?[.\uff0e](?!\d)|[)\uff09\u3001])[*_]*+(?:\s|(?=[^\W\d]))")
+_NUMBER_AFTER_SENTENCE = re.compile(
+    r"[.?!\"'\u201d\u2019)][*_]*+\s++[*_]*+\(?\d{1,3}+(?:[.)\uff0e\uff09\u3001](?=[\s*_])|[\uff0e\uff09\u3001])"
+)
+_LEFT_OVER = re.compile(
+    r"(?:^|\s)(?:\*\*|__)(?=\s|\S)|(?<=[\s.?!:])(?:\*\*|__)(?:\s|$)|(?:^|\n)\s*#{1,6}\s|###|<\|[^|\n]{1,40}\|>"
+    r"|<no ?input>|</?(?:think|thinking|thought)>|\[/?THINK\]|assistantfinal|\[/?INST\]|<(?:start|end)_of_turn>",
+    re.IGNORECASE,
+)
+_NUMBERED_LABEL = re.compile(
+    r"(?:^|\s)[*_]*+\d{1,3}[.)][*_ ]++(?:Instruction|Input|Output)[*_]*+\s?:|(?:^|\s)[*_]*+Instruction[*_]*+ ?:\s"
+)
+_ONLY_MARKUP = re.compile(r"[*_#`~\s-]*+")
+_ONLY_LABEL = re.compile(
+    r"[*_#\s]*+(?:example|input|output|class label|instruction|task|answer|response|text)"
+    r"[ \t]*+\d{0,3}+[*_]*+\s*+[:.]?+[*_\s]*+",
+    re.IGNORECASE,
+)
+_NO_INPUT = re.compile(
+    r"[<(\[]?+(?:no[ _-]?(?:(?:specific|additional|further) )?input"
+    r"(?: (?:is )?(?:required|needed|necessary|provided|given))?"
+    r"|none(?: (?:required|needed|given|provided))?|n/?a|not applicable|empty|null|nil)[>)\]]?+\.?+",
+    re.IGNORECASE,
+)
+_NO_OUTPUT = re.compile(r"[<(\[](?:no ?(?:in|out)put|none|empty|null)[>)\]]\.?+|n/a|no ?output\.?+", re.IGNORECASE)
+
+
+def tidy(text: str) -> str:
+    """Return a text without bold marks, a bold title before it, and quotation marks around the whole of it."""
+    text = text.strip()
+    if (title := _TITLE.match(text)) is not None:
+        text = text[title.end() :]
+    text = _EDGE_MARKS.sub("", without_bold(text)).strip()
+    return _unquoted(text)
+
+
+def tidy_value(text: str) -> str:
+    """Return an input or output without what stands around it: rules, half a code fence, bold marks of the whole."""
+    lines = text.strip().split("\n")
+    while len(lines) > 1 and (RULE.fullmatch(lines[-1]) or not lines[-1].strip()):
+        lines.pop()
+    fences = sum(FENCE.fullmatch(line) is not None for line in lines)
+    if fences % 2 and FENCE.fullmatch(lines[-1]):
+        lines.pop()
+    value = _EDGE_MARKS.sub("", "\n".join(lines)).strip()
+    bold = _BOLD.fullmatch(value)
+    if bold is not None:
+        return bold[1].strip()
+    if value.count(_BOLD_MARK) % 2:  # the other one stood before the label
+        value = value.removesuffix(_BOLD_MARK) if value.endswith(_BOLD_MARK) else value.removeprefix(_BOLD_MARK)
+    return value.strip()
+
+
+def without_outer_fence(lines: Sequence[str], is_content: Callable[[str], bool]) -> list[str]:
+    """Return lines without the code fence around all content, and without what stands before it."""
+    opening = next((place for place, line in enumerate(lines) if FENCE.fullmatch(line) or is_content(line)), None)
+    closing = next((place for place in range(len(lines) - 1, -1, -1) if FENCE.fullmatch(lines[place])), None)
+    if opening is None or closing is None or not any(map(is_content, lines[opening + 1 : closing])):
+        return list(lines)
+    if not FENCE.fullmatch(lines[opening]):
+        return list(lines)
+    return [*lines[opening + 1 : closing], *lines[closing + 1 :]]
+
+
+def without_last_remark(
+    lines: Sequence[str], is_remark: Callable[[str], bool], is_content: Callable[[str], bool]
+) -> list[str]:
+    """Return lines without the paragraphs at their end that are remarks and hold no content."""
+    kept = list(lines)
+    while True:
+        while kept and not kept[-1].strip():
+            kept.pop()
+        blank = next((place for place in range(len(kept) - 1, 0, -1) if not kept[place].strip()), None)
+        if blank is None:
+            return kept
+        paragraph = kept[blank + 1 :]
+        if not is_remark(" ".join(paragraph)) or any(is_content(line) or FENCE.fullmatch(line) for line in paragraph):
+            return kept
+        del kept[blank:]
+
+
+def without_bold(text: str) -> str:
+    """Return a text without the marks of bold type."""
+    return _BOLD_UNDERSCORES.sub(r"\1", _BOLD.sub(r"\1", text))
+
+
+def _unquoted(text: str) -> str:
+    closing = _QUOTES.get(text[:1])
+    inner = text[1:-1]
+    if closing is None or len(text) < len('"x"') or not text.endswith(closing) or text[0] in inner or closing in inner:
+        return text
+    return inner.strip()
+
+
+def holds_debris(instruction: str) -> bool:
+    """Return whether an instruction still holds a list number, a label or a mark: it is not one task, or not only."""
+    return any(
+        found.search(instruction) is not None for found in (_LABEL_INSIDE, _NUMBER_AFTER_SENTENCE, _LEFT_OVER)
+    ) or (_NUMBER_FIRST.match(instruction) is not None)
+
+
+def holds_numbered_label(output: str) -> bool:
+    """Return whether an output goes on with the labels of another task."""
+    return _NUMBERED_LABEL.search(output) is not None
+
+
+def without_list_number(text: str) -> str:
+    """Return a text without the list number that it begins with."""
+    number = _NUMBER_FIRST.match(text)
+    return text if number is None else text[number.end() :].lstrip(" \t*_")
+
+
+def is_only_marks(text: str) -> bool:
+    """Return whether nothing but marks, or a label, is left of a text."""
+    return _ONLY_MARKUP.fullmatch(text) is not None or _ONLY_LABEL.fullmatch(text) is not None
+
+
+def stands_for_no_input(text: str) -> bool:
+    """Return whether a text is one of the ways to say that there is no input."""
+    return _NO_INPUT.fullmatch(text.strip()) is not None
+
+
+def stands_for_no_output(text: str) -> bool:
+    """Return whether a text is one of the ways to say that there is no output."""
+    return _NO_OUTPUT.fullmatch(text.strip()) is not None
