@@ -24,9 +24,17 @@ class Model:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What makes a program ask this one."""
-        options = self.simulator.options
-        return ("--lm", "openai", "--lm-url", self.simulator.url, "--model", options.model, "--lm-api", "completions")
+        """What makes a program ask this one as a base model, for texts."""
+        return (*self._server, "--lm-api", "completions")
+
+    @property
+    def chat_flags(self) -> tuple[str, ...]:
+        """What makes a program ask this one as a chat model, for JSON."""
+        return (*self._server, "--lm-api", "chat")
+
+    @property
+    def _server(self) -> tuple[str, ...]:
+        return ("--lm", "openai", "--lm-url", self.simulator.url, "--model", self.simulator.options.model)
 
     def requests(self) -> list[Entry]:
         """Return every request that has ended."""

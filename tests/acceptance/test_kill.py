@@ -40,10 +40,12 @@ class Story:
     printed: list[bytes] = field(default_factory=list)
 
 
-def test_twenty_kills_lose_nothing_double_nothing_and_pay_for_nothing_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("api", ["completions", "chat"])
+def test_twenty_kills_lose_nothing_and_pay_nothing_twice(api: str, tmp_path: Path) -> None:
     rng, story = Random("kill"), Story()
     with simulated(seed=3, time_to_first_token_s=0.03, time_to_first_token_std_dev_s=0.015) as model:
-        command = ("run", "--target", str(_TARGET), "--concurrency", str(_CONCURRENCY), *model.flags)
+        flags = model.chat_flags if api == "chat" else model.flags
+        command = ("run", "--target", str(_TARGET), "--concurrency", str(_CONCURRENCY), *flags)
         for _ in range(_KILLS):
             with start(tmp_path, *command, settings=_SETTINGS) as program:
                 ended = _kill_somewhere(program, rng)
