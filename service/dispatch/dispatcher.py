@@ -254,9 +254,12 @@ def _check(prompt: ModelInput, completion: Completion) -> None:
     """
     check = prompt.check
     if check is not None and not check.holds(completion.text):
-        cut = ", cut by its length," if completion.finish_reason is FinishReason.LENGTH else ""
+        was_cut = completion.finish_reason is FinishReason.LENGTH
+        cut = ", cut by its length," if was_cut else ""
+        hint = " A model that thinks before it answers needs room for that: lm_thinking_tokens." if was_cut else ""
         raise AttemptFailedError(
             Failing.UNREADABLE,
-            f'The model should have answered {check.expected}, and its answer{cut} is "{excerpt(completion.text)}".',
+            f'The model should have answered {check.expected}, and its answer{cut} is "{excerpt(completion.text)}".'
+            f"{hint}",
             usage=completion.usage,
         )

@@ -257,7 +257,7 @@ HOSTILE = (
     *("{", "[", '{"a":', '["a",', '"', "\\", '\\"', "<think>", "</think>", "<|a|>", "<|channel|>", "</s>", "[INST]"),
     *("Sure! ", "I'm sorry, but ", "\n\nI hope ", "these ", "the user\n", "please ", "A sentence.\n\n", "a\n", " "),
 )
-SHORT, LONG = 1_000, 8_000
+SHORT, LONG = 250, 2_000
 MOST_GROWTH = 4.0  # of the time for each repetition; it would be LONG / SHORT if time were quadratic
 
 
