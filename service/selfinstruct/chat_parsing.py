@@ -93,7 +93,8 @@ def _from_json(recipe: Recipe, position: int, item: Json) -> Candidate:
     if text is None:
         return Candidate(position, json.dumps(item, ensure_ascii=False), rejection=Reason.MALFORMED)
     if recipe.name is RecipeName.SELF_INSTRUCT:
-        return _judged(recipe, position, read_item(without_list_number(printable(text).strip()).split("\n")))
+        listed = read_item(without_list_number(printable(text).strip()).split("\n"))
+        return _judged(recipe, position, listed.text, readable=listed.readable)
     given, output = as_text(named.get("input", "")), as_text(named.get("output"))
     instruction = tidy(without_list_number(printable(text).strip()))
     if given is None or output is None:

@@ -5,16 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from service.selfinstruct.replies.borders import without_border
 from service.selfinstruct.replies.chatter import is_afterword, is_closing, is_opening
+from service.selfinstruct.replies.labels import Label, Labels, without_wrapping_fences
 from service.selfinstruct.replies.markup import tidy, tidy_value, without_last_remark, without_outer_fence
 
-_LABEL = re.compile(
-    r"[ \t]{0,3}+(?:[#>]{1,6}[ \t]*+)?+(?:\*\*|__|\*)?+"
-    r"(?:(?:task[ \t]*+)?+\(?+(?P<number>\d{1,3}+)[ \t]?+[.):]?+\)?+[ \t]*+)?+(?:\*\*|__|\*)?+[ \t]*+"
-    r"(?P<name>instruction|input|output)[ \t]*+\d{0,3}+[ \t]*+(?:\*\*|__|\*)?+[ \t]*+"
-    r"[:\uff1a][ \t]*+(?:\*\*|__|\*)?+[ \t]*+(?P<text>.*)",
-    re.IGNORECASE,
-)
+_LABELS = Labels("instruction|input|output")
 _SHARPS = re.compile(r"[ \t]*+(?:\*\*)?+#{2,}+(?:\*\*)?+[ \t]*+")
 _RULE = re.compile(r"[ \t]*+(?:-{3,}+|={3,}+|\*{3,}+|_{3,}+)[ \t]*+")
 # A label may be misspelt: behind `###` a number, a word and a colon begin a block all the same.
@@ -34,16 +30,22 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """What stands behind one label; `lines` begin with the line of the label itself."""
+    """The text behind one label; `lines` begin with the line of the label itself."""
 
-    name: str
-    number: str | None
-    first: str
+    label: Label
     lines: tuple[str, ...]
 
     @property
+    def name(self) -> str:
+        return self.label.name
+
+    @property
+    def number(self) -> str | None:
+        return self.label.number
+
+    @property
     def value(self) -> str:
-        return "\n".join([self.first, *self.lines[1:]]).strip()
+        return "\n".join([self.label.text, *self.lines[1:]]).strip()
 
 
 def read_blocks(text: str) -> list[Block]:
@@ -53,12 +55,12 @@ def read_blocks(text: str) -> list[Block]:
     have to agree within a block. `###` parts blocks only where a label, or nothing, follows.
     """
     lines = without_last_remark([line.rstrip() for line in text.split("\n")], is_afterword, _is_labelled)
-    chunks = list(_chunks(without_outer_fence(lines, _is_labelled)))
-    return [block for place, chunk in enumerate(chunks) for block in _blocks(chunk, begun=place == 0)]
+    lines = without_wrapping_fences(without_outer_fence(lines, _is_labelled), _LABELS)
+    return [block for place, chunk in enumerate(_chunks(lines)) for block in _blocks(chunk, begun=place == 0)]
 
 
 def _is_labelled(line: str) -> bool:
-    return _LABEL.match(line) is not None
+    return _LABELS.match(line) is not None
 
 
 def _chunks(lines: Sequence[str]) -> Iterator[list[str]]:
@@ -89,24 +91,27 @@ def _separates(line: str, following: str | None) -> bool:
         return False
     if following is None:
         return is_sharps
-    begins = _LABEL.match(following) or _TITLE.fullmatch(following) or (is_sharps and _NUMBERED_LABEL.match(following))
+    begins = _is_labelled(following) or _TITLE.fullmatch(following) or (is_sharps and _NUMBERED_LABEL.match(following))
     return bool(begins)
 
 
 def _blocks(lines: Sequence[str], *, begun: bool) -> Iterator[Block]:
     """Yield the blocks of what stands between two separators; `begun` says that the prompt ended in its label."""
-    places = [place for place, line in enumerate(lines) if _LABEL.match(line)]
+    labels = _LABELS.places(lines)
+    places = list(labels)
     before = _without_openings(lines[: places[0] if places else len(lines)])
     if not places:
         if before and not (len(before) == 1 and is_closing(before[0])):
             yield Block("\n".join(before).strip(), None)
         return
-    found = [_field(lines[start:end]) for start, end in pairwise([*places, len(lines)])]
+    found = [_Field(labels[start], tuple(lines[start:end])) for start, end in pairwise([*places, len(lines)])]
     if found[0].name != "instruction" and before:
         # Only the reply's first instruction may stand there without its label.
-        found.insert(0, _Field("instruction" if begun else "unknown", None, before[0], tuple(before)))
-    for group in _groups(found):
-        yield _block(group)
+        missing = Label("instruction" if begun else "unknown", None, before[0], capital=True)
+        found.insert(0, _Field(missing, tuple(before)))
+    groups = list(_groups(found))
+    for place, group in enumerate(groups):
+        yield _block(group, is_last=place == len(groups) - 1)
 
 
 def _without_openings(lines: Sequence[str]) -> list[str]:
@@ -116,25 +121,23 @@ def _without_openings(lines: Sequence[str]) -> list[str]:
     return kept
 
 
-def _field(lines: Sequence[str]) -> _Field:
-    label = _LABEL.match(lines[0])
-    if label is None:
-        raise AssertionError  # it was found by this pattern
-    return _Field(label["name"].lower(), label["number"], label["text"], tuple(lines))
-
-
 def _groups(found: Sequence[_Field]) -> Iterator[list[_Field]]:
-    """Yield the fields of each block: a new one begins with every instruction."""
+    """Yield the fields of each block: a new one begins with every instruction.
+
+    Where instructions have numbers, one without may be a line of an output: it belongs to the block above, which cannot
+    be read then.
+    """
+    are_numbered = any(each.name == "instruction" and each.number for each in found)
     group: list[_Field] = []
     for each in found:
-        if each.name == "instruction" and group:
+        if each.name == "instruction" and group and (each.number or not are_numbered):
             yield group
             group = []
         group.append(each)
     yield group
 
 
-def _block(group: Sequence[_Field]) -> Block:
+def _block(group: Sequence[_Field], *, is_last: bool) -> Block:
     """Return the task of a group, if it has an instruction and an output, in this order, under one number."""
     text = "\n".join(line for each in group for line in each.lines).strip()
     fields = _numbered(group)
@@ -143,12 +146,13 @@ def _block(group: Sequence[_Field]) -> Block:
     if names not in (["instruction", "input", "output"], ["instruction", "output"]) or len(numbers) > 1:
         return Block(text, None)
     given = fields[1].value if len(fields) == len(("instruction", "input", "output")) else ""
-    return Block(text, (tidy(fields[0].value), tidy_value(given), tidy_value(fields[-1].value)))
+    output = fields[-1] if is_last else _Field(fields[-1].label, tuple(without_border(fields[-1].lines)))
+    return Block(text, (tidy(fields[0].value), tidy_value(given), tidy_value(output.value)))
 
 
 def _numbered(group: Sequence[_Field]) -> list[_Field]:
     """Return the fields of a block; where its labels have numbers, a label without one is text of the field above."""
-    if not any(each.number for each in group[1:]):
+    if not any(each.number for each in group[1:]) or any(each.name == "instruction" for each in group[1:]):
         return list(group)
     starts = [place for place, each in enumerate(group) if place == 0 or each.number is not None]
     return [_joined(group[start:end]) for start, end in pairwise([*starts, len(group)])]
@@ -156,5 +160,4 @@ def _numbered(group: Sequence[_Field]) -> list[_Field]:
 
 def _joined(fields: Sequence[_Field]) -> _Field:
     """Return the first field with the lines of all."""
-    first = fields[0]
-    return _Field(first.name, first.number, first.first, tuple(line for each in fields for line in each.lines))
+    return _Field(fields[0].label, tuple(line for each in fields for line in each.lines))

@@ -236,6 +236,7 @@ _OPENING = re.compile(_any(_AGREEMENTS, _WILLING, _ANNOUNCEMENTS, _THOUGHTS))
 _NO_TASK = re.compile(
     _any(_AGREEMENTS, _WILLING, _ANNOUNCEMENTS, _USER_WANTS, _THINKING_ALOUD, _HEADED_THINKING, _AFTERWORDS)
 )
+_ANNOUNCEMENT = re.compile(rf"(?:{_AGREEMENTS} ?)?{_ANNOUNCEMENTS}")
 _CLOSING = re.compile(_CLOSINGS)
 _ABOUT = re.compile(_ABOUT_ITEMS)
 _AFTERWORD = re.compile(_AFTER_AN_OUTPUT)
@@ -246,6 +247,7 @@ _ALOUD = re.compile(_any(_USER_WANTS, _THINKING_ALOUD, _HEADED_THINKING))
 _MARKS = " \t\n*_#>\"'\u201c\u201d`(-\u2013\u2014"
 _READ = 400
 _LONGEST_REMARK_WORDS = 25
+_WORDS_OF_AN_AGREEMENT = 2  # `Of course.`
 
 
 def is_refusal(text: str) -> bool:
@@ -256,6 +258,15 @@ def is_refusal(text: str) -> bool:
 def is_opening(text: str) -> bool:
     """Return whether a line or short paragraph before an answer is no part of it: it announces, agrees, or thinks."""
     return _OPENING.match(_beginning(text)) is not None
+
+
+def only_announces(line: str) -> bool:
+    """Return whether a line before an answer says nothing of its own: a letter may begin with `Sure, I will come`."""
+    beginning = _beginning(line).rstrip()
+    if _OPENING.match(beginning) is None:
+        return False
+    ends = beginning.rstrip("*_").endswith(":") or len(beginning.split()) <= _WORDS_OF_AN_AGREEMENT
+    return ends or _ANNOUNCEMENT.match(beginning) is not None
 
 
 def is_closing(text: str) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from service.selfinstruct.replies.chatter import is_closing, is_headed_thinking, is_opening
+from service.selfinstruct.replies.directives import is_directive
 from service.selfinstruct.replies.markup import (
     BULLET,
     FENCE,
@@ -21,10 +22,17 @@ _SENTENCE_END = re.compile(r"[.?!\u2026\u3002][\"'\u201d\u2019)\]*_`]*$")
 _BOLD_LINE = re.compile(r"\s*(?:\*\*|__)[^*_]*(?:\*\*|__)\W*")
 _INDENTED = re.compile(r"[ \t]{2,}\S")
 _MOST_SKIPPED_NUMBERS = 2
-_LONGEST_TITLE_WORDS = 6
+_LONGEST_TITLE_WORDS = 8
+_SHORTEST_LONG_WORD = 4
 _SHORTEST_TASK_WORDS = 4
-# A line that ends within a sentence and is as long as this was broken; a shorter one is whole without a full stop.
+# A line that ends within a sentence and is as long as this may be broken; a shorter one is whole without a full stop.
 _SHORTEST_BROKEN_LINE = 50
+_ENDS_WITHIN = re.compile(
+    r"(?:,|\b(?:a|an|the|of|in|into|to|for|and|or|nor|but|with|without|from|by|on|at|that|which|who|whose|as|than|between"
+    r"|about|over|under|is|are|was|were|its|their|your|his|her|my|our|this|these|each|every|using|if|when|how|why))$",
+    re.IGNORECASE,
+)
+_ANY_LABEL = re.compile(r"[ \t]*+[*_]*+[A-Za-z][\w ]{0,20}[*_]*+[:\uff1a]")
 _FEWEST_LINES_OF_A_LIST = 3
 
 
@@ -38,12 +46,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A line that begins with a number, and what stands behind the number."""
+    """A line that begins with a number, and what stands behind the number; `headed` if it is a heading."""
 
     place: int
     indent: int
     number: int
     rest: str
+    headed: bool = False
 
 
 def read_list(text: str, first: int | None = None, *, cut: bool = False) -> list[Listed]:
@@ -61,34 +70,47 @@ def read_list(text: str, first: int | None = None, *, cut: bool = False) -> list
         return _unnumbered(lines, cut=cut)
     tasks = []
     if marks[0].number not in {1, first} and (begun := _without_openings(lines[: marks[0].place])):
-        tasks.append(Listed(read_item(begun)))
+        tasks.append(_one_of(begun, following=marks[0].number))
     ends = [*(mark.place for mark in marks[1:]), len(lines)]
     for mark, end in zip(marks, ends, strict=True):
-        tasks.append(Listed(read_item([mark.rest, *lines[mark.place + 1 : end]])))
+        item = [mark.rest, *lines[mark.place + 1 : end]]
+        tasks.append(_one_of(item, following=mark.number + 1, headed=mark.headed))
     return tasks
 
 
-def read_item(lines: Sequence[str]) -> str:
+def _one_of(lines: Sequence[str], *, following: int, headed: bool = False) -> Listed:
+    """Return an item; one that still holds the number of the next is several."""
+    item = read_item(lines, headed=headed)
+    holds_next = re.search(rf"[\s(.;?!]{following}[.)][ ]++[A-Z]", item.text) is not None
+    return Listed(item.text, item.readable and not holds_next)
+
+
+def read_item(lines: Sequence[str], *, headed: bool = False) -> Listed:
     """Return the task in the lines of one item: what follows below it (bullets, inputs, remarks) is no part of it.
 
-    A title on a line of its own is left out, and a sentence that was broken over lines is put together.
+    A title on a line of its own is left out, and a sentence that was broken over lines is put together. Where it cannot
+    be told whether the next line goes on with the sentence, the item is not readable. `headed` says that the first line
+    is a heading.
     """
     place = 0
-    if (below := _below_title(lines)) is not None:
+    if (below := _below_title(lines, headed=headed)) is not None:
         place = below
-    parts = [tidy(lines[place])]
+    parts = [tidy(_behind_bullet(lines[place]) if place else lines[place])]
+    readable = True
     for above, line in pairwise(lines[place:]):
-        if not _continues(parts[-1], line, broken_at=len(above)):
+        if not _continues(parts[-1], line):
+            readable = not _may_continue(parts[-1], line, broken_at=len(above))
             break
         parts.append(tidy(line))
-    return " ".join(parts)
+    return Listed(" ".join(parts), readable)
 
 
 def _marks(lines: Sequence[str]) -> Iterator[_Mark]:
     for place, line in enumerate(lines):
         if (found := LIST_NUMBER.match(line)) is not None:
-            bold = "" if found["closed"] else found["bold"] or ""
-            yield _Mark(place, len(found["indent"]), int(found["number"]), bold + found["rest"])
+            bold = "" if found["closed"] or found["early"] else found["bold"] or ""
+            headed = found["heading"] is not None
+            yield _Mark(place, len(found["indent"]), int(found["number"]), bold + found["rest"], headed)
         elif (label := LABEL_LINE.fullmatch(line)) is not None:
             yield _Mark(place, 0, int(label["number"]), "")
 
@@ -99,13 +121,27 @@ def _chain(marks: list[_Mark], first: int | None) -> list[_Mark]:
         return marks
     wanted = [number for number in (first, first + 1 if first is not None else None) if number is not None]
     starts = [mark for number in wanted for mark in marks if mark.number == number] or marks
-    chain = starts[:1]
+    chain = _start_of_last_run(starts, marks)
     for mark in marks:
         last = chain[-1]
         follows = last.number < mark.number <= last.number + 1 + _MOST_SKIPPED_NUMBERS
         if mark.place > last.place and follows and abs(mark.indent - chain[0].indent) <= 1:
             chain.append(mark)
     return chain
+
+
+def _start_of_last_run(starts: Sequence[_Mark], marks: Sequence[_Mark]) -> list[_Mark]:
+    """Return where the list begins; where it begins again behind its second item, the first was a draft."""
+    if not starts:
+        return []
+    start, has_second = starts[0], False
+    for mark in marks:
+        if mark.place <= start.place or mark.indent != start.indent:
+            continue
+        if mark.number == start.number and has_second:
+            start, has_second = mark, False
+        has_second = has_second or mark.number == start.number + 1
+    return [start]
 
 
 def _without_openings(lines: Sequence[str]) -> list[str]:
@@ -129,7 +165,7 @@ def _unnumbered(lines: Sequence[str], *, cut: bool) -> list[Listed]:
     if len(bullets) > 1:
         ends = [*bullets[1:], len(lines)]
         return [
-            Listed(read_item([_behind_bullet(lines[start]), *lines[start + 1 : end]]))
+            read_item([_behind_bullet(lines[start]), *lines[start + 1 : end]])
             for start, end in zip(bullets, ends, strict=True)
         ]
     paragraphs = [each for each in _paragraphs(lines) if not (is_opening(each[0]) and len(each) == 1)]
@@ -142,7 +178,7 @@ def _unnumbered(lines: Sequence[str], *, cut: bool) -> list[Listed]:
         if cut or not whole:
             return [Listed("\n".join(lines).strip(), readable=False)]
         return [Listed(tidy(each[0])) for each in paragraphs]
-    return [Listed(read_item(paragraphs[0]))] if paragraphs else [Listed("\n".join(lines).strip())]
+    return [read_item(paragraphs[0])] if paragraphs else [Listed("\n".join(lines).strip())]
 
 
 def _behind_bullet(line: str) -> str:
@@ -160,24 +196,50 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[list[str]]:
             paragraph = []
 
 
-def _below_title(lines: Sequence[str]) -> int | None:
+def _below_title(lines: Sequence[str], *, headed: bool) -> int | None:
     """Return the place of the task below a title; none where the first line is the task."""
     below = next((place for place, line in enumerate(lines) if place and line.strip()), None)
-    title, marked = tidy(lines[0]), _BOLD_LINE.fullmatch(lines[0]) is not None or lines[0].endswith(":")
-    if below is None or _ends_item(lines[below]) or len(lines[below].split()) < _SHORTEST_TASK_WORDS:
+    if below is None:
+        return None
+    title, is_bold = tidy(lines[0]), _BOLD_LINE.fullmatch(lines[0]) is not None
+    marked = headed or is_bold or (lines[0].endswith(":") and not is_directive(title))
+    if not _may_be_task(lines, below, in_bullet=marked):
         return None
     if not title:
         return below
-    short = len(title.split()) <= _LONGEST_TITLE_WORDS and _SENTENCE_END.search(title) is None
+    if _SENTENCE_END.search(title) is not None or len(title.split()) > _LONGEST_TITLE_WORDS:
+        return None
     begins = not lines[below].strip()[0].islower()
-    return below if short and (marked or (begins and _INDENTED.match(lines[below]))) else None
+    return below if marked or (begins and (_INDENTED.match(lines[below]) or _is_in_title_case(title))) else None
 
 
-def _continues(above: str, line: str, *, broken_at: int) -> bool:
+def _may_be_task(lines: Sequence[str], place: int, *, in_bullet: bool) -> bool:
+    """Return whether a line is long enough for a task; one `in_bullet` has to be the only one."""
+    line = lines[place]
+    if BULLET.match(line) is not None:
+        alone = sum(BULLET.match(each) is not None for each in lines) == 1
+        line = _behind_bullet(line) if in_bullet and alone else ""
+    return not _ends_item(line) and len(line.split()) >= _SHORTEST_TASK_WORDS
+
+
+def _is_in_title_case(title: str) -> bool:
+    long_words = [word for word in title.split() if len(word) >= _SHORTEST_LONG_WORD]
+    return len(long_words) > 1 and all(not word[0].islower() for word in long_words)
+
+
+def _continues(above: str, line: str) -> bool:
     """Return whether a line goes on with the sentence that the one above it has not ended."""
     if not line.strip() or _SENTENCE_END.search(above) is not None or _ends_item(line):
         return False
-    return line.strip()[0].islower() or (broken_at >= _SHORTEST_BROKEN_LINE and not is_closing(line))
+    return line.strip()[0].islower() or _ENDS_WITHIN.search(above) is not None
+
+
+def _may_continue(above: str, line: str, *, broken_at: int) -> bool:
+    """Return whether a line may go on with the sentence above it, or be something else: nobody can tell."""
+    if broken_at < _SHORTEST_BROKEN_LINE or not line.strip() or _SENTENCE_END.search(above) is not None:
+        return False
+    is_other = _ends_item(line) or _ANY_LABEL.match(line) is not None or is_closing(line) or line.endswith(":")
+    return not is_other and line.strip()[0].isalnum() and len(line.split()) >= _SHORTEST_TASK_WORDS
 
 
 def _ends_item(line: str) -> bool:

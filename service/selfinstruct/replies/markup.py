@@ -3,17 +3,19 @@
 import re
 from collections.abc import Callable, Sequence
 
+from service.selfinstruct.replies.directives import is_directive
+
 # A number that begins a list item, with all that chat models put around it.
 _BEFORE_NUMBER = (
-    r"(?:[#>]{1,6}[ \t]*+)?+(?P<bold>\*\*|__)?+"
-    r"(?:(?:task|instruction|question|prompt|item)[ \t]*+(?:no\.?[ \t]*+|#)?+)?+"
+    r"(?:[-*+][ \t]++(?=[*_#\[(]*+\d))?+(?:(?P<heading>#{1,6})[ \t]*+|>{1,6}[ \t]*+)?+(?P<bold>\*\*|__)?+"
+    r"(?:(?:task|instruction|question|prompt|item|q)[ \t]*+(?:no\.?[ \t]*+|#)?+)?+#?+[(\[]?+"
 )
 _BEHIND_NUMBER = (
-    r"(?:[ \t]?\\?[.\uff0e](?!\d)|[)\uff09\u3001\]:\uff1a](?!\d)|[ \t]++[-\u2013\u2014](?=[ \t]))"
-    r"(?P<closed>\*\*|__)?+[ \t]*+"
+    r"(?P<early>\*\*|__)?+(?:[ \t]?\\?[.\uff0e](?!\d)\)?+|[)\uff09\u3001\]:\uff1a](?!\d)[.:]?+"
+    r"|[ \t]++[-\u2013\u2014](?=[ \t]))(?P<closed>\*\*|__)?+[ \t]*+"
 )
 LIST_NUMBER = re.compile(
-    rf"(?P<indent>[ \t]{{0,3}}+){_BEFORE_NUMBER}\(?+(?P<number>\d{{1,3}}+){_BEHIND_NUMBER}(?P<rest>.*)", re.IGNORECASE
+    rf"(?P<indent>[ \t]{{0,3}}+){_BEFORE_NUMBER}(?P<number>\d{{1,3}}+){_BEHIND_NUMBER}(?P<rest>.*)", re.IGNORECASE
 )
 # `Task 10` on a line of its own; its text follows on the next.
 LABEL_LINE = re.compile(
@@ -34,12 +36,18 @@ FIELD_LABEL = re.compile(
     re.IGNORECASE,
 )
 
+# A fence that names no programming language: what it holds is text.
+_BARE_FENCE = re.compile(r"[ \t]{0,3}+(?:`{3,}+|~{3,}+)[ \t]*+(?:text|txt|plaintext|markdown|md)?[ \t]*+")
+_MOST_LABEL_WORDS = 4
 _BOLD_MARK = "**"
 _BOLD = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]++)(?<=\S)\*\*(?![\w*])")
-_BOLD_UNDERSCORES = re.compile(r"(?<![\w_])__(?=[^\s_])([^_\n]++)(?<=\S)__(?![\w_])")
+# One word in small letters, as in `__init__`, is a name.
+_BOLD_UNDERSCORES = re.compile(r"(?<![\w_`.])__(?=[^\s_])(?![a-z]+__)([^_\n]++)(?<=\S)__(?![\w_`(])")
 _TITLE = re.compile(
-    r"(?P<mark>\*\*|__|\*)(?P<title>[^*_\n:]{1,60}?)(?:[:\uff1a]\s*+(?P=mark)|(?P=mark)\s*+[:\uff1a]|(?P=mark)\s++[-\u2013\u2014](?=\s))\s*+(?=\S)"
+    r"(?P<mark>\*\*|__|\*)(?P<title>[^*_\n:]{1,60}?)"
+    r"(?:[:\uff1a.]\s*+(?P=mark)|(?P=mark)\s*+[:\uff1a.|]|(?P=mark)\s++(?:[-\u2013\u2014\u2192](?=\s)|(?=[A-Z])))\s*+(?=\S)"
 )
+_ROLE = re.compile(r"(?:task|prompt|question|instruction)[ \t]*+\d{0,3}+[ \t]*+[:\uff1a][ \t]*+(?=\S)", re.IGNORECASE)
 _QUOTES = {'"': '"', "\u201c": "\u201d", "'": "'", "\u2018": "\u2019", "\u00ab": "\u00bb", "`": "`"}
 _EDGE_MARKS = re.compile(r"^(?:\*\*|__)(?=\s|$)|(?<=\s)(?:\*\*|__)$|^(?:\*\*|__)$")
 
@@ -53,40 +61,59 @@ _NUMBER_AFTER_SENTENCE = re.compile(
     r"[.?!\"'\u201d\u2019)][*_]*+\s++[*_]*+\(?\d{1,3}+(?:[.)\uff0e\uff09\u3001](?=[\s*_])|[\uff0e\uff09\u3001])"
 )
 _LEFT_OVER = re.compile(
-    r"(?:^|\s)(?:\*\*|__)(?=\s|\S)|(?<=[\s.?!:])(?:\*\*|__)(?:\s|$)|(?:^|\n)\s*#{1,6}\s|###|<\|[^|\n]{1,40}\|>"
+    r"(?:^|\s)(?-i:\*\*(?![a-z])|__(?=[A-Z]))|(?:(?<=[\s.?!:])\*\*|(?<=[.?!:])__)(?:\s|$)|(?:^|\n)#{1,6}\s"
+    r"|###\s*+(?:$|\d|(?:task|instruction|example)\b)|<\|[^|\n]{1,40}\|>"
     r"|<no ?input>|</?(?:think|thinking|thought)>|\[/?THINK\]|assistantfinal|\[/?INST\]|<(?:start|end)_of_turn>",
     re.IGNORECASE,
 )
 _NUMBERED_LABEL = re.compile(
     r"(?:^|\s)[*_]*+\d{1,3}[.)][*_ ]++(?:Instruction|Input|Output)[*_]*+\s?:|(?:^|\s)[*_]*+Instruction[*_]*+ ?:\s"
+    r"|<no ?input>"
 )
+_BLANKS = re.compile(r"\s++")
 _ONLY_MARKUP = re.compile(r"[*_#`~\s-]*+")
 _ONLY_LABEL = re.compile(
     r"[*_#\s]*+(?:example|input|output|class label|instruction|task|answer|response|text)"
     r"[ \t]*+\d{0,3}+[*_]*+\s*+[:.]?+[*_\s]*+",
     re.IGNORECASE,
 )
+_NEEDED = r"(?: (?:is |was )?(?:required|needed|necessary|provided|given))"
 _NO_INPUT = re.compile(
-    r"[<(\[]?+(?:no[ _-]?(?:(?:specific|additional|further) )?input"
-    r"(?: (?:is )?(?:required|needed|necessary|provided|given))?"
-    r"|none(?: (?:required|needed|given|provided))?|n/?a|not applicable|empty|null|nil)[>)\]]?+\.?+",
+    rf"(?:no[ _-]?(?:(?:specific|additional|further) )?(?:input|context){_NEEDED}?"
+    rf"|(?:none|n/?a|not applicable|not|nothing|empty|null|nil|no){_NEEDED}?(?: \(.{{0,80}}\)?)?"
+    r"|(?:this|the) (?:task|instruction) (?:requires|needs|has) no (?:specific |additional |further )?input"
+    r"|[-\u2013\u2014.\u2026]{0,3})",
     re.IGNORECASE,
+)
+_AROUND_NO_INPUT = " \t\n*_`\"'\\\u201c\u201d<>()[]/."
+_LONGEST_NO_INPUT = 120
+_SAYS_NO_INPUT = re.compile(
+    r"(?:\bno|n't|n\u2019t|\bnot|\bwithout)\b[^.!?\n]{0,40}\binputs?\b|\binputs?\b[^.!?\n]{0,20}\bnot\b", re.IGNORECASE
 )
 _NO_OUTPUT = re.compile(r"[<(\[](?:no ?(?:in|out)put|none|empty|null)[>)\]]\.?+|n/a|no ?output\.?+", re.IGNORECASE)
 
 
 def tidy(text: str) -> str:
-    """Return a text without bold marks, a bold title before it, and quotation marks around the whole of it."""
+    """Return a text without bold marks, a bold title before it, and quotation marks around the whole of it.
+
+    A title is no part of the task only if the task begins behind it: `**True or false:** The sun is a star.` is one.
+    """
     text = text.strip()
-    if (title := _TITLE.match(text)) is not None:
+    title = _TITLE.match(text)
+    if title is not None and not is_directive(title["title"]) and not text[title.end()].islower():
         text = text[title.end() :]
     text = _EDGE_MARKS.sub("", without_bold(text)).strip()
+    if (role := _ROLE.match(text)) is not None:
+        text = text[role.end() :]
     return _unquoted(text)
 
 
 def tidy_value(text: str) -> str:
     """Return an input or output without what stands around it: rules, half a code fence, bold marks of the whole."""
     lines = text.strip().split("\n")
+    if len(lines) > len(("```", "```")) and _BARE_FENCE.fullmatch(lines[0]) and FENCE.fullmatch(lines[-1]):
+        inner = lines[1:-1]
+        lines = lines if any(map(FENCE.fullmatch, inner)) else "\n".join(inner).strip().split("\n")
     while len(lines) > 1 and (RULE.fullmatch(lines[-1]) or not lines[-1].strip()):
         lines.pop()
     fences = sum(FENCE.fullmatch(line) is not None for line in lines)
@@ -99,6 +126,12 @@ def tidy_value(text: str) -> str:
     if value.count(_BOLD_MARK) % 2:  # the other one stood before the label
         value = value.removesuffix(_BOLD_MARK) if value.endswith(_BOLD_MARK) else value.removeprefix(_BOLD_MARK)
     return value.strip()
+
+
+def tidy_label(text: str) -> str:
+    """Return the label of a class without quotation marks around it and a full stop behind it."""
+    label = _unquoted(tidy_value(text))
+    return label.removesuffix(".") if len(label.split()) <= _MOST_LABEL_WORDS else label
 
 
 def without_outer_fence(lines: Sequence[str], is_content: Callable[[str], bool]) -> list[str]:
@@ -144,6 +177,7 @@ def _unquoted(text: str) -> str:
 
 def holds_debris(instruction: str) -> bool:
     """Return whether an instruction still holds a list number, a label or a mark: it is not one task, or not only."""
+    instruction = _BLANKS.sub(lambda blanks: "\n" if "\n" in blanks[0] else " ", instruction)
     return any(
         found.search(instruction) is not None for found in (_LABEL_INSIDE, _NUMBER_AFTER_SENTENCE, _LEFT_OVER)
     ) or (_NUMBER_FIRST.match(instruction) is not None)
@@ -166,8 +200,16 @@ def is_only_marks(text: str) -> bool:
 
 
 def stands_for_no_input(text: str) -> bool:
-    """Return whether a text is one of the ways to say that there is no input."""
-    return _NO_INPUT.fullmatch(text.strip()) is not None
+    """Return whether a text is one of the ways to say that there is no input, whatever stands around it."""
+    if len(text) > _LONGEST_NO_INPUT:
+        return False
+    bare = text.replace("&lt;", "").replace("&gt;", "").strip(_AROUND_NO_INPUT)
+    return "noinput" in bare.lower() or _NO_INPUT.fullmatch(bare) is not None
+
+
+def says_no_input(line: str) -> bool:
+    """Return whether a sentence says that a task needs no input."""
+    return _SAYS_NO_INPUT.search(line) is not None
 
 
 def stands_for_no_output(text: str) -> bool:

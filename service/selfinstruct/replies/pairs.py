@@ -1,33 +1,38 @@
 """Inputs and outputs as chat models write them in text: under headings and labels of many kinds, or without any."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from service.selfinstruct.replies.chatter import is_afterword, is_opening
+from service.selfinstruct.replies.borders import is_heading, without_border
+from service.selfinstruct.replies.chatter import is_afterword, is_opening, only_announces
+from service.selfinstruct.replies.labels import Label, Labels, without_wrapping_fences
 from service.selfinstruct.replies.markup import (
     BULLET,
+    RULE,
+    says_no_input,
     stands_for_no_input,
+    tidy_label,
     tidy_value,
-    without_bold,
     without_last_remark,
     without_outer_fence,
 )
 
-_BEFORE_LABEL = r"[ \t]{0,3}+(?:[#>]{1,6}[ \t]*+|[-*+][ \t]++)?+(?:\d{1,3}+[.)][ \t]*+)?+(?:\*\*|__|\*)?+[ \t]*+"
-_BEHIND_LABEL = r"[ \t]*+\d{0,3}+[ \t]*+(?:\*\*|__|\*)?+[ \t]*+[:\uff1a][ \t]*+(?:\*\*|__|\*)?+[ \t]*+(?P<text>.*)"
-_LABEL = re.compile(rf"{_BEFORE_LABEL}(?P<name>input|output){_BEHIND_LABEL}", re.IGNORECASE)
-_CLASS_LABEL = re.compile(rf"{_BEFORE_LABEL}(?P<name>class[ _]label){_BEHIND_LABEL}", re.IGNORECASE)
-_INPUT_LABEL = re.compile(rf"{_BEFORE_LABEL}input{_BEHIND_LABEL}", re.IGNORECASE)
-_EXAMPLE = re.compile(
-    r"[#*_> \t]*+example[ \t]*+#?+\d{1,3}+[ \t]*+[.:)]?+[*_]*+[ \t]*+[.:)]?+[ \t]*+"
-    r"(?P<text>(?:[*_]*+(?:input|output)\b.*)?+)",
+# One `#` alone begins a comment: programs end in `# Output: 3`.
+_LABELS = Labels("input|output", least_sharps=2)
+_CLASS_LABELS = Labels("class[ _]label", least_sharps=2)
+_SHORT_CLASS_LABELS = Labels("label|class", least_sharps=2)
+_LABEL_BEHIND_HEADING = re.compile(
+    r"(?P<heading>[#*_> \t]*+example[ \t]*+#?+\d{1,3}+[ \t]*+[.:)]?+[*_]*+[ \t]*+[.:)]?+)[ \t]*+"
+    r"(?P<text>[*_]*+(?:input|output|class label)\b.*)",
     re.IGNORECASE,
 )
-_RULE = re.compile(r"[ \t]*+(?:-{3,}+|={3,}+|\*{3,}+|_{3,}+)[ \t]*+")
-
-_WORDS_OF_AN_AGREEMENT = 2  # `Of course.`
+_ANY_FIELD = re.compile(r"[#*_> \t-]*+[A-Z][\w ]{0,24}[*_]*+[:\uff1a][*_ \t]*+\S")
+_BOLD_FIELD = re.compile(r"(?P<indent>[ \t]*+)(?P<mark>\*\*|__)(?P<name>[^*_:\n]{1,30}):?+(?P=mark):?+")
+_EXPLANATION = re.compile(
+    r"[*_(\[ \t]*+(?:explanation|note|reason|reasoning|rationale|justification)[*_]*+[:\uff1a]", re.IGNORECASE
+)
 
 Pair = tuple[str, str]
 
@@ -39,50 +44,117 @@ class _Example:
     unlabelled: list[str] = field(default_factory=list)
     labelled: dict[str, list[str]] = field(default_factory=dict)
 
-    def pair(self) -> Pair | None:
-        """Return input and output; a text without a label is the input before an output, else the output itself."""
-        bare = "\n".join(_without_openings(self.unlabelled))
+    def pair(self, *, is_last: bool) -> Pair | None:
+        """Return input and output; a text without a label before an output is the input."""
         output, given = self.labelled.get("output"), self.labelled.get("input")
         if output is None:
-            return ("", tidy_value(bare)) if given is None and bare else None
-        return _input("\n".join(given) if given is not None else bare), tidy_value("\n".join(output))
+            return None
+        bare = "\n".join(_without_talk(self.unlabelled))
+        lines = output if is_last else without_border(output)
+        return _input("\n".join(given) if given is not None else bare), tidy_value("\n".join(lines))
 
 
 def read_pairs(text: str) -> list[Pair]:
     """Return the pairs of (input, output) in a reply; one without any label is the output of a task without input."""
+    lines = _lines(text, _LABELS)
+    labels = _found(_LABELS, lines)
+    if not labels:
+        output = tidy_value("\n".join(_without_announcement(lines)))
+        return [("", output)] if output else []
+    headings = _headings(lines, labels)
     examples = [_Example()]
-    lines = examples[0].unlabelled
-    for line in _lines(text):
-        if (heading := _EXAMPLE.fullmatch(line)) is not None:
+    part = examples[0].unlabelled
+    for place, line in enumerate(lines):
+        if place in headings:
             examples.append(_Example())
-            lines, line = examples[-1].unlabelled, heading["text"]  # noqa: PLW2901 - the rest of the line is left
-        if (label := _LABEL.match(line)) is not None:
-            lines = _place_for(label["name"].lower(), examples)
-            line = label["text"]  # noqa: PLW2901 - the rest of the line is left
-        lines.append(line)
-    if len(examples) > 1 and not examples[0].labelled:
-        del examples[0]  # what stands before the first heading
-    return [pair for example in examples if (pair := example.pair()) is not None]
+            part = examples[-1].unlabelled
+        elif (label := labels.get(place)) is not None:
+            part = _place_for(label.name, examples)
+            part.append(label.text)
+        else:
+            part.append(line)
+    pairs = (example.pair(is_last=example is examples[-1]) for example in examples)
+    return [pair for pair in pairs if pair is not None]
 
 
 def read_labelled_pairs(text: str) -> list[Pair]:
-    """Return the pairs of (input, class label) in a reply for a classification task; none without class labels."""
-    lines = _lines(text)
-    places = [place for place, line in enumerate(lines) if _CLASS_LABEL.match(line)]
+    """Return the pairs of (input, class label) in a reply for a classification task; none without class labels.
+
+    The label comes before its input, unless an input stands before the first label.
+    """
+    lines = _lines(text, _CLASS_LABELS)
+    labels = _CLASS_LABELS.places(lines) or _SHORT_CLASS_LABELS.places(lines)
+    if not labels:
+        pairs = read_pairs(text) if _found(_LABELS, lines) else []
+        return pairs if all(given for given, _ in pairs) else []
+    places = [*labels, len(lines)]
+    before = _parts_of_input(lines[: places[0]])
+    if any(_ANY_FIELD.match(line) for line in before):
+        return _labelled_behind(lines, labels)
     return [
-        (_labelled_input(lines[start + 1 : end], BULLET.match(lines[start]) is not None), tidy_value(label["text"]))
-        for start, end in pairwise([*places, len(lines)])
-        if (label := _CLASS_LABEL.match(lines[start])) is not None
+        _labelled(labels[start], lines[start + 1 : end], in_bullets=BULLET.match(lines[start]) is not None)
+        for start, end in pairwise(places)
     ]
 
 
-def _lines(text: str) -> list[str]:
-    """Return the lines of a reply without the remark behind it and the code fence around it."""
-    return without_outer_fence(without_last_remark(text.split("\n"), is_afterword, _is_labelled), _is_labelled)
+def _labelled_behind(lines: Sequence[str], labels: Mapping[int, Label]) -> list[Pair]:
+    """Return the pairs of a reply in which each input stands before its label."""
+    starts = [0, *(place + 1 for place in labels)]
+    pairs = [
+        (_labelled_input(lines[start:place]), tidy_label(label.text))
+        for start, (place, label) in zip(starts, labels.items(), strict=False)
+    ]
+    return [] if _labelled_input(lines[starts[-1] :]) else pairs
+
+
+def _labelled(label: Label, lines: Sequence[str], *, in_bullets: bool) -> Pair:
+    """Return the pair that begins with a label; the label itself may stand on the next line."""
+    text = label.text
+    if not text:
+        first = next((place for place, line in enumerate(lines) if line.strip()), 0)
+        text, lines = "".join(lines[first : first + 1]), lines[first + 1 :]
+    if in_bullets:
+        lines = [bullet["rest"] if (bullet := BULLET.match(line)) is not None else line for line in lines]
+    return _labelled_input(lines), tidy_label(text)
+
+
+def _lines(text: str, labels: Labels) -> list[str]:
+    """Return the lines of a reply without the remark behind it and the code fences around it or its examples."""
+    lines = without_outer_fence(without_last_remark(text.split("\n"), is_afterword, _is_labelled), _is_labelled)
+    parted = [part for line in without_wrapping_fences(lines, labels) for part in _parts(line)]
+    return [line.rstrip() for line in parted]
+
+
+def _parts(line: str) -> Iterator[str]:
+    """Yield a line, or the heading of an example and the label that follows on the same line."""
+    both = _LABEL_BEHIND_HEADING.fullmatch(line)
+    yield from (line,) if both is None else (both["heading"], both["text"])
 
 
 def _is_labelled(line: str) -> bool:
-    return _LABEL.match(line) is not None or _CLASS_LABEL.match(line) is not None
+    return any(labels.match(line) is not None for labels in (_LABELS, _CLASS_LABELS))
+
+
+def _found(labels: Labels, lines: Sequence[str]) -> dict[int, Label]:
+    """Return the labels in lines; those in small letters only where the reply begins with one."""
+    found = labels.places(lines)
+    first = next((place for place, line in enumerate(lines) if line.strip()), None)
+    if first in found and not found[first].capital:
+        return found
+    return {place: label for place, label in found.items() if label.capital}
+
+
+def _headings(lines: Sequence[str], labels: Mapping[int, Label]) -> set[int]:
+    """Return the places of the headings of examples: a label follows each before the next one."""
+    headings = set()
+    follows = False
+    for place in range(len(lines) - 1, -1, -1):
+        if place in labels:
+            follows = True
+        elif follows and is_heading(lines[place]):
+            headings.add(place)
+            follows = False
+    return headings
 
 
 def _place_for(name: str, examples: list[_Example]) -> list[str]:
@@ -101,33 +173,40 @@ def _input(text: str) -> str:
     return "" if stands_for_no_input(given) else given
 
 
-def _labelled_input(lines: Sequence[str], in_bullets: bool) -> str:  # noqa: FBT001 - private
+def _labelled_input(lines: Sequence[str]) -> str:
     """Return an input, which may bring a label of its own kind, as in `Review: …`; the label `Input:` says nothing."""
-    kept = list(_without_headings(lines))
-    if in_bullets:
-        kept = [bullet["rest"] if (bullet := BULLET.match(line)) is not None else line for line in kept]
-    first = next((place for place, line in enumerate(kept) if line.strip()), None)
-    if first is not None and (label := _INPUT_LABEL.match(kept[first])) is not None:
-        kept[first] = label["text"]
-    return _input("\n".join(without_bold(line) for line in kept))
+    kept = _parts_of_input(lines)
+    if kept and (label := _LABELS.match(kept[0])) is not None and label.name == "input":
+        kept[0] = label.text
+    return _input("\n".join(_BOLD_FIELD.sub(r"\g<indent>\g<name>:", line, count=1) for line in kept))
 
 
-def _without_headings(lines: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        if _EXAMPLE.fullmatch(line) or _RULE.fullmatch(line):
-            return
-        yield line
+def _parts_of_input(lines: Sequence[str]) -> list[str]:
+    """Return the lines of an input without openings, headings, and what is said about it."""
+    kept: list[str] = []
+    for line in without_border(lines):
+        is_blank = not line.strip()
+        if not kept and (is_blank or is_heading(line) or is_opening(line) or RULE.fullmatch(line)):
+            continue
+        if _EXPLANATION.match(line) or is_heading(line) or RULE.fullmatch(line):
+            break
+        kept.append(line)
+    return kept
 
 
-def _without_openings(lines: Sequence[str]) -> list[str]:
+def _without_talk(lines: Sequence[str]) -> list[str]:
+    """Return the lines before an output that may be its input: not what announces it, or says that there is none."""
     kept = list(lines)
-    while kept and (not kept[0].strip() or (is_opening(kept[0]) and _only_announces(kept[0]))):
+    while kept and (not kept[0].strip() or is_opening(kept[0])):
         kept.pop(0)
     while kept and not kept[-1].strip():
         kept.pop()
-    return [] if kept and kept[-1].rstrip().endswith(":") else kept  # a heading of what follows, and no input
+    is_talk = kept and (kept[-1].endswith(":") or (len(kept) == 1 and says_no_input(kept[0])))
+    return [] if is_talk else kept
 
 
-def _only_announces(line: str) -> bool:
-    """Return whether a line says nothing further: a letter may begin with `Sure, I will come`."""
-    return line.rstrip().endswith((":", "!")) or len(line.split()) <= _WORDS_OF_AN_AGREEMENT
+def _without_announcement(lines: Sequence[str]) -> list[str]:
+    kept = list(lines)
+    while kept and (not kept[0].strip() or only_announces(kept[0])):
+        kept.pop(0)
+    return kept
