@@ -43,7 +43,13 @@ class WriteInstances:
         sampling = self.classification if is_classification else self.generation
         call = Call.of(await self.model.complete(prompt, sampling))
         parsed = parse_instances(recipe, call.completion, is_classification=is_classification, truncated=call.truncated)
-        selected = select_instances(parsed, recipe.max_instances, self._random(task), chat_model=recipe.chat_model)
+        selected = select_instances(
+            parsed,
+            recipe.max_instances,
+            self._random(task),
+            chat_model=recipe.chat_model,
+            is_classification=is_classification,
+        )
         return [_with(task, call, selected)]
 
     def give_up(self, task: ClassifiedInstruction, error: CallFailedError) -> Sequence[TaskInstances]:

@@ -1,19 +1,25 @@
 """Instances from the replies of chat models: as JSON, or as text with labels of many kinds."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
-from service.selfinstruct.chat_parsing import as_text, looks_like_json
+from service.selfinstruct.chat_parsing import MOST_OF_A_REPLY, as_text, looks_like_json, with_plain_names
 from service.selfinstruct.replies.characters import printable
-from service.selfinstruct.replies.chatter import is_refusal
+from service.selfinstruct.replies.chatter import is_refusal, without_talk
 from service.selfinstruct.replies.json_text import Json, read_json
 from service.selfinstruct.replies.leaks import clean_reply
-from service.selfinstruct.replies.markup import stands_for_no_input, tidy_value
+from service.selfinstruct.replies.markup import stands_for_no_input, tidy_json_value
 from service.selfinstruct.replies.pairs import read_labelled_pairs, read_pairs
 from service.selfinstruct.tasks import Instance
 
 _LIST_NAMES = ("instances", "examples")
 _OUTPUT_NAMES = ("output", "class_label", "label", "answer", "response")
-_INPUT_NAMES = ("input", "text", "context")
+_BARE_OUTPUT_NAMES = ("output", "class_label")
+# What models put beside an input and an output, and what is neither.
+_REMARK_NAMES = frozenset({"explanation", "reason", "reasoning", "note", "notes", "id", "type", "example", "number"})
+_LABELLED = re.compile(
+    r"^[*_#> \t]*+(?:input|output|class label|example[ \t]*+\d*+)[*_]*+[ \t]*+:", re.IGNORECASE | re.MULTILINE
+)
 
 
 def parse_chat_instances(reply: str, *, is_classification: bool, truncated: bool) -> list[Instance]:
@@ -23,6 +29,7 @@ def parse_chat_instances(reply: str, *, is_classification: bool, truncated: bool
     """
     text = clean_reply(printable(reply)).strip()
     pairs = read_labelled_pairs(text) if is_classification else read_pairs(text)
+    pairs = [(given, without_talk(output)) for given, output in pairs]
     if is_classification and not pairs and is_refusal(text):
         pairs = [("", text)]
     return [Instance(*pair) for pair in (pairs[:-1] if truncated else pairs)]
@@ -32,27 +39,46 @@ def parse_json_instances(reply: str, *, is_classification: bool, truncated: bool
     """Return the instances in a JSON answer, or in a text where the model answers in text all the same."""
     text = clean_reply(printable(reply)).strip()
     found = read_json(text)
-    instances = [instance for value in found.values for instance in _instances_in(value)]
-    if not instances and not found.broken and not looks_like_json(text):
+    before = text[: text.find("{")] if "{" in text else ""
+    is_asked_for = any(map(_holds_list, found.values))
+    is_text = not is_asked_for and (found.share < MOST_OF_A_REPLY or _LABELLED.search(before) is not None)
+    instances = [] if is_text else [instance for value in found.values for instance in _instances_in(value)]
+    if not instances and not found.broken and (is_text or not looks_like_json(text)):
         return parse_chat_instances(reply, is_classification=is_classification, truncated=truncated)
     return instances
 
 
+def _holds_list(value: Json) -> bool:
+    return isinstance(value, dict) and not with_plain_names(value).keys().isdisjoint(_LIST_NAMES)
+
+
 def _instances_in(value: Json) -> Iterator[Instance]:
-    """Yield the instances of a JSON value: an object with an output, a list of them, or what holds such a list."""
+    """Yield the instances of a JSON value: an object with an output, a list of them, or what holds such a list.
+
+    A bare object is the instance only where it says `output`: it may as well be an answer that is JSON itself.
+    """
     if isinstance(value, list):
         for item in value:
-            yield from _instance_of(item)
+            yield from _instance_of(item, _OUTPUT_NAMES)
     elif isinstance(value, dict):
-        listed = next((value[name] for name in _LIST_NAMES if isinstance(value.get(name), list)), None)
-        yield from _instance_of(value) if listed is None else _instances_in(listed)
+        named = with_plain_names(value)
+        listed = next((named[name] for name in _LIST_NAMES if isinstance(named.get(name), (list, dict))), None)
+        if listed is None:
+            yield from _instance_of(value, _BARE_OUTPUT_NAMES)
+        else:
+            yield from _instances_in(list(listed.values()) if isinstance(listed, dict) else listed)
 
 
-def _instance_of(value: Json) -> Iterator[Instance]:
-    named = value if isinstance(value, dict) else {}
-    output = next((as_text(named[name]) for name in _OUTPUT_NAMES if name in named), None)
-    given = next((named[name] for name in _INPUT_NAMES if name in named), None)
+def _instance_of(value: Json, output_names: Sequence[str]) -> Iterator[Instance]:
+    """Yield the instance that an object is; none where more than one thing in it may be the input."""
+    named = with_plain_names(value) if isinstance(value, dict) else {}
+    output_name = next((name for name in output_names if name in named), None)
+    others = [name for name in named if name != output_name and name not in _REMARK_NAMES]
+    if output_name is None or len(others) > 1:
+        return
+    output = as_text(named[output_name])
+    given = named[others[0]] if others else None
     text = "" if given is None else as_text(given)
     if output is not None and text is not None:
-        text = tidy_value(text)
-        yield Instance("" if stands_for_no_input(text) else text, tidy_value(output))
+        text = tidy_json_value(text)
+        yield Instance("" if stands_for_no_input(text) else text, without_talk(tidy_json_value(output)))

@@ -7,9 +7,16 @@ from collections.abc import Iterator, Sequence
 from service.selfinstruct.recipe import Recipe, RecipeName
 from service.selfinstruct.replies.blocks import read_blocks
 from service.selfinstruct.replies.characters import printable
-from service.selfinstruct.replies.chatter import asks_back, is_no_task, is_refusal, is_thinking_aloud
+from service.selfinstruct.replies.chatter import (
+    asks_back,
+    is_no_task,
+    is_refusal,
+    is_refused_task,
+    is_thinking_aloud,
+    without_talk,
+)
 from service.selfinstruct.replies.json_text import Json, read_json
-from service.selfinstruct.replies.leaks import clean_reply
+from service.selfinstruct.replies.leaks import clean_reply, without_thinking
 from service.selfinstruct.replies.lists import read_item, read_list
 from service.selfinstruct.replies.markup import (
     holds_debris,
@@ -18,14 +25,17 @@ from service.selfinstruct.replies.markup import (
     stands_for_no_input,
     stands_for_no_output,
     tidy,
+    tidy_json_value,
     tidy_value,
     without_list_number,
 )
 from service.selfinstruct.tasks import Candidate, Instance, Reason
 
 _JSON_BEGINS = re.compile(r"(?:```\w*\s*)?[{\[]")
-_INSTRUCTION_NAMES = ("instruction", "task", "question", "prompt", "text")
-_HALF = 0.5
+_INSTRUCTION_NAMES = ("instruction", "task", "question", "prompt", "text", "description")
+_OUTPUT_NAMES = ("output", "response", "answer")
+# The share of a reply from which on its JSON is the answer, and no part of some text.
+MOST_OF_A_REPLY = 0.5
 
 
 def parse_chat(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidate, ...]:
@@ -46,7 +56,7 @@ def parse_json(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidat
     text = clean_reply(printable(reply)).strip()
     found = read_json(text)
     key = "tasks" if recipe.name is RecipeName.ALPACA else "instructions"
-    items = [item for value in found.values for item in _items_of(value, key, whole=found.share >= _HALF)]
+    items = [item for value in found.values for item in _items_of(value, key, whole=found.share >= MOST_OF_A_REPLY)]
     if not items and not found.broken and not looks_like_json(text):
         return parse_chat(recipe, reply, truncated=truncated)
     candidates = [_from_json(recipe, position, item) for position, item in enumerate(items)]
@@ -69,7 +79,7 @@ def _blocks(recipe: Recipe, text: str) -> Iterator[Candidate]:
             yield _judged(recipe, position, block.text, readable=False)
         else:
             instruction, given, output = block.fields
-            yield _judged(recipe, position, instruction, _instance(given, output))
+            yield _judged(recipe, position, instruction, _instance(tidy_value(given), tidy_value(output)))
 
 
 def _items_of(value: Json, key: str, *, whole: bool) -> Iterator[Json]:
@@ -81,25 +91,39 @@ def _items_of(value: Json, key: str, *, whole: bool) -> Iterator[Json]:
         yield from value if whole else []
     elif isinstance(value, dict) and isinstance(value.get(key), list):
         yield from value[key]
+    elif isinstance(value, dict) and isinstance(value.get(key), dict):
+        yield from value[key].values()  # numbered, as in {"1": …, "2": …}
     elif isinstance(value, dict) and whole:
-        lists = [each for each in value.values() if isinstance(each, list)]
-        is_task = any(isinstance(value.get(name), str) for name in _INSTRUCTION_NAMES)
-        yield from [value] if is_task else lists[0] if len(lists) == 1 else []
+        yield from _unnamed_items(value)
+
+
+def _unnamed_items(value: dict[str, Json]) -> Iterator[Json]:
+    """Yield the items of an object without the key that was asked for: itself, its only list, or all it numbers."""
+    named = with_plain_names(value)
+    lists = [each for each in value.values() if isinstance(each, list)]
+    if any(isinstance(named.get(name), str) for name in _INSTRUCTION_NAMES):
+        yield value
+    elif len(lists) == 1:
+        yield from lists[0]
+    elif value and all(isinstance(each, dict) for each in value.values()):
+        for each in value.values():
+            yield from _unnamed_items(each)
 
 
 def _from_json(recipe: Recipe, position: int, item: Json) -> Candidate:
-    named = item if isinstance(item, dict) else {"instruction": item}
+    named = with_plain_names(item) if isinstance(item, dict) else {"instruction": item}
     text = next((named[name] for name in _INSTRUCTION_NAMES if isinstance(named.get(name), str)), None)
     if text is None:
         return Candidate(position, json.dumps(item, ensure_ascii=False), rejection=Reason.MALFORMED)
     if recipe.name is RecipeName.SELF_INSTRUCT:
         listed = read_item(without_list_number(printable(text).strip()).split("\n"))
         return _judged(recipe, position, listed.text, readable=listed.readable)
-    given, output = as_text(named.get("input", "")), as_text(named.get("output"))
+    given = as_text(named["input"]) if named.get("input") is not None else ""
+    output = next((as_text(named[name]) for name in _OUTPUT_NAMES if name in named), None)
     instruction = tidy(without_list_number(printable(text).strip()))
     if given is None or output is None:
         return _judged(recipe, position, instruction, readable=False)
-    return _judged(recipe, position, instruction, _instance(given, output))
+    return _judged(recipe, position, instruction, _instance(tidy_json_value(given), tidy_json_value(output)))
 
 
 def looks_like_json(text: str) -> bool:
@@ -107,11 +131,16 @@ def looks_like_json(text: str) -> bool:
     return _JSON_BEGINS.match(text) is not None
 
 
+def with_plain_names(named: dict[str, Json]) -> dict[str, Json]:
+    """Return an object under names as they were asked for: small letters, and no blanks."""
+    return {name.strip().lower().replace(" ", "_"): value for name, value in named.items()}
+
+
 def as_text(value: Json) -> str | None:
     """Return the text of a JSON value, which may be a number or a truth value; none where it is a list or an object."""
     match value:
         case str():
-            return printable(value)
+            return without_thinking(printable(value)) or ""
         case None:
             return None
         case bool() | int() | float():
@@ -121,7 +150,7 @@ def as_text(value: Json) -> str | None:
 
 
 def _instance(given: str, output: str) -> Instance:
-    given, output = tidy_value(given), tidy_value(output)
+    output = without_talk(output)
     nothing = stands_for_no_output(output) or is_only_marks(output)
     return Instance("" if stands_for_no_input(given) or is_only_marks(given) else given, "" if nothing else output)
 
@@ -140,7 +169,7 @@ def _no_task(recipe: Recipe, instruction: str, instance: Instance | None, *, rea
     output = instance.output if instance is not None else ""
     if not instruction:
         return Reason.EMPTY
-    if recipe.chat_model and (is_refusal(instruction) or is_refusal(output)):
+    if recipe.chat_model and (is_refused_task(instruction) or is_refusal(output)):
         return Reason.REFUSAL
     if recipe.chat_model and (is_no_task(instruction) or asks_back(output) or is_thinking_aloud(output)):
         return Reason.CHATTER

@@ -12,12 +12,13 @@ from service.selfinstruct.chat_instances import parse_chat_instances, parse_json
 from service.selfinstruct.recipe import Form, Recipe
 from service.selfinstruct.replies.characters import printable
 from service.selfinstruct.replies.chatter import asks_back, is_refusal, is_thinking_aloud
-from service.selfinstruct.replies.markup import is_only_marks
+from service.selfinstruct.replies.markup import is_only_marks, is_placeholder
 from service.selfinstruct.tasks import Instance, InstanceReason
 
 _EXAMPLE = re.compile(r"Example\s?\d*+\.?")
 _INPUT = re.compile(r"Input\s*+(?:\d++\s*+)?:")
 _OUTPUT = re.compile(r"Output\s*+(?:\d++\s*+)?:")
+_FIELD = re.compile(r"^\w[\w ]{0,20}:\s*+")
 _CLASS_LABEL = "Class label:"
 
 
@@ -37,13 +38,18 @@ def parse_instances(recipe: Recipe, reply: str, *, is_classification: bool, trun
 
 
 def select_instances(
-    instances: Sequence[Instance], max_instances: int, rng: random.Random, *, chat_model: bool = False
+    instances: Sequence[Instance],
+    max_instances: int,
+    rng: random.Random,
+    *,
+    chat_model: bool = False,
+    is_classification: bool = False,
 ) -> tuple[Instance, ...] | InstanceReason:
     """Return the instances that a task keeps, in their order, or why it has none; never an empty tuple.
 
     Invalid ones are dropped, then two outputs for one non-empty input spoil the task, identical instances count once,
     and if more than `max_instances` (at least 1) are left, as many are sampled. Of a `chat_model`, refusals, questions
-    back, and pieces of markup are invalid too.
+    back, and pieces of markup are invalid too, and several labels of one classification task without an input.
     """
     if not instances:
         return InstanceReason.NONE_PARSED
@@ -53,7 +59,9 @@ def select_instances(
         distinct = [each for each in distinct if not _is_marked(each)]
     if not distinct:
         return next(iter(talk.values()), InstanceReason.NONE_VALID)
-    if _is_contradictory(distinct):
+    if chat_model and is_classification and len(distinct) > 1:
+        distinct = [each for each in distinct if each.input]
+    if not distinct or _is_contradictory(distinct):
         return InstanceReason.CONTRADICTORY
     if len(distinct) <= max_instances:
         return tuple(distinct)
@@ -62,13 +70,14 @@ def select_instances(
 
 def _talk(instance: Instance) -> InstanceReason | None:
     """Return why an output is no answer to its task, if it speaks to the one who asked instead."""
-    if is_refusal(instance.output):
+    if is_refusal(instance.output) or is_refusal(_FIELD.sub("", instance.input, count=1)):
         return InstanceReason.REFUSAL
     return InstanceReason.CHATTER if asks_back(instance.output) or is_thinking_aloud(instance.output) else None
 
 
 def _is_marked(instance: Instance) -> bool:
-    return is_only_marks(instance.output) or (instance.input != "" and is_only_marks(instance.input))
+    given = instance.input
+    return any(is_only_marks(text) or is_placeholder(text) for text in (instance.output, given or instance.output))
 
 
 def _parse_generation(reply: str) -> list[Instance]:

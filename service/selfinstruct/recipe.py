@@ -198,8 +198,10 @@ ALPACA = Recipe(
 
 RECIPES = {recipe.name: recipe for recipe in (SELF_INSTRUCT, ALPACA)}
 
-# Chat models put blank lines between tasks and say more than "Yes": the papers' stops and three tokens would cut them.
-_CHAT_STOPS = {RecipeName.SELF_INSTRUCT: ("\n16",), RecipeName.ALPACA: ("\n20",)}
+# Chat models end by themselves, put blank lines between tasks, write numbers in them, and say more than "Yes": the
+# papers' stops and three tokens would cut them. The stops that are left begin a sixteenth item, or a sixth example.
+_CHAT_STOPS = {RecipeName.SELF_INSTRUCT: ("\n16. ",), RecipeName.ALPACA: ()}
+_CHAT_INSTANCE_STOPS = ("\nExample 6",)
 _CHAT_CLASSIFICATION = Sampling(temperature=0.0, top_p=0.0, max_tokens=32, stop=())
 
 # No stops and no penalties: they would cut JSON, or keep its marks from coming again.
@@ -221,7 +223,13 @@ def _for_chat(recipe: Recipe) -> Recipe:
         chat_model=True,
         instruction_sampling=replace(recipe.instruction_sampling, stop=_CHAT_STOPS[recipe.name]),
         classification_sampling=_CHAT_CLASSIFICATION if recipe.has_classification_step else None,
+        generation_instances_sampling=_with_chat_stops(recipe.generation_instances_sampling),
+        classification_instances_sampling=_with_chat_stops(recipe.classification_instances_sampling),
     )
+
+
+def _with_chat_stops(sampling: Sampling | None) -> Sampling | None:
+    return None if sampling is None else replace(sampling, stop=_CHAT_INSTANCE_STOPS)
 
 
 def _as_json(recipe: Recipe, *, chat_model: bool) -> Recipe:

@@ -54,8 +54,8 @@ def test_the_papers_recipes_are_the_ones_for_no_chat_model() -> None:
     [
         (SELF_INSTRUCT, "2d28852cfbd0ab07"),
         (ALPACA, "00dde3543026dd60"),
-        (recipe_for(RecipeName.SELF_INSTRUCT, chat_model=True), "93771343f308dd73"),
-        (recipe_for(RecipeName.ALPACA, chat_model=True), "0aa8edcb24321072"),
+        (recipe_for(RecipeName.SELF_INSTRUCT, chat_model=True), "72ff0ce5bc6aa038"),
+        (recipe_for(RecipeName.ALPACA, chat_model=True), "baca204c6546d8b4"),
         (recipe_for(RecipeName.SELF_INSTRUCT, Form.JSON), "56b41449cfdfc82f"),
         (recipe_for(RecipeName.ALPACA, Form.JSON), "44882efafa06d6fa"),
         (JSON, "c8094cc07c52bd73"),
@@ -74,10 +74,14 @@ def test_nothing_bends_or_cuts_json(recipe: Recipe) -> None:
         assert not sampling.ban_end_of_text
 
 
-def test_a_chat_models_text_is_not_cut_at_blank_lines() -> None:
-    for name, end in ((RecipeName.SELF_INSTRUCT, "\n16"), (RecipeName.ALPACA, "\n20")):
-        recipe = recipe_for(name, chat_model=True)
-        assert recipe.instruction_sampling.stop == (end,)
+@pytest.mark.parametrize("text", ["1. A\n\n2. B", "Mix:\n200 g flour\n16 figs", "Errands\nTask: water the plants"])
+def test_no_stop_cuts_a_chat_model_within_a_text(text: str) -> None:
+    for name in RecipeName:
+        for sampling in all_samplings(recipe_for(name, chat_model=True)):
+            assert not any(stop in text for stop in sampling.stop)
+
+
+def test_a_chat_model_has_room_for_a_verdict() -> None:
     verdict = recipe_for(RecipeName.SELF_INSTRUCT, chat_model=True).classification_sampling
     assert verdict is not None
     assert (verdict.stop, verdict.max_tokens >= 16) == ((), True)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from service.selfinstruct.replies.borders import without_border
 from service.selfinstruct.replies.chatter import is_afterword, is_closing, is_opening
-from service.selfinstruct.replies.labels import Label, Labels, without_wrapping_fences
+from service.selfinstruct.replies.labels import Label, Labels, with_fences_apart, without_wrapping_fences
 from service.selfinstruct.replies.markup import tidy, tidy_value, without_last_remark, without_outer_fence
 
 _LABELS = Labels("instruction|input|output")
@@ -54,8 +54,9 @@ def read_blocks(text: str) -> list[Block]:
     The label of the first instruction may be missing, since the prompt ended with it. Numbers may begin anywhere, but
     have to agree within a block. `###` parts blocks only where a label, or nothing, follows.
     """
-    lines = without_last_remark([line.rstrip() for line in text.split("\n")], is_afterword, _is_labelled)
-    lines = without_wrapping_fences(without_outer_fence(lines, _is_labelled), _LABELS)
+    lines = with_fences_apart([line.rstrip() for line in text.split("\n")], _LABELS)
+    lines = without_last_remark(lines, is_afterword, _is_labelled)
+    lines = without_outer_fence(without_wrapping_fences(lines, _LABELS), _is_labelled)
     return [block for place, chunk in enumerate(_chunks(lines)) for block in _blocks(chunk, begun=place == 0)]
 
 
@@ -146,8 +147,8 @@ def _block(group: Sequence[_Field], *, is_last: bool) -> Block:
     if names not in (["instruction", "input", "output"], ["instruction", "output"]) or len(numbers) > 1:
         return Block(text, None)
     given = fields[1].value if len(fields) == len(("instruction", "input", "output")) else ""
-    output = fields[-1] if is_last else _Field(fields[-1].label, tuple(without_border(fields[-1].lines)))
-    return Block(text, (tidy(fields[0].value), tidy_value(given), tidy_value(output.value)))
+    output = "\n".join(without_border(fields[-1].value.split("\n"), ends=is_last))
+    return Block(text, (tidy(fields[0].value), tidy_value(given), tidy_value(output)))
 
 
 def _numbered(group: Sequence[_Field]) -> list[_Field]:

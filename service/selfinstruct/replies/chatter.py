@@ -6,6 +6,8 @@ unable to go on: a refusal has to name what assistants refuse.
 
 import re
 
+from service.selfinstruct.replies.directives import goes_on_to_ask
+
 
 def _any(*alternatives: str) -> str:
     return f"(?:{'|'.join(alternatives)})"
@@ -91,7 +93,8 @@ _REFUSALS = _any(
     rf"{_SORRY}\b[^.!?\n]{{0,60}}?{_UNABLE} {_ASSISTING}",
     rf"{_SORRY}[,.]? (?:but )?(?:this|that|your) (?:request|is not something)",
     rf"{_UNABLE} {_ASSISTING}",
-    rf"(?:as|being|since i'm|i'm|i am) (?:just |only |merely )?an? {_MACHINE}",
+    rf"(?:i'm|i am|since i'm) (?:just |only |merely )?an? {_MACHINE}",
+    rf"(?:as|being) (?:just |only |merely )?an? {_MACHINE}[^.!?\n]{{0,60}}?,? i\b",
     r"(?:it is|it's|it would be) not (?:possible|appropriate|something) (?:for me|i can)",
     r"i(?: am|'m) not (?:comfortable|allowed|permitted|designed|programmed)\b",
     rf"{_SORRY}[,.]? (?:but )?(?:this|that|it) (?:goes|is|lies) (?:beyond|outside|against)",
@@ -121,22 +124,57 @@ _AGREEMENTS = (
     + r"(?: thing)? ?[!,.:;\u2013\u2014-]"
 )
 _WILLING = r"(?:i'd|i would|i'll|i will|i'm|i am) (?:be )?(?:more than )?(?:happy|glad|delighted|pleased) to\b"
+_MADE = _any(
+    r"created",
+    r"written",
+    r"generated",
+    r"prepared",
+    r"come up",
+    r"added",
+    r"made",
+    r"put together",
+    r"compiled",
+    r"continued",
+    r"completed",
+    r"listed",
+    r"tried",
+    r"drafted",
+    r"produced",
+)
+_MAKE = _any(
+    r"continue",
+    r"write",
+    r"provide",
+    r"generate",
+    r"create",
+    r"list",
+    r"give",
+    r"add",
+    r"complete",
+    r"produce",
+    r"come up",
+    r"start",
+    r"begin",
+    r"keep",
+    r"go on",
+    r"work through",
+    r"present",
+    r"share",
+    r"fill",
+    r"finish",
+)
 _ANNOUNCING = _any(
     r"here(?:'s| are| is| comes?)",
     r"below (?:are|is|you)",
     r"the following (?:are|is)",
     r"these are",
-    r"i've",
-    r"i have",
-    r"i'll",
-    r"i will",
-    r"let me",
-    r"let's",
+    rf"(?:i've|i have) (?:\w+ )?{_MADE}",
+    rf"(?:i'll|i will|let me|let's) (?:\w+ )?{_MAKE}",
     r"as requested",
     r"to continue",
     r"continuing",
 )
-_ANNOUNCEMENTS = rf"{_ANNOUNCING}\b[^\n]{{0,160}}?\b{_ITEMS}\b[^\n.?]{{0,120}}[:.!]?$"
+_ANNOUNCEMENTS = rf"{_ANNOUNCING}\b[^\n]{{0,160}}?\b{_ITEMS}\b[^\n.?:]{{0,120}}[:.!]?$"
 
 _USER_WANTS = r"the user (?:wants?|needs?|asked|asks|is asking)\b"
 _THINKING_ALOUD = (
@@ -160,17 +198,30 @@ _THOUGHTS = _any(
 _AFTERWORDS = _any(
     r"(?:i (?:really )?)?hope (?:this|that|these|those|it) (?:helps?|meets?|works?|is|are)\b",
     rf"(?:i (?:really )?)?hope (?:these|those|the) {_ITEMS}\b",
-    r"(?:please )?let me know\b",
+    r"(?:please )?let me know\b"
+    r"(?: (?:if|whether|when|should|what you|how (?:i|this|these|it|you)|in case|your|any|once)|[.!]|$)",
     r"(?:please )?feel free to (?:ask|let|reach|use|modify|adapt|adjust|change|add)",
     r"(?:would|do) you (?:like|want|need) me to\b",
     rf"(?:all (?:of )?|each of )?these (?:new |diverse |additional )?{_ITEMS}\b",
     r"as an? (?:ai|language model)",
+    r"(?:\[continue|\(continue|user:|human:|</?(?:answer|output|response|tasks?|list|end)>)",
+    r"\(?(?:note: )?i (?:stopped|will stop|can continue|could continue)\b",
+    r"\(?no input (?:is )?(?:needed|required|necessary)",
+    r"if you (?:have any (?:other|further|more)|need (?:more|anything else|further))\b",
+    r"(?:done|end)[.!]?$",
+    r"(?:these|they|this)\b[^\n.]{0,40}\b(?:covers?|shows?|include)\b[^\n.]{0,40}\b(?:labels|categories|classes|cases)\b",
+    r"since (?:this|the) task\b",
 )
 _CLOSINGS = _any(
     _AFTERWORDS,
     r"(?:i (?:really )?hope|hopefully|hope)\b",
     r"(?:please )?feel free\b",
     r"(?:if|in case) you(?:'d| would| need| want| have| wish|'re)\b",
+    r"overall,",
+    r"(?:and so on|etc|end|done|the end)[.!]?$",
+    r"\[?continue(?:d)?\b",
+    r"(?:user|human):",
+    r"</",
     r"(?:would|do) you (?:like|want|need)\b",
     r"should i (?:go on|continue|write|add)\b",
     r"(?:i|we) (?:can|could|would be happy to|am happy to)\b",
@@ -221,15 +272,29 @@ _QUESTIONS_BACK = (
         r"paste",
         r"specif(?:y|ied)",
         r"clarify",
-        r"give",
         r"included?",
         r"supply",
-        r"send",
-        r"tell",
         r"to see",
     )
     + rf"\b[^\n.?!]{{0,30}}?\b{_MATERIAL}\b"
 )
+_OFFER = re.compile(
+    r"(?:please )?(?:let me know|feel free to ask|would you like|do you want|i can also)\b[^\n.?!]{0,60}\b"
+    + _any(
+        r"another",
+        r"adjust\w*",
+        r"changes?",
+        r"different",
+        r"revis\w*",
+        r"modif\w*",
+        r"shorter",
+        r"longer",
+        r"more \w+s",
+    )
+    + r"\b[^\n]{0,60}$"
+)
+_HERE_IS = re.compile(r"(?:and |so )?here(?:'s| is| are)\b")
+_AGREEING = re.compile(_any(_AGREEMENTS, _WILLING))
 
 _REFUSAL = re.compile(_REFUSALS)
 _OPENING = re.compile(_any(_AGREEMENTS, _WILLING, _ANNOUNCEMENTS, _THOUGHTS))
@@ -241,12 +306,14 @@ _CLOSING = re.compile(_CLOSINGS)
 _ABOUT = re.compile(_ABOUT_ITEMS)
 _AFTERWORD = re.compile(_AFTER_AN_OUTPUT)
 _QUESTION_BACK = re.compile(rf"(?:{_AGREEMENTS} ?)?(?:[^\n.!?]{{0,60}}?[,.!] )?{_QUESTIONS_BACK}")
+_WANTED = re.compile(_USER_WANTS)
 _HEADED = re.compile(_HEADED_THINKING)
 _ALOUD = re.compile(_any(_USER_WANTS, _THINKING_ALOUD, _HEADED_THINKING))
 
 _MARKS = " \t\n*_#>\"'\u201c\u201d`(-\u2013\u2014"
 _READ = 400
 _LONGEST_REMARK_WORDS = 25
+_LONGEST_HAND_OVER = 60
 _WORDS_OF_AN_AGREEMENT = 2  # `Of course.`
 
 
@@ -255,9 +322,34 @@ def is_refusal(text: str) -> bool:
     return _REFUSAL.match(_beginning(text)) is not None
 
 
+def is_refused_task(instruction: str) -> bool:
+    """Return whether a text in the place of a task is a refusal; a person who cannot do a thing may ask for it."""
+    return is_refusal(instruction) and not goes_on_to_ask(_beginning(instruction))
+
+
+def without_talk(output: str) -> str:
+    """Return an output without the line that hands it over (`Here is a haiku:`) and the offer of another behind it."""
+    text = _without_preamble(output)
+    before, blank, last = text.rpartition("\n\n")
+    return before.rstrip() if blank and before.strip() and _OFFER.match(_beginning(last)) is not None else text
+
+
+def _without_preamble(output: str) -> str:
+    line, _, rest = output.partition("\n")
+    beginning = _beginning(line).rstrip("*_ ")
+    if not rest.strip() or not beginning.endswith((":", "!")) or not (rest.startswith(("\n", "```")) or ":" in line):
+        return output
+    agrees = _AGREEING.match(beginning)
+    hands_over = beginning.endswith(":") and _HERE_IS.search(beginning[:_LONGEST_HAND_OVER]) is not None
+    is_first = hands_over and (agrees is not None or _HERE_IS.match(beginning) is not None)
+    alone = agrees is not None and len(beginning.split()) <= _WORDS_OF_AN_AGREEMENT and rest.startswith("\n")
+    return rest.strip("\n") if is_first or alone else output
+
+
 def is_opening(text: str) -> bool:
     """Return whether a line or short paragraph before an answer is no part of it: it announces, agrees, or thinks."""
-    return _OPENING.match(_beginning(text)) is not None
+    beginning = _beginning(text)
+    return _OPENING.match(beginning) is not None and not _is_request(beginning)
 
 
 def only_announces(line: str) -> bool:
@@ -284,7 +376,8 @@ def is_afterword(text: str) -> bool:
 
 def is_no_task(text: str) -> bool:
     """Return whether a text that stands where a task should be is talk about tasks."""
-    return _NO_TASK.match(_beginning(text)) is not None
+    beginning = _beginning(text)
+    return _NO_TASK.match(beginning) is not None and not _is_request(beginning)
 
 
 def asks_back(text: str) -> bool:
@@ -300,6 +393,11 @@ def is_thinking_aloud(text: str) -> bool:
 def is_headed_thinking(text: str) -> bool:
     """Return whether a text begins with a heading such as `Thinking Process:`."""
     return _HEADED.match(_beginning(text)) is not None
+
+
+def _is_request(beginning: str) -> bool:
+    """Return whether a text goes on from the wants of a user to what is to be done about them."""
+    return _WANTED.match(beginning) is not None and goes_on_to_ask(beginning)
 
 
 def _beginning(text: str) -> str:

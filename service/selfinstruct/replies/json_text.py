@@ -1,4 +1,4 @@
-"""JSON as models write it: in a fence, with prose around it, with a comma too many, or cut at its end.
+"""JSON as models write it: in a fence, with prose around it, a comma too many, a bare backslash, or cut at its end.
 
 Nothing is guessed: where JSON is broken or ends early, all that stands whole before that place counts and no more.
 """
@@ -20,7 +20,25 @@ _CLOSING = {"{": "}", "[": "]"}
 _LIST_OF_WHOLE_ITEMS = re.compile(r"\{*+\[++")
 _DEEPEST = 16
 _MOST_STARTS = 16
-_DECODER = json.JSONDecoder(strict=False)  # raw line feeds in strings are frequent, and mean themselves
+_MOST_DIGITS = 300
+
+
+def _number(digits: str) -> int | str:
+    """Return a whole number; what is longer than any is text: Python refuses to read it."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else digits
+
+
+# Raw line feeds in strings are frequent, and mean themselves.
+_DECODER = json.JSONDecoder(strict=False, parse_int=_number)
+# TeX in a string is often written with one backslash, where JSON wants two: some of that is no JSON, and some would be
+# read as a tab, a line feed or a form feed and half a command.
+_TEX = (
+    r"frac|forall|flat|beta|begin|binom|bar|big[lr]?|bmod|boxed|bullet|bf|theta|times|text\w*|tan|tau|top|to|triangle\w*|tilde"
+    r"|nabla|neq?|neg|nu|not|notin|rho|right\w*|rangle|rceil|rfloor|Rightarrow"
+)
+_BACKSLASH = re.compile(
+    rf'\\(?:(?P<tex>(?:{_TEX})(?![A-Za-z]))|(?P<wrong>[^"\\/bfnrtu\s]|u(?![0-9a-fA-F]{{4}}))|.)', re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +55,7 @@ class Found:
 
 def read_json(text: str) -> Found:
     """Return the objects and lists in a text, one after another; a broken one is the last, as far as it is whole."""
-    body = _COMMA_BEFORE_END.sub(lambda found: found[1] or "", text.strip())
+    body = _COMMA_BEFORE_END.sub(lambda found: found[1] or "", _BACKSLASH.sub(_escaped, text.strip()))
     values: list[Json] = []
     covered, place = 0, 0
     for _ in range(_MOST_STARTS):
@@ -58,6 +76,10 @@ def read_json(text: str) -> Found:
             values.append(value)
             covered += place - start.start()
     return _found(values, body, covered, broken=False)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\{found[0]}" if found["tex"] or found["wrong"] else found[0]
 
 
 def _found(values: list[Json], body: str, covered: int, *, broken: bool) -> Found:
@@ -87,7 +109,7 @@ def _whole_part(broken: str, *, at_end: bool) -> Json | None:
     end, closing = whole
     try:
         return _DECODER.decode(broken[:end] + closing) if end else None
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from service.selfinstruct.replies.markup import FENCE
+from service.selfinstruct.replies.markup import FENCE, fence_pairs
 
 _MARK = r"\*\*|__|\*"
 _TEXT_MARK = re.compile(rf"(?:{_MARK})[ \t]*+")
@@ -55,10 +55,22 @@ class Labels:
         return {place: label for place in _outside_code(lines) if (label := self.match(lines[place])) is not None}
 
 
+def with_fences_apart(lines: Sequence[str], labels: Labels) -> list[str]:
+    """Return lines with each code fence that stands behind a label on a line of its own."""
+    parted: list[str] = []
+    for line in lines:
+        label = labels.match(line) if line.count("```") == 1 else None
+        if label is not None and FENCE.fullmatch(label.text):
+            parted += [line[: -len(label.text)], label.text]
+        else:
+            parted.append(line)
+    return parted
+
+
 def without_wrapping_fences(lines: Sequence[str], labels: Labels) -> list[str]:
     """Return lines without the fences whose content begins with a label: each holds a part of the answer, not code."""
     gone: set[int] = set()
-    for start, end in _fenced(lines).items():
+    for start, end in fence_pairs(lines).items():
         first = next((line for line in lines[start + 1 : end] if line.strip()), "")
         if labels.match(first) is not None:
             gone |= {start, end}
@@ -67,15 +79,9 @@ def without_wrapping_fences(lines: Sequence[str], labels: Labels) -> list[str]:
 
 def _outside_code(lines: Sequence[str]) -> Iterator[int]:
     """Yield the places of lines that are not between two fences."""
-    fenced = _fenced(lines)
+    pairs = fence_pairs(lines)
     place = 0
     while place < len(lines):
-        place = fenced.get(place, place)
+        place = pairs.get(place, place)
         yield place
         place += 1
-
-
-def _fenced(lines: Sequence[str]) -> dict[int, int]:
-    """Return the place of each opening fence with that of its closing one; none where one of them has no other."""
-    fences = [place for place, line in enumerate(lines) if FENCE.fullmatch(line)]
-    return {} if len(fences) % 2 else dict(zip(fences[::2], fences[1::2], strict=True))

@@ -32,6 +32,8 @@ _ENDS_WITHIN = re.compile(
     r"|about|over|under|is|are|was|were|its|their|your|his|her|my|our|this|these|each|every|using|if|when|how|why))$",
     re.IGNORECASE,
 )
+# What some put behind a task: `(creative)`, `[easy]`, `#writing`.
+_TAG = re.compile(r"(?<=[.?!])[ ]*+(?:[*_]?\([\w ]{1,20}\)[*_]?|\[[\w ]{1,20}\]|#\w{1,20}|<br ?/?>|\\)$")
 _ANY_LABEL = re.compile(r"[ \t]*+[*_]*+[A-Za-z][\w ]{0,20}[*_]*+[:\uff1a]")
 _FEWEST_LINES_OF_A_LIST = 3
 
@@ -67,7 +69,8 @@ def read_list(text: str, first: int | None = None, *, cut: bool = False) -> list
     lines = [line.rstrip() for line in text.split("\n") if not FENCE.fullmatch(line)]
     marks = _chain(list(_marks(lines)), first)
     if not marks:
-        return _unnumbered(lines, cut=cut)
+        following = first + 1 if first is not None else 2
+        return [_alone(item, following) for item in _unnumbered(lines, cut=cut)]
     tasks = []
     if marks[0].number not in {1, first} and (begun := _without_openings(lines[: marks[0].place])):
         tasks.append(_one_of(begun, following=marks[0].number))
@@ -79,9 +82,12 @@ def read_list(text: str, first: int | None = None, *, cut: bool = False) -> list
 
 
 def _one_of(lines: Sequence[str], *, following: int, headed: bool = False) -> Listed:
+    return _alone(read_item(lines, headed=headed), following)
+
+
+def _alone(item: Listed, following: int) -> Listed:
     """Return an item; one that still holds the number of the next is several."""
-    item = read_item(lines, headed=headed)
-    holds_next = re.search(rf"[\s(.;?!]{following}[.)][ ]++[A-Z]", item.text) is not None
+    holds_next = re.search(rf"[\s(.;?!]{following}[.)][ ]++[A-Za-z]", item.text) is not None
     return Listed(item.text, item.readable and not holds_next)
 
 
@@ -95,7 +101,7 @@ def read_item(lines: Sequence[str], *, headed: bool = False) -> Listed:
     place = 0
     if (below := _below_title(lines, headed=headed)) is not None:
         place = below
-    parts = [tidy(_behind_bullet(lines[place]) if place else lines[place])]
+    parts = [_TAG.sub("", tidy(_behind_bullet(lines[place]) if place else lines[place]))]
     readable = True
     for above, line in pairwise(lines[place:]):
         if not _continues(parts[-1], line):
@@ -202,7 +208,8 @@ def _below_title(lines: Sequence[str], *, headed: bool) -> int | None:
     if below is None:
         return None
     title, is_bold = tidy(lines[0]), _BOLD_LINE.fullmatch(lines[0]) is not None
-    marked = headed or is_bold or (lines[0].endswith(":") and not is_directive(title))
+    asks = is_directive(title)
+    marked = headed or is_bold or (lines[0].endswith(":") and not asks)
     if not _may_be_task(lines, below, in_bullet=marked):
         return None
     if not title:
@@ -210,7 +217,8 @@ def _below_title(lines: Sequence[str], *, headed: bool) -> int | None:
     if _SENTENCE_END.search(title) is not None or len(title.split()) > _LONGEST_TITLE_WORDS:
         return None
     begins = not lines[below].strip()[0].islower()
-    return below if marked or (begins and (_INDENTED.match(lines[below]) or _is_in_title_case(title))) else None
+    is_above = (_INDENTED.match(lines[below]) and not asks) or _is_in_title_case(title)
+    return below if marked or (begins and is_above) else None
 
 
 def _may_be_task(lines: Sequence[str], place: int, *, in_bullet: bool) -> bool:
@@ -231,6 +239,8 @@ def _continues(above: str, line: str) -> bool:
     """Return whether a line goes on with the sentence that the one above it has not ended."""
     if not line.strip() or _SENTENCE_END.search(above) is not None or _ends_item(line):
         return False
+    if above.endswith(":"):  # what follows may be the material that the task is about
+        return line.strip()[0].islower() and _SENTENCE_END.search(line) is not None
     return line.strip()[0].islower() or _ENDS_WITHIN.search(above) is not None
 
 

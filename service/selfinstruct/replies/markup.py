@@ -39,6 +39,7 @@ FIELD_LABEL = re.compile(
 # A fence that names no programming language: what it holds is text.
 _BARE_FENCE = re.compile(r"[ \t]{0,3}+(?:`{3,}+|~{3,}+)[ \t]*+(?:text|txt|plaintext|markdown|md)?[ \t]*+")
 _MOST_LABEL_WORDS = 4
+_FIELD_NAME = re.compile(r"(?P<mark>\*\*)?+(?:Input|Output|Class label)(?(mark)(?::\*\*|\*\*:)|:)[ \t]*+(?=\S)")
 _BOLD_MARK = "**"
 _BOLD = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]++)(?<=\S)\*\*(?![\w*])")
 # One word in small letters, as in `__init__`, is a name.
@@ -70,6 +71,18 @@ _NUMBERED_LABEL = re.compile(
     r"(?:^|\s)[*_]*+\d{1,3}[.)][*_ ]++(?:Instruction|Input|Output)[*_]*+\s?:|(?:^|\s)[*_]*+Instruction[*_]*+ ?:\s"
     r"|<no ?input>"
 )
+SALUTATION = re.compile(
+    r"[#*_> \t]*+(?:[\w. ]{0,20}output[*_]*+:[*_]*+\s*+)?+"
+    r"(?:dear|hi|hello|hey|to whom|subject|good (?:morning|day|evening))\b",
+    re.IGNORECASE,
+)
+_SIGN_OFF = re.compile(
+    r"\s*+(?:(?:(?:with|kind|best|warm(?:est)?|many) )?(?:kind |best |many )?(?:regards|wishes|thanks|love)"
+    r"|yours(?: \w+)?|sincerely|cheers|all the best)\b.{0,20}",
+    re.IGNORECASE,
+)
+_LAST_LINES = 4
+_SPEAKS_OF_ANSWERS = re.compile(r"\b(?:tasks?|instructions?|examples?|instances?|prompts?)\b", re.IGNORECASE)
 _BLANKS = re.compile(r"\s++")
 _ONLY_MARKUP = re.compile(r"[*_#`~\s-]*+")
 _ONLY_LABEL = re.compile(
@@ -89,6 +102,11 @@ _AROUND_NO_INPUT = " \t\n*_`\"'\\\u201c\u201d<>()[]/."
 _LONGEST_NO_INPUT = 120
 _SAYS_NO_INPUT = re.compile(
     r"(?:\bno|n't|n\u2019t|\bnot|\bwithout)\b[^.!?\n]{0,40}\binputs?\b|\binputs?\b[^.!?\n]{0,20}\bnot\b", re.IGNORECASE
+)
+_PLACEHOLDER = re.compile(
+    r"(?:\w[\w ]{0,20}:\s*+)?+"
+    r"[\[<{](?:insert|your|add|enter|paste|provide|some|the|a|an|text|input|output)\b[^\]>}\n]{0,80}[\]>}]",
+    re.IGNORECASE,
 )
 _NO_OUTPUT = re.compile(r"[<(\[](?:no ?(?:in|out)put|none|empty|null)[>)\]]\.?+|n/a|no ?output\.?+", re.IGNORECASE)
 
@@ -128,10 +146,32 @@ def tidy_value(text: str) -> str:
     return value.strip()
 
 
+def tidy_json_value(text: str) -> str:
+    """Return an input or output that was a JSON string: its marks are its own, and a label of the text form is not."""
+    text = text.strip()
+    label = _FIELD_NAME.match(text)
+    return text[label.end() :].strip() if label is not None else text
+
+
 def tidy_label(text: str) -> str:
     """Return the label of a class without quotation marks around it and a full stop behind it."""
     label = _unquoted(tidy_value(text))
     return label.removesuffix(".") if len(label.split()) <= _MOST_LABEL_WORDS else label
+
+
+def fence_pairs(lines: Sequence[str]) -> dict[int, int]:
+    """Return the place of each opening code fence with that of its closing one; a language makes a fence an opening."""
+    pairs: dict[int, int] = {}
+    open_fences: list[tuple[int, str]] = []
+    for place, line in enumerate(lines):
+        if FENCE.fullmatch(line) is None:
+            continue
+        fence = line.strip()
+        if open_fences and fence.startswith(open_fences[-1][1]) and not fence.strip("`~"):
+            pairs[open_fences.pop()[0]] = place
+        else:
+            open_fences.append((place, fence.rstrip("+- ").removesuffix(fence.lstrip("`~"))))
+    return pairs
 
 
 def without_outer_fence(lines: Sequence[str], is_content: Callable[[str], bool]) -> list[str]:
@@ -140,7 +180,7 @@ def without_outer_fence(lines: Sequence[str], is_content: Callable[[str], bool])
     closing = next((place for place in range(len(lines) - 1, -1, -1) if FENCE.fullmatch(lines[place])), None)
     if opening is None or closing is None or not any(map(is_content, lines[opening + 1 : closing])):
         return list(lines)
-    if not FENCE.fullmatch(lines[opening]):
+    if not FENCE.fullmatch(lines[opening]) or fence_pairs(lines).get(opening) != closing:
         return list(lines)
     return [*lines[opening + 1 : closing], *lines[closing + 1 :]]
 
@@ -148,18 +188,34 @@ def without_outer_fence(lines: Sequence[str], is_content: Callable[[str], bool])
 def without_last_remark(
     lines: Sequence[str], is_remark: Callable[[str], bool], is_content: Callable[[str], bool]
 ) -> list[str]:
-    """Return lines without the paragraphs at their end that are remarks and hold no content."""
+    """Return lines without the paragraphs at their end that are remarks and hold no content.
+
+    A letter may end in the same words: there a remark has to speak of tasks or examples.
+    """
     kept = list(lines)
+    start = next((place for place in range(len(kept) - 1, -1, -1) if is_content(kept[place])), 0)
+    in_letter = any(map(SALUTATION.match, kept[start:]))
     while True:
-        while kept and not kept[-1].strip():
+        while kept and (not kept[-1].strip() or _is_remark_about_answers(kept, is_remark)):
             kept.pop()
         blank = next((place for place in range(len(kept) - 1, 0, -1) if not kept[place].strip()), None)
         if blank is None:
             return kept
-        paragraph = kept[blank + 1 :]
-        if not is_remark(" ".join(paragraph)) or any(is_content(line) or FENCE.fullmatch(line) for line in paragraph):
+        paragraph = " ".join(kept[blank + 1 :])
+        goes_on = in_letter and not any(map(_SIGN_OFF.match, kept[max(start, blank - _LAST_LINES) : blank]))
+        if not is_remark(paragraph) or (goes_on and _SPEAKS_OF_ANSWERS.search(paragraph) is None):
+            return kept
+        if any(is_content(line) or FENCE.fullmatch(line) for line in kept[blank + 1 :]):
             return kept
         del kept[blank:]
+
+
+def _is_remark_about_answers(lines: Sequence[str], is_remark: Callable[[str], bool]) -> bool:
+    """Return whether the last line is a remark that speaks of tasks or examples; the only line is an answer."""
+    line = lines[-1]
+    if not is_remark(line) or _SPEAKS_OF_ANSWERS.search(line) is None or line.lstrip().startswith(("#", ">")):
+        return False
+    return any(above.strip() for above in lines[:-1])
 
 
 def without_bold(text: str) -> str:
@@ -197,6 +253,11 @@ def without_list_number(text: str) -> str:
 def is_only_marks(text: str) -> bool:
     """Return whether nothing but marks, or a label, is left of a text."""
     return _ONLY_MARKUP.fullmatch(text) is not None or _ONLY_LABEL.fullmatch(text) is not None
+
+
+def is_placeholder(text: str) -> bool:
+    """Return whether a text, behind its label, only marks a place for another, as `[insert a comment]` does."""
+    return _PLACEHOLDER.fullmatch(text.strip()) is not None
 
 
 def stands_for_no_input(text: str) -> bool:

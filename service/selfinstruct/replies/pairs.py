@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from service.selfinstruct.replies.borders import is_heading, without_border
 from service.selfinstruct.replies.chatter import is_afterword, is_opening, only_announces
-from service.selfinstruct.replies.labels import Label, Labels, without_wrapping_fences
+from service.selfinstruct.replies.labels import Label, Labels, with_fences_apart, without_wrapping_fences
 from service.selfinstruct.replies.markup import (
     BULLET,
     RULE,
@@ -30,6 +30,7 @@ _LABEL_BEHIND_HEADING = re.compile(
 )
 _ANY_FIELD = re.compile(r"[#*_> \t-]*+[A-Z][\w ]{0,24}[*_]*+[:\uff1a][*_ \t]*+\S")
 _BOLD_FIELD = re.compile(r"(?P<indent>[ \t]*+)(?P<mark>\*\*|__)(?P<name>[^*_:\n]{1,30}):?+(?P=mark):?+")
+_TAG = re.compile(r"\s*+<(?:example|instance|input|output)\b", re.IGNORECASE)
 _EXPLANATION = re.compile(
     r"[*_(\[ \t]*+(?:explanation|note|reason|reasoning|rationale|justification)[*_]*+[:\uff1a]", re.IGNORECASE
 )
@@ -50,7 +51,7 @@ class _Example:
         if output is None:
             return None
         bare = "\n".join(_without_talk(self.unlabelled))
-        lines = output if is_last else without_border(output)
+        lines = without_border(output, ends=is_last)
         return _input("\n".join(given) if given is not None else bare), tidy_value("\n".join(lines))
 
 
@@ -59,8 +60,10 @@ def read_pairs(text: str) -> list[Pair]:
     lines = _lines(text, _LABELS)
     labels = _found(_LABELS, lines)
     if not labels:
-        output = tidy_value("\n".join(_without_announcement(lines)))
-        return [("", output)] if output else []
+        output = _without_announcement(lines)
+        # Examples of another form than was asked for are no output.
+        is_answer = bool(output) and not is_heading(output[0]) and _TAG.match(output[0]) is None
+        return [("", tidy_value("\n".join(output)))] if is_answer else []
     headings = _headings(lines, labels)
     examples = [_Example()]
     part = examples[0].unlabelled
@@ -120,9 +123,10 @@ def _labelled(label: Label, lines: Sequence[str], *, in_bullets: bool) -> Pair:
 
 def _lines(text: str, labels: Labels) -> list[str]:
     """Return the lines of a reply without the remark behind it and the code fences around it or its examples."""
-    lines = without_outer_fence(without_last_remark(text.split("\n"), is_afterword, _is_labelled), _is_labelled)
-    parted = [part for line in without_wrapping_fences(lines, labels) for part in _parts(line)]
-    return [line.rstrip() for line in parted]
+    lines = with_fences_apart([line.rstrip() for line in text.split("\n")], _LABELS)
+    lines = without_last_remark(lines, is_afterword, _is_labelled)
+    lines = without_outer_fence(without_wrapping_fences(lines, labels), _is_labelled)
+    return [part for line in lines for part in _parts(line)]
 
 
 def _parts(line: str) -> Iterator[str]:
@@ -207,6 +211,11 @@ def _without_talk(lines: Sequence[str]) -> list[str]:
 
 def _without_announcement(lines: Sequence[str]) -> list[str]:
     kept = list(lines)
-    while kept and (not kept[0].strip() or only_announces(kept[0])):
+    while kept and (not kept[0].strip() or only_announces(kept[0]) or _explains_input(kept)):
         kept.pop(0)
     return kept
+
+
+def _explains_input(lines: Sequence[str]) -> bool:
+    """Return whether a line of its own says that there is no input, and more follows."""
+    return says_no_input(lines[0]) and len(lines) > 1 and not lines[1].strip()
