@@ -12,13 +12,14 @@ from service.commands import options
 from service.commands.trial_report import check_steps
 from service.console import clean
 from service.dataset.seed_warnings import seed_warnings
-from service.definition import define
+from service.definition import check_same, define
 from service.dispatch import Patience
 from service.errors import RunNotFoundError
 from service.goals import look
 from service.inspection import open_existing
 from service.logs import open_log
-from service.models import AskedModel, open_model, probe
+from service.messages import RunDefined
+from service.models import AskedModel, open_model, probe, warn_of_other_api
 from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
 
@@ -63,7 +64,7 @@ async def _check(settings: Settings) -> None:
     if definition.recipe.semantic is not None:
         await to_thread.run_sync(check_embedder, definition.recipe)
         _tell("meanings", f"{definition.recipe.semantic.model} is installed")
-    await _check_run(settings)
+    definition = await _check_run(settings) or definition
     _tell("templates", f"digest {definition.templates.digest}")
     if settings.on_kafka:
         async with open_log(settings):
@@ -75,6 +76,7 @@ async def _check(settings: Settings) -> None:
     async with open_model(at_once, _IMPATIENT) as asked:
         async for line in _try_model(asked):
             _tell("model", line)
+        warn_of_other_api(asked, definition.recipe)
         async for line in check_steps(definition, seeds, asked, settings):
             _tell("trial", line)
 
@@ -87,17 +89,20 @@ def _described(seeds: Sequence[SeedTask], digest: str) -> str:
     return f"{len(seeds)} tasks, {classification} of them classification{rest}, digest {digest}"
 
 
-async def _check_run(settings: Settings) -> None:
-    """Check that a run that exists is the one that is asked for, and has what it needs to go on."""
+async def _check_run(settings: Settings) -> RunDefined | None:
+    """Check that a run that exists is the one that is asked for, and has what it needs to go on; returns what it is."""
     try:
         async with open_existing(settings) as broker:
             progress = await look(broker, settings)
     except RunNotFoundError:
-        return
-    if progress.defined is not None:
-        await to_thread.run_sync(check_embedder, progress.defined.recipe)
-        recipe = progress.defined.recipe
-        _tell("run", f"{settings.run} has {progress.finished} tasks: {recipe.title}, digest {recipe.digest}")
+        return None
+    if progress.defined is None:
+        return None
+    recipe = progress.defined.recipe
+    check_same(progress.defined, settings)
+    await to_thread.run_sync(check_embedder, recipe)
+    _tell("run", f"{settings.run} has {progress.finished} tasks: {recipe.title}, digest {recipe.digest}")
+    return progress.defined
 
 
 def _try_log(settings: Settings) -> None:

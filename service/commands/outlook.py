@@ -1,6 +1,7 @@
 """What a target will take, in a line: said before the first call, with what it is judged by."""
 
 from collections.abc import Sequence
+from math import floor, log10
 
 from service.console import dollars
 from service.forecast import forecast_usd
@@ -25,13 +26,13 @@ def outlook(rates: Rates, tasks: int, settings: Settings, model: str) -> str:
     """Return what so many tasks will take at these rates."""
     table = settings.prices_for(model)
     price = table.models.get(model) if table is not None else None
-    found = reckon(rates, tasks, price)
+    found = reckon(rates, tasks, price, batch=settings.lm_batch)
     if found.usd is not None:
-        cost = f", {dollars(round(found.usd, 2 if found.usd >= 1 else 4))}"
+        cost = f", {_about(found.usd)}"
     else:
         cost = f", and no price is given for {model}" if settings.lm is LmKind.OPENAI else ""
     return (
-        f"{tasks:,} tasks: about {_round(found.calls)} calls, {_round(found.usage.prompt_tokens)} tokens in, "
+        f"{_tasks(tasks)}: about {_round(found.calls)} calls, {_round(found.usage.prompt_tokens)} tokens in, "
         f"{_round(found.usage.completion_tokens)} out{cost} (judged {found.basis})"
     )
 
@@ -41,7 +42,17 @@ def outlook_of(progress: Progress) -> str:
     usd = forecast_usd(progress) if progress.spent else None
     if usd is None:
         return ""
-    return f"{progress.target:,} tasks: {dollars(usd)} in all, judged by the {progress.finished:,} that are finished"
+    return f"{_tasks(progress.target)}: {dollars(usd)} in all, judged by the {progress.finished:,} that are finished"
+
+
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count:,} tasks"
+
+
+def _about(usd: float) -> str:
+    """Return an amount of money with two digits that say something."""
+    digits = 0 if usd <= 0 else max(0, 1 - floor(log10(usd)))
+    return f"${round(usd, digits):,.{max(2, digits)}f}" if usd else "$0"
 
 
 def _round(count: int) -> str:

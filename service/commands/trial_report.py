@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from service.commands.outlook import outlook
 from service.console import clean, dollars
-from service.errors import ConfigurationError
+from service.errors import CallFailedError, ConfigurationError
 from service.messages import Call, ClassifiedInstruction, RunDefined, TaskInstances
 from service.models import AskedModel
 from service.money.reckoning import Rates
@@ -36,6 +36,8 @@ async def check_steps(
         for line in _lines(each):
             yield line
         _check_readable(each, definition.recipe)
+        if (warning := _hard_to_read(each, definition.recipe)) is not None:
+            yield f"{_BEWARE}{warning}"
     async for line in _structure(definition.recipe, asked):
         yield line
     if (rates := _rates(tried)) is not None:
@@ -91,6 +93,17 @@ def _check_readable(tried: Tried, recipe: Recipe) -> None:
         raise ConfigurationError(f"{tried.step}: nothing of the reply can be read ({reasons}); {_remedy(recipe)}")
 
 
+def _hard_to_read(tried: Tried, recipe: Recipe) -> str | None:
+    """Return what to know where most of a reply cannot be read."""
+    if not tried.verdicts or tried.readable >= _ENOUGH_READABLE * len(tried.verdicts):
+        return None
+    reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(tried).most_common())
+    return (
+        f"{tried.step}: only {tried.readable} of {len(tried.verdicts)} candidates can be read ({reasons}); "
+        f"{_remedy(recipe)}"
+    )
+
+
 def _reasons(tried: Tried) -> Counter[str]:
     return Counter(verdict.reason.value for verdict in tried.verdicts if verdict.reason is not None)
 
@@ -107,7 +120,12 @@ async def _structure(recipe: Recipe, asked: AskedModel) -> AsyncIterator[str]:
     """Yield whether the server sees to it that an answer is JSON, where that is asked for."""
     if recipe.form is not Form.JSON or not any(endpoint.describe().asks_for_schema for endpoint in asked.endpoints):
         return
-    if await keeps_to_schema(asked.model):
+    try:
+        is_kept = await keeps_to_schema(asked.model)
+    except CallFailedError as error:
+        yield f"{_BEWARE}whether the schema is enforced could not be found out: {clean(str(error))}"
+        return
+    if is_kept:
         yield "the schema is enforced: JSON came where prose was asked for"
     else:
         yield f"{_BEWARE}the schema is accepted and not enforced: that answers are JSON is left to the prompt"

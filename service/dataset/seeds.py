@@ -100,7 +100,7 @@ def _in_lines(text: str, where: str) -> Iterator[tuple[str, object]]:
             place = f"{where}, line {number}"
             try:
                 yield place, without_lone_surrogates(json.loads(line, strict=False))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise SeedTaskError(f"{place}: {_not_json(line, error)}") from error
 
 
@@ -108,7 +108,7 @@ def _in_array(text: str, where: str) -> Iterator[tuple[str, object]]:
     """Yield (place, value) for each element of a JSON array."""
     try:
         tasks = without_lone_surrogates(json.loads(text, strict=False))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SeedTaskError(
             f"{where}: this is a JSON array, and it cannot be read: {error}; expected [{{…}}, {{…}}] as a whole, or "
             "one task a line"
@@ -116,7 +116,7 @@ def _in_array(text: str, where: str) -> Iterator[tuple[str, object]]:
     yield from ((f"{where}, element {number}", task) for number, task in enumerate(tasks, 1))
 
 
-def _not_json(line: str, error: ValueError) -> str:
+def _not_json(line: str, error: Exception) -> str:
     if _PYTHON_DICTIONARY.match(line):
         return "expected a task in JSON, and this is a Python dictionary: write it with json.dumps"
     if line.strip() == "{":

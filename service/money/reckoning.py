@@ -72,7 +72,7 @@ def rates_by_length(recipe: Recipe, templates: Templates, seeds: Sequence[SeedTa
     return Rates(calls, written * _ACCEPTED, _FINISHED, basis)
 
 
-def reckon(rates: Rates, tasks: int, price: Price | None) -> Reckoned:
+def reckon(rates: Rates, tasks: int, price: Price | None, *, batch: bool = False) -> Reckoned:
     """Return what so many finished tasks will take."""
     accepted = tasks / max(rates.finished, _LEAST_RATE)
     prompts = accepted / max(rates.accepted_per_prompt, _LEAST_RATE)
@@ -81,7 +81,7 @@ def reckon(rates: Rates, tasks: int, price: Price | None) -> Reckoned:
         ceil(sum(counts[name] * each.prompt_tokens for name, each in rates.calls.items())),
         ceil(sum(counts[name] * each.completion_tokens for name, each in rates.calls.items())),
     )
-    usd = None if price is None else cost_usd(price, usage)
+    usd = None if price is None else cost_usd(price, usage, batch=batch)
     return Reckoned(tasks, ceil(sum(counts.values())), usage, usd, rates.basis)
 
 

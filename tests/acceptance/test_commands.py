@@ -188,7 +188,7 @@ def test_check_and_preview_try_and_store_nothing(tmp_path: Path) -> None:
     )
     assert checked.code == 0, checked.err
     words = {line.split()[1] for line in checked.out.decode().splitlines() if line.startswith("ok")}
-    assert words == {"seeds", "recipe", "templates", "log", "model"}
+    assert words == {"seeds", "recipe", "templates", "log", "model", "trial"}
     assert seen.code == 0, seen.err
     assert [task.task_seq for task in seen.tasks] == [0, 1, 2]
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -150,3 +150,9 @@ def test_an_array_in_a_file_may_have_a_byte_order_mark(tmp_path: Path) -> None:
     path.write_text("[" + as_array(RIVER), "utf-8-sig")
     with pytest.raises(SeedTaskError, match=r"alpaca_data\.json: this is a JSON array"):
         load_seeds(path)
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_nesting_without_end_is_refused(opening: str) -> None:
+    with pytest.raises(SeedTaskError, match=r"^my\.json"):
+        parse_seeds(opening * 100_000, "my.json")

@@ -210,7 +210,6 @@ async def test_a_model_of_which_nothing_can_be_read_will_not_do(
     assert len(model.asked) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="not written yet: _ENOUGH_READABLE of trial_report is used nowhere")
 async def test_a_reply_of_which_little_can_be_read_is_warned_of() -> None:
     reply = " Name three rivers of Europe.\n10. Two tasks\n2) in one.\n11. And two\n3) in one."
     lines, _ = await check_scripted(ScriptedModel(by_marker({**REPLIES, "Tasks:": reply})))

@@ -119,11 +119,13 @@ def test_there_are_never_fewer_tokens_than_words() -> None:
     ("flags", "said"),
     [
         ({}, ", and no price is given for m"),
-        ({"price_prompt": 100, "price_completion": 200}, ", $0.498"),
-        ({"price_prompt": 1_000, "price_completion": 2_000}, ", $4.98"),
+        ({"price_prompt": 100, "price_completion": 200}, ", $0.50"),
+        ({"price_prompt": 1_000, "price_completion": 2_000}, ", $5.00"),
         ({"price_prompt": 0, "price_completion": 0}, ", $0"),
+        ({"price_prompt": 0.01, "price_completion": 0.02}, ", $0.000050"),
+        ({"price_prompt": 1_000, "price_completion": 2_000, "lm_batch": True}, ", $2.50"),
         ({"prices": {"version": "1", "models": {"other": {"prompt": 1, "completion": 1}}}}, ", and no price is"),
-        ({"prices": {"version": "1", "models": {"m": {"prompt": 100, "completion": 200}}}}, ", $0.498"),
+        ({"prices": {"version": "1", "models": {"m": {"prompt": 100, "completion": 200}}}}, ", $0.50"),
     ],
 )
 def test_the_cost_is_said_where_there_is_a_price(flags: dict[str, Any], said: str) -> None:
@@ -153,7 +155,7 @@ def test_what_runs_here_has_no_price_and_misses_none(lm: str) -> None:
 def test_two_digits_of_a_number_say_something(count: int, said: str) -> None:
     rates = Rates({GENERATE: Usage(count, 0)}, accepted_per_prompt=1.0, finished=1.0, basis="by hand")
     told = outlook(rates, 1, load_settings({"lm": "local"}), "m")
-    assert told == f"1 tasks: about 1 calls, {said} tokens in, 0 out (judged by hand)"
+    assert told == f"1 task: about 1 calls, {said} tokens in, 0 out (judged by hand)"
 
 
 @pytest.mark.parametrize(("recipe", "more"), [(SELF_INSTRUCT, ", and 9 in 10 of those finished"), (ALPACA, "")])

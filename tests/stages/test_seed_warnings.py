@@ -169,4 +169,4 @@ def test_a_run_is_refused_before_any_call_or_says_what_is_odd(tmp_path: Path) ->
     assert (refused.code, refused.out, begun.code) == (2, b"", 0)
     assert "every one of these 8 seed tasks" in refused.err
     assert [path.name for path in tmp_path.rglob("*.sqlite3")] == ["begun.sqlite3"]
-    assert begun.err.index("beware: 1 of 9 seed tasks would be refused") < begun.err.index("1 tasks: about")
+    assert begun.err.index("beware: 1 of 9 seed tasks would be refused") < begun.err.index("1 task: about")
