@@ -80,7 +80,12 @@ def parse_seeds(text: str, where: str) -> tuple[SeedTask, ...]:
     for place, task in tasks:
         seed = _parse_task(task, place)
         if seed.id in seeds:
-            raise SeedTaskError(f"{place}: id: expected a new id, and {seed.id!r} stands above already")
+            what = (
+                f"id: expected a new id, and {seed.id!r}"
+                if isinstance(task, dict) and task.get("id")
+                else "expected another task, and this one"
+            )
+            raise SeedTaskError(f"{place}: {what} stands above already")
         seeds[seed.id] = seed
     if not seeds:
         raise SeedTaskError(f"{where}: expected at least one seed task, found none")
