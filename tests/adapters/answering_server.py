@@ -1,0 +1,62 @@
+"""A server whose answer depends on what it is asked, and an endpoint in front of it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
+from service.lm import Completion
+from service.selfinstruct.model_input import CLASSIFICATION, ModelInput
+from service.selfinstruct.recipe import Sampling
+from tests.adapters.conftest import SAMPLING
+from tests.adapters.scripted_server import Reply
+
+TEXT_FORM = ModelInput("Is it?", "Be brief.")
+JSON_FORM = ModelInput("Is it?", "Answer with JSON.", CLASSIFICATION)
+VERDICT = '{"is_classification": true}'
+
+Body = dict[str, Any]
+Answer = Callable[[Body], Reply]
+
+
+@dataclass
+class Conversation:
+    """An endpoint, and the bodies of all requests that it has sent."""
+
+    endpoint: OpenAIEndpoint
+    bodies: list[Body]
+
+    async def ask(self, prompt: ModelInput = JSON_FORM, sampling: Sampling = SAMPLING) -> Completion:
+        return await self.endpoint.attempt(prompt, sampling)
+
+    def sent(self, name: str) -> list[Any]:
+        """Return one field of each request, none where it lacks it."""
+        return [body.get(name) for body in self.bodies]
+
+
+@asynccontextmanager
+async def conversation(answer: Answer, **options: Any) -> AsyncIterator[Conversation]:
+    """Serve on a free port of the loopback interface, and ask there over chat unless `api` says otherwise."""
+    bodies: list[Body] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        bodies.append(orjson.loads(await request.read()))
+        reply = answer(bodies[-1])
+        content = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
+        return web.Response(body=content, status=reply.status, headers=reply.headers)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        chosen = {"base_url": f"http://127.0.0.1:{runner.addresses[0][1]}", "model": "asked", **options}
+        async with OpenAIEndpoint(OpenAIOptions(**chosen)) as endpoint:
+            yield Conversation(endpoint, bodies)
+    finally:
+        await runner.cleanup()
