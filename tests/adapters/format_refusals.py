@@ -45,6 +45,37 @@ FORMAT_REFUSALS = {
     "FastAPI": Reply(
         {"detail": [{"type": "extra_forbidden", "loc": ["body", "response_format"], "msg": "Extra inputs"}]}, 422
     ),
+    "llama-cpp-python": Reply(
+        {
+            "detail": [
+                {
+                    "type": "literal_error",
+                    "loc": ["body", "response_format", "type"],
+                    "msg": "Input should be 'text' or 'json_object'",
+                }
+            ]
+        },
+        422,
+    ),
+    "SiliconFlow": Reply({"code": 20024, "message": "Json mode is not supported for this model.", "data": None}, 400),
+    "a model that reasons": Reply(openai("the-reasoner does not support Json Output."), 400),
+    "Novita": Reply({"code": 400, "message": "model: m does not support feature: structured-outputs"}, 400),
+    "Gemini": Reply(
+        [
+            {
+                "error": {
+                    "code": 400,
+                    "message": "Unknown name \"additionalProperties\" at 'generation_config.response_schema'",
+                    "status": "INVALID_ARGUMENT",
+                }
+            }
+        ],
+        400,
+    ),
+    "OpenAI's word": Reply(
+        openai("'messages' must contain the word 'json' in some form, to use 'response_format'.", param="messages"), 400
+    ),
+    "an error with 200": Reply({"error": {"message": "response_format is not supported", "code": 400}}, 200),
     "LiteLLM": Reply(
         openai("litellm.UnsupportedParamsError: x does not support parameters: ['response_format'], for model=m"), 400
     ),

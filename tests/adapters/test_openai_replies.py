@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from service.adapters.openai.profiles import Api
-from service.adapters.openai.replies import Asked, read_completion
+from service.adapters.openai.refusals import Refusal
+from service.adapters.openai.replies import Asked, Reading, read_completion
 from service.adapters.openai.usages import read_usage
 from service.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, Refused
 from service.lm import Completion, FinishReason
@@ -24,7 +25,15 @@ def asked(api: Api) -> Asked:
 
 def read(reply: Reply | object, api: Api = "completions") -> Completion:
     body = reply.body if isinstance(reply, Reply) else reply
-    return read_completion(body if isinstance(body, bytes) else orjson.dumps(body), asked(api)).completion
+    return reading_of(body if isinstance(body, bytes) else orjson.dumps(body), asked(api)).completion
+
+
+def reading_of(body: bytes, asked: Asked) -> Reading:
+    """Return what is read in a body; an error inside is raised, as whoever asks does."""
+    outcome = read_completion(body, asked)
+    if isinstance(outcome, Refusal):
+        raise outcome.as_error()
+    return outcome
 
 
 def chat_with(usage: object, content: object, finish: object, **message: object) -> dict[str, Any]:
@@ -141,7 +150,7 @@ def test_thinking_is_no_part_of_a_plain_completion_either() -> None:
 def test_an_answer_that_is_thinking_alone_is_none(name: str, finish: str, content: str | None) -> None:
     usage = {**USAGE, "completion_tokens_details": {"reasoning_tokens": 7}}
     body = orjson.dumps(chat_with(usage, content, finish, **{name: "9. a task"}))
-    reading = read_completion(body, asked("chat"))
+    reading = reading_of(body, asked("chat"))
     assert reading.only_thought
     assert reading.completion.text == ""
     assert reading.completion.usage == Usage(5, 7, reasoning_tokens=7)
@@ -166,7 +175,7 @@ def test_thinking_that_a_stop_string_ended_is_told_from_thinking_without_end(
     content: object, finish: str, message: dict[str, str], *, stopped: bool
 ) -> None:
     body = orjson.dumps(chat_with(None, content, finish, **message))
-    reading = read_completion(body, asked("chat"))
+    reading = reading_of(body, asked("chat"))
     assert reading.was_stopped is stopped
     assert reading.thought
 
@@ -254,7 +263,7 @@ def test_half_a_character_becomes_a_replacement_mark() -> None:
 
 def test_an_echo_of_the_prompt_is_cut_off_before_stops_are_applied() -> None:
     prompt = ModelInput("A header.\n\n1. one\n2.")
-    reading = read_completion(
+    reading = reading_of(
         orjson.dumps({"choices": [{"text": f"{prompt.text} two\n3. three\n\nmore", "finish_reason": "stop"}]}),
         replace(asked("completions"), prompt=prompt),
     )
@@ -265,7 +274,7 @@ def test_an_echo_of_the_prompt_is_cut_off_before_stops_are_applied() -> None:
 def test_json_beside_an_empty_text_counts_if_it_fits_as_a_whole(beside: str, *, text: bool) -> None:
     prompt = ModelInput("Is it?", schema=CLASSIFICATION)
     body = orjson.dumps(chat_with(USAGE, "", "stop", reasoning_content=beside))
-    reading = read_completion(body, replace(asked("chat"), prompt=prompt))
+    reading = reading_of(body, replace(asked("chat"), prompt=prompt))
     assert (reading.completion.in_reasoning, reading.only_thought) == (text, not text)
     assert reading.completion.text == (beside if text else "")
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from service.adapters.openai import Dialect
 from service.adapters.openai.profiles import Structure
-from service.errors import CallFailedError, LanguageModelError
+from service.errors import AttemptFailedError, CallFailedError, LanguageModelError
 from service.selfinstruct.model_input import CLASSIFICATION, ModelInput
 from tests.adapters.answering_server import JSON_FORM, TEXT_FORM, VERDICT, Body, Conversation, conversation
 from tests.adapters.conftest import SAMPLING
@@ -111,6 +111,8 @@ async def test_a_gateway_is_told_to_choose_who_knows_the_format(dialect: str, to
         (401, openai("Incorrect API key provided. It is not allowed to use response_format.", "invalid_api_key")),
         (404, openai("The model `asked` does not exist.", "model_not_found")),
         (404, {"detail": "Not Found"}),
+        (404, openai("The model `grammar-fixer` does not exist.", "model_not_found")),
+        (400, openai("The prompt `Correct the grammar of the strict teacher` is refused.")),
         (422, {"detail": [{"type": "missing", "loc": ["body", "messages"], "msg": "Field required"}]}),
         (429, openai("Rate limit reached for requests with response_format")),
         (500, openai("The grammar of response_format could not be compiled.", 500, "server_error")),
@@ -201,3 +203,29 @@ async def test_chat_has_two_messages_and_completions_one_text(prompt: ModelInput
     async with conversation(lambda _: completion(VERDICT), api="completions") as talk:
         await talk.ask(prompt)
     assert talk.sent("prompt") == [f"{prompt.system}\n\nIs it?"]
+
+
+async def test_an_answer_that_missed_the_schema_is_asked_for_again() -> None:
+    missed = Reply(openai("Failed to generate JSON.", "json_validate_failed"), 400)
+    replies = [missed, chat(VERDICT)]
+    async with conversation(lambda _: replies.pop(0)) as talk:
+        with pytest.raises(AttemptFailedError, match="Failed to generate JSON"):
+            await talk.ask()
+        await talk.ask()
+    assert ways(talk) == [Structure.STRICT] * 2
+
+
+async def test_a_bare_schema_is_sent_or_not() -> None:
+    def answer(body: Body) -> Reply:
+        return FORMAT_REFUSALS["llama.cpp"] if "json_schema" in body else completion(VERDICT)
+
+    async with conversation(answer, api="completions", dialect="llamacpp") as talk:
+        await talk.ask()
+    assert [schema is not None for schema in talk.sent("json_schema")] == [True, False]
+
+
+async def test_a_name_that_holds_a_parameter_is_not_it() -> None:
+    refusal = Reply(openai("Seed-OSS does not support the parameter temperature"), 400)
+    async with conversation(lambda body: refusal if "temperature" in body else chat(VERDICT), seed=1) as talk:
+        await talk.ask()
+    assert [seed is not None for seed in talk.sent("seed")] == [True, True]

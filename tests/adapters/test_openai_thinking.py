@@ -179,3 +179,25 @@ async def test_an_answer_counts_more_than_json_beside_it() -> None:
     async with conversation(lambda _: chat(VERDICT, reasoning=other)) as talk:
         answer = await talk.ask()
     assert (answer.text, answer.in_reasoning) == (VERDICT, False)
+
+
+@pytest.mark.parametrize("content", [None, "", "\n\n"])
+async def test_thinking_that_is_hidden_gets_room_too(content: str | None) -> None:
+    def answer(body: Body) -> Reply:
+        if body["max_tokens"] > 4096 + ANSWER:
+            return chat(VERDICT)
+        return counting({**COUNTED, "completion_tokens": body["max_tokens"]}, chat(content, "length"))
+
+    async with conversation(answer) as talk:
+        for _ in range(2):
+            with pytest.raises(AttemptFailedError, match="thinking alone"):
+                await talk.ask()
+        assert (await talk.ask()).text == VERDICT
+    assert talk.sent("max_tokens") == [ANSWER, ANSWER + 4096, ANSWER + 16_384]
+
+
+async def test_the_message_names_the_room_that_was_asked_for() -> None:
+    reply = counting(COUNTED, chat("", "length"))
+    async with conversation(lambda _: reply, thinking_tokens=2_000) as talk:
+        with pytest.raises(CallFailedError, match=r"\(2000 tokens were there for thinking\).*lm_thinking_tokens"):
+            await talk.ask()

@@ -49,8 +49,8 @@ class BatchEndpoint:
         self._path = options.path
         self._questions = questions
         self._credentials = credentials
-        gives_room = options.openai.thinking_tokens is None
-        self._manners = Manners(self.name, options.openai.api, options.openai.profile, gives_room=gives_room)
+        openai = options.openai
+        self._manners = Manners(self.name, openai.api, openai.profile, thinking_tokens=openai.thinking_tokens)
 
     @classmethod
     @asynccontextmanager

@@ -18,7 +18,7 @@ def read_answer(result: Result, asked: Asked, now: datetime) -> Reading | Refusa
 
     Raises:
         AttemptFailedError: it was not asked, or its answer is no completion.
-        CallFailedError, EndpointRefusedError: the answer holds an error, and says that it will not pass.
+        CallFailedError: the server would answer the same again, without a text to use.
     """
     if result.is_answer:
         return read_completion(result.body, asked)

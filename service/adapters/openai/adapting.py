@@ -22,15 +22,20 @@ _STOP_BY_NAME = re.compile(
     r"['\"`]stop['\"`]|\$\.stop\b|(?:parameter|argument)s?(?: supplied)?:? ?stop\b|: stop\.?$", re.IGNORECASE
 )
 _SAMPLING = {
-    name: re.compile(name.replace("_", "_?"), re.IGNORECASE) for name in Parameter if name is not Parameter.STOP
+    name: re.compile(rf"(?<![\w-]){name.replace('_', '_?')}(?![\w-])", re.IGNORECASE)
+    for name in Parameter
+    if name is not Parameter.STOP
 }
 
 
 # Gateways answer 404 where no server behind them takes what is asked for.
 _READS_STRUCTURE = frozenset({400, 404, 422, 501})
 _STRUCTURE = re.compile(
-    r"response_?format|json_?schema|json_object|structured[ _]?outputs?|guided[ _]?(?:json|decoding)|grammar"
-    r"|no endpoints found that (?:can handle|support) the requested parameters|\bstrict\b|invalid schema",
+    r"response[ _]?(?:format|schema)|json[ _]?(?:schema|object|mode|output)|structured[ _-]?outputs?"
+    r"|guided[ _]?(?:json|decoding)|additionalproperties|must contain the word ['\"`]?json"
+    r"|grammar (?:is|in|too|could|cannot|error)|(?:invalid|parse|parsing|compil\w+) (?:the |a )?grammar"
+    r"|no endpoints found that (?:can handle|support) the requested parameters|['\"`.]strict\b|strict mode"
+    r"|invalid schema",
     re.IGNORECASE,
 )
 
@@ -38,8 +43,8 @@ _STRUCTURE = re.compile(
 def adapted(profile: Profile, api: Api, refusal: Refusal, prompt: ModelInput) -> Profile | None:
     """Return the profile with which to ask again; none where the refusal is about something else."""
     has_schema = prompt.schema is not None and profile.schema_field(api) is not None
-    if has_schema and refusal.status in _READS_STRUCTURE and _STRUCTURE.search(_blamed(refusal)):
-        return profile.with_less_structure()
+    if has_schema and refusal.status in _READS_STRUCTURE and _blames_structure(refusal):
+        return profile.with_less_structure(api)
     if not refusal.blames_the_call:
         return None
     if _renames_length(profile, api, refusal):
@@ -75,6 +80,14 @@ def way_out(refusal: Refusal) -> str:
         return ""
     listed = ", ".join(f'"{name}"' for name in names)
     return f"To ask without it, which changes the recipe's sampling, set lm_omit = [{listed}]."
+
+
+def _blames_structure(refusal: Refusal) -> bool:
+    """Return whether a server refuses how JSON is asked for; the word JSON has to be in the messages for some."""
+    blamed = _blamed(refusal)
+    return _STRUCTURE.search(blamed) is not None or (
+        refusal.saying.parameter == "messages" and "must contain the word" in refusal.saying.message
+    )
 
 
 def _refused_sampling(refusal: Refusal) -> list[Parameter]:

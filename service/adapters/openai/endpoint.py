@@ -54,7 +54,7 @@ class OpenAIEndpoint:
         self._addresses = options.addresses
         self._url = URL(self._addresses.of(options.api), encoded=True)
         self.name = f"{urlsplit(options.base_url).netloc}/{options.model}"
-        self._manners = Manners(self.name, options.api, options.profile, gives_room=options.thinking_tokens is None)
+        self._manners = Manners(self.name, options.api, options.profile, thinking_tokens=options.thinking_tokens)
         self._credentials = Credentials(options.profile.auth, options.extra_headers, options.api_key)
 
     async def __aenter__(self) -> Self:

@@ -27,13 +27,13 @@ Ask = Callable[[Profile], Awaitable[Reading | Refusal]]
 class Manners:
     """The profile of one server, and how it changes. `name` is the endpoint's, for the log.
 
-    `gives_room` says that a model that thinks gets tokens for it without having been asked for.
+    A model that thinks gets tokens for it without being asked for, unless `thinking_tokens` were.
     """
 
     name: str
     api: Api
     profile: Profile
-    gives_room: bool = True
+    thinking_tokens: int | None = None
 
     async def ask(
         self, ask: Ask, prompt: ModelInput, error_of: Callable[[Refusal, str], LanguageModelError]
@@ -63,9 +63,10 @@ class Manners:
             self._take(profile, better)
         if not reading.only_thought:
             return reading.completion
+        tokens = profile.thinking_tokens if self.thinking_tokens is None else self.thinking_tokens
         message = (
-            f"{self.name} answered with thinking alone, and {_end_of(reading)} before an answer began "
-            f"({profile.thinking_tokens} tokens were there for thinking)."
+            f"{self.name} answered with thinking alone, and {_end_of(reading, profile)} before an answer began "
+            f"({tokens} tokens were there for thinking)."
         )
         if better is not profile or self.profile is not profile:
             raise AttemptFailedError(Failing.THINKING, message, usage=reading.completion.usage)
@@ -76,7 +77,7 @@ class Manners:
         """Return a profile under which a model that thinks comes to its answer; the same where that is no use."""
         if reading.was_stopped and profile.stops:
             return profile.with_stops(0)
-        if not self.gives_room or not reading.thought:
+        if self.thinking_tokens is not None or not reading.thought:
             return profile
         larger = [tokens for tokens in _THINKING_TOKENS if tokens > profile.thinking_tokens]
         is_first = profile.thinking_tokens == 0
@@ -89,7 +90,7 @@ class Manners:
             log.warning("lm.adapted", endpoint=self.name, **changes(profile, better, self.api))
 
 
-def _end_of(reading: Reading) -> str:
-    if reading.was_stopped:
+def _end_of(reading: Reading, profile: Profile) -> str:
+    if reading.was_stopped and profile.stops:
         return "a stop string ended it"
     return "its tokens ran out" if reading.completion.finish_reason is FinishReason.LENGTH else "it ended"

@@ -114,8 +114,10 @@ class Profile:
         """Return this profile with another number of stop strings."""
         return replace(self, stops=stops)
 
-    def with_less_structure(self) -> "Profile":
-        """Return this profile with the next less strict way to ask for JSON."""
+    def with_less_structure(self, api: Api) -> "Profile":
+        """Return this profile with the next less strict way to ask for JSON; a bare schema is sent or not."""
+        if self.schema_field(api) is SchemaField.JSON_SCHEMA:
+            return replace(self, structure=Structure.NONE)
         ways = list(Structure)
         return replace(self, structure=ways[min(ways.index(self.structure) + 1, len(ways) - 1)])
 

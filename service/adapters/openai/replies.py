@@ -9,7 +9,7 @@ from typing import Any, Never
 
 from service.adapters.openai.json_bodies import decoded
 from service.adapters.openai.profiles import Api
-from service.adapters.openai.refusals import refusal_inside
+from service.adapters.openai.refusals import Refusal, refusal_inside
 from service.adapters.openai.saying import shown
 from service.adapters.openai.usages import read_usage
 from service.errors import AttemptFailedError, CallFailedError, Failing
@@ -59,8 +59,8 @@ class Reading:
     was_stopped: bool = False
 
 
-def read_completion(body: bytes, asked: Asked) -> Reading:
-    """Return the completion in a body that came with 200.
+def read_completion(body: bytes, asked: Asked) -> Reading | Refusal:
+    """Return the completion in a body that came with 200, or the error in it.
 
     Neither thinking nor an echo of the prompt is part of its text; the stop strings are applied again to what is left,
     for servers ignore them or take only some.
@@ -68,10 +68,12 @@ def read_completion(body: bytes, asked: Asked) -> Reading:
     Raises:
         AttemptFailedError: the body is not a completion; it carries what the server counted all the same.
         CallFailedError: the server would answer the same again, without a text to use.
-        CallFailedError, EndpointRefusedError: the body holds an error, and says that it will not pass.
     """
     reply = _object(body)
-    return _Reply(reply, asked, read_usage(reply.get("usage"))).read()
+    usage = read_usage(reply.get("usage"))
+    if reply.get("error"):
+        return refusal_inside(asked.url, reply, asked.secrets, usage)
+    return _Reply(reply, asked, usage).read()
 
 
 def read_object(body: bytes, url: str, secrets: tuple[str, ...]) -> Mapping[str, Any]:
@@ -95,19 +97,19 @@ class _Reply:
     usage: Usage | None
 
     def read(self) -> Reading:
-        if self.reply.get("error"):
-            raise refusal_inside(self.asked.url, self.reply, self.asked.secrets, self.usage).as_error()
         choice = self._first_choice()
         written, beside = self._text(choice)
         finish = self._finish(choice, written)
-        if written is None and not beside:
-            return Reading(self._completion(self._nothing(finish), finish), thought=self._counted_thinking)
+        thought = bool(beside) or self._counted_thinking
+        if written is None and not thought:
+            return Reading(self._completion(self._nothing(finish), finish))
         prompt = self.asked.prompt
         text = without_echo(written or "", prompt.as_text if prompt is not None else "")
         answer = without_thinking(text)
-        thought = bool(beside) or self._counted_thinking or answer != text
-        if not answer and (beside or answer is None) and finish is not FinishReason.CONTENT_FILTER:
+        is_empty = answer is None or not answer.strip()
+        if is_empty and (thought or answer is None) and finish is not FinishReason.CONTENT_FILTER:
             return self._only_thought(beside, finish)
+        thought = thought or answer != text
         cut, finish = _cut((answer or "").lstrip("\r\n"), finish, self.asked.stop)
         return Reading(self._completion(cut, finish), thought)
 

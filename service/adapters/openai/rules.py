@@ -106,6 +106,7 @@ _NOT_READY = _pattern(
     r"upstream connect error",
     r"warming up",
 )
+_UNREADABLE = _pattern(r"json_validate_failed")
 _WRONG_KEY = _beginning(r"api key not valid", r"(?:incorrect|invalid) api key")
 _NO_SUCH_MODEL = _beginning(r"invalid model name passed in", r"is not a valid model id")
 _MODEL = _pattern(r"model", r"deployment")
@@ -132,6 +133,8 @@ ROWS = (
     Row({429}, Then.RETRY, Failing.RATE_LIMITED, should_retry=True),
     Row(_OVERLOAD, Then.RETRY, Failing.OVERLOADED, should_retry=True),
     Row(range(400, 600), Then.RETRY, Failing.SERVER_ERROR, should_retry=True),
+    # The model did not keep to the schema this time, and the server says so instead of showing what it wrote.
+    Row({400, 422, 500}, Then.RETRY, Failing.UNREADABLE, code=_UNREADABLE),
     # This prompt cannot be answered, whatever the status says.
     Row({400, 403, 422, 451}, Then.FAIL, Failing.CONTENT_FILTER, _FILTER_REMEDY, words=_FILTERED, code=_FILTERED),
     Row(_READS_PROMPT, Then.FAIL, Failing.CONTEXT_LENGTH, _CONTEXT_REMEDY, words=_OVERFLOW, code=_OVERFLOW),

@@ -61,11 +61,11 @@ def saying_of(reply: object) -> Saying:
 
 
 def _of_fields(faults: list[Any]) -> Saying:
-    """Return what FastAPI says of a request's fields: the first fault is enough."""
+    """Return what FastAPI says of a request's fields: the first fault is enough, and which field it is in."""
     first = _dict(faults[0]) if faults else {}
     place = first.get("loc")
-    blamed = _string(place[-1]) if isinstance(place, list) and place else ""
-    return Saying(f"{blamed}: {_text(first.get('msg'))}", _codes(first), blamed)
+    names = [name for name in place if isinstance(name, str) and name != "body"] if isinstance(place, list) else []
+    return Saying(f"{'.'.join(names)}: {_text(first.get('msg'))}", _codes(first), names[0] if names else "")
 
 
 def _codes(error: Mapping[str, Any]) -> str:
