@@ -51,12 +51,16 @@ class Endings:
         found = next((found for check in checks if (found := check(progress, goal)) is not None), None)
         return None if found is None else self._ending(progress, *found)
 
+    def failed_before_pool(self, progress: Progress) -> bool:
+        """Return whether prompts are answered and for long none of them gave an accepted task."""
+        return progress.fruitless >= self.patience
+
     def failed_behind_pool(self, progress: Progress) -> bool:
         """Return whether tasks are accepted and for long none of them could be finished."""
         return progress.fruitless_tasks >= self.patience
 
     def _stalled(self, progress: Progress, _: GoalSet) -> tuple[Ending, str] | None:
-        if progress.fruitless >= self.patience:
+        if self.failed_before_pool(progress):
             return Ending.STALLED, f"{progress.fruitless} prompts in a row gave no accepted task"
         if self.failed_behind_pool(progress):
             return Ending.STALLED, f"{progress.fruitless_tasks} accepted tasks in a row could not be finished"

@@ -185,8 +185,12 @@ class PromptProducer:
         definition = self._progress.defined
         if not isinstance(message, RunEnded) or message.ending is not Ending.STALLED or definition is None:
             return message
-        sample = sample_of_instances if self._endings.failed_behind_pool(self._progress) else sample_of_prompts
-        told = await sample(self._broker, self._run, definition.recipe)
+        if self._endings.failed_behind_pool(self._progress):
+            told = await sample_of_instances(self._broker, self._run, definition.recipe)
+        elif self._endings.failed_before_pool(self._progress):
+            told = await sample_of_prompts(self._broker, self._run, definition.recipe)
+        else:
+            return message
         return message.model_copy(update={"detail": f"{message.detail}; {told}"}) if told else message
 
     async def _send(self, producer: TransactionalProducer, messages: Sequence[Message]) -> None:

@@ -21,11 +21,14 @@ def affordable_prompts(progress: Progress, window: int) -> int:
     """Return how many prompts may be issued now.
 
     `window` bounds the prompts without a decision. Towards the end the yields seen so far bound it further: what is on
-    its way is expected to become tasks at the rates of what has come through, so that little is bought in excess. With
-    nothing on its way there is always one more to issue, unless the budget is spent.
+    its way is expected to become tasks at the rates of what has come through, so that little is bought in excess; far
+    more than is missing is waited for, whatever the rates. With nothing on its way there is always one more to issue,
+    unless the budget is spent.
     """
     missing = progress.target - progress.finished
     if missing <= 0:
+        return 0
+    if progress.pending > _MOST_ON_THE_WAY * missing:
         return 0
     limit = max(0, window - progress.outstanding)
     if progress.goal is not None and progress.goal.max_prompts is not None:

@@ -197,10 +197,14 @@ class Refused(StrEnum):
 
 
 class EndpointRefusedError(LanguageModelError):
-    """Every call would fail the same way (key, quota, model name, address), or nobody answers any more."""
+    """Every call would fail the same way (key, quota, model name, address), or nobody answers any more.
+
+    `wasted` is what the server counted for the call that showed it.
+    """
 
     exit_code = 5
 
-    def __init__(self, message: str, refused: Refused = Refused.ADDRESS) -> None:
+    def __init__(self, message: str, refused: Refused = Refused.ADDRESS, wasted: Usage | None = None) -> None:
         super().__init__(message)
         self.refused = refused
+        self.wasted = wasted

@@ -192,11 +192,13 @@ class Progress:
 
     def _complete(self, message: TaskInstances) -> None:
         """Count the first outcome of an instruction; a second, better one counts where it is finished."""
-        self.fruitless_tasks = 0 if message.rejection is None else self.fruitless_tasks + 1
+        if message.rejection is None:
+            self.fruitless_tasks = 0
         if message.id not in self._outcomes:
             self._outcomes[message.id] = message.rejection or "usable"
             self.usable += message.rejection is None
             if message.rejection is not None:
+                self.fruitless_tasks += 1
                 self.dropped[message.rejection.value] += 1
                 self._dead_tasks.discard(message.id)
 

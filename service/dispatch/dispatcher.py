@@ -41,6 +41,7 @@ _LOOK_EVERY_S = 1.0
 _UNCOUNTED = frozenset({Failing.RATE_LIMITED, Failing.OVERLOADED})
 # As often may a call be answered, and paid, without an answer to what was asked.
 _MOST_UNREADABLE = 3
+_NO_ANSWERS = frozenset({Failing.UNREADABLE, Failing.THINKING})  # completions, paid for, that answer nothing
 
 log = structlog.get_logger()
 
@@ -194,6 +195,11 @@ class Dispatcher:
             self._use(error.wasted)
             error.attempts, error.wasted = call.attempts, added(call.wasted, error.wasted)
             raise
+        except EndpointRefusedError as refusal:
+            if refusal.wasted is not None:
+                self._use(refusal.wasted)
+                call.wasted = added(call.wasted, refusal.wasted)
+            raise
         if completion.usage is not None:  # else it took what was guessed
             self._use(completion.usage)
         return completion
@@ -212,7 +218,7 @@ class Dispatcher:
         now_s = anyio.current_time()
         if failure.failing not in _UNCOUNTED and lane.state(now_s) is not LaneState.CLOSED:
             call.failures += 1
-        call.unreadable += failure.failing is Failing.UNREADABLE
+        call.unreadable += failure.failing in _NO_ANSWERS
         if call.failures >= self.patience.attempts or call.unreadable >= _MOST_UNREADABLE:
             if lane.answered_s >= call.began_s or failure.failing in (Failing.INVALID_BODY, Failing.ABORTED):
                 raise UnansweredError(

@@ -204,9 +204,9 @@ class Lane:
             return
         self._unaccepted[kind] += 1
         if self._unaccepted[kind] >= _ENOUGH_UNACCEPTED:
-            refusal = EndpointRefusedError(f"No call of this kind is answered. {error}", Refused.ADDRESS)
-            self._close(refusal, now_s)
-            raise refusal from error
+            message = f"No call of this kind is answered. {error}"
+            self._close(EndpointRefusedError(message, Refused.ADDRESS), now_s)
+            raise EndpointRefusedError(message, Refused.ADDRESS, wasted=error.wasted) from error
 
     def _rest(self, after_s: float | None, now_s: float) -> None:
         """Send nothing for as long as was asked, if nearly all is refused; a single refusal waits by itself."""

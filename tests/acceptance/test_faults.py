@@ -174,13 +174,17 @@ def given_up(ledger: Ledger) -> list[object]:
 
 
 def asked_again_after_length(requests: list[Entry]) -> Counter[str]:
-    """Return the prompts that were asked again once an answer to them had been cut by its length."""
+    """Return the prompts that were asked again once an answer to them had been cut by its length.
+
+    One that was cut while the model still thought holds no answer: it is asked again with more room.
+    """
     cut: set[str] = set()
     again: Counter[str] = Counter()
     for entry in sorted(requests, key=lambda entry: entry.seq):
         if entry.prompt_sha256 in cut:
             again[entry.prompt_sha256] += 1
-        if entry.finish_reason == "length" and entry.prompt_sha256 is not None:
+        was_cut = entry.finish_reason == "length" and entry.failure != "reasoning_only"
+        if was_cut and entry.prompt_sha256 is not None:
             cut.add(entry.prompt_sha256)
     return again
 

@@ -114,7 +114,6 @@ async def test_a_run_that_was_never_answered_ends_and_says_why() -> None:
     assert said == {"No call of this kind is answered. It was no_answer."}
 
 
-@pytest.mark.xfail(strict=True, reason="the bill lacks the call that closes the server, and each trial in vain")
 async def test_every_call_that_the_server_counted_is_on_the_bill() -> None:
     endpoint = ScriptedEndpoint([hopeless() for _ in range(4)])
     async with over(endpoint, concurrency=1).running() as model:

@@ -34,6 +34,7 @@ class Manners:
     api: Api
     profile: Profile
     thinking_tokens: int | None = None
+    has_answered: bool = False
 
     async def ask(
         self, ask: Ask, prompt: ModelInput, error_of: Callable[[Refusal, str], LanguageModelError]
@@ -41,8 +42,9 @@ class Manners:
         """Ask as the profile says; again, at no charge, where the server refused what the call can do without.
 
         Raises:
-            AttemptFailedError: the model has only thought, and is asked in another way from now on.
-            CallFailedError: the model has only thought, whatever room it was given.
+            AttemptFailedError: the model has only thought, and is asked in another way from now on, or has answered
+                other calls.
+            CallFailedError: the model has only thought, whatever room it was given, and never answered.
             LanguageModelError: what `error_of` makes of the refusal and of a hint at a way out.
         """
         for chances in reversed(range(_MOST_ADAPTATIONS + 1)):
@@ -62,6 +64,7 @@ class Manners:
         if better is not profile:
             self._take(profile, better)
         if not reading.only_thought:
+            self.has_answered = True
             return reading.completion
         tokens = profile.thinking_tokens if self.thinking_tokens is None else self.thinking_tokens
         message = (
@@ -70,8 +73,10 @@ class Manners:
         )
         if better is not profile or self.profile is not profile:
             raise AttemptFailedError(Failing.THINKING, message, usage=reading.completion.usage)
-        remedy = "Give it more room with lm_thinking_tokens, or switch its thinking off."
-        raise CallFailedError(f"{message} {remedy}", Failing.THINKING, wasted=reading.completion.usage)
+        message = f"{message} Give it more room with lm_thinking_tokens, or switch its thinking off."
+        if self.has_answered:
+            raise AttemptFailedError(Failing.THINKING, message, usage=reading.completion.usage)
+        raise CallFailedError(message, Failing.THINKING, wasted=reading.completion.usage)
 
     def _with_room(self, profile: Profile, reading: Reading) -> Profile:
         """Return a profile under which a model that thinks comes to its answer; the same where that is no use."""
