@@ -29,7 +29,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 run: install ## Twenty tasks by a real language model on this machine (ARGS='--target 40' goes on)
-	$(BIN)/seedstream run --target 20 $(ARGS)
+	$(BIN)/seedstream run --run local --target 20 $(ARGS)
 
 demo: install ## The same pipeline with the simulator: at once, and without meaning
 	$(BIN)/seedstream run --run demo --lm simulator --target 20 $(ARGS)

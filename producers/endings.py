@@ -9,6 +9,8 @@ from service.money.estimates import marginal_usd, spent_usd
 from service.money.spent import plain
 from service.progress import Progress
 
+_ENOUGH_AT_FIRST = 20
+
 
 @dataclass(slots=True)
 class Endings:
@@ -53,11 +55,15 @@ class Endings:
 
     def failed_before_pool(self, progress: Progress) -> bool:
         """Return whether prompts are answered and for long none of them gave an accepted task."""
-        return progress.fruitless >= self.patience
+        return progress.fruitless >= self._patience(so_far=progress.accepted)
 
     def failed_behind_pool(self, progress: Progress) -> bool:
         """Return whether tasks are accepted and for long none of them could be finished."""
-        return progress.fruitless_tasks >= self.patience
+        return progress.fruitless_tasks >= self._patience(so_far=progress.finished + progress.usable)
+
+    def _patience(self, so_far: int) -> int:
+        """Return how many failures in a row are enough: few where nothing has ever come of any."""
+        return self.patience if so_far else min(self.patience, _ENOUGH_AT_FIRST)
 
     def _stalled(self, progress: Progress, _: GoalSet) -> tuple[Ending, str] | None:
         if self.failed_before_pool(progress):

@@ -36,6 +36,13 @@ async def sample_of_instances(broker: Broker, run: str, recipe: Recipe) -> str:
     return ""
 
 
+async def latest_model(broker: Broker, run: str) -> str | None:
+    """Return the name of the model that gave the latest answer to a prompt; none where there is none."""
+    answers = (message for message in await _latest(broker, run, CANDIDATES) if isinstance(message, Answer))
+    latest = next(answers, None)
+    return None if latest is None else latest.call.model
+
+
 def _sample(asked: str, completion: str, expected: str) -> str:
     came = f'"{excerpt(completion)}"' if completion.strip() else "an empty answer"
     return f"expected {expected}, and to the latest {asked} came {came}"

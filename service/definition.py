@@ -75,6 +75,8 @@ def check_same(existing: RunDefined, settings: Settings) -> None:
         differences += _differences("templates", asdict(existing.templates), asdict(asked_templates))
     if "seed" in given and settings.seed != existing.random_seed:
         differences.append(f"seed: the run has {existing.random_seed}, asked for {settings.seed}")
+    if asked_recipe.form is not existing.recipe.form:
+        differences = [f"form: the run asks in {existing.recipe.form.value}, asked for {asked_recipe.form.value}"]
     if differences:
         raise RunMismatchError(
             f"run {existing.run!r} exists and is another one than asked for:\n  "

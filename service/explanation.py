@@ -108,6 +108,7 @@ class Evidence:
             "failed_calls": {stage: call.model_dump(mode="json") for stage, call in self._failed_calls().items()},
             "cost_usd": self._cost_usd(),
             "prompt": self.prompt.text if self.prompt is not None else None,
+            **({"system": self.prompt.system} if self.prompt is not None and self.prompt.system else {}),
         }
 
     def _verdict(self) -> CandidateVerdict | None:

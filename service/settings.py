@@ -92,7 +92,9 @@ class Settings(BaseSettings):
     semantic_threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
         default=None, description="refuse what is nearer in meaning than this cosine; implies semantic"
     )
-    seeds: Path | None = Field(default=None, description="seed tasks in JSON Lines; ours where none is named")
+    seeds: Path | None = Field(
+        default=None, description="seed tasks, JSON Lines or a JSON array; ours where none is named"
+    )
     templates: Path | None = Field(default=None, description="folder of prompt templates that replace ours")
     target: Annotated[int, Field(ge=1)] = Field(default=100, description="finished tasks wanted")
     max_prompts: Annotated[int, Field(ge=1)] | None = Field(default=None, description="never issue more prompts")
@@ -198,6 +200,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags win over the environment, that over the file."""
         return init_settings, env_settings, _TomlSource(settings_cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_url_means_its_server(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Take a base URL for the wish to ask that server."""
+        return {"lm": LmKind.OPENAI, **given} if given.get("lm_url") else given
 
     @model_validator(mode="after")
     def _endpoint_is_complete(self) -> "Settings":

@@ -23,7 +23,7 @@ def explain(
     run: options.Run = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say why: verdict, reason, nearest tasks and scores, parents, prompt, raw completions, model, versions, cost."""
+    """Say why: verdict, reason, nearest tasks and scores, parents, prompt, completions, model, versions, cost."""
     found = anyio.run(_explain, options.settings_from(broker=broker, run=run), name)
     if as_json:
         options.print_json(found)

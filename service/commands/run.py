@@ -8,6 +8,7 @@ from signal import SIGPIPE
 import anyio
 import typer
 
+from producers.samples import latest_model
 from service.adapters.minilm import check_embedder, check_model
 from service.broker import Broker
 from service.commands import options
@@ -117,6 +118,8 @@ async def run_to_target(settings: Settings, hint: str = "run it again to go on")
             check_budget(goal, settings, model.name)
             if settings.lm is LmKind.OPENAI:
                 await probe(model)
+            if progress.prompts and (told := _other_model(await latest_model(broker, settings.run), model.name)):
+                say(told)
             new = define(settings) if progress.defined is None else None
             if new is not None:
                 _say_before(*new, goal, settings, model.name)
@@ -124,6 +127,16 @@ async def run_to_target(settings: Settings, hint: str = "run it again to go on")
             warn_of_other_api(model, definition.recipe)
             pipeline = Pipeline(broker, definition, model, Limits.of(settings))
             return await _run_shown(pipeline, progress.finished, hint)
+
+
+def _other_model(latest: str | None, asked: str) -> str:
+    """Say so where another model goes on with a run; servers add versions to the names of models."""
+    if latest is None or latest.startswith(asked) or asked.startswith(latest) or latest.endswith(asked):
+        return ""
+    return (
+        f"beware: the latest tasks of this run are by {clean(latest)}, and {clean(asked)} is asked now; "
+        "another --run keeps them apart"
+    )
 
 
 def _say_before(

@@ -1,5 +1,6 @@
 """`seedstream seeds add`: more human-written tasks for a run that exists."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ from producers.seeds import submit_seeds
 from service import topics
 from service.assembly import admitting
 from service.commands import options
+from service.console import clean
+from service.dataset.seed_warnings import seed_warnings
 from service.dataset.seeds import load_seeds
 from service.errors import RunNotFoundError, SeedTaskError
 from service.inspection import open_existing
@@ -25,7 +28,7 @@ app = typer.Typer(help="The human-written tasks of a run.", no_args_is_help=True
 
 @app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="Seed tasks in JSON Lines.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="Seed tasks, JSON Lines or a JSON array.", metavar="FILE")],
     broker: options.Broker = None,
     run: options.Run = None,
 ) -> None:
@@ -50,15 +53,26 @@ async def _add(settings: Settings, seeds: tuple[SeedTask, ...]) -> int:
         await replay(broker, settings.run, (topics.CONTROL, topics.POOL), remember)
         if progress.defined is None:
             raise RunNotFoundError(f"run {settings.run!r} was never defined; start it with `seedstream run` first")
-        new = [seed for seed in seeds if seed.id not in known]
-        for seed in seeds:
-            if seed.id in known and known[seed.id] != seed:
-                raise SeedTaskError(
-                    f"seed task {seed.id!r}: the run has another task of this id; give the new one an id of its own"
-                )
+        for warning in seed_warnings(progress.defined.recipe, seeds):
+            typer.echo(f"beware: {clean(warning)}", err=True)
+        new = _new(seeds, known)
         await submit_seeds(broker, settings.run, new)
         if not settings.on_kafka:  # there the run's own admit takes them in
             drain = anyio.Event()
             drain.set()
             await admitting(broker, progress.defined).run(drain, anyio.Event())
         return len(new)
+
+
+def _new(seeds: Sequence[SeedTask], known: Mapping[str, SeedTask | None]) -> list[SeedTask]:
+    """Return the seed tasks that are not among those that are known.
+
+    Raises:
+        SeedTaskError: another task has the id of one of them.
+    """
+    for seed in seeds:
+        if seed.id in known and known[seed.id] != seed:
+            raise SeedTaskError(
+                f"seed task {seed.id!r}: the run has another task of this id; give the new one an id of its own"
+            )
+    return [seed for seed in seeds if seed.id not in known]

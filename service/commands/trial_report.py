@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from service.commands.outlook import outlook
 from service.console import clean, dollars
 from service.errors import CallFailedError, ConfigurationError
+from service.lm import FinishReason
 from service.messages import Call, ClassifiedInstruction, RunDefined, TaskInstances
 from service.models import AskedModel
 from service.money.reckoning import Rates
 from service.selfinstruct.recipe import Form, Recipe
 from service.selfinstruct.replies.characters import excerpt
-from service.selfinstruct.tasks import SeedTask
+from service.selfinstruct.tasks import Reason, SeedTask
 from service.settings import Settings
 from service.trial import Tried, keeps_to_schema, try_steps
 
@@ -89,8 +90,17 @@ def _check_readable(tried: Tried, recipe: Recipe) -> None:
     if tried.failure is not None:
         raise ConfigurationError(f"{tried.step}: a run would get no answer: {tried.failure}")
     if tried.verdicts and not tried.readable:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(tried).most_common())
-        raise ConfigurationError(f"{tried.step}: nothing of the reply can be read ({reasons}); {_remedy(recipe)}")
+        raise ConfigurationError(f"{tried.step}: {_unreadable(tried, recipe)}")
+
+
+def _unreadable(tried: Tried, recipe: Recipe) -> str:
+    """Say why nothing of a reply is a task, and what to do."""
+    if tried.call is not None and tried.call.finish_reason is FinishReason.CONTENT_FILTER:
+        return "the server's content filter left nothing of the reply; change the seeds or templates, or ask elsewhere"
+    if set(_reasons(tried)) == {Reason.REFUSAL.value}:
+        return "the model refuses to write tasks; try again, change the templates, or ask another model"
+    reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(tried).most_common())
+    return f"nothing of the reply can be read ({reasons}); {_remedy(recipe)}"
 
 
 def _hard_to_read(tried: Tried, recipe: Recipe) -> str | None:

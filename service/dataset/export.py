@@ -50,7 +50,7 @@ async def as_self_instruct(tasks: AsyncIterator[FinishedTask]) -> Chunks:
             "name": f"task_{task.task_seq}",
             "instruction": task.instruction,
             "instances": [{"input": instance.input, "output": instance.output} for instance in task.instances],
-            "is_classification": bool(task.is_classification),
+            "is_classification": task.is_classification,
         }
         yield orjson.dumps(row) + b"\n"
 

@@ -14,7 +14,7 @@ _SHOWN = 5
 _FEWEST_ALIKE = 3
 _BY_LANGUAGE = {Reason.LEADING_NON_ASCII.value, Reason.TOO_SHORT.value}
 _ENGLISH = (
-    "its filters are made for English: they count words by the blanks between them and refuse what does "
+    "the recipe's filters are made for English: they count words by the blanks between them and refuse what does "
     "not begin with an ASCII character"
 )
 

@@ -76,17 +76,15 @@ def load_seeds(path: Path | None) -> tuple[SeedTask, ...]:
 def parse_seeds(text: str, where: str) -> tuple[SeedTask, ...]:
     """Return the seed tasks of a text in JSON Lines, or of a JSON array; `where` names it in errors."""
     seeds: dict[str, SeedTask] = {}
+    places: dict[str, str] = {}
     tasks = _in_array(text, where) if text.lstrip().startswith("[") else _in_lines(text, where)
     for place, task in tasks:
         seed = _parse_task(task, place)
         if seed.id in seeds:
-            what = (
-                f"id: expected a new id, and {seed.id!r}"
-                if isinstance(task, dict) and task.get("id")
-                else "expected another task, and this one"
-            )
-            raise SeedTaskError(f"{place}: {what} stands above already")
-        seeds[seed.id] = seed
+            has_id = isinstance(task, dict) and task.get("id")
+            what = f"id: expected a new id, and {seed.id!r}" if has_id else "expected another task, and this one"
+            raise SeedTaskError(f"{place}: {what} stands above already, at {places[seed.id].rpartition(', ')[2]}")
+        seeds[seed.id], places[seed.id] = seed, place
     if not seeds:
         raise SeedTaskError(f"{where}: expected at least one seed task, found none")
     return tuple(seeds.values())
@@ -143,6 +141,8 @@ def _parse_task(task: object, place: str) -> SeedTask:
             return SeedTask(name, alpaca.name, alpaca.instruction, (instance,), alpaca.is_classification)
         parsed = _SeedLine.model_validate(task)
     except ValidationError as error:
+        if isinstance(task, dict) and "instances" not in task and "output" not in task:
+            raise SeedTaskError(f"{place}: {_other_schema(task)}") from error
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the line"
         raise SeedTaskError(f"{place}: {field}: {first['msg']}") from error
@@ -150,6 +150,15 @@ def _parse_task(task: object, place: str) -> SeedTask:
         raise SeedTaskError(f"{place}: instances: expected at least one instance, got none")
     instances = tuple(Instance(each.input, each.output) for each in parsed.instances)
     return SeedTask(parsed.id, parsed.name, parsed.instruction, instances, parsed.is_classification)
+
+
+def _other_schema(task: dict[str, object]) -> str:
+    """Say which schemas there are, and what came."""
+    names = ", ".join(str(name)[:40] for name in list(task)[:8]) or "nothing"
+    return (
+        "expected a task of Self-Instruct (id, instruction, instances) or of Alpaca (instruction, input, output), "
+        f"and it has: {names}"
+    )
 
 
 def _digest(*texts: str) -> str:

@@ -227,7 +227,7 @@ class Dispatcher:
                     attempts=call.attempts,
                     wasted=call.wasted,
                 ) from failure
-            lane.gave_up_on(now_s)
+            lane.gave_up_on(failure, now_s)
             call.failures = 0
         wait_s = wait_before_retry_s(self.backoff.delay_s(max(0, call.failures - 1), self.random), failure.after_s)
         if self.retrying.failed(str(failure), now_s):

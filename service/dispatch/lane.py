@@ -52,12 +52,13 @@ class LaneState(StrEnum):
 
 @dataclass(slots=True)
 class _Closing:
-    """Why and since when a lane is closed, and when it is tried next."""
+    """Why and since when a lane is closed, and when it is tried next; `kind` of the calls that it was closed for."""
 
     error: EndpointRefusedError
     since_s: float
     wait_s: float
     trial_s: float
+    kind: Hashable | None = None
 
 
 @dataclass(eq=False)
@@ -155,6 +156,8 @@ class Lane:
         self.outcomes["ok_in_reasoning" if completion.in_reasoning else "ok"] += 1
         self.has_answered = True
         self._unaccepted[kind] = _SERVED
+        if self._closing is not None and self._closing.kind == kind:
+            self._reopen(now_s)  # calls of this kind are answered after all
         if usage is not None:
             self.limit.took(sent, kind, now_s - sent.at_s, usage.completion_tokens)
         self._answered(sent, now_s)
@@ -193,9 +196,9 @@ class Lane:
         if self._closing is not None:
             self._closing.trial_s = now_s
 
-    def gave_up_on(self, now_s: float) -> None:
+    def gave_up_on(self, failure: AttemptFailedError, now_s: float) -> None:
         """Note that a call ran out of attempts, and nothing was answered meanwhile."""
-        self._close_as_away("no call is answered", now_s)
+        self._close_as_away(str(failure), now_s)
 
     def _check_kind(self, kind: Hashable, error: CallFailedError, now_s: float) -> None:
         """Close the lane where no call of a kind was answered: each would be lost for the same reason."""
@@ -205,7 +208,7 @@ class Lane:
         self._unaccepted[kind] += 1
         if self._unaccepted[kind] >= _ENOUGH_UNACCEPTED:
             message = f"No call of this kind is answered. {error}"
-            self._close(EndpointRefusedError(message, Refused.ADDRESS), now_s)
+            self._close(EndpointRefusedError(message, Refused.ADDRESS), now_s, kind)
             raise EndpointRefusedError(message, Refused.ADDRESS, wasted=error.wasted) from error
 
     def _rest(self, after_s: float | None, now_s: float) -> None:
@@ -238,14 +241,14 @@ class Lane:
             now_s,
         )
 
-    def _close(self, error: EndpointRefusedError, now_s: float) -> None:
+    def _close(self, error: EndpointRefusedError, now_s: float, kind: Hashable | None = None) -> None:
         """Close it, or keep it closed after a trial in vain; says so once for each reason."""
         first = _TRIALS_S[error.refused][0]
         before = self._closing
         if before is None or before.error.refused is not error.refused:
             log.error("lm.closed", endpoint=self.endpoint.name, reason=str(error), next_trial_in_s=first)
             since = now_s if before is None else before.since_s
-            self._closing = _Closing(error, since, first, now_s + first)
+            self._closing = _Closing(error, since, first, now_s + first, kind)
         elif now_s >= before.trial_s:
             self._try_later(before, 0.0, now_s)
 

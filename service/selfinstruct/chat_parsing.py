@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from service.selfinstruct.recipe import Recipe, RecipeName
+from service.selfinstruct.recipe import Form, Recipe, RecipeName
 from service.selfinstruct.replies.blocks import read_blocks
 from service.selfinstruct.replies.characters import printable
 from service.selfinstruct.replies.chatter import (
@@ -17,11 +17,13 @@ from service.selfinstruct.replies.chatter import (
 )
 from service.selfinstruct.replies.json_text import Json, read_json
 from service.selfinstruct.replies.leaks import clean_reply, without_thinking
-from service.selfinstruct.replies.lists import read_item, read_list
+from service.selfinstruct.replies.lists import read_alone, read_list
 from service.selfinstruct.replies.markup import (
     holds_debris,
+    holds_next_example,
     holds_numbered_label,
     is_only_marks,
+    is_placeholder,
     stands_for_no_input,
     stands_for_no_output,
     tidy,
@@ -69,7 +71,7 @@ def parse_json(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidat
 
 def _listed(recipe: Recipe, text: str, *, cut: bool) -> Iterator[Candidate]:
     first = recipe.human_demonstrations + recipe.machine_demonstrations + 1
-    for position, item in enumerate(read_list(text, first, cut=cut)):
+    for position, item in enumerate(read_list(text, first, cut=cut, marked=recipe.form is Form.JSON)):
         yield _judged(recipe, position, item.text, readable=item.readable)
 
 
@@ -116,7 +118,7 @@ def _from_json(recipe: Recipe, position: int, item: Json) -> Candidate:
     if text is None:
         return Candidate(position, json.dumps(item, ensure_ascii=False), rejection=Reason.MALFORMED)
     if recipe.name is RecipeName.SELF_INSTRUCT:
-        listed = read_item(without_list_number(printable(text).strip()).split("\n"))
+        listed = read_alone(printable(text))
         return _judged(recipe, position, listed.text, readable=listed.readable)
     given = as_text(named["input"]) if named.get("input") is not None else ""
     output = next((as_text(named[name]) for name in _OUTPUT_NAMES if name in named), None)
@@ -151,7 +153,7 @@ def as_text(value: Json) -> str | None:
 
 def _instance(given: str, output: str) -> Instance:
     output = without_talk(output)
-    nothing = stands_for_no_output(output) or is_only_marks(output)
+    nothing = stands_for_no_output(output) or is_only_marks(output) or is_placeholder(output)
     return Instance("" if stands_for_no_input(given) or is_only_marks(given) else given, "" if nothing else output)
 
 
@@ -173,7 +175,9 @@ def _no_task(recipe: Recipe, instruction: str, instance: Instance | None, *, rea
         return Reason.REFUSAL
     if recipe.chat_model and (is_no_task(instruction) or asks_back(output) or is_thinking_aloud(output)):
         return Reason.CHATTER
+    given = instance.input if instance is not None else ""
     broken = not readable or holds_debris(instruction) or holds_numbered_label(output)
+    broken = broken or holds_next_example(output) or holds_next_example(given) or is_placeholder(given)
     return Reason.MALFORMED if broken else None
 
 

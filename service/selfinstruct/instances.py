@@ -12,7 +12,12 @@ from service.selfinstruct.chat_instances import parse_chat_instances, parse_json
 from service.selfinstruct.recipe import Form, Recipe
 from service.selfinstruct.replies.characters import printable
 from service.selfinstruct.replies.chatter import asks_back, is_refusal, is_thinking_aloud
-from service.selfinstruct.replies.markup import is_only_marks, is_placeholder
+from service.selfinstruct.replies.markup import (
+    holds_next_example,
+    is_only_marks,
+    is_placeholder,
+    stands_for_no_output,
+)
 from service.selfinstruct.tasks import Instance, InstanceReason
 
 _EXAMPLE = re.compile(r"Example\s?\d*+\.?")
@@ -77,6 +82,8 @@ def _talk(instance: Instance) -> InstanceReason | None:
 
 def _is_marked(instance: Instance) -> bool:
     given = instance.input
+    if stands_for_no_output(instance.output) or any(map(holds_next_example, (given, instance.output))):
+        return True
     return any(is_only_marks(text) or is_placeholder(text) for text in (instance.output, given or instance.output))
 
 

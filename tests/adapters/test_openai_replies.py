@@ -241,7 +241,7 @@ def test_a_200_that_is_no_completion_may_pass(reply: object, api: Api, failing: 
     ],
 )
 def test_what_a_server_would_answer_again_fails_at_once(reply: object, api: Api) -> None:
-    with pytest.raises(CallFailedError, match="it would be the same again") as failed:
+    with pytest.raises(CallFailedError, match="The call is not made again") as failed:
         read(reply, api)
     assert (failed.value.failing, failed.value.wasted) == (Failing.NO_ANSWER, Usage(5, 7))
 
@@ -305,7 +305,7 @@ def test_an_error_in_a_200_may_say_that_it_will_not_pass() -> None:
 
 
 def test_a_page_for_people_hints_at_the_base_url() -> None:
-    with pytest.raises(AttemptFailedError, match="does the base URL end with /v1"):
+    with pytest.raises(AttemptFailedError, match="whether the base URL ends with /v1"):
         read(b"\n<!doctype html><html>")
 
 

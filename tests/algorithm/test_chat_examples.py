@@ -1,5 +1,6 @@
 """Replies of chat models that were once read wrongly, one or two of each kind, beside what they mean."""
 
+import json
 from random import Random
 
 import pytest
@@ -255,3 +256,55 @@ def test_json_tasks_may_have_other_names(reply: str) -> None:
 )  # fmt: skip
 def test_a_verdict_is_read_or_none(reply: str, *, verdict: bool | None) -> None:
     assert is_classification(reply) is verdict
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("1. **Poem**: Describe a volcano to a child.", ["Describe a volcano to a child."]),
+        ("**1. Poem**\nDescribe a volcano to a child.", ["Describe a volcano to a child."]),
+        ("1\\. Describe a volcano to a child.", ["Describe a volcano to a child."]),
+        ("Task 4 - Describe a volcano to a child.", ["Describe a volcano to a child."]),
+        ("Q: What makes a volcano erupt?", ["What makes a volcano erupt?"]),
+        ("a) Describe a volcano to a child.", ["Describe a volcano to a child."]),
+    ],
+)
+def test_an_item_of_json_is_read_like_one_of_a_list(written: str, read: list[str]) -> None:
+    assert accepted(JSON, json.dumps({"instructions": [written]})) == read
+
+
+def test_prose_where_json_was_asked_for_is_no_task() -> None:
+    prose = "The collection has eight tasks on bread.\n\nIt would benefit from more mathematics."
+    assert accepted(JSON, prose) == []
+    assert accepted(JSON, "Could you tell me more about the collection of tasks, so that they fit?") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("**Answer:** Lima", "Lima"),
+        ("Response: Lima", "Lima"),
+        ("Here is the poem: The lamp burns low.", "The lamp burns low."),
+        ("Of course! The lamp burns low.", "The lamp burns low."),
+        ("Great question! The lamp burns low.", "The lamp burns low."),
+        ("The lamp burns low. Let me know if you need anything else!", "The lamp burns low."),
+        ("The lamp burns low. I hope this helps!", "The lamp burns low."),
+        ("The lamp burns low.\n\nIs there anything else I can help you with?", "The lamp burns low."),
+        ("Dear Ms Orr, it ships today. Let me know if you need anything else!",) * 2,
+        ("Lima\n\nInput: Chile", None),
+        ("Lima\n\nExample 2:\nInput: Chile\nOutput: Santiago", None),
+        ("TODO", None), ("...", None), ("N/A", None), ("[Your answer here]", None),
+    ],
+)  # fmt: skip
+def test_talk_around_an_output_in_json_goes(written: str, read: str | None) -> None:
+    answer = json.dumps({"instances": [{"input": "Peru", "output": written}]})
+    task = json.dumps({"tasks": [{"instruction": "Name the capital of it.", "input": "Peru", "output": written}]})
+    assert pairs(answer, recipe=JSON) == ([] if read is None else [("Peru", read)])
+    assert [output for _, _, output in blocks(task, ALPACA_JSON)] == ([] if read is None else [read])
+
+
+@pytest.mark.parametrize("given", ["Peru\nOutput: Lima", "[Insert text]", "Input text", "The text to be summarized."])
+def test_an_input_that_is_a_placeholder_or_two_is_refused(given: str) -> None:
+    answer = json.dumps({"instances": [{"input": given, "output": "Lima"}]})
+    task = json.dumps({"tasks": [{"instruction": "Name the capital of it.", "input": given, "output": "Lima"}]})
+    assert (pairs(answer, recipe=JSON), blocks(task, ALPACA_JSON)) == ([], [])

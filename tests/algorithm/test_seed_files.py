@@ -75,7 +75,7 @@ def test_another_content_has_another_id() -> None:
 
 
 def test_the_same_task_twice_is_told_of() -> None:
-    told = "my.json, element 3: expected another task, and this one stands above already"
+    told = "my.json, element 3: expected another task, and this one stands above already, at element 1"
     assert refusal(as_array(RIVER, SORT, RIVER)) == told
 
 
@@ -88,7 +88,7 @@ def test_the_same_task_twice_is_told_of() -> None:
         ({**RIVER, "instruction": " "}, "instruction: "),
         ({**RIVER, "is_classification": "no"}, "is_classification: "),
         ({**RIVER, "id": 4}, "id: "),
-        ({"instruction": "Name a river."}, "id: "),
+        ({"instruction": "Name a river."}, "expected a task of Self-Instruct (id, "),
         ({**RIVER, "instances": []}, "id: "),
         ({**WHOLE, "instances": None}, "instances: "),
         ("Name a river.", "the line: "),

@@ -155,6 +155,33 @@ async def test_an_answer_of_another_kind_shows_that_texts_do_come(failing: Faili
         tasks.cancel_scope.cancel()
 
 
+@dataclass(eq=False)
+class FirstIsLate(ScriptedEndpoint):
+    """Answers its first call when it is allowed to, and those behind it as the script says."""
+
+    allowed: anyio.Event = field(default_factory=anyio.Event)
+
+    async def attempt(self, prompt: ModelInput, sampling: Sampling) -> Completion:
+        if self.asked:
+            return await super().attempt(prompt, sampling)
+        self.asked.append(prompt.text)
+        await self.allowed.wait()
+        return completed()
+
+
+async def test_an_answer_on_its_way_opens_what_others_closed() -> None:
+    endpoint = FirstIsLate([hopeless(), hopeless(), hopeless()])
+    async with over(endpoint, concurrency=4).running() as model:
+        callers = Callers(model)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(callers.ask)
+            await until(lambda: model.refusal is not None)
+            endpoint.allowed.set()
+            await until(lambda: model.refusal is None)
+    assert (len(callers.lost), len(callers.answers)) == (LOST_BEFORE_IT_CLOSES, 2)
+
+
 async def test_failures_of_different_kinds_are_not_added_up() -> None:
     endpoint = ScriptedEndpoint([hopeless() for _ in range(4)])
     async with over(endpoint).running() as model:
@@ -183,8 +210,8 @@ ONLY_THOUGHT = chat(None, "length", reasoning_content="Well, the user")
 @pytest.mark.parametrize(
     ("reply", "thinking_tokens", "failing", "requests", "said"),
     [
-        (NOTHING, None, Failing.NO_ANSWER, 1, "it would be the same again"),
-        (chat("", None), None, Failing.NO_ANSWER, 1, "it would be the same again"),
+        (NOTHING, None, Failing.NO_ANSWER, 1, "The call is not made again"),
+        (chat("", None), None, Failing.NO_ANSWER, 1, "The call is not made again"),
         (TOO_LONG, None, Failing.CONTEXT_LENGTH, 1, "maximum context length"),
         (ONLY_THOUGHT, 0, Failing.THINKING, 1, "lm_thinking_tokens"),
         (ONLY_THOUGHT, None, Failing.THINKING, 3, "16384 tokens were there for thinking"),

@@ -48,6 +48,7 @@ TEMPLATES = replace(
 )
 DEFINED = examples.definition(8)
 SORRY = "I'm sorry, but I can't help with that."
+SURE = "Sure! Here are the tasks that you asked for."
 
 
 def answering(shape: Shape, *, enforces_schema: bool = False) -> ChatModel:
@@ -187,10 +188,10 @@ async def test_tokens_and_costs_of_each_call_are_those_of_the_server(prices: dic
 @pytest.mark.parametrize(
     ("recipe", "reply", "reasons", "remedy"),
     [
-        (recipe_for(RecipeName.SELF_INSTRUCT, Form.JSON, chat_model=True), SORRY, "refusal 1", "try --form text"),
+        (recipe_for(RecipeName.SELF_INSTRUCT, Form.JSON, chat_model=True), SURE, "chatter 1", "try --form text"),
         (recipe_for(RecipeName.ALPACA, Form.JSON, chat_model=True), "", "empty 1", "try --form text"),
-        (recipe_for(RecipeName.SELF_INSTRUCT, chat_model=True), SORRY, "refusal 1", "try --form json"),
-        (recipe_for(RecipeName.ALPACA, chat_model=True), SORRY, "refusal 1", "try --form json"),
+        (recipe_for(RecipeName.SELF_INSTRUCT, chat_model=True), SURE, "chatter 1", "try --form json"),
+        (recipe_for(RecipeName.ALPACA, chat_model=True), SURE, "chatter 1", "try --form json"),
         (ALPACA, " Tasks\n###\nmore tasks", "malformed 2", "a chat model is better asked with --lm-api chat"),
         (SELF_INSTRUCT, Completion(FOUR, FinishReason.LENGTH, "m"), "truncated 4", "asked with --lm-api chat"),
     ],
@@ -261,6 +262,5 @@ def test_the_command_ends_with_two_and_leaves_nothing_behind(tmp_path: Path) -> 
     said = ended.out.decode()
     assert "!!  seeds      beware: 8 of 8 seed tasks have the same output, 'Yes'" in said
     assert "ok  trial      generate: 1 candidates, 0 accepted, " in said
-    assert ended.err.splitlines()[-1].startswith("seedstream: generate: nothing of the reply can be read (refusal 1)")
-    assert "try --form text" in ended.err
+    assert ended.err.splitlines()[-1].startswith("seedstream: generate: the model refuses to write tasks; ")
     assert not [path for path in folder.rglob("*") if path.is_file()]

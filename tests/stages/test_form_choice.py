@@ -111,7 +111,7 @@ def test_a_run_keeps_its_form_whatever_it_is_asked_over(made: dict[str, str]) ->
     for flags in (SERVED, COMPLETING, {"lm": "simulator"}, {**SERVED, "form": "auto"}, {**COMPLETING, "form": form}):
         check_same(existing, load_settings(flags))
     other = "text" if form == "json" else "json"
-    refused = f"recipe.form: the run has '{form}', asked for '{other}'"
+    refused = f"form: the run asks in {form}, asked for {other}"
     with pytest.raises(RunMismatchError, match=refused):
         check_same(existing, load_settings({**made, "form": other}))
 

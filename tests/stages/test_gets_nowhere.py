@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from producers.endings import Endings
 from producers.prompts import PromptProducer
 from producers.samples import sample_of_instances, sample_of_prompts
 from service import topics
@@ -213,3 +214,19 @@ async def test_the_latest_that_says_why_is_taken(open_broker: OpenBroker) -> Non
         assert (await sample_of_instances(broker, RUN, SELF_INSTRUCT)).endswith('to the latest task came "two"')
         await send(broker, answered(2, "three"))
         assert (await sample_of_prompts(broker, RUN, SELF_INSTRUCT)).endswith('to the latest prompt came "three"')
+
+
+@pytest.mark.parametrize(
+    ("prompts", "tasks", "accepted", "finished", "ends"),
+    [
+        *((20, 0, 0, 0, True), (19, 0, 0, 0, False), (20, 0, 1, 0, False), (200, 0, 1, 0, True)),
+        *((0, 20, 20, 0, True), (0, 19, 20, 0, False), (0, 20, 21, 1, False), (0, 200, 201, 1, True)),
+    ],
+)
+def test_where_nothing_ever_came_less_is_enough(
+    prompts: int, tasks: int, accepted: int, finished: int, *, ends: bool
+) -> None:
+    progress = Progress(prompts=prompts, decided=prompts, accepted=accepted, finished=finished)
+    progress.fruitless, progress.fruitless_tasks, progress.goal = prompts, tasks, FAR
+    end = Endings("run", 200).ended(progress)
+    assert (end is not None and end.ending is Ending.STALLED) is ends

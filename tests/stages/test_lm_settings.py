@@ -8,7 +8,7 @@ import pytest
 from service.adapters.openai import Dialect, OpenAIOptions
 from service.adapters.openai.options import AUTO
 from service.errors import ConfigurationError
-from service.settings import LmDialect, load_settings
+from service.settings import LmDialect, LmKind, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +47,18 @@ def test_extra_headers_are_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_cannot_think_in_negative_tokens() -> None:
     with pytest.raises(ConfigurationError, match=r"^lm_thinking_tokens"):
         load_settings({"lm_thinking_tokens": -1})
+
+
+@pytest.mark.parametrize("name", ["flag", "environment", "file"])
+def test_a_url_alone_means_the_server_behind_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    flags: dict[str, str] = {}
+    match name:
+        case "flag":
+            flags = {"lm_url": "http://host/v1", "model": "m"}
+        case "environment":
+            monkeypatch.setenv("SEEDSTREAM_LM_URL", "http://host/v1")
+            monkeypatch.setenv("SEEDSTREAM_MODEL", "m")
+        case _:
+            Path("seedstream.toml").write_text('lm_url = "http://host/v1"\nmodel = "m"\n')
+    assert load_settings(flags).lm is LmKind.OPENAI
+    assert load_settings({**flags, "lm": "simulator"}).lm is LmKind.SIMULATOR

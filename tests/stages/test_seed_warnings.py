@@ -84,7 +84,7 @@ def test_a_recipe_refuses_by_its_own_words() -> None:
 @pytest.mark.usefixtures("empty_surroundings")
 def test_no_run_can_be_defined_with_seeds_that_are_all_refused(tmp_path: Path) -> None:
     path = write_seeds(tmp_path / "seeds.json", *(f"{CHINESE}{number}" for number in range(8)))
-    with pytest.raises(ConfigurationError, match="its filters are made for English"):
+    with pytest.raises(ConfigurationError, match="the recipe's filters are made for English"):
         define(load_settings({"seeds": path}))
 
 

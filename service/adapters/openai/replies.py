@@ -144,7 +144,8 @@ class _Reply:
             came = shown(str(reason), self.asked.secrets)
             expected = f"a finish_reason of stop, length or content_filter (it has {came})"
             if reason is None or came.lower() in _TOOL_CALLS:
-                message = _lacks(f"{expected}, and a text; it would be the same again")
+                called = "the model called a tool instead" if came.lower() in _TOOL_CALLS else "there is no text"
+                message = f"{_lacks(expected)} The call is not made again: {called}."
                 raise CallFailedError(message, Failing.NO_ANSWER, wasted=self.usage)
             self._fail(expected, Failing.ABORTED if came.lower() in _ABORTED else Failing.INVALID_BODY)
         return finish
@@ -185,7 +186,7 @@ def _object(body: bytes) -> Mapping[str, Any]:
         reply = decoded(body)
     except ValueError as error:
         page = body.lstrip()[:1] == b"<"
-        hint = "JSON, but a page for people: does the base URL end with /v1?" if page else f"JSON ({error})"
+        hint = "JSON: it is a page for people; see whether the base URL ends with /v1" if page else f"JSON ({error})"
         raise _invalid(hint) from error
     if not isinstance(reply, dict):
         raise _invalid("a JSON object")

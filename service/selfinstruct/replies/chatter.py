@@ -7,6 +7,7 @@ unable to go on: a refusal has to name what assistants refuse.
 import re
 
 from service.selfinstruct.replies.directives import goes_on_to_ask
+from service.selfinstruct.replies.markup import SALUTATION
 
 
 def _any(*alternatives: str) -> str:
@@ -293,6 +294,21 @@ _OFFER = re.compile(
     )
     + r"\b[^\n]{0,60}$"
 )
+_HANDED_OVER = re.compile(
+    r"(?:(?:sure|certainly|of course|absolutely|great question|good question)(?: thing)?[!.][ ]++"
+    r"(?:here(?:'s| is| are) [^\n:.]{1,40}:[ ]*+)?+"
+    r"|(?:sure, )?here(?:'s| is) (?:the|an?|your|one) [^\n:.]{1,40}:[ ]++(?=\S))",
+    re.IGNORECASE,
+)
+_LAST_OFFER = re.compile(
+    r"(?:(?<=[.!?\n])|(?<=```))\s++(?:please )?"
+    r"(?:let me know if (?:you (?:need|want|have|would like|'d like|wish)|there(?:'s| is))[^\n.!?]{0,80}"
+    r"|i hope (?:this|that|it) (?:helps|is helpful)[^\n.!?]{0,40}"
+    r"|(?:is there|do you need) anything else[^\n.!?]{0,60}|feel free to (?:ask|reach out)[^\n.!?]{0,60}"
+    r"|sure thing)[.!?]+\s*$",
+    re.IGNORECASE,
+)
+_LONGEST_OFFER = 160
 _HERE_IS = re.compile(r"(?:and |so )?here(?:'s| is| are)\b")
 _AGREEING = re.compile(_any(_AGREEMENTS, _WILLING))
 
@@ -328,10 +344,19 @@ def is_refused_task(instruction: str) -> bool:
 
 
 def without_talk(output: str) -> str:
-    """Return an output without the line that hands it over (`Here is a haiku:`) and the offer of another behind it."""
+    """Return an output without the words that hand it over (`Here is a haiku:`) and the offer of more behind it.
+
+    A letter may end in the same words as an answer.
+    """
     text = _without_preamble(output)
+    if (handed := _HANDED_OVER.match(text)) is not None and text[handed.end() :].strip():
+        text = text[handed.end() :].strip()
     before, blank, last = text.rpartition("\n\n")
-    return before.rstrip() if blank and before.strip() and _OFFER.match(_beginning(last)) is not None else text
+    if blank and before.strip() and _OFFER.match(_beginning(last)) is not None:
+        text = before.rstrip()
+    offer = _LAST_OFFER.search(text, max(0, len(text) - _LONGEST_OFFER))
+    is_answer = offer is not None and text[: offer.start()].strip() and SALUTATION.match(text) is None
+    return text[: offer.start()].rstrip() if offer is not None and is_answer else text
 
 
 def _without_preamble(output: str) -> str:

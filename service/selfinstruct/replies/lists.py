@@ -21,6 +21,11 @@ from service.selfinstruct.replies.markup import (
 _SENTENCE_END = re.compile(r"[.?!\u2026\u3002][\"'\u201d\u2019)\]*_`]*$")
 _BOLD_LINE = re.compile(r"\s*(?:\*\*|__)[^*_]*(?:\*\*|__)\W*")
 _INDENTED = re.compile(r"[ \t]{2,}\S")
+_TABLE_ROW = re.compile(r"[ \t]*+\|[ \t*]*+(?P<number>\d{1,3}+)[.)*]*+[ \t]*+\|(?P<text>[^|]++)\|[ \t]*+")
+_TABLE_RULE = re.compile(
+    r"[ \t]*+\|?+(?:[ \t]*+:?+-{2,}+:?+[ \t]*+\|)+[ \t:-]*+|[ \t]*+\|[ \t]*+(?:#|no\.?|number)[ \t]*+\|[^|]*+\|",
+    re.IGNORECASE,
+)
 _MOST_SKIPPED_NUMBERS = 2
 _LONGEST_TITLE_WORDS = 8
 _SHORTEST_LONG_WORD = 4
@@ -57,20 +62,33 @@ class _Mark:
     headed: bool = False
 
 
-def read_list(text: str, first: int | None = None, *, cut: bool = False) -> list[Listed]:
+def read_alone(text: str) -> Listed:
+    """Return the one task in a text that may begin with a number, as items of lists do."""
+    lines = [line.rstrip() for line in text.strip().split("\n")]
+    mark = next(_marks(lines[:1]), None)
+    if mark is None:
+        return read_item(lines)
+    return read_item([mark.rest, *lines[1:]] if mark.rest else lines[1:] or [""], headed=mark.headed)
+
+
+def read_list(text: str, first: int | None = None, *, cut: bool = False, marked: bool = False) -> list[Listed]:
     """Return the tasks of a reply in order.
 
     The prompt may have ended with the number `first`, for the model to go on from. What stands before the list is then
     that item, if the list goes on from the next number, and an opening otherwise. Without numbers, bullets are items,
-    else single lines; in a reply that was `cut`, such lines may as well be thoughts.
+    else single lines; in a reply that was `cut`, such lines may as well be thoughts. They are no tasks where a list is
+    to be `marked`.
     """
     if is_headed_thinking(text):
         return [Listed(text.strip(), readable=False)]
     lines = [line.rstrip() for line in text.split("\n") if not FENCE.fullmatch(line)]
+    lines = [_behind_table_number(line) for line in lines if not _TABLE_RULE.fullmatch(line)]
+    if first is not None and sum(bool(line.strip()) for line in lines) == 1:
+        lines = _parted_at_numbers(text.strip("\n"), first)
     marks = _chain(list(_marks(lines)), first)
     if not marks:
         following = first + 1 if first is not None else 2
-        return [_alone(item, following) for item in _unnumbered(lines, cut=cut)]
+        return [_alone(item, following) for item in _unnumbered(lines, cut=cut, marked=marked)]
     tasks = []
     if marks[0].number not in {1, first} and (begun := _without_openings(lines[: marks[0].place])):
         tasks.append(_one_of(begun, following=marks[0].number))
@@ -79,6 +97,27 @@ def read_list(text: str, first: int | None = None, *, cut: bool = False) -> list
         item = [mark.rest, *lines[mark.place + 1 : end]]
         tasks.append(_one_of(item, following=mark.number + 1, headed=mark.headed))
     return tasks
+
+
+def _behind_table_number(line: str) -> str:
+    """Return a line; a row of a table, of a number and a text, as an item of a list."""
+    row = _TABLE_ROW.fullmatch(line)
+    return line if row is None else f"{row['number']}. {row['text'].strip()}"
+
+
+def _parted_at_numbers(line: str, first: int) -> list[str]:
+    """Return the items of a list that was written on one line: each number but the first follows a whole sentence."""
+    mark = LIST_NUMBER.match(line)
+    number = (first if mark is None else int(mark["number"])) + 1
+    items, start = [], 0
+    while (found := _before_number(number).search(line, start)) is not None:
+        items.append(line[start : found.start()])
+        start, number = found.end(), number + 1
+    return [*items, line[start:]]
+
+
+def _before_number(number: int) -> re.Pattern[str]:
+    return re.compile(rf"(?<=[.?!\"')\]\u201d])[ ]++(?={number}[.)][ ]++[A-Z\"'\u201c])")
 
 
 def _one_of(lines: Sequence[str], *, following: int, headed: bool = False) -> Listed:
@@ -165,7 +204,7 @@ def _leads_up(paragraph: Sequence[str]) -> bool:
     return paragraph[0].endswith(":") and not (len(paragraph) > 1 and paragraph[1].strip()[:1].islower())
 
 
-def _unnumbered(lines: Sequence[str], *, cut: bool) -> list[Listed]:
+def _unnumbered(lines: Sequence[str], *, cut: bool, marked: bool) -> list[Listed]:
     """Return the bullets of a reply without numbers, else its paragraphs if each is one sentence, else one item."""
     bullets = [place for place, line in enumerate(lines) if (found := BULLET.match(line)) and len(found["indent"]) <= 1]
     if len(bullets) > 1:
@@ -174,6 +213,8 @@ def _unnumbered(lines: Sequence[str], *, cut: bool) -> list[Listed]:
             read_item([_behind_bullet(lines[start]), *lines[start + 1 : end]])
             for start, end in zip(bullets, ends, strict=True)
         ]
+    if marked:
+        return [Listed("\n".join(lines).strip(), readable=False)]
     paragraphs = [each for each in _paragraphs(lines) if not (is_opening(each[0]) and len(each) == 1)]
     while len(paragraphs) > 1 and is_closing(paragraphs[-1][0]):
         paragraphs.pop()

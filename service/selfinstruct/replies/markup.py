@@ -39,7 +39,14 @@ FIELD_LABEL = re.compile(
 # A fence that names no programming language: what it holds is text.
 _BARE_FENCE = re.compile(r"[ \t]{0,3}+(?:`{3,}+|~{3,}+)[ \t]*+(?:text|txt|plaintext|markdown|md)?[ \t]*+")
 _MOST_LABEL_WORDS = 4
-_FIELD_NAME = re.compile(r"(?P<mark>\*\*)?+(?:Input|Output|Class label)(?(mark)(?::\*\*|\*\*:)|:)[ \t]*+(?=\S)")
+_FIELD_NAME = re.compile(
+    r"(?P<mark>\*\*)?+(?:Input|Output|Class label|Answer|Response)(?(mark)(?::\*\*|\*\*:)|:)[ \t\n]*+(?=\S)"
+)
+_NEXT_EXAMPLE = re.compile(
+    r"\n[*_#> \t]*+(?:(?:Input|Output)[*_]*+[ \t]*+:"
+    r"|Example[ \t]*+\d{1,3}+[*_]*+[ \t]*+:?+[*_]*+[ \t]*+\n[*_]*+(?:Input|Output)\b)"
+    r"|\\n(?:Input|Output|Instruction):"
+)
 _BOLD_MARK = "**"
 _BOLD = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]++)(?<=\S)\*\*(?![\w*])")
 # One word in small letters, as in `__init__`, is a name.
@@ -48,7 +55,11 @@ _TITLE = re.compile(
     r"(?P<mark>\*\*|__|\*)(?P<title>[^*_\n:]{1,60}?)"
     r"(?:[:\uff1a.]\s*+(?P=mark)|(?P=mark)\s*+[:\uff1a.|]|(?P=mark)\s++(?:[-\u2013\u2014\u2192](?=\s)|(?=[A-Z])))\s*+(?=\S)"
 )
-_ROLE = re.compile(r"(?:task|prompt|question|instruction)[ \t]*+\d{0,3}+[ \t]*+[:\uff1a][ \t]*+(?=\S)", re.IGNORECASE)
+_ROLE = re.compile(
+    r"(?:[a-h]\)[ ]|(?:here is an? |new |next )?(?:task|prompt|question|instruction|q|easy|medium|hard)[ \t]*+\d{0,3}+"
+    r"[ \t]*+(?:[:\uff1a]|[-\u2013\u2014](?=[ ])))[ \t]*+(?=\S)",
+    re.IGNORECASE,
+)
 _QUOTES = {'"': '"', "\u201c": "\u201d", "'": "'", "\u2018": "\u2019", "\u00ab": "\u00bb", "`": "`"}
 _EDGE_MARKS = re.compile(r"^(?:\*\*|__)(?=\s|$)|(?<=\s)(?:\*\*|__)$|^(?:\*\*|__)$")
 
@@ -104,8 +115,10 @@ _SAYS_NO_INPUT = re.compile(
     r"(?:\bno|n't|n\u2019t|\bnot|\bwithout)\b[^.!?\n]{0,40}\binputs?\b|\binputs?\b[^.!?\n]{0,20}\bnot\b", re.IGNORECASE
 )
 _PLACEHOLDER = re.compile(
-    r"(?:\w[\w ]{0,20}:\s*+)?+"
-    r"[\[<{](?:insert|your|add|enter|paste|provide|some|the|a|an|text|input|output)\b[^\]>}\n]{0,80}[\]>}]",
+    r"(?:\w[\w ]{0,20}:\s*+)?+(?:\.{3}|\u2026|todo\.?"
+    r"|(?:the |some )?(?:input )?(?:text|article|paragraph|passage|sentence)"
+    r"(?: (?:to be|you want|that needs)\b[^.\n]{0,40})?\.?|"
+    r"[\[<{](?:insert|your|add|enter|paste|provide|some|the|a|an|text|input|output)\b[^\]>}\n]{0,80}[\]>}])",
     re.IGNORECASE,
 )
 _NO_OUTPUT = re.compile(r"[<(\[](?:no ?(?:in|out)put|none|empty|null)[>)\]]\.?+|n/a|no ?output\.?+", re.IGNORECASE)
@@ -244,10 +257,19 @@ def holds_numbered_label(output: str) -> bool:
     return _NUMBERED_LABEL.search(output) is not None
 
 
+def holds_next_example(text: str) -> bool:
+    """Return whether an input or output goes on with the labels of an instance; code may hold them."""
+    found = _NEXT_EXAMPLE.search(text)
+    return found is not None and text.count("```", 0, found.start()) % 2 == 0
+
+
 def without_list_number(text: str) -> str:
     """Return a text without the list number that it begins with."""
-    number = _NUMBER_FIRST.match(text)
-    return text if number is None else text[number.end() :].lstrip(" \t*_")
+    number = LIST_NUMBER.match(text)
+    if number is None:
+        return text
+    bold = "" if number["closed"] or number["early"] else number["bold"] or ""
+    return f"{bold}{text[number.start('rest') :]}"
 
 
 def is_only_marks(text: str) -> bool:

@@ -78,7 +78,7 @@ _AMISS = {"refusal": 1, "cut": 2}
 
 _LISTS: Mapping[str, float] = {
     "paper": 30,
-    "own-number": 12,
+    "own-number": 10.8,
     "blank-lines": 5,
     "chatty": 5,
     "preamble": 5,
@@ -88,11 +88,22 @@ _LISTS: Mapping[str, float] = {
     "bullets": 3,
     **dict.fromkeys(("parenthesis", "parentheses", "bold-number", "no-blank", "wide", "task-label", "bold-item"), 1),
     **dict.fromkeys(
-        ("quoted-item", "sub-bullets", "heading", "rules", "fence", "end-token", "windows", "wrapped"), 1.25
+        (
+            "quoted-item",
+            "sub-bullets",
+            "heading",
+            "rules",
+            "fence",
+            "end-token",
+            "windows",
+            "wrapped",
+            "one-line",
+            "table",
+        ),
+        1.25,
     ),
     **_THINKING,
-    **dict.fromkeys(("thinking-aloud", "one-line"), 0.7),
-    "table": 0.6,
+    "thinking-aloud": 0.7,
     **_AMISS,
 }
 _BLOCKS: Mapping[str, float] = {

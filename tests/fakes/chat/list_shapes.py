@@ -113,6 +113,6 @@ LIST_SHAPES: tuple[Shape, ...] = (
     Shape("thinking-aloud", "thinking-aloud", _thinking_aloud, readable=False),
     Shape("windows", "windows", around(with_windows_line_ends, _plain)),
     Shape("wrapped", "wrapped", wrapped),
-    Shape("one-line", "one-line", on_one_line, readable=False),
-    Shape("table", "table", in_table, readable=False),
+    Shape("one-line", "one-line", on_one_line),
+    Shape("table", "table", in_table),
 )
