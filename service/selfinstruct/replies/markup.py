@@ -116,8 +116,8 @@ _SAYS_NO_INPUT = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"(?:\w[\w ]{0,20}:\s*+)?+(?:\.{3}|\u2026|todo\.?"
-    r"|(?:the |some )?(?:input )?(?:text|article|paragraph|passage|sentence)"
-    r"(?: (?:to be|you want|that needs)\b[^.\n]{0,40})?\.?|"
+    r"|(?:the )?input text\.?"
+    r"|(?:the |some )?(?:text|article|paragraph|passage|sentence) (?:to be|you want|that needs)\b[^.\n]{0,40}\.?|"
     r"[\[<{](?:insert|your|add|enter|paste|provide|some|the|a|an|text|input|output)\b[^\]>}\n]{0,80}[\]>}])",
     re.IGNORECASE,
 )
