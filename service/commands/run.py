@@ -118,7 +118,7 @@ async def run_to_target(settings: Settings, hint: str = "run it again to go on")
             check_budget(goal, settings, model.name)
             if settings.lm is LmKind.OPENAI:
                 await probe(model)
-            if progress.prompts and (told := _other_model(await latest_model(broker, settings.run), model.name)):
+            if progress.defined and (told := _other_model(await latest_model(broker, settings.run), model.name)):
                 say(told)
             new = define(settings) if progress.defined is None else None
             if new is not None:

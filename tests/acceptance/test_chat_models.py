@@ -84,3 +84,13 @@ def test_the_form_follows_the_api_and_stays(tmp_path: Path) -> None:
         other = run(tmp_path, "run", "--target", "15", "--form", "text", *flags)
     assert other.code == 2
     assert "form" in other.err
+
+
+def test_a_run_says_that_another_model_goes_on_with_it(tmp_path: Path) -> None:
+    with _served(ChatModel(3)) as flags:
+        first = run(tmp_path, "run", "--target", "2", *flags)
+        again = run(tmp_path, "run", "--target", "40", *flags)
+        other = run(tmp_path, "run", "--target", "80", *flags[:-1], "another")
+    assert (first.code, again.code, other.code) == (0, 0, 0), other.err
+    assert "beware" not in first.err + again.err
+    assert "beware: the latest tasks of this run are by scripted-chat, and another is asked now" in other.err
