@@ -31,10 +31,11 @@ def _number(digits: str) -> int | str:
 # Raw line feeds in strings are frequent, and mean themselves.
 _DECODER = json.JSONDecoder(strict=False, parse_int=_number)
 # TeX in a string is often written with one backslash, where JSON wants two: some of that is no JSON, and some would be
-# read as a tab, a line feed or a form feed and half a command.
+# read as a tab, a line feed or a form feed and half a command. Not among these is a command whose rest may begin a line
+# (`\nu`, `\to`).
 _TEX = (
-    r"frac|forall|flat|beta|begin|binom|bar|big[lr]?|bmod|boxed|bullet|bf|theta|times|text\w*|tan|tau|top|to|triangle\w*|tilde"
-    r"|nabla|neq?|neg|nu|not|notin|rho|right\w*|rangle|rceil|rfloor|Rightarrow"
+    r"frac|forall|flat|beta|begin|binom|bar|big[lr]?|bmod|boxed|bullet|theta|times|text\w*|triangle\w*|tilde"
+    r"|nabla|neq|notin|rho|right\w*|rangle|rceil|rfloor|Rightarrow"
 )
 _BACKSLASH = re.compile(
     rf'\\(?:(?P<tex>(?:{_TEX})(?![A-Za-z]))|(?P<wrong>[^"\\/bfnrtu\s]|u(?![0-9a-fA-F]{{4}}))|.)', re.DOTALL
