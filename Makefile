@@ -46,7 +46,7 @@ test: install ## All tests; those on a real Kafka start it by themselves and are
 test-kafka: install ## The tests on a real Kafka alone (KAFKA_VERSION=3.9.1 for another one)
 	SEEDSTREAM_REQUIRE_KAFKA=1 $(BIN)/pytest -m kafka $(ARGS)
 
-test-fast: install ## Algorithm, stages, dispatch, brokers, adapters: under a minute, no child processes, no real model
+test-fast: install ## Algorithm, stages, dispatch, brokers, adapters: about a minute, no child processes, no real model
 	$(BIN)/pytest -n 4 -m 'not local_model and not kafka' tests/algorithm tests/stages tests/dispatch tests/contract tests/adapters tests/simulator tests/fakes $(ARGS)
 
 fmt: install ## Format the code
