@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 
 from service.selfinstruct.chat_parsing import MOST_OF_A_REPLY, as_text, looks_like_json, with_plain_names
 from service.selfinstruct.replies.characters import printable
-from service.selfinstruct.replies.chatter import is_refusal, without_talk
 from service.selfinstruct.replies.json_text import Json, read_json
 from service.selfinstruct.replies.leaks import clean_reply
 from service.selfinstruct.replies.markup import stands_for_no_input, tidy_json_value
+from service.selfinstruct.replies.offers import without_talk
 from service.selfinstruct.replies.pairs import read_labelled_pairs, read_pairs
+from service.selfinstruct.replies.refusals import is_refusal
 from service.selfinstruct.tasks import Instance
 
 _LIST_NAMES = ("instances", "examples")

@@ -7,14 +7,7 @@ from collections.abc import Iterator, Sequence
 from service.selfinstruct.recipe import Form, Recipe, RecipeName
 from service.selfinstruct.replies.blocks import read_blocks
 from service.selfinstruct.replies.characters import printable
-from service.selfinstruct.replies.chatter import (
-    asks_back,
-    is_no_task,
-    is_refusal,
-    is_refused_task,
-    is_thinking_aloud,
-    without_talk,
-)
+from service.selfinstruct.replies.chatter import asks_back, is_no_task, is_thinking_aloud
 from service.selfinstruct.replies.json_text import Json, read_json
 from service.selfinstruct.replies.leaks import clean_reply, without_thinking
 from service.selfinstruct.replies.lists import read_alone, read_list
@@ -31,6 +24,8 @@ from service.selfinstruct.replies.markup import (
     tidy_value,
     without_list_number,
 )
+from service.selfinstruct.replies.offers import without_talk
+from service.selfinstruct.replies.refusals import is_refusal, is_refused_task
 from service.selfinstruct.tasks import Candidate, Instance, Reason
 
 _JSON_BEGINS = re.compile(r"(?:```\w*\s*)?[{\[]")

@@ -2,9 +2,9 @@
 
 import re
 
-from service.selfinstruct.replies.chatter import is_refusal
 from service.selfinstruct.replies.json_text import Json, read_json
 from service.selfinstruct.replies.leaks import clean_reply
+from service.selfinstruct.replies.refusals import is_refusal
 
 _WORDS = {"yes": True, "true": True, "no": False, "false": False}
 _AGREEMENT = (
