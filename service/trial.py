@@ -11,7 +11,6 @@ from service.lm import LanguageModel
 from service.messages import (
     Answer,
     Call,
-    FailedCall,
     Instruction,
     Message,
     Origin,
@@ -50,11 +49,6 @@ class Tried:
         """Return the call that was answered; none where it failed."""
         found = getattr(self.message, "call", None)
         return found if isinstance(found, Call) else None
-
-    @property
-    def spent(self) -> FailedCall | None:
-        """Return what a failed call took."""
-        return None if self.failure is None else FailedCall.of(self.failure)
 
     @property
     def readable(self) -> int:

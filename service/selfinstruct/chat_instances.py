@@ -3,9 +3,15 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from service.selfinstruct.chat_parsing import MOST_OF_A_REPLY, as_text, looks_like_json, with_plain_names
 from service.selfinstruct.replies.characters import printable
-from service.selfinstruct.replies.json_text import Json, read_json
+from service.selfinstruct.replies.json_text import (
+    MOST_OF_A_REPLY,
+    Json,
+    as_text,
+    looks_like_json,
+    read_json,
+    with_plain_names,
+)
 from service.selfinstruct.replies.leaks import clean_reply
 from service.selfinstruct.replies.markup import stands_for_no_input, tidy_json_value
 from service.selfinstruct.replies.offers import without_talk

@@ -1,15 +1,21 @@
 """Candidates from the replies of chat models: as JSON, as a list or as blocks, whatever stands around them."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 
 from service.selfinstruct.recipe import Form, Recipe, RecipeName
 from service.selfinstruct.replies.blocks import read_blocks
 from service.selfinstruct.replies.characters import printable
 from service.selfinstruct.replies.chatter import asks_back, is_no_task, is_thinking_aloud
-from service.selfinstruct.replies.json_text import Json, read_json
-from service.selfinstruct.replies.leaks import clean_reply, without_thinking
+from service.selfinstruct.replies.json_text import (
+    MOST_OF_A_REPLY,
+    Json,
+    as_text,
+    looks_like_json,
+    read_json,
+    with_plain_names,
+)
+from service.selfinstruct.replies.leaks import clean_reply
 from service.selfinstruct.replies.lists import read_alone, read_list
 from service.selfinstruct.replies.markup import (
     holds_debris,
@@ -21,18 +27,14 @@ from service.selfinstruct.replies.markup import (
     stands_for_no_output,
     tidy,
     tidy_json_value,
-    tidy_value,
     without_list_number,
 )
 from service.selfinstruct.replies.offers import without_talk
 from service.selfinstruct.replies.refusals import is_refusal, is_refused_task
 from service.selfinstruct.tasks import Candidate, Instance, Reason
 
-_JSON_BEGINS = re.compile(r"(?:```\w*\s*)?[{\[]")
 _INSTRUCTION_NAMES = ("instruction", "task", "question", "prompt", "text", "description")
 _OUTPUT_NAMES = ("output", "response", "answer")
-# The share of a reply from which on its JSON is the answer, and no part of some text.
-MOST_OF_A_REPLY = 0.5
 
 
 def parse_chat(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidate, ...]:
@@ -76,7 +78,7 @@ def _blocks(recipe: Recipe, text: str) -> Iterator[Candidate]:
             yield _judged(recipe, position, block.text, readable=False)
         else:
             instruction, given, output = block.fields
-            yield _judged(recipe, position, instruction, _instance(tidy_value(given), tidy_value(output)))
+            yield _judged(recipe, position, instruction, _instance(given, output))
 
 
 def _items_of(value: Json, key: str, *, whole: bool) -> Iterator[Json]:
@@ -121,29 +123,6 @@ def _from_json(recipe: Recipe, position: int, item: Json) -> Candidate:
     if given is None or output is None:
         return _judged(recipe, position, instruction, readable=False)
     return _judged(recipe, position, instruction, _instance(tidy_json_value(given), tidy_json_value(output)))
-
-
-def looks_like_json(text: str) -> bool:
-    """Return whether a text begins as JSON does, in a fence or without one."""
-    return _JSON_BEGINS.match(text) is not None
-
-
-def with_plain_names(named: dict[str, Json]) -> dict[str, Json]:
-    """Return an object under names as they were asked for: small letters, and no blanks."""
-    return {name.strip().lower().replace(" ", "_"): value for name, value in named.items()}
-
-
-def as_text(value: Json) -> str | None:
-    """Return the text of a JSON value, which may be a number or a truth value; none where it is a list or an object."""
-    match value:
-        case str():
-            return without_thinking(printable(value)) or ""
-        case None:
-            return None
-        case bool() | int() | float():
-            return json.dumps(value)
-        case _:
-            return None
 
 
 def _instance(given: str, output: str) -> Instance:

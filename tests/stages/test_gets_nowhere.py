@@ -1,8 +1,5 @@
 """A run that buys answers and finishes nothing: it waits for what it has, gives up in time, and shows one answer."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import anyio
 import pytest
 
@@ -12,19 +9,18 @@ from producers.samples import sample_of_instances, sample_of_prompts
 from service import topics
 from service.broker import Broker, NewRecord
 from service.credits import affordable_prompts
-from service.messages import Answer, Ending, GoalSet, Message, RunEnded, TaskInstances
+from service.messages import Answer, Ending, Message, RunEnded, TaskInstances
 from service.progress import Progress
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
 from service.selfinstruct.tasks import InstanceReason
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker
-from tests.stages.logs import DEADLINE_S, RUN, create, follow, killed_after, read, send, stays_at, write
+from tests.stages.logs import DEADLINE_S, RUN, follow, killed_after, read, send, stays_at, write
+from tests.stages.seeded import FAR, run_with
 
 pytestmark = pytest.mark.anyio
 
 PATIENCE = 4
-SEEDS = [examples.pooled_seed(number) for number in range(10)]
-FAR = examples.goal(1_000)
 JSON = recipe_for(RecipeName.SELF_INSTRUCT, Form.JSON, chat_model=True)
 JSON_ALPACA = recipe_for(RecipeName.ALPACA, Form.JSON, chat_model=True)
 LABELS = "expected examples with the labels Input and Output, or Class label"
@@ -52,15 +48,6 @@ def uncalled(name: str, failure: str) -> TaskInstances:
 
 def producing(broker: Broker, window: int = 1) -> PromptProducer:
     return PromptProducer(broker, RUN, window, PATIENCE)
-
-
-@asynccontextmanager
-async def run_with(open_broker: OpenBroker, *messages: Message, goal: GoalSet = FAR) -> AsyncIterator[Broker]:
-    """Open a run that has ten seeds, this goal, and whatever else has happened."""
-    async with open_broker() as broker:
-        await create(broker)
-        await send(broker, examples.definition(10), goal, *SEEDS, *messages)
-        yield broker
 
 
 async def ended_after(broker: Broker, *messages: Message) -> RunEnded:

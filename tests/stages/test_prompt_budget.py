@@ -1,8 +1,5 @@
 """How the prompt producer keeps to a limit in dollars: it reads what calls cost where the goal needs that."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import anyio
 import pytest
 
@@ -13,7 +10,8 @@ from service.messages import Ending, GoalSet, Message, RunEnded
 from service.selfinstruct.tasks import Reason
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker
-from tests.stages.logs import DEADLINE_S, RUN, create, follow, killed_after, read, send, stays_at
+from tests.stages.logs import DEADLINE_S, RUN, follow, killed_after, read, send, stays_at
+from tests.stages.seeded import run_with
 from tests.stages.test_bill import answer, classified, decision, written
 
 pytestmark = pytest.mark.anyio
@@ -36,14 +34,6 @@ def bought(seq: int, number: int) -> list[Message]:
     ]
 
 
-@asynccontextmanager
-async def run_with(open_broker: OpenBroker, budget: GoalSet, *messages: Message) -> AsyncIterator[Broker]:
-    async with open_broker() as broker:
-        await create(broker)
-        await send(broker, examples.definition(10), budget, *map(examples.pooled_seed, range(10)), *messages)
-        yield broker
-
-
 async def ended(broker: Broker) -> RunEnded:
     with anyio.fail_after(DEADLINE_S):
         end = await PromptProducer(broker, RUN, 3, 100).run(anyio.Event())
@@ -52,7 +42,7 @@ async def ended(broker: Broker) -> RunEnded:
 
 
 async def test_a_budget_that_is_spent_buys_nothing(open_broker: OpenBroker) -> None:
-    async with run_with(open_broker, goal(2.0), examples.prompt(0), *bought(0, 10)) as broker:
+    async with run_with(open_broker, examples.prompt(0), *bought(0, 10), goal=goal(2.0)) as broker:
         end = await ended(broker)
         assert (end.ending, end.finished) == (Ending.BUDGET_SPENT, 1)
         assert end.detail.startswith("$2 of the budget of $2 is spent")
@@ -60,7 +50,7 @@ async def test_a_budget_that_is_spent_buys_nothing(open_broker: OpenBroker) -> N
 
 
 async def test_a_raised_budget_wakes_the_run(open_broker: OpenBroker) -> None:
-    async with run_with(open_broker, goal(2.0), examples.prompt(0), *bought(0, 10)) as broker:
+    async with run_with(open_broker, examples.prompt(0), *bought(0, 10), goal=goal(2.0)) as broker:
         await ended(broker)
         await send(broker, goal(100.0))
         async with killed_after(PromptProducer(broker, RUN, 3, 100)):
@@ -69,7 +59,7 @@ async def test_a_raised_budget_wakes_the_run(open_broker: OpenBroker) -> None:
 
 async def test_a_budget_that_is_set_while_it_runs_counts_all_that_was_paid_before(open_broker: OpenBroker) -> None:
     seen = [examples.prompt(0), *bought(0, 10)]
-    async with run_with(open_broker, goal(None), *seen) as broker, anyio.create_task_group() as tasks:
+    async with run_with(open_broker, *seen, goal=goal(None)) as broker, anyio.create_task_group() as tasks:
 
         async def limit() -> None:
             await follow(broker, topics.PROMPTS, 4)
@@ -83,7 +73,7 @@ async def test_a_budget_that_is_set_while_it_runs_counts_all_that_was_paid_befor
 async def test_it_ends_when_nothing_more_can_be_bought_and_what_was_bought_has_come_through(
     open_broker: OpenBroker,
 ) -> None:
-    async with run_with(open_broker, goal(20.0)) as broker, anyio.create_task_group() as tasks:
+    async with run_with(open_broker, goal=goal(20.0)) as broker, anyio.create_task_group() as tasks:
 
         async def buy() -> None:
             for seq in range(10):
@@ -99,7 +89,7 @@ async def test_it_ends_when_nothing_more_can_be_bought_and_what_was_bought_has_c
 
 
 async def test_a_budget_ends_a_run_at_once_whose_calls_come_back_without_a_price(open_broker: OpenBroker) -> None:
-    async with run_with(open_broker, goal(20.0)) as broker, anyio.create_task_group() as tasks:
+    async with run_with(open_broker, goal=goal(20.0)) as broker, anyio.create_task_group() as tasks:
 
         async def answer_without_price() -> None:
             await follow(broker, topics.PROMPTS, 3)
@@ -115,7 +105,7 @@ async def test_without_a_limit_in_dollars_calls_need_no_price(open_broker: OpenB
     call = examples.CALL.model_copy(update={"cost_usd": None})
     unpriced = examples.answer(0).model_copy(update={"call": call})
     async with (
-        run_with(open_broker, goal(None), examples.prompt(0), unpriced, decision(0, Reason.TOO_SHORT)) as broker,
+        run_with(open_broker, examples.prompt(0), unpriced, decision(0, Reason.TOO_SHORT), goal=goal(None)) as broker,
         killed_after(PromptProducer(broker, RUN, 3, 100)),
     ):
         assert await stays_at(broker, topics.PROMPTS, 4)

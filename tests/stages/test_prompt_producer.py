@@ -1,7 +1,5 @@
 """When prompts are written, and how a run comes to rest."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
@@ -12,7 +10,7 @@ from producers.replay import DeadLetterReplay
 from service import codec, topics
 from service.broker import Broker, NewRecord
 from service.errors import FencedError
-from service.messages import Ending, GoalSet, Message, RunEnded
+from service.messages import Ending, Message, RunEnded
 from service.selfinstruct.tasks import InstanceReason
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker
@@ -29,11 +27,10 @@ from tests.stages.logs import (
     stays_at,
     write,
 )
+from tests.stages.seeded import FAR, SEEDS, run_with
 
 pytestmark = pytest.mark.anyio
 
-SEEDS = [examples.pooled_seed(number) for number in range(10)]
-FAR = examples.goal(1_000)
 REACHED = RunEnded(run=RUN, ending=Ending.TARGET_REACHED, target=2, finished=2, detail="")
 
 
@@ -47,15 +44,6 @@ async def ended(broker: Broker, window: int = 3, patience: int = 100) -> RunEnde
         result = await producing(broker, window, patience).run(anyio.Event())
     assert result is not None
     return result
-
-
-@asynccontextmanager
-async def run_with(open_broker: OpenBroker, *messages: Message, goal: GoalSet = FAR) -> AsyncIterator[Broker]:
-    """Open a run that has ten seeds, this goal, and whatever else has happened."""
-    async with open_broker() as broker:
-        await create(broker)
-        await send(broker, examples.definition(10), goal, *SEEDS, *messages)
-        yield broker
 
 
 async def test_nothing_is_written_before_all_seeds_are_in_the_pool(open_broker: OpenBroker) -> None:

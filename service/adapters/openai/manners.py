@@ -66,10 +66,9 @@ class Manners:
         if not reading.only_thought:
             self.has_answered = True
             return reading.completion
-        tokens = profile.thinking_tokens if self.thinking_tokens is None else self.thinking_tokens
         message = (
             f"{self.name} answered with thinking alone, and {_end_of(reading, profile)} before an answer began "
-            f"({tokens} tokens were there for thinking)."
+            f"({profile.thinking_room(self.thinking_tokens)} tokens were there for thinking)."
         )
         if better is not profile or self.profile is not profile:
             raise AttemptFailedError(Failing.THINKING, message, usage=reading.completion.usage)

@@ -129,6 +129,10 @@ class Profile:
         """Return this profile with so many tokens for thinking."""
         return replace(self, thinking_tokens=tokens)
 
+    def thinking_room(self, asked: int | None) -> int:
+        """Return the tokens for thinking: as many as the user asked for, else as were learnt."""
+        return self.thinking_tokens if asked is None else asked
+
     def schema_field(self, api: Api) -> SchemaField | None:
         """Return where a schema goes; none where it cannot be sent, or is not to be any more."""
         if self.structure is Structure.NONE:

@@ -12,10 +12,9 @@ from service.selfinstruct.recipe import Sampling
 
 def request_body(options: OpenAIOptions, profile: Profile, prompt: ModelInput, sampling: Sampling) -> bytes:
     """Return the JSON that asks for one completion; what has no effect is left out, since some servers refuse it."""
-    thinking = profile.thinking_tokens if options.thinking_tokens is None else options.thinking_tokens
     body: dict[str, Any] = {
         "model": options.model,
-        profile.length_name(options.api): sampling.max_tokens + thinking,
+        profile.length_name(options.api): sampling.max_tokens + profile.thinking_room(options.thinking_tokens),
     }
     if options.api == "chat":
         system = [{"role": "system", "content": prompt.system}] if prompt.system else []

@@ -9,9 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from service.selfinstruct.replies.characters import printable
+from service.selfinstruct.replies.leaks import without_thinking
+
 Json = Any  # what a decoder gives
 
+# The share of a reply from which on its JSON is the answer, and no part of some text.
+MOST_OF_A_REPLY = 0.5
+
 _START = re.compile(r"[{\[]")
+_JSON_BEGINS = re.compile(r"(?:```\w*\s*)?[{\[]")
 # Without the closing mark at the end of a text: a pattern that failed there would be tried at every mark before it.
 _STRING = r'"(?:[^"\\]|\\.)*+"?+'
 _COMMA_BEFORE_END = re.compile(rf"({_STRING})|,(?=\s*+[}}\]])", re.DOTALL)
@@ -128,3 +135,24 @@ def _marks(broken: str) -> Iterator[tuple[str, int, str]]:
         if len(open_marks) > _DEEPEST:
             return
         yield mark, token.end(), open_marks
+
+
+def looks_like_json(text: str) -> bool:
+    """Return whether a text begins as JSON does, in a fence or without one."""
+    return _JSON_BEGINS.match(text) is not None
+
+
+def with_plain_names(named: dict[str, Json]) -> dict[str, Json]:
+    """Return an object under names as they were asked for: small letters, and no blanks."""
+    return {name.strip().lower().replace(" ", "_"): value for name, value in named.items()}
+
+
+def as_text(value: Json) -> str | None:
+    """Return the text of a JSON value, which may be a number or a truth value; none where it is anything else."""
+    match value:
+        case str():
+            return without_thinking(printable(value)) or ""
+        case bool() | int() | float():
+            return json.dumps(value)
+        case _:
+            return None

@@ -15,6 +15,7 @@ from service.selfinstruct.replies.markup import (
     LABEL_LINE,
     LIST_NUMBER,
     RULE,
+    behind_number,
     tidy,
 )
 
@@ -153,20 +154,19 @@ def read_item(lines: Sequence[str], *, headed: bool = False) -> Listed:
 def _marks(lines: Sequence[str]) -> Iterator[_Mark]:
     for place, line in enumerate(lines):
         if (found := LIST_NUMBER.match(line)) is not None:
-            bold = "" if found["closed"] or found["early"] else found["bold"] or ""
             headed = found["heading"] is not None
-            yield _Mark(place, len(found["indent"]), int(found["number"]), bold + found["rest"], headed)
+            yield _Mark(place, len(found["indent"]), int(found["number"]), behind_number(found), headed)
         elif (label := LABEL_LINE.fullmatch(line)) is not None:
             yield _Mark(place, 0, int(label["number"]), "")
 
 
 def _chain(marks: list[_Mark], first: int | None) -> list[_Mark]:
     """Return the marks of the list itself; others number something inside its items, or before it."""
-    if len({mark.number for mark in marks}) == 1:
+    if len({mark.number for mark in marks}) <= 1:
         return marks
-    wanted = [number for number in (first, first + 1 if first is not None else None) if number is not None]
+    wanted = () if first is None else (first, first + 1)
     starts = [mark for number in wanted for mark in marks if mark.number == number] or marks
-    chain = _start_of_last_run(starts, marks)
+    chain = [_start_of_last_run(starts[0], marks)]
     for mark in marks:
         last = chain[-1]
         follows = last.number < mark.number <= last.number + 1 + _MOST_SKIPPED_NUMBERS
@@ -175,18 +175,16 @@ def _chain(marks: list[_Mark], first: int | None) -> list[_Mark]:
     return chain
 
 
-def _start_of_last_run(starts: Sequence[_Mark], marks: Sequence[_Mark]) -> list[_Mark]:
+def _start_of_last_run(start: _Mark, marks: Sequence[_Mark]) -> _Mark:
     """Return where the list begins; where it begins again behind its second item, the first was a draft."""
-    if not starts:
-        return []
-    start, has_second = starts[0], False
+    has_second = False
     for mark in marks:
         if mark.place <= start.place or mark.indent != start.indent:
             continue
         if mark.number == start.number and has_second:
             start, has_second = mark, False
         has_second = has_second or mark.number == start.number + 1
-    return [start]
+    return start
 
 
 def _without_openings(lines: Sequence[str]) -> list[str]:

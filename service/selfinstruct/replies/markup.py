@@ -263,13 +263,16 @@ def holds_next_example(text: str) -> bool:
     return found is not None and text.count("```", 0, found.start()) % 2 == 0
 
 
+def behind_number(found: re.Match[str]) -> str:
+    """Return the rest of a line that `LIST_NUMBER` matched, with the bold mark that was opened before the number."""
+    bold = "" if found["closed"] or found["early"] else found["bold"] or ""
+    return bold + found["rest"]
+
+
 def without_list_number(text: str) -> str:
     """Return a text without the list number that it begins with."""
     number = LIST_NUMBER.match(text)
-    if number is None:
-        return text
-    bold = "" if number["closed"] or number["early"] else number["bold"] or ""
-    return f"{bold}{text[number.start('rest') :]}"
+    return text if number is None else behind_number(number) + text[number.end() :]
 
 
 def is_only_marks(text: str) -> bool:
