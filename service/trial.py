@@ -37,7 +37,7 @@ _UNREADABLE = frozenset({Reason.TRUNCATED, Reason.MALFORMED, Reason.REFUSAL, Rea
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of one step: its message, or why its call failed; candidates come with their verdicts."""
+    """The outcome of one step: its message, or the failure of its call; candidates come with their verdicts."""
 
     step: str
     message: Message | None = None

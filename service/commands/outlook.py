@@ -1,4 +1,4 @@
-"""What a target will take, in a line: said before the first call, with what it is judged by."""
+"""The cost of a target in a line, said before the first call together with its basis."""
 
 from collections.abc import Sequence
 from math import floor, log10

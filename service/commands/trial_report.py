@@ -1,4 +1,4 @@
-"""What `seedstream check` says of one call of each step, and whether that will do."""
+"""The report of `seedstream check` on one call of each step."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""What is odd about seed tasks, said before money is spent: a run can only be as good as what it is shown."""
+"""Warnings about seed tasks, given before money is spent: a run can only be as good as the tasks it is shown."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ _TELL_AGAIN_S = 30.0
 
 @dataclass(slots=True)
 class Retrying:
-    """How many calls wait to be tried again, and why the latest failed; failures count from the latest answer on."""
+    """The number of calls that wait to be tried again, and the latest reason; failures count from the latest answer."""
 
     waiting: int = 0
     reason: str = ""

@@ -1,4 +1,4 @@
-"""What a target will take, before the first call: from the texts that are sent, or from a call of each step.
+"""The expected cost of a target before the first call: by the texts that are sent, or by a call of each step.
 
 The rates are assumptions until a run has its own; whoever shows the result says so (`basis`).
 """
@@ -32,7 +32,7 @@ _WORD = re.compile(r"\S+")
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a call of each step takes, how many accepted tasks a prompt gives, and what share of them is finished."""
+    """The usage of a call of each step, the accepted tasks of a prompt, and the share of them that is finished."""
 
     calls: Mapping[str, Usage]
     accepted_per_prompt: float
@@ -42,7 +42,7 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Reckoned:
-    """What is to be expected: calls, tokens, and US dollars where there is a price."""
+    """The expected calls and tokens, and US dollars where there is a price."""
 
     tasks: int
     calls: int

@@ -1,4 +1,4 @@
-"""What each step asks of the model, in the form of the recipe."""
+"""The prompts of each step, in the form of the recipe."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a language model is given for one completion: a text, and for chat models more than that."""
+"""The input of a language model for one completion: a text, and for chat models more than that."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ class AnswerSchema:
 
 @dataclass(frozen=True, slots=True)
 class AnswerCheck:
-    """What a completion has to say to count as an answer, in words and as a test; without it the call has failed."""
+    """A condition that a completion has to meet, in words and as a test; one that does not is a failed call."""
 
     expected: str
     holds: Callable[[str], bool]

@@ -20,7 +20,7 @@ class RecipeName(StrEnum):
 
 
 class Form(StrEnum):
-    """How tasks are asked for and answered: in the papers' running text, or as JSON, which chat models are made for."""
+    """The form of prompts and answers: the papers' running text, or JSON, which chat models are made for."""
 
     TEXT = "text"
     JSON = "json"
@@ -103,7 +103,7 @@ class Recipe:
 
     @property
     def title(self) -> str:
-        """What a person calls it: its name, its form, and whether it is for chat models."""
+        """The name for people: recipe, form, and whether it is for chat models."""
         return f"{self.name.value}, form {self.form.value}{' for chat models' if self.chat_model else ''}"
 
     @property

@@ -49,7 +49,7 @@ class LengthName(StrEnum):
 
 
 class Structure(StrEnum):
-    """How strictly a server is asked for JSON, from the most to nothing but the words of the prompt."""
+    """The ways to ask a server for JSON, the strictest first and the words of the prompt alone last."""
 
     STRICT = "a strict JSON schema"
     SCHEMA = "a JSON schema"
@@ -58,7 +58,7 @@ class Structure(StrEnum):
 
 
 class SchemaField(StrEnum):
-    """Where a request carries its schema: as OpenAI's interface has it, or as llama.cpp's completions do."""
+    """The field of a request that holds its schema: that of OpenAI's interface, or of llama.cpp's completions."""
 
     RESPONSE_FORMAT = "response_format"
     JSON_SCHEMA = "json_schema"

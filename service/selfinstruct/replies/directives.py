@@ -1,4 +1,4 @@
-"""How instructions begin: what tells a task from the title above it, and a request from talk about requests."""
+"""The beginnings of instructions: they tell a task from the title above it, and a request from talk about one."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What leaks into a reply from around the model: thinking, channels, special tokens, the prompt itself."""
+"""Leaks into a reply from around the model: thinking, channels, special tokens, the prompt itself."""
 
 import re
 

@@ -38,7 +38,7 @@ _ENDS_WITHIN = re.compile(
     r"|about|over|under|is|are|was|were|its|their|your|his|her|my|our|this|these|each|every|using|if|when|how|why))$",
     re.IGNORECASE,
 )
-# What some put behind a task: `(creative)`, `[easy]`, `#writing`.
+# A tag behind a task: `(creative)`, `[easy]`, `#writing`.
 _TAG = re.compile(r"(?<=[.?!])[ ]*+(?:[*_]?\([\w ]{1,20}\)[*_]?|\[[\w ]{1,20}\]|#\w{1,20}|<br ?/?>|\\)$")
 _ANY_LABEL = re.compile(r"[ \t]*+[*_]*+[A-Za-z][\w ]{0,20}[*_]*+[:\uff1a]")
 _FEWEST_LINES_OF_A_LIST = 3

@@ -1,4 +1,4 @@
-"""Pieces of patterns for what models say, and the one case in which texts are compared with them."""
+"""Pieces of patterns for the phrases of models, and the spelling in which texts are compared with them."""
 
 import re
 
