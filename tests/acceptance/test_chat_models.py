@@ -61,7 +61,9 @@ def _faults(ended: Ended, model: ChatModel) -> Counter[str]:
 def test_a_chat_models_tasks_are_clean(recipe: str, form: str, make: Callable[[], ChatModel], tmp_path: Path) -> None:
     model = make()
     with _served(model) as flags:
-        ended = run(tmp_path, "run", "--recipe", recipe, "--form", form, "--target", str(_TARGET), *flags)
+        # One call at a time: the same prompts, and so the same replies, in each run.
+        asked = ("--recipe", recipe, "--form", form, "--target", str(_TARGET), "--concurrency", "1")
+        ended = run(tmp_path, "run", *asked, *flags)
     assert ended.code == 0, ended.err
     assert len(ended.lines) == _TARGET
     found = _faults(ended, model)
