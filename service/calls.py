@@ -134,9 +134,9 @@ class Calls(Generic[In]):
     def drop_waiting(self) -> None:
         """Drop what is not being asked at this moment: it will be delivered again, and what it has cost is noted."""
         for call in self._calls.values():
-            if call.slot is not None and call.slot.aside and call.slot.paid:
+            if call.slot is not None and call.slot.aside:
                 self._slots.drop(call.slot)
-            elif call.waiting or (call.slot is not None and call.slot.aside):
+            elif call.waiting:
                 call.scope.cancel()
 
     async def wait_for_fewer(self, timeout_s: float) -> None:
@@ -184,7 +184,8 @@ class Calls(Generic[In]):
         try:
             return await self._ask_in_turn(message, call)
         except CallDroppedError as error:
-            self.dropped.append(FailedCall.of(error))
+            if error.wasted is not None:
+                self.dropped.append(FailedCall.of(error))
             self.refusal = self.refusal or error.refusal
             return None
         except CallFailedError as error:
@@ -195,12 +196,15 @@ class Calls(Generic[In]):
             return None
 
     async def _ask_in_turn(self, message: In, call: Call) -> Sequence[Message] | None:
-        """Ask once there is a slot; a slot that comes while calls are held back is given back."""
+        """Ask once there is a slot; a slot that comes while calls are held back is given back.
+
+        A cancelled call may get as far as here before its cancellation arrives: it must not be sent, and paid for, now.
+        """
         call.waiting = True
         while not self.stopping:
             await self._may_begin.wait()
             async with self._slots.hold(self._stage.rank) as slot:
-                if self._may_begin.is_set() and not self.stopping:
+                if self._may_begin.is_set() and not self.stopping and not call.scope.cancel_called:
                     call.waiting, call.slot = False, slot
                     return await self._stage(message)
         return None

@@ -177,12 +177,12 @@ class UnansweredError(CallFailedError):
 
 
 class CallDroppedError(CallFailedError):
-    """We stopped asking before there was an answer, and what its attempts took has to be recorded all the same.
+    """We stopped asking before there was an answer, and what its attempts took, if anything, has to be recorded.
 
     Its record has no result and will be delivered again. `refusal` is why, unless the process is to stop.
     """
 
-    def __init__(self, refusal: "EndpointRefusedError | None", *, attempts: int, wasted: Usage) -> None:
+    def __init__(self, refusal: "EndpointRefusedError | None", *, attempts: int, wasted: Usage | None) -> None:
         super().__init__("the call was dropped", Failing.CONNECTION, attempts=attempts, wasted=wasted)
         self.refusal = refusal
 

@@ -63,12 +63,10 @@ class _Open:
 class Slot:
     """What a holder has: the right to have one call on its way, unless it stepped aside.
 
-    `paid` says that something was paid for its call already, which is on the log only once the call has ended;
     `tokens` is what was taken of a rate for it when it was given.
     """
 
     aside: bool = False
-    paid: bool = False
     tokens: float = 0.0
     waits: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
@@ -132,10 +130,10 @@ class Slots:
             if not slot.aside:
                 self._give_back()
 
-    async def step_aside(self, seconds: float, *, paid: bool = False) -> bool:
+    async def step_aside(self, seconds: float) -> bool:
         """Give the slot that the present task holds to others, wait, and get one again before all who have none.
 
-        `paid` says that the call has cost something by now. Returns whether there is one: not if it was dropped.
+        Returns whether there is one: not if it was dropped.
 
         Raises:
             EndpointRefusedError: there will be no more slots.
@@ -143,12 +141,18 @@ class Slots:
         slot = _held.get()
         if slot is None:
             raise AssertionError("only who holds a slot can step aside")
-        slot.aside, slot.paid = True, slot.paid or paid
+        slot.aside = True
         self._give_back()
         with anyio.CancelScope() as slot.waits:
             await anyio.sleep(seconds)
             await self._take(_FIRST, slot)
-        return not slot.waits.cancelled_caught
+        if not slot.waits.cancel_called:
+            return True
+        if not slot.aside:  # it was dropped while it was on its way to the slot
+            slot.aside = True
+            self._gate.left(slot)
+            self._give_back()
+        return False
 
     def drop(self, slot: Slot) -> None:
         """Let the holder of a slot that stepped aside know that it gets none again."""

@@ -173,13 +173,13 @@ class Dispatcher:
     async def _step_aside(self, call: _Call, wait_s: float) -> None:
         """Wait to try again; a call that cannot, and has cost something, says so."""
         try:
-            goes_on = await self.slots.step_aside(wait_s, paid=call.wasted is not None)
+            goes_on = await self.slots.step_aside(wait_s)
         except EndpointRefusedError as refusal:
             if call.wasted is None:
                 raise
             raise CallDroppedError(refusal, attempts=call.attempts, wasted=call.wasted) from refusal
         if not goes_on:
-            raise CallDroppedError(None, attempts=call.attempts, wasted=call.wasted or Usage(0, 0))
+            raise CallDroppedError(None, attempts=call.attempts, wasted=call.wasted)
 
     async def _attempt(self, lane: Lane, call: _Call, prompt: ModelInput, sampling: Sampling) -> Completion:
         """Ask once, and let the lane and the rates know what came of it."""

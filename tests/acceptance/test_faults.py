@@ -33,8 +33,9 @@ PASSING = (
 GOOD = ("length", "no_usage", "reasoning_only")
 FATAL_FOR_ONE_CALL = ("context_length", "invalid_request")
 _TARGET = 60
-# Where calls time out, some answers come too late to be read, and the bill of the server is the larger one.
-_IMPATIENT = {"LM_TIMEOUT_S": "0.5"}
+# Where calls time out, answers may come too late to be read, and the bill of the server is the larger one. Short, but
+# far longer than a busy machine delays an answer that is ready at once: such a delay does not show in `duration_ms`.
+_IMPATIENT = {"LM_TIMEOUT_S": "3"}
 
 
 @pytest.mark.parametrize("failure", [*PASSING, *GOOD, *FATAL_FOR_ONE_CALL])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from anyio import lowlevel
 
 from consumers.generate import Generate
 from service import codec, topics
@@ -97,7 +98,12 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    path: Path, model: ScriptedModel, *, patience_s: float = 60.0, margin_s: float = 60.0
+    path: Path,
+    model: ScriptedModel,
+    *,
+    patience_s: float = 60.0,
+    margin_s: float = 60.0,
+    slots: Slots | None = None,
 ) -> AsyncIterator[Desk]:
     group = Group()
     stage = Generate(model, SELF_INSTRUCT)
@@ -105,7 +111,7 @@ async def desk(
         assert isinstance(broker, Log)
         broker.offsets = group.offsets
         await create(broker)
-        calls: Calls[Prompt] = Calls(stage, RUN, Slots(8))
+        calls: Calls[Prompt] = Calls(stage, RUN, slots or Slots(8))
         holdings = Holdings(stage, broker, RUN, calls, patience_s=patience_s, margin_s=margin_s)
         await holdings.note_ends()
         with anyio.fail_after(DEADLINE_S):
@@ -185,6 +191,25 @@ async def test_calls_of_a_partition_that_came_back_have_all_the_time_they_need(t
         hold.release()
         await follow(worker.broker, topics.CANDIDATES, 1)
         assert call.record.offset == 0
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_call_that_is_lost_as_it_gets_its_slot_is_not_sent(turns: int, tmp_path: Path) -> None:
+    hold = Hold()
+    async with desk(tmp_path, ScriptedModel(always(hold)), slots=Slots(1)) as worker:
+        await send(worker.broker, examples.prompt(0), examples.prompt(1))
+        await worker.holdings.settle(ONLY)
+        await worker.deliver()
+        await worker.model.until_asked(1)
+        hold.release()
+        for _ in range(turns):
+            await lowlevel.checkpoint()
+        worker.calls.hold_back()
+        worker.calls.lose(ONLY, 60.0)
+        worker.calls.let_begin()
+        while worker.calls.in_flight:
+            await worker.calls.wait_for_fewer(DEADLINE_S)
+        assert len(worker.model.asked) == len(await records_of(worker.broker, topics.CANDIDATES.of(RUN)))
 
 
 async def test_who_may_not_commit_any_more_owns_nothing_but_its_calls(tmp_path: Path) -> None:

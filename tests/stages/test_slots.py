@@ -183,6 +183,31 @@ async def test_who_is_cancelled_while_aside_has_nothing_to_give_back() -> None:
     assert slots.in_use == 0
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_is_dropped_on_the_way_back_gets_no_slot(turns: int) -> None:
+    slots, held, outcomes = Slots(1), list[Slot](), list[bool]()
+
+    async def steps_aside() -> None:
+        async with slots.hold(0) as slot:
+            held.append(slot)
+            outcomes.append(await slots.step_aside(0.01))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(steps_aside)
+        await settled()
+        (slot,) = held
+        due = anyio.current_time() + 0.02
+        while anyio.current_time() < due:
+            pass  # its wait is over by now, and the event loop has not seen it
+        for _ in range(turns):
+            await lowlevel.checkpoint()
+        dropped = slot.aside
+        if dropped:
+            slots.drop(slot)
+    assert outcomes == [not dropped]
+    assert slots.in_use == 0
+
+
 async def test_no_rank_waits_for_ever() -> None:
     slots = Slots(1)
     served = anyio.Event()
