@@ -26,17 +26,17 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from benchmarks.surroundings import kafka, load, log_warnings_only
 from benchmarks.texts import Texts
 from consumers.admit import Admit
-from service import codec, topics
 from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Broker, Isolation, Partition, TopicSpec
-from service.committer import Committer
-from service.lm import FinishReason
-from service.messages import Answer, Call, Decision, Message, PooledTask
+from service.lm.port import FinishReason
+from service.lm.usage import Usage
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, Isolation, Partition, TopicSpec
+from service.messaging.messages import Answer, Call, Decision, Message, PooledTask
+from service.runtime.stage import Outcome
+from service.runtime.transactional_worker import Committer
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from service.selfinstruct.tasks import Candidate
-from service.stage import Outcome
-from service.usage import Usage
 
 _BATCH = 200
 _WRITTEN_AT_ONCE = 1_000

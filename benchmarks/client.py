@@ -29,14 +29,14 @@ import orjson
 
 from benchmarks.surroundings import load, log_warnings_only, simulator
 from consumers.generate import Generate
-from service import codec, topics
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Broker, Isolation, Partition
-from service.dispatch import Dispatcher
-from service.messages import Prompt
+from service.lm.dispatch import Dispatcher
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, Isolation, Partition
+from service.messaging.messages import Prompt
+from service.runtime.stateless_worker import Worker
 from service.selfinstruct.recipe import SELF_INSTRUCT
-from service.worker import Worker
 
 _RUN = "bench"
 _BATCH = 1_000

@@ -19,15 +19,16 @@ from pathlib import Path
 import aiohttp
 import anyio
 
-from producers.seeds import define_run
-from service import topics
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.adapters.sqlite import SqliteBroker
-from service.definition import define
-from service.dispatch import Dispatcher
-from service.messages import GoalSet, Message
-from service.models import AskedModel
-from service.pipeline import Limits, Pipeline
+from service.bootstrap.open_model import AskedModel
+from service.lm.dispatch import Dispatcher
+from service.messaging import topics
+from service.messaging.messages import GoalSet, Message
+from service.pipeline.limits import Limits
+from service.pipeline.single_process import Pipeline
+from service.run.create import define_run
+from service.run.definition import define
 from service.settings import load_settings
 
 _PROMPT = "Come up with tasks:\n1. Say hello.\n2. Name a colour.\n3."

@@ -34,13 +34,13 @@ from benchmarks.surroundings import kafka, load, log_warnings_only
 from benchmarks.texts import Texts
 from consumers.admit import Admit
 from producers.prompts import SamplingPool
-from service import codec, topics
 from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Broker, Isolation, Partition
-from service.messages import Origin, PooledTask, Provenance
-from service.progress import Progress
-from service.replay import Tail
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, Isolation, Partition
+from service.messaging.messages import Origin, PooledTask, Provenance
+from service.messaging.topic_reader import Tail
+from service.run.progress import Progress
 from service.selfinstruct.recipe import SELF_INSTRUCT
 
 _WRITTEN_AT_ONCE = 5_000

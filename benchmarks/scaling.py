@@ -37,12 +37,12 @@ from benchmarks.surroundings import (
     seedstream,
     simulator,
 )
-from producers.seeds import define_run
-from service import topics
 from service.adapters.kafka import KafkaBroker, KafkaOptions
-from service.broker import Isolation, Partition
-from service.definition import define
-from service.messages import GoalSet
+from service.messaging import topics
+from service.messaging.broker import Isolation, Partition
+from service.messaging.messages import GoalSet
+from service.run.create import define_run
+from service.run.definition import define
 from service.settings import load_settings
 from tests.kafka.cluster import Cluster
 

@@ -28,16 +28,16 @@ from benchmarks.surroundings import kafka, load, log_warnings_only
 from benchmarks.texts import Texts
 from consumers.admit import Admit
 from consumers.screen import Screen
-from service import codec, topics
 from service.adapters.kafka import KafkaBroker, KafkaOptions
-from service.broker import Broker, NewRecord, Partition
-from service.committer import Committer
-from service.hint_tail import follow_hints, tell_of
-from service.hints import Hints, Use
-from service.messages import Decision, Message, Origin, PooledTask
-from service.screening import Screening
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, NewRecord, Partition
+from service.messaging.messages import Decision, Message, Origin, PooledTask
+from service.messaging.topics import Topic
+from service.pool.hint_reader import follow_hints, tell_of
+from service.pool.hints import Hints, Use
+from service.pool.screen_worker import Screening
+from service.runtime.transactional_worker import Committer
 from service.selfinstruct.recipe import SELF_INSTRUCT
-from service.topics import Topic
 
 _PARTITIONS = 4
 _WARM_UP = 400

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service import topics
-from service.errors import CallFailedError
-from service.lm import LanguageModel
-from service.messages import Call, ClassifiedInstruction, FailedCall, Instruction
+from service.lm.errors import CallFailedError
+from service.lm.port import LanguageModel
+from service.messaging import topics
+from service.messaging.messages import Call, ClassifiedInstruction, FailedCall, Instruction
 from service.selfinstruct.asking import ask_whether_classification
 from service.selfinstruct.classification import is_classification
 from service.selfinstruct.recipe import Recipe, Sampling

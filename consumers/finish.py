@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from service import topics
-from service.messages import FinishedTask, Message, RunEnded, TaskInstances
-from service.stage import Outcome
+from service.messaging import topics
+from service.messaging.messages import FinishedTask, Message, RunEnded, TaskInstances
+from service.runtime.stage import Outcome
 
 
 class Finish:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service import topics
-from service.errors import CallFailedError
-from service.lm import LanguageModel
-from service.messages import Answer, Call, FailedCall, FailedPrompt, Prompt
+from service.lm.errors import CallFailedError
+from service.lm.port import LanguageModel
+from service.messaging import topics
+from service.messaging.messages import Answer, Call, FailedCall, FailedPrompt, Prompt
 from service.selfinstruct.parsing import parse_instructions
 from service.selfinstruct.recipe import Recipe
 

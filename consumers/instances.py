@@ -4,10 +4,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service import topics
-from service.errors import CallFailedError
-from service.lm import LanguageModel
-from service.messages import Call, ClassifiedInstruction, FailedCall, TaskInstances
+from service.lm.errors import CallFailedError
+from service.lm.port import LanguageModel
+from service.messaging import topics
+from service.messaging.messages import Call, ClassifiedInstruction, FailedCall, TaskInstances
 from service.selfinstruct.asking import ask_for_instances
 from service.selfinstruct.instances import parse_instances, select_instances
 from service.selfinstruct.recipe import Recipe, Sampling

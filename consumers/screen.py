@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from service.hints import screen
-from service.messages import Answer, PooledTask, ScreenedCandidates
+from service.messaging.messages import Answer, PooledTask, ScreenedCandidates, check_next
+from service.pool.hints import screen
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.similarity import SimilarityIndex
-from service.stage import check_next
 
 
 class Screen:

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.credits import within_budget
-from service.messages import Ending, GoalSet, RunEnded
-from service.money.estimates import marginal_usd, spent_usd
-from service.money.spent import plain
-from service.progress import Progress
+from service.billing.estimates import marginal_usd, spent_usd
+from service.billing.totals import plain
+from service.messaging.messages import Ending, GoalSet, RunEnded
+from service.run.credits import within_budget
+from service.run.progress import Progress
 
 _ENOUGH_AT_FIRST = 20
 

@@ -10,14 +10,14 @@ import structlog
 
 from producers.endings import Endings, limits_dollars
 from producers.samples import sample_of_instances, sample_of_prompts
-from service import codec, topics
-from service.broker import Broker, TransactionalProducer
-from service.credits import affordable_prompts
-from service.deadletter import DEAD_LETTER_TOPICS
 from service.errors import DecodeError
-from service.messages import Ending, Message, Origin, PooledTask, Prompt, RunDefined, RunEnded
-from service.progress import Progress
-from service.replay import Tail
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, TransactionalProducer
+from service.messaging.dead_letters import DEAD_LETTER_TOPICS
+from service.messaging.messages import Ending, Message, Origin, PooledTask, Prompt, RunDefined, RunEnded
+from service.messaging.topic_reader import Tail
+from service.run.credits import affordable_prompts
+from service.run.progress import Progress
 from service.selfinstruct.asking import ask_for_tasks
 from service.selfinstruct.sampling import sample_demonstrations
 from service.selfinstruct.tasks import Instance, SeedTask

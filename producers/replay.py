@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.broker import Broker, Committed, NewRecord, Partition, Record, TransactionalProducer
-from service.deadletter import DEAD_LETTER_TOPICS, STAGE_INPUTS, DeadLetter, put_back, replay_group
-from service.messages import Message
-from service.replay import Tail
-from service.topics import Topic
+from service.messaging.broker import Broker, Committed, NewRecord, Partition, Record, TransactionalProducer
+from service.messaging.dead_letters import DEAD_LETTER_TOPICS, STAGE_INPUTS, DeadLetter, put_back, replay_group
+from service.messaging.messages import Message
+from service.messaging.topic_reader import Tail
+from service.messaging.topics import Topic
 
 _BATCH = 100
 

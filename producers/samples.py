@@ -1,13 +1,13 @@
 """The latest answer of a step, for the message of a run that got nowhere: what came, and what was expected."""
 
-from service import codec
-from service.broker import Broker, Isolation, Partition
 from service.errors import DecodeError
-from service.messages import Answer, FailedPrompt, Message, TaskInstances
+from service.messaging import codec
+from service.messaging.broker import Broker, Isolation, Partition
+from service.messaging.messages import Answer, FailedPrompt, Message, TaskInstances
+from service.messaging.topics import CANDIDATES, INSTANCES, Topic
 from service.selfinstruct.asking import expected_instances, expected_tasks
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.replies.characters import excerpt
-from service.topics import CANDIDATES, INSTANCES, Topic
 
 _LOOKED_AT = 50
 _POLL_S = 1.0

@@ -2,31 +2,10 @@
 
 from collections.abc import Sequence
 
-from service import codec, topics
-from service.broker import Broker
-from service.errors import RunMismatchError
-from service.messages import GoalSet, Message, RunDefined, SubmittedSeed
-from service.replay import replay
+from service.messaging import codec
+from service.messaging.broker import Broker
+from service.messaging.messages import SubmittedSeed
 from service.selfinstruct.tasks import SeedTask
-
-
-async def define_run(broker: Broker, definition: RunDefined, goal: GoalSet, seeds: Sequence[SeedTask]) -> None:
-    """Write what the run is, what is wanted of it and its seeds, as one transaction: a run has all three or is none.
-
-    Raises:
-        RunMismatchError: somebody else was faster.
-    """
-    messages = [definition, goal, *(SubmittedSeed(id=seed.id, seed=seed) for seed in seeds)]
-    async with broker.transactional_producer(f"seedstream.{definition.run}.define") as producer:
-        await replay(broker, definition.run, [topics.CONTROL], _refuse_another)
-        await producer.begin()
-        await producer.send([codec.encode(message, definition.run) for message in messages])
-        await producer.commit()
-
-
-def _refuse_another(message: Message) -> None:
-    if isinstance(message, RunDefined):
-        raise RunMismatchError(f"another process has just defined run {message.run!r}; try again to go on with it")
 
 
 async def submit_seeds(broker: Broker, run: str, seeds: Sequence[SeedTask]) -> None:

@@ -9,22 +9,22 @@ from typing import Annotated
 
 import typer
 
-from service.commands import seeds, topics
-from service.commands.check import check
-from service.commands.config import config
-from service.commands.consume import consume
-from service.commands.cost import cost
-from service.commands.explain import explain
-from service.commands.export import export
-from service.commands.goal import goal
-from service.commands.neighbours import neighbours
-from service.commands.preview import preview
-from service.commands.refilter import refilter
-from service.commands.replay import replay
-from service.commands.run import run
-from service.commands.simulate import simulator
-from service.commands.status import status, watch
-from service.commands.worker import worker
+from service.cli import seeds, topics
+from service.cli.check import check
+from service.cli.config import config
+from service.cli.consume import consume
+from service.cli.cost import cost
+from service.cli.explain import explain
+from service.cli.export import export
+from service.cli.goal import goal
+from service.cli.neighbours import neighbours
+from service.cli.preview import preview
+from service.cli.refilter import refilter
+from service.cli.replay import replay
+from service.cli.run import run
+from service.cli.simulator import simulator
+from service.cli.status import status, watch
+from service.cli.worker import worker
 from service.errors import OutputClosedError, SeedstreamError
 
 _EXIT_INTERRUPTED = 130

@@ -25,14 +25,14 @@ import anyio
 import structlog
 from anyio import lowlevel, to_thread
 
-from service import codec
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Broker, Committed, GroupMember, Isolation, Partition, Reader, Record
+from service.bootstrap.open_run import open_existing
 from service.errors import BrokerError, ConfigurationError, DecodeError, IllegalGenerationError
-from service.inspection import open_existing
-from service.messages import FinishedTask
+from service.messaging import codec
+from service.messaging.broker import Broker, Committed, GroupMember, Isolation, Partition, Reader, Record
+from service.messaging.messages import FinishedTask
+from service.messaging.topics import TASKS
 from service.settings import Settings, load_settings
-from service.topics import TASKS
 
 __all__ = ["Delivery", "FinishedTask", "Start", "Subscription", "Tasks", "open_stream", "open_tasks"]
 

@@ -20,8 +20,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from service.billing.price_table import PriceTable, table_in_force
 from service.errors import ConfigurationError
-from service.money.prices import PriceTable, table_in_force
 from service.selfinstruct.recipe import Form, RecipeName
 
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import orjson
 
-from service.messages import FinishedTask, Message
+from service.messaging.messages import FinishedTask, Message
 
 
 class Format(StrEnum):

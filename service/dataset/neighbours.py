@@ -7,9 +7,8 @@ import orjson
 from anyio import to_thread
 
 from service.dataset.export import Chunks
-from service.messages import Message, Origin, PooledTask
+from service.messaging.messages import Message, Origin, PooledTask, check_next
 from service.selfinstruct.similarity import SimilarityIndex, Survey
-from service.stage import check_next
 
 # As many as the original stores beside each accepted instruction.
 NEAREST = 10

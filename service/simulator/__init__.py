@@ -10,6 +10,6 @@ and prompt:
 
 from service.simulator.options import SimulatorOptions as SimulatorOptions
 from service.simulator.server import serve as serve
-from service.simulator.simulation import Simulator as Simulator
+from service.simulator.state import Simulator as Simulator
 
 __all__ = ["Simulator", "SimulatorOptions", "serve"]

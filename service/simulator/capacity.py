@@ -5,9 +5,9 @@ from collections import deque
 
 import anyio
 
+from service.simulator.error_responses import OVERLOADED, RefusedError
 from service.simulator.options import SimulatorOptions
-from service.simulator.refusals import OVERLOADED, RefusedError
-from service.simulator.tables import seeded
+from service.simulator.text.word_tables import seeded
 
 # llm-d keeps a drawn latency within 70 % of its mean.
 _LEAST, _MOST = 0.3, 1.7

@@ -31,9 +31,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from service.simulator.dialects import Answer
-from service.simulator.refusals import WRONG_KEY, BadRequestError, Refusal, too_long
-from service.simulator.text import first_tokens
+from service.simulator.error_responses import WRONG_KEY, BadRequestError, Refusal, too_long
+from service.simulator.text.generator import first_tokens
+from service.simulator.wire_formats import Answer
 
 Document = dict[str, Any]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from service.simulator.error_responses import RefusedError, beyond
 from service.simulator.journal import Entry
 from service.simulator.options import SimulatorOptions
-from service.simulator.refusals import RefusedError, beyond
 
 # How much of a minute's allowance may be used in one moment: five seconds' worth.
 _BURST_S = 5.0

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 import anyio
 from aiohttp import web
 
-from service.simulator.admin import admin_routes
-from service.simulator.batches import batch_routes
-from service.simulator.completions import completion_routes
+from service.simulator.admin_routes import admin_routes
+from service.simulator.batch.routes import batch_routes
+from service.simulator.completion_routes import completion_routes
 from service.simulator.options import SimulatorOptions
-from service.simulator.reports import report_routes
-from service.simulator.simulation import Simulator
+from service.simulator.state import Simulator
+from service.simulator.status_routes import report_routes
 
 _LARGEST_BODY_BYTES = 4 * 1024**2
 # Thousands of clients may connect in one moment.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenize import tokenize
 
-from service.messages import (
+from service.messaging.messages import (
     Answer,
     ClassifiedInstruction,
     Decision,

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import anyio
 
-from service import topics
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Broker, Isolation, Partition, Record
-from service.messages import (
+from service.messaging import topics
+from service.messaging.broker import Broker, Isolation, Partition, Record
+from service.messaging.messages import (
     Answer,
     ClassifiedInstruction,
     Decision,
@@ -22,7 +22,7 @@ from service.messages import (
     RunDefined,
     TaskInstances,
 )
-from service.replay import Tail
+from service.messaging.topic_reader import Tail
 from service.selfinstruct.asking import ask_for_instances, ask_whether_classification
 
 M = TypeVar("M", bound=Message)

@@ -16,7 +16,7 @@ from pathlib import Path
 from signal import SIGKILL, Signals
 from typing import IO
 
-from service.messages import FinishedTask
+from service.messaging.messages import FinishedTask
 
 DEADLINE_S = 30.0
 _ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from signal import SIGTERM
 from typing import Any
 
 from service.dataset.seeds import load_seeds
-from service.messages import Decision, Origin, PooledTask, Prompt, SubmittedSeed
-from service.topics import ALL
+from service.messaging.messages import Decision, Origin, PooledTask, Prompt, SubmittedSeed
+from service.messaging.topics import ALL
 from tests.acceptance.conftest import TARGET, Shelf
 from tests.acceptance.invariants import (
     check,

@@ -15,9 +15,9 @@ import anyio
 import pytest
 
 from service.adapters.sqlite import SqliteBroker
-from service.broker import NewRecord, Record
-from service.messages import FinishedTask
-from service.topics import TASKS
+from service.messaging.broker import NewRecord, Record
+from service.messaging.messages import FinishedTask
+from service.messaging.topics import TASKS
 from tests.acceptance.conftest import TARGET, Shelf
 from tests.acceptance.ledger import read_ledger
 from tests.acceptance.program import DEADLINE_S, Ended, run, run_side_by_side, start

@@ -6,10 +6,18 @@ from signal import SIGTERM
 
 import pytest
 
-from service.messages import Answer, Call, CallsDropped, ClassifiedInstruction, FailedCall, FailedPrompt, TaskInstances
+from service.lm.usage import Usage, added
+from service.messaging.messages import (
+    Answer,
+    Call,
+    CallsDropped,
+    ClassifiedInstruction,
+    FailedCall,
+    FailedPrompt,
+    TaskInstances,
+)
 from service.selfinstruct.tasks import InstanceReason
 from service.simulator.journal import Entry
-from service.usage import Usage, added
 from tests.acceptance.invariants import check, check_at_any_moment
 from tests.acceptance.ledger import Ledger, read_ledger
 from tests.acceptance.model import Model, simulated

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from service.messages import Origin, PooledTask
+from service.messaging.messages import Origin, PooledTask
 from tests.acceptance.conftest import Shelf
 from tests.acceptance.program import Ended, run_side_by_side, start
 

@@ -9,7 +9,7 @@ from signal import SIGKILL
 import pytest
 
 from service.errors import BrokerError
-from service.messages import FinishedTask
+from service.messaging.messages import FinishedTask
 from service.simulator.journal import Entry
 from tests.acceptance.invariants import check, check_at_any_moment
 from tests.acceptance.ledger import Ledger, read_ledger

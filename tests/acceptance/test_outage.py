@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from service.messages import FailedPrompt, TaskInstances
+from service.messaging.messages import FailedPrompt, TaskInstances
 from service.selfinstruct.tasks import InstanceReason
 from tests.acceptance.invariants import check
 from tests.acceptance.ledger import read_ledger

@@ -8,12 +8,20 @@ from typing import Any
 
 import anyio
 
-from service import codec
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Isolation, NewRecord, Partition, Record
-from service.codec import header
-from service.deadletter import STAGE_INPUTS
-from service.messages import Answer, ClassifiedInstruction, Decision, Instruction, Message, Prompt, TaskInstances
+from service.messaging import codec
+from service.messaging.broker import Isolation, NewRecord, Partition, Record
+from service.messaging.codec import header
+from service.messaging.dead_letters import STAGE_INPUTS
+from service.messaging.messages import (
+    Answer,
+    ClassifiedInstruction,
+    Decision,
+    Instruction,
+    Message,
+    Prompt,
+    TaskInstances,
+)
 from tests.acceptance.ledger import Ledger, read_ledger
 from tests.acceptance.program import Ended, run, run_side_by_side
 

@@ -12,7 +12,7 @@ from socket import socket
 
 from anyio.from_thread import start_blocking_portal
 
-from service.messages import Answer, ClassifiedInstruction, Decision, FailedPrompt, Instruction, Prompt
+from service.messaging.messages import Answer, ClassifiedInstruction, Decision, FailedPrompt, Instruction, Prompt
 from service.simulator.journal import Entry
 from tests.acceptance.conftest import TARGET, Shelf
 from tests.acceptance.invariants import check, check_at_any_moment

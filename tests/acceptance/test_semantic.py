@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.messages import Decision, PooledTask
+from service.messaging.messages import Decision, PooledTask
 from service.selfinstruct.tasks import Reason
 from service.selfinstruct.vectors import from_text
 from tests.acceptance.invariants import check

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.messages import Answer, FinishedTask
+from service.messaging.messages import Answer, FinishedTask
 from tests.acceptance.invariants import check
 from tests.acceptance.ledger import read_ledger
 from tests.acceptance.model import eventually

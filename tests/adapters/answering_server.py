@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.lm import Completion
+from service.lm.port import Completion
 from service.selfinstruct.model_input import CLASSIFICATION, ModelInput
 from service.selfinstruct.recipe import Sampling
 from tests.adapters.conftest import SAMPLING

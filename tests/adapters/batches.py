@@ -13,14 +13,14 @@ import orjson
 from aiohttp import web
 from anyio import lowlevel
 
-from service.adapters.batch import BatchEndpoint, BatchOptions
 from service.adapters.openai import OpenAIOptions
-from service.errors import LanguageModelError
-from service.lm import Completion
+from service.adapters.openai_batch import BatchEndpoint, BatchOptions
+from service.lm.errors import LanguageModelError
+from service.lm.port import Completion
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 from service.simulator import Simulator, SimulatorOptions
-from service.simulator.refusals import json_response
+from service.simulator.error_responses import json_response
 from service.simulator.server import application
 
 SAMPLING = Sampling(temperature=0.7, top_p=0.5, max_tokens=100, stop=("\n\n", "16."), presence_penalty=2.0)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.lm import Completion
+from service.lm.port import Completion
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 from tests.adapters.scripted_server import Request, ScriptedServer, Step, scripted_server

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from service.adapters.openai.refusals import refusal_of
-from service.errors import LanguageModelError
+from service.adapters.openai.error_response import refusal_of
+from service.lm.errors import LanguageModelError
 
 _NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from service.adapters.batch.transport import address_of
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.adapters.openai.profiles import Api
-from service.lm import Endpoint
+from service.adapters.openai.server_profiles import Api
+from service.adapters.openai_batch.http_client import address_of
+from service.lm.port import Endpoint
+from service.lm.usage import Usage
 from service.selfinstruct.model_input import ModelInput
 from service.simulator import SimulatorOptions
-from service.usage import Usage
 from tests.adapters.batches import SAMPLING, ask, batch_api, completions, endpoint_at, prompts
 
 pytestmark = pytest.mark.anyio

@@ -6,17 +6,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from service.adapters.batch import BatchOptions
 from service.adapters.openai import OpenAIOptions
-from service.errors import (
-    AttemptFailedError,
-    CallFailedError,
-    ConfigurationError,
-    EndpointRefusedError,
-    Failing,
-    Refused,
-)
-from service.lm import Completion
+from service.adapters.openai_batch import BatchOptions
+from service.errors import ConfigurationError
+from service.lm.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, Refused
+from service.lm.port import Completion
 from service.simulator import SimulatorOptions
 from tests.adapters.batches import (
     Break,

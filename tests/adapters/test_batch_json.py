@@ -9,10 +9,10 @@ import anyio
 import orjson
 import pytest
 
-from service.adapters.batch import BatchEndpoint
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.errors import AttemptFailedError, CallFailedError
-from service.lm import Completion
+from service.adapters.openai_batch import BatchEndpoint
+from service.lm.errors import AttemptFailedError, CallFailedError
+from service.lm.port import Completion
 from service.selfinstruct.model_input import (
     CLASSIFICATION,
     CLASSIFICATION_INSTANCES,

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.batch.lines import (
+from service.adapters.openai_batch.api_objects import file_name, is_ours, read_batch, read_file, read_object, read_page
+from service.adapters.openai_batch.jsonl import (
     Result,
     Splitter,
     custom_id,
@@ -16,8 +17,7 @@ from service.adapters.batch.lines import (
     read_result,
     request_line,
 )
-from service.adapters.batch.states import file_name, is_ours, read_batch, read_file, read_object, read_page
-from service.errors import AttemptFailedError
+from service.lm.errors import AttemptFailedError
 
 BATCH = {"id": "b", "status": "in_progress", "created_at": 1, "input_file_id": "f", "metadata": None, "errors": None}
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from service.adapters.local import LocalOptions, local_model
-from service.errors import CallFailedError, ConfigurationError
-from service.lm import Completion
+from service.adapters.llamacpp.endpoint import LocalOptions, local_model
+from service.errors import ConfigurationError
+from service.lm.errors import CallFailedError
+from service.lm.port import Completion
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 
@@ -92,7 +93,7 @@ async def test_a_file_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 PROGRAM = """
 import anyio
-from service.adapters.local import local_model, LocalOptions
+from service.adapters.llamacpp.endpoint import local_model, LocalOptions
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 

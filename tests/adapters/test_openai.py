@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.errors import ConfigurationError
-from service.lm import Endpoint, FinishReason
+from service.lm.port import Endpoint, FinishReason
 from service.selfinstruct.model_input import ModelInput
 from tests.adapters.conftest import KEY, SAMPLING, Against
 from tests.adapters.scripted_server import Reply, chat, completion

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from service.adapters.openai import Dialect, OpenAIEndpoint, OpenAIOptions
-from service.adapters.openai.addresses import dialect_of
+from service.adapters.openai.urls import dialect_of
 from tests.adapters.conftest import KEY
 from tests.adapters.routed_server import routed_server
 from tests.adapters.scripted_server import Reply

@@ -9,10 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.adapters.openai import Dialect, OpenAIOptions
-from service.adapters.openai.profiles import PROFILES
-from service.adapters.openai.requests import request_body
-from service.errors import AttemptFailedError, CallFailedError, Failing
-from service.lm import Completion, FinishReason
+from service.adapters.openai.request import request_body
+from service.adapters.openai.server_profiles import PROFILES
+from service.lm.errors import AttemptFailedError, CallFailedError, Failing
+from service.lm.port import Completion, FinishReason
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import ALPACA
 from tests.adapters.conftest import SAMPLING, Against

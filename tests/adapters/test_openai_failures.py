@@ -9,7 +9,7 @@ from yarl import URL
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.adapters.openai.transport import Question, Transport
-from service.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, Refused
+from service.lm.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, Refused
 from service.selfinstruct.model_input import ModelInput
 from tests.adapters.conftest import SAMPLING, Against
 from tests.adapters.scripted_server import Drop, Hang, Reply, Step, completion, refusal, scripted_server

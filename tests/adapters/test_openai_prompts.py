@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.errors import CallFailedError, Failing
+from service.lm.errors import CallFailedError, Failing
 from tests.adapters.refusals import error_of, openai
 
 OVERFLOWS: list[tuple[int, object]] = [

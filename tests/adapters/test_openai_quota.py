@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.errors import AttemptFailedError, EndpointRefusedError, Failing, Refused
+from service.lm.errors import AttemptFailedError, EndpointRefusedError, Failing, Refused
 from tests.adapters.refusals import error_of, openai
 
 

@@ -6,14 +6,14 @@ from typing import Any
 import orjson
 import pytest
 
-from service.adapters.openai.profiles import Api
-from service.adapters.openai.refusals import Refusal
-from service.adapters.openai.replies import Asked, Reading, read_completion
-from service.adapters.openai.usages import read_usage
-from service.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, Refused
-from service.lm import Completion, FinishReason
+from service.adapters.openai.error_response import Refusal
+from service.adapters.openai.response import Asked, Reading, read_completion
+from service.adapters.openai.server_profiles import Api
+from service.adapters.openai.token_usage import read_usage
+from service.lm.errors import AttemptFailedError, CallFailedError, EndpointRefusedError, Failing, Refused
+from service.lm.port import Completion, FinishReason
+from service.lm.usage import Usage
 from service.selfinstruct.model_input import CLASSIFICATION, ModelInput
-from service.usage import Usage
 from tests.adapters.scripted_server import Reply, chat, completion
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7}

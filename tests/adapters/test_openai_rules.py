@@ -2,10 +2,10 @@
 
 import pytest
 
-from service.adapters.openai.refusals import Refusal
-from service.adapters.openai.rules import ROWS, Then
-from service.adapters.openai.saying import Saying
-from service.errors import (
+from service.adapters.openai.error_body import Saying
+from service.adapters.openai.error_response import Refusal
+from service.adapters.openai.error_rules import ROWS, Then
+from service.lm.errors import (
     AttemptFailedError,
     CallFailedError,
     EndpointRefusedError,

@@ -3,10 +3,10 @@
 import orjson
 import pytest
 
-from service.adapters.openai.refusals import refusal_inside
-from service.adapters.openai.saying import Saying, read_saying
-from service.errors import AttemptFailedError
-from service.usage import Usage
+from service.adapters.openai.error_body import Saying, read_saying
+from service.adapters.openai.error_response import refusal_inside
+from service.lm.errors import AttemptFailedError
+from service.lm.usage import Usage
 
 
 @pytest.mark.parametrize(

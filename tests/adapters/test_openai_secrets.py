@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.errors import AttemptFailedError, ConfigurationError, EndpointRefusedError
+from service.errors import ConfigurationError
+from service.lm.errors import AttemptFailedError, EndpointRefusedError
 from service.selfinstruct.model_input import ModelInput
 from tests.adapters.conftest import KEY, SAMPLING, Against
 from tests.adapters.scripted_server import Reply, chat, completion, refusal

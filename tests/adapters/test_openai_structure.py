@@ -7,8 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.adapters.openai import Dialect
-from service.adapters.openai.profiles import Structure
-from service.errors import AttemptFailedError, CallFailedError, LanguageModelError
+from service.adapters.openai.server_profiles import Structure
+from service.lm.errors import AttemptFailedError, CallFailedError, LanguageModelError
 from service.selfinstruct.model_input import CLASSIFICATION, ModelInput
 from tests.adapters.answering_server import JSON_FORM, TEXT_FORM, VERDICT, Body, Conversation, conversation
 from tests.adapters.conftest import SAMPLING

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pytest
 from structlog.testing import capture_logs
 
-from service.errors import AttemptFailedError, CallFailedError, Failing
-from service.lm import FinishReason
+from service.lm.errors import AttemptFailedError, CallFailedError, Failing
+from service.lm.port import FinishReason
+from service.lm.usage import Usage
 from service.selfinstruct.model_input import ModelInput
-from service.usage import Usage
 from tests.adapters.answering_server import JSON_FORM, TEXT_FORM, VERDICT, Body, conversation
 from tests.adapters.scripted_server import Reply, chat, completion
 

@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from service.retry import Backoff, rate_limit_reset_s, retry_after_s, wait_before_retry_s
+from service.lm.backoff import Backoff, rate_limit_reset_s, retry_after_s, wait_before_retry_s
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

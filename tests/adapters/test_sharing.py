@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.sharing import share_out
-from service.broker import Partition
+from service.adapters.partition_assignment import share_out
+from service.messaging.broker import Partition
 
 partitions = st.integers(0, 24).map(lambda count: [Partition("t", number) for number in range(count)])
 claims = st.dictionaries(

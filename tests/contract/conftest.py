@@ -9,7 +9,7 @@ import pytest
 
 from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Broker
+from service.messaging.broker import Broker
 from tests.contract.namespace import Namespaced
 from tests.kafka.cluster import Cluster
 

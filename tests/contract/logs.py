@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from service.broker import Broker, Committed, GroupMember, Isolation, NewRecord, Partition, Record, TopicSpec
+from service.messaging.broker import Broker, Committed, GroupMember, Isolation, NewRecord, Partition, Record, TopicSpec
 
 P0 = Partition("first", 0)
 Q0 = Partition("second", 0)

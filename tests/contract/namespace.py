@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from service.broker import (
+from service.messaging.broker import (
     Broker,
     Committed,
     GroupMember,

@@ -1,8 +1,8 @@
 import anyio
 import pytest
 
-from service.broker import Committed, NewRecord, Partition
 from service.errors import IllegalGenerationError
+from service.messaging.broker import Committed, NewRecord, Partition
 from tests.contract.conftest import OpenBroker
 from tests.contract.logs import DEADLINE_S, P0, create, ignore, meet, poll_until, polling, send, texts, upto
 

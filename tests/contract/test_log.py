@@ -2,8 +2,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from service.broker import Isolation, NewRecord, Partition, TopicSpec
 from service.errors import RecordTooLargeError, TopicMissingError
+from service.messaging.broker import Isolation, NewRecord, Partition, TopicSpec
 from tests.contract.conftest import OpenBroker
 from tests.contract.logs import DEADLINE_S, P0, create, ignore, read_all, send, texts, values
 

@@ -1,8 +1,8 @@
 import anyio
 import pytest
 
-from service.broker import Committed, Isolation, NewRecord
 from service.errors import BrokerError, FencedError, RecordTooLargeError
+from service.messaging.broker import Committed, Isolation, NewRecord
 from tests.contract.conftest import OpenBroker
 from tests.contract.logs import DEADLINE_S, P0, Q0, create, read_all, send, texts, upto, values
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import anyio
 from anyio import lowlevel
 
-from service.dispatch import Dispatcher, Patience
-from service.errors import AttemptFailedError, EndpointRefusedError, Failing, LanguageModelError, Refused
-from service.lm import Completion, FinishReason
-from service.retry import Backoff
+from service.lm.backoff import Backoff
+from service.lm.dispatch import Dispatcher, Patience
+from service.lm.errors import AttemptFailedError, EndpointRefusedError, Failing, LanguageModelError, Refused
+from service.lm.port import Completion, FinishReason
+from service.lm.usage import Usage
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
-from service.usage import Usage
 
 SAMPLING = Sampling(temperature=0.7, top_p=0.5, max_tokens=100, stop=())
 AT_ONCE = Backoff(base_s=0.001, cap_s=0.001)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from service.dispatch.limit import AdaptiveLimit, Sent
+from service.lm.dispatch.adaptive_limit import AdaptiveLimit, Sent
 
 # What a server does with a call: whether it refuses it, and after how many seconds it says so.
 Answer = tuple[bool, float]

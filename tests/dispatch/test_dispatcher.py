@@ -5,12 +5,12 @@ import math
 import anyio
 import pytest
 
-from service.dispatch import LaneState, Patience
-from service.errors import CallFailedError, EndpointRefusedError, Failing, Refused, UnansweredError
-from service.lm import Completion
+from service.lm.concurrency import Slot
+from service.lm.dispatch import LaneState, Patience
+from service.lm.errors import CallFailedError, EndpointRefusedError, Failing, Refused, UnansweredError
+from service.lm.port import Completion
+from service.lm.usage import Usage
 from service.selfinstruct.model_input import ModelInput
-from service.slots import Slot
-from service.usage import Usage
 from tests.dispatch.endpoints import SAMPLING, ScriptedEndpoint, completed, failed, over, refused, until
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from service.bootstrap.api_key_file import follow_key, read_key
 from service.errors import ConfigurationError
-from service.keys import follow_key, read_key
 from tests.dispatch.endpoints import until
 
 pytestmark = pytest.mark.anyio

@@ -8,11 +8,11 @@ import anyio
 import pytest
 
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Broker
-from service.dispatch.share import FleetLimits, Leases
-from service.leases import LeaseHolder, fleet_limits
-from service.messages import GoalSet
-from service.topics import specs
+from service.lm.dispatch.fleet_share import FleetLimits, Leases
+from service.messaging.broker import Broker
+from service.messaging.messages import GoalSet
+from service.messaging.topics import specs
+from service.pipeline.rate_limit_leases import LeaseHolder, fleet_limits
 from tests.dispatch.endpoints import until
 
 pytestmark = pytest.mark.anyio

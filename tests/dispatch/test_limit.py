@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.dispatch.limit import AdaptiveLimit
+from service.lm.dispatch.adaptive_limit import AdaptiveLimit
 from tests.dispatch.servers import Crowd, Server, allowing, both, refusing
 
 SEEDS = range(4)

@@ -7,12 +7,12 @@ import anyio
 import pytest
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.dispatch import Dispatcher, LaneState, Patience
-from service.errors import CallDroppedError, CallFailedError, EndpointRefusedError, Failing, Refused
-from service.lm import Completion
+from service.lm.dispatch import Dispatcher, LaneState, Patience
+from service.lm.errors import CallDroppedError, CallFailedError, EndpointRefusedError, Failing, Refused
+from service.lm.port import Completion
+from service.lm.usage import Usage, added
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
-from service.usage import Usage, added
 from tests.adapters.scripted_server import Reply, chat, scripted_server
 from tests.dispatch.endpoints import AT_ONCE, SAMPLING, USAGE, ScriptedEndpoint, completed, over, until
 

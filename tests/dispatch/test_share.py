@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.dispatch.bucket import Bucket
-from service.dispatch.share import EVERYTHING, NOTHING, FleetLimits, Leases, Share
+from service.lm.dispatch.fleet_share import EVERYTHING, NOTHING, FleetLimits, Leases, Share
+from service.lm.dispatch.token_bucket import Bucket
 
 
 @given(limit=st.integers(0, 500), total=st.integers(1, 60), owners=st.integers(1, 8))

@@ -5,9 +5,9 @@ import time
 import anyio
 import pytest
 
-from service.dispatch import Dispatcher, LaneState, Patience
-from service.dispatch.share import FleetLimits
-from service.errors import (
+from service.lm.dispatch import Dispatcher, LaneState, Patience
+from service.lm.dispatch.fleet_share import FleetLimits
+from service.lm.errors import (
     AttemptFailedError,
     CallDroppedError,
     CallFailedError,

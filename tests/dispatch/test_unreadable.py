@@ -7,14 +7,14 @@ import pytest
 
 from consumers.classify import Classify
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.dispatch import Dispatcher, LaneState, Patience
-from service.errors import CallFailedError, Failing, UnansweredError
-from service.lm import Completion, FinishReason
-from service.messages import FailedCall
+from service.lm.dispatch import Dispatcher, LaneState, Patience
+from service.lm.errors import CallFailedError, Failing, UnansweredError
+from service.lm.port import Completion, FinishReason
+from service.lm.usage import Usage
+from service.messaging.messages import FailedCall
 from service.selfinstruct.asking import ask_whether_classification
 from service.selfinstruct.model_input import AnswerCheck, ModelInput
 from service.selfinstruct.recipe import SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
-from service.usage import Usage
 from tests.adapters.scripted_server import Reply, chat, scripted_server
 from tests.dispatch.endpoints import AT_ONCE, SAMPLING, USAGE, ScriptedEndpoint, Step, completed, failed, over
 from tests.stages import examples

@@ -10,9 +10,9 @@ import pytest
 from anyio.abc import TaskGroup
 from structlog.testing import capture_logs
 
-from service.dispatch import Dispatcher
-from service.dispatch.retrying import Retrying
-from service.errors import AttemptFailedError, Failing, Refused, UnansweredError
+from service.lm.dispatch import Dispatcher
+from service.lm.dispatch.retrying import Retrying
+from service.lm.errors import AttemptFailedError, Failing, Refused, UnansweredError
 from service.selfinstruct.model_input import ModelInput
 from tests.dispatch.endpoints import SAMPLING, ScriptedEndpoint, Step, completed, failed, over, refused, until
 

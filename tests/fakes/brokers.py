@@ -5,7 +5,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from service.broker import (
+from service.errors import BrokerError, IllegalGenerationError, OutcomeUnknownError
+from service.messaging.broker import (
     Broker,
     Committed,
     GroupMember,
@@ -21,7 +22,6 @@ from service.broker import (
     TopicSpec,
     TransactionalProducer,
 )
-from service.errors import BrokerError, IllegalGenerationError, OutcomeUnknownError
 
 
 class Breakage(Enum):

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import anyio
 from anyio import lowlevel
 
-from service.errors import LanguageModelError
-from service.lm import Completion, FinishReason
+from service.lm.errors import LanguageModelError
+from service.lm.port import Completion, FinishReason
+from service.lm.usage import Usage
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
-from service.usage import Usage
 
 MODEL = "scripted"
 

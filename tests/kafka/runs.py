@@ -10,7 +10,7 @@ from uuid import uuid4
 import anyio
 
 from service.adapters.kafka import KafkaBroker, KafkaOptions
-from service.messages import Answer, ClassifiedInstruction, TaskInstances
+from service.messaging.messages import Answer, ClassifiedInstruction, TaskInstances
 from tests.acceptance.ledger import Ledger, ledger_of
 from tests.acceptance.model import Model, eventually
 from tests.acceptance.program import run

@@ -6,10 +6,10 @@ import anyio
 import orjson
 import pytest
 
-from service import topics
 from service.adapters.kafka import KafkaBroker, KafkaOptions
-from service.broker import NewRecord, TopicSpec
-from service.messages import PooledTask
+from service.messaging import topics
+from service.messaging.broker import NewRecord, TopicSpec
+from service.messaging.messages import PooledTask
 from tests.acceptance.conftest import write_seeds
 from tests.acceptance.invariants import check
 from tests.acceptance.model import eventually, simulated

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.messages import Answer, ScreenedCandidates
+from service.messaging.messages import Answer, ScreenedCandidates
 from tests.acceptance.invariants import check
 from tests.acceptance.ledger import Ledger
 from tests.acceptance.model import eventually, simulated

@@ -6,7 +6,7 @@ import pytest
 
 from service.simulator import SimulatorOptions
 from service.simulator.capacity import Capacity, latency_s
-from service.simulator.refusals import RefusedError
+from service.simulator.error_responses import RefusedError
 from tests.simulator.client import HELD, PROMPT, connected, until
 
 pytestmark = pytest.mark.anyio

@@ -1,8 +1,8 @@
 import pytest
 
 from service.errors import ConfigurationError
-from service.simulator.configuration import options_from
 from service.simulator.durations import duration, seconds
+from service.simulator.flags import options_from
 
 
 def test_failure_types_may_have_rates_of_their_own() -> None:

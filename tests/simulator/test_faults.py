@@ -4,9 +4,9 @@ import aiohttp
 import anyio
 import pytest
 
+from service.simulator.error_responses import Refusal
 from service.simulator.faults import FAILURES, Silence
 from service.simulator.journal import Entry
-from service.simulator.refusals import Refusal
 from tests.simulator.client import PLAIN, PROMPT, Answer, Client, connected, until
 
 pytestmark = pytest.mark.anyio

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from service.simulator import SimulatorOptions
+from service.simulator.fault_injection import Injection
 from service.simulator.faults import FAILURES
-from service.simulator.injection import Injection
 from tests.simulator.client import PLAIN, PROMPT, connected
 
 pytestmark = pytest.mark.anyio

@@ -5,7 +5,7 @@ import anyio
 import pytest
 
 from service.simulator.faults import FAILURES, Spoiled
-from service.simulator.simulation import digest
+from service.simulator.state import digest
 from tests.simulator.client import HELD, PLAIN, PROMPT, connected, until
 
 pytestmark = pytest.mark.anyio

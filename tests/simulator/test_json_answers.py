@@ -12,9 +12,9 @@ from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Form, RecipeName, recipe_for
 from service.selfinstruct.tasks import Instance
 from service.simulator import SimulatorOptions
-from service.simulator.json_answers import wanted_stage
-from service.simulator.prompts import Stage
-from service.simulator.text import Reply, write_reply
+from service.simulator.text.generator import Reply, write_reply
+from service.simulator.text.json_answers import wanted_stage
+from service.simulator.text.prompt_parser import Stage
 from tests.simulator import prompts
 from tests.simulator.client import connected
 

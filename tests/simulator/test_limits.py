@@ -5,10 +5,10 @@ import anyio
 import pytest
 
 from service.simulator import SimulatorOptions
+from service.simulator.error_responses import RefusedError
 from service.simulator.journal import Entry
 from service.simulator.limits import KeyLimits
-from service.simulator.refusals import RefusedError
-from service.simulator.simulation import digest
+from service.simulator.state import digest
 from tests.simulator.client import HELD, PLAIN, PROMPT, connected, until
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from service.simulator import serve
-from service.simulator.text import count_tokens, write_reply
+from service.simulator.text.generator import count_tokens, write_reply
 from tests.simulator.client import HELD, PLAIN, PROMPT, Answer, Client, connected, until
 
 pytestmark = pytest.mark.anyio

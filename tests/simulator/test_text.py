@@ -10,8 +10,8 @@ from rapidfuzz.distance import LCSseq
 
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT
 from service.simulator import SimulatorOptions
-from service.simulator.prompts import Stage, recognise
-from service.simulator.text import Reply, count_tokens, end_reply, write_reply
+from service.simulator.text.generator import Reply, count_tokens, end_reply, write_reply
+from service.simulator.text.prompt_parser import Stage, recognise
 from tests.simulator import prompts
 
 CLEAN = SimulatorOptions(
@@ -45,7 +45,7 @@ def test_a_reply_depends_on_seed_and_prompt_only() -> None:
 
 def test_a_reply_is_the_same_in_another_process() -> None:
     program = (
-        "from service.simulator import SimulatorOptions; from service.simulator.text import write_reply;"
+        "from service.simulator import SimulatorOptions; from service.simulator.text.generator import write_reply;"
         "from tests.simulator import prompts;"
         "print(write_reply(SimulatorOptions(seed=9), prompts.instructions()).text, end='')"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Broker
+from service.messaging.broker import Broker
 from service.settings import Settings
 
 OpenBroker = Callable[[], AbstractAsyncContextManager[Broker]]

@@ -1,7 +1,8 @@
 """Messages as tests need them: what matters is said, the rest is filled in."""
 
-from service.lm import FinishReason
-from service.messages import (
+from service.lm.port import FinishReason
+from service.lm.usage import Usage
+from service.messaging.messages import (
     Answer,
     Call,
     ClassifiedInstruction,
@@ -21,7 +22,6 @@ from service.messages import (
 from service.selfinstruct.recipe import SELF_INSTRUCT, Recipe
 from service.selfinstruct.tasks import Candidate, Instance, InstanceReason, SeedTask
 from service.selfinstruct.templates import Templates
-from service.usage import Usage
 from tests.stages.logs import RUN
 
 TEMPLATES = Templates(

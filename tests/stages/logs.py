@@ -7,11 +7,11 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 
-from service import codec, topics
-from service.broker import Broker, Isolation, NewRecord, Partition, Record
-from service.committer import Committer
-from service.messages import Message
-from service.topics import Topic
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, Isolation, NewRecord, Partition, Record
+from service.messaging.messages import Message
+from service.messaging.topics import Topic
+from service.runtime.transactional_worker import Committer
 
 RUN = "r"
 DEADLINE_S = 10.0

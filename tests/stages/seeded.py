@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from service.broker import Broker
-from service.messages import GoalSet, Message
+from service.messaging.broker import Broker
+from service.messaging.messages import GoalSet, Message
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker
 from tests.stages.logs import create, send

@@ -1,8 +1,9 @@
 import pytest
 
-from consumers.admit import Admit, Input
+from consumers.admit import Admit
 from service.errors import BrokerError
-from service.messages import Decision, Instruction, Message, Origin, PooledTask, TaskInstances
+from service.messaging.messages import Decision, Instruction, Message, Origin, PooledTask, TaskInstances
+from service.pool.batch import Input
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT
 from service.selfinstruct.tasks import Candidate, Instance, Reason
 from tests.stages import examples

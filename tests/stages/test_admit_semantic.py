@@ -3,10 +3,11 @@ from dataclasses import replace
 
 import pytest
 
-from consumers.admit import Admit, Input
-from service import codec
+from consumers.admit import Admit
 from service.errors import BrokerError
-from service.messages import CandidateVerdict, Decision, Embedding, Message, PooledTask
+from service.messaging import codec
+from service.messaging.messages import CandidateVerdict, Decision, Embedding, Message, PooledTask
+from service.pool.batch import Input
 from service.selfinstruct.recipe import SELF_INSTRUCT, Recipe, SemanticFilter
 from service.selfinstruct.tasks import Reason
 from service.selfinstruct.vectors import from_text

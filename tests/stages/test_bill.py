@@ -7,7 +7,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.messages import (
+from service.billing.bill import Bill
+from service.billing.estimates import marginal_usd
+from service.billing.totals import PICO, Spent
+from service.lm.usage import Usage
+from service.messaging.messages import (
     Answer,
     Call,
     ClassifiedInstruction,
@@ -18,11 +22,7 @@ from service.messages import (
     Message,
     TaskInstances,
 )
-from service.money.bill import Bill
-from service.money.estimates import marginal_usd
-from service.money.spent import PICO, Spent
 from service.selfinstruct.tasks import InstanceReason, Reason
-from service.usage import Usage
 from tests.stages import examples
 
 COSTS = st.none() | st.integers(0, 10**9).map(lambda millionths: millionths / 10**6)

@@ -6,9 +6,8 @@ from random import Random
 import pytest
 
 from producers.endings import Endings
-from service.credits import affordable_prompts, within_budget
-from service.forecast import budget_left_usd, forecast_usd
-from service.messages import (
+from service.billing.estimates import completion_usd, recent_accepted_usd, spent_usd
+from service.messaging.messages import (
     Answer,
     ClassifiedInstruction,
     Ending,
@@ -18,10 +17,11 @@ from service.messages import (
     RunEnded,
     TaskInstances,
 )
-from service.money.estimates import completion_usd, recent_accepted_usd, spent_usd
-from service.progress import Progress
+from service.run.cost_forecast import budget_left_usd, forecast_usd
+from service.run.cost_report import essentials
+from service.run.credits import affordable_prompts, within_budget
+from service.run.progress import Progress
 from service.selfinstruct.tasks import InstanceReason, Reason
-from service.statement import essentials
 from tests.stages import examples
 from tests.stages.logs import RUN
 from tests.stages.test_bill import answer, classified, decision, written

@@ -12,13 +12,14 @@ import pytest
 from anyio import to_thread
 from anyio.from_thread import start_blocking_portal
 
-from service.commands.trial_report import check_steps
-from service.definition import define
-from service.dispatch import Patience
-from service.errors import CallFailedError, EndpointRefusedError, SeedstreamError
-from service.lm import Completion, FinishReason
-from service.messages import RunDefined
-from service.models import open_model, probe
+from service.bootstrap.open_model import open_model, probe
+from service.cli.trial_report import check_steps
+from service.errors import SeedstreamError
+from service.lm.dispatch import Patience
+from service.lm.errors import CallFailedError, EndpointRefusedError
+from service.lm.port import Completion, FinishReason
+from service.messaging.messages import RunDefined
+from service.run.definition import define
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
 from service.selfinstruct.tasks import SeedTask
 from service.settings import load_settings

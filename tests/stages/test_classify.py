@@ -1,11 +1,11 @@
 import pytest
 
 from consumers.classify import Classify
-from service.errors import CallFailedError
-from service.lm import FinishReason
-from service.messages import FailedCall
+from service.lm.errors import CallFailedError
+from service.lm.port import FinishReason
+from service.lm.usage import Usage
+from service.messaging.messages import FailedCall
 from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
-from service.usage import Usage
 from tests.fakes.models import ScriptedModel, always, completed
 from tests.stages import examples
 

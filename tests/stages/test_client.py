@@ -5,12 +5,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from service import codec
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Broker, NewRecord, Partition
 from service.client import FinishedTask, Start, Subscription, Tasks, open_tasks
 from service.errors import ConfigurationError, IllegalGenerationError, RunLockedError, RunNotFoundError
-from service.topics import TASKS
+from service.messaging import codec
+from service.messaging.broker import Broker, NewRecord, Partition
+from service.messaging.topics import TASKS
 from tests.stages.conftest import OpenBroker
 from tests.stages.examples import finished
 from tests.stages.logs import DEADLINE_S, RUN, create, end, send, write

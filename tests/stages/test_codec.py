@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service import codec, topics
-from service.broker import NewRecord, Partition, Record
-from service.codec import causes, decode, encode, header
 from service.errors import DecodeError
-from service.messages import Message
-from service.topics import ALL, TOPIC_OF_TYPE
+from service.messaging import codec, topics
+from service.messaging.broker import NewRecord, Partition, Record
+from service.messaging.codec import causes, decode, encode, header
+from service.messaging.messages import Message
+from service.messaging.topics import ALL, TOPIC_OF_TYPE
 from tests.stages import examples
 from tests.stages.logs import RUN
 

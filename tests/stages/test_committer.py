@@ -8,15 +8,16 @@ from itertools import count
 import anyio
 import pytest
 
-from consumers.admit import Admit, Input
-from service import codec, topics
-from service.broker import Broker, NewRecord
-from service.codec import CAUSE, header
-from service.committer import Committer
+from consumers.admit import Admit
 from service.errors import BrokerError, DecodeError, FencedError, OutcomeUnknownError
-from service.messages import Decision, Instruction, Message, PooledTask
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, NewRecord
+from service.messaging.codec import CAUSE, header
+from service.messaging.messages import Decision, Instruction, Message, PooledTask
+from service.messaging.topics import Topic
+from service.pool.batch import Input
+from service.runtime.transactional_worker import Committer
 from service.selfinstruct.recipe import SELF_INSTRUCT
-from service.topics import Topic
 from tests.fakes.brokers import Breakage, BreakingBroker
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from consumers.finish import Finish
-from service import codec, topics
-from service.broker import Broker
-from service.codec import header
-from service.committer import Committer
 from service.errors import BrokerError
-from service.messages import Ending, FinishedTask, Message, RunEnded, TaskInstances
+from service.messaging import codec, topics
+from service.messaging.broker import Broker
+from service.messaging.codec import header
+from service.messaging.messages import Ending, FinishedTask, Message, RunEnded, TaskInstances
+from service.runtime.stage import Outcome
+from service.runtime.transactional_worker import Committer
 from service.selfinstruct.tasks import InstanceReason
-from service.stage import Outcome
 from tests.fakes.brokers import Breakage, BreakingBroker
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from service.commands.status import facts
-from service.console import Pace, clean, duration, panel, summary, task_view
-from service.deadletter import DeadLetter
-from service.progress import Progress
+from service.cli.rendering import Pace, clean, duration, panel, summary, task_view
+from service.cli.status import facts
+from service.messaging.dead_letters import DeadLetter
+from service.run.progress import Progress
 from service.selfinstruct.tasks import Instance
 from tests.stages import examples
 

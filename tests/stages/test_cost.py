@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from service.commands.cost import by_outcome, by_stage
-from service.commands.status import facts
-from service.console import cost, dollars, essential_costs, summary, tokens
-from service.explanation import Evidence
-from service.messages import FailedCall, GoalSet, Message
-from service.progress import Progress
+from service.cli.cost import by_outcome, by_stage
+from service.cli.rendering import cost, dollars, essential_costs, summary, tokens
+from service.cli.status import facts
+from service.lm.usage import Usage
+from service.messaging.messages import FailedCall, GoalSet, Message
+from service.run.cost_report import statement
+from service.run.lineage import Evidence
+from service.run.progress import Progress
 from service.selfinstruct.tasks import Reason
-from service.statement import statement
-from service.usage import Usage
 from tests.stages import examples
 from tests.stages.logs import RUN
 from tests.stages.test_bill import answer, classified, decision, failed_prompt, written

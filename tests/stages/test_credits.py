@@ -3,8 +3,8 @@ from dataclasses import replace
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from service.credits import affordable_prompts, survival, tasks_per_prompt
-from service.progress import Progress
+from service.run.credits import affordable_prompts, survival, tasks_per_prompt
+from service.run.progress import Progress
 from tests.stages import examples
 
 COUNT = st.integers(0, 500)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.broker import Partition, Record
-from service.custody import Custody
-from service.handover import Ends, Note, dump, load
+from service.messaging.broker import Partition, Record
+from service.runtime.commit_metadata import Ends, Note, dump, load
+from service.runtime.partition_state import Custody
 
 PATIENCE_S = 10
 
@@ -48,7 +48,7 @@ class Log:
 
 
 class Owner:
-    """One life of a worker, in the order of steps in which `service.holdings` does them."""
+    """One life of a worker, in the order of steps in which `service.runtime.assignment` does them."""
 
     def __init__(self, log: Log, own: set[int]) -> None:
         self.log = log

@@ -10,15 +10,15 @@ import pytest
 from consumers.admit import Admit
 from producers import replay
 from producers.replay import DeadLetterReplay
-from service import codec, topics
-from service.broker import Broker, NewRecord, Partition, Record
-from service.codec import header
-from service.committer import Committer
-from service.deadletter import DEAD_LETTER_TOPICS, STAGE_INPUTS, DeadLetter, dead_letter, put_back
 from service.errors import BrokerError, DecodeError, RecordTooLargeError
-from service.messages import Decision
-from service.progress import Progress
-from service.replay import Tail
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, NewRecord, Partition, Record
+from service.messaging.codec import header
+from service.messaging.dead_letters import DEAD_LETTER_TOPICS, STAGE_INPUTS, DeadLetter, dead_letter, put_back
+from service.messaging.messages import Decision
+from service.messaging.topic_reader import Tail
+from service.run.progress import Progress
+from service.runtime.transactional_worker import Committer
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.fakes.brokers import Breakage, BreakingBroker
 from tests.stages import examples

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.definition import check_same, define
 from service.errors import ConfigurationError, RunMismatchError
+from service.run.definition import check_same, define
 from service.selfinstruct.recipe import ALPACA
 from service.settings import Settings, load_settings
 

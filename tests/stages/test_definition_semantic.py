@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from service.adapters.minilm import embedder
-from service.commands.run import refuse_early
-from service.definition import check_same, define
+from service.cli.run import refuse_early
 from service.errors import ConfigurationError, RunMismatchError
-from service.messages import RunDefined
+from service.messaging.messages import RunDefined
+from service.run.definition import check_same, define
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, SemanticFilter
 from service.settings import Settings, load_settings
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import typer.main
 
 from service.__main__ import app
-from service.adapters.openai.profiles import PROFILES, LengthName, SchemaField, Structure
+from service.adapters.openai.server_profiles import PROFILES, LengthName, SchemaField, Structure
+from service.messaging.topics import ALL
 from service.selfinstruct.templates import MARKERS
-from service.topics import ALL
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.finish import Finish
-from service.messages import Ending, FinishedTask, RunEnded, TaskInstances
-from service.progress import Progress
+from service.messaging.messages import Ending, FinishedTask, RunEnded, TaskInstances
+from service.run.progress import Progress
 from service.selfinstruct.tasks import InstanceReason
 from tests.stages import examples
 from tests.stages.logs import RUN

@@ -7,18 +7,18 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from producers.seeds import define_run
-from service.commands.status import facts
-from service.console import summary
-from service.definition import check_same, define, form_for
-from service.dispatch import Patience
+from service.bootstrap.api_key_file import read_key
+from service.bootstrap.open_model import open_model, warn_of_other_api
+from service.cli.rendering import summary
+from service.cli.status import facts
 from service.errors import ConfigurationError, RunMismatchError, TemplateError
-from service.keys import read_key
-from service.messages import FinishedTask, RunDefined
-from service.models import open_model, warn_of_other_api
-from service.pipeline import Limits
-from service.progress import Progress
-from service.roles import Role, RoleRunner
+from service.lm.dispatch import Patience
+from service.messaging.messages import FinishedTask, RunDefined
+from service.pipeline.limits import Limits
+from service.pipeline.roles import Role, RoleRunner
+from service.run.create import define_run
+from service.run.definition import check_same, define, form_for
+from service.run.progress import Progress
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
 from service.settings import Settings, load_settings
 from tests.stages import examples

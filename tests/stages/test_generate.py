@@ -1,12 +1,12 @@
 import pytest
 
 from consumers.generate import Generate
-from service.errors import CallFailedError
-from service.lm import Completion, FinishReason
-from service.messages import Answer, FailedCall, FailedPrompt
+from service.lm.errors import CallFailedError
+from service.lm.port import Completion, FinishReason
+from service.lm.usage import Usage
+from service.messaging.messages import Answer, FailedCall, FailedPrompt
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT
 from service.selfinstruct.tasks import Reason
-from service.usage import Usage
 from tests.fakes.models import MODEL, ScriptedModel, always, completed
 from tests.stages import examples
 

@@ -6,11 +6,11 @@ import pytest
 from producers.endings import Endings
 from producers.prompts import PromptProducer
 from producers.samples import sample_of_instances, sample_of_prompts
-from service import topics
-from service.broker import Broker, NewRecord
-from service.credits import affordable_prompts
-from service.messages import Answer, Ending, Message, RunEnded, TaskInstances
-from service.progress import Progress
+from service.messaging import topics
+from service.messaging.broker import Broker, NewRecord
+from service.messaging.messages import Answer, Ending, Message, RunEnded, TaskInstances
+from service.run.credits import affordable_prompts
+from service.run.progress import Progress
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
 from service.selfinstruct.tasks import InstanceReason
 from tests.stages import examples

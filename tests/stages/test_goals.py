@@ -1,11 +1,11 @@
 import pytest
 
-from service.commands.goal import limits_in_words
+from service.billing.price_table import Price, PriceTable
+from service.cli.goal import limits_in_words
 from service.errors import ConfigurationError
-from service.goals import asked_goal, check_budget, spent_already
-from service.messages import Ending, GoalSet, RunEnded
-from service.money.prices import Price, PriceTable
-from service.progress import Progress
+from service.messaging.messages import Ending, GoalSet, RunEnded
+from service.run.goals import asked_goal, check_budget, spent_already
+from service.run.progress import Progress
 from service.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("empty_surroundings")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from service.broker import Partition, Record
-from service.codec import decode, encode, header
-from service.messages import Message
-from service.topics import TOPIC_OF_TYPE
+from service.messaging.broker import Partition, Record
+from service.messaging.codec import decode, encode, header
+from service.messaging.messages import Message
+from service.messaging.topics import TOPIC_OF_TYPE
 
 GOLDEN = {path.stem: json.loads(path.read_text()) for path in Path(__file__).with_name("golden").glob("*.json")}
 KINDS = {kind.ce_type.removeprefix("io.seedstream."): kind for kind in TOPIC_OF_TYPE}

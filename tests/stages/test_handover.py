@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.handover import MOST_BYTES, MOST_CALLS, Ends, Note, dump, load, whole_seconds
+from service.runtime.commit_metadata import MOST_BYTES, MOST_CALLS, Ends, Note, dump, load, whole_seconds
 
 OFFSETS = st.integers(0, 2**40) | st.integers(0, 60)
 CALLS = st.dictionaries(OFFSETS, st.integers(0, 3) | st.integers(0, 999_999), max_size=80)

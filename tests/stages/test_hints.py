@@ -2,13 +2,13 @@
 
 import pytest
 
-from service.hint_metrics import hint_numbers
-from service.hints import Hint, Hints, Use, WrongHint, digest_of, is_audited, scorer_of, screen
-from service.messages import Answer, ScreenedCandidates, ScreenedText
+from service.messaging.messages import Answer, ScreenedCandidates, ScreenedText
+from service.pool.hints import Hint, Hints, Use, WrongHint, digest_of, is_audited, scorer_of, screen
 from service.selfinstruct.filters import refusal
 from service.selfinstruct.judging import Pool, judge
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from service.selfinstruct.similarity import Match, SimilarityIndex
+from service.telemetry.screening_metrics import hint_numbers
 from tests.stages import examples
 
 FILTERS = SELF_INSTRUCT.filters

@@ -10,15 +10,15 @@ import pytest
 from anyio import lowlevel
 
 from consumers.generate import Generate
-from service import codec, topics
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Committed, Isolation, Offsets, Partition, Record
-from service.calls import Calls
 from service.errors import IllegalGenerationError
-from service.holdings import Holdings
-from service.messages import Prompt
+from service.lm.concurrency import Slots
+from service.messaging import codec, topics
+from service.messaging.broker import Committed, Isolation, Offsets, Partition, Record
+from service.messaging.messages import Prompt
+from service.runtime.assignment import Holdings
+from service.runtime.in_flight import Calls
 from service.selfinstruct.recipe import SELF_INSTRUCT
-from service.slots import Slots
 from tests.fakes.models import Hold, ScriptedModel, always
 from tests.stages import examples
 from tests.stages.logs import DEADLINE_S, QUIET_S, RUN, create, follow, records_of, send, until, write

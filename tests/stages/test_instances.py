@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 
 from consumers.instances import WriteInstances
-from service.errors import CallFailedError
-from service.lm import FinishReason
-from service.messages import FailedCall
+from service.lm.errors import CallFailedError
+from service.lm.port import FinishReason
+from service.lm.usage import Usage
+from service.messaging.messages import FailedCall
 from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
 from service.selfinstruct.tasks import Instance, InstanceReason
-from service.usage import Usage
 from tests.fakes.models import ScriptedModel, always, completed
 from tests.stages import examples
 

@@ -1,6 +1,6 @@
 import pytest
 
-from service.lead import Lead
+from service.pool.lookahead import Lead
 
 
 def test_where_nothing_is_known_a_screen_begins_at_the_beginning() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from service.dataset.neighbours import as_neighbours
 from service.errors import BrokerError
-from service.messages import Message, Origin, PooledTask
+from service.messaging.messages import Message, Origin, PooledTask
 from tests.algorithm import reference
 from tests.stages import examples
 

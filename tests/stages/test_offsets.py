@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.offsets import Tracker
+from service.runtime.offset_tracker import Tracker
 
 # What happens to a partition, one step after another; the number chooses where there is a choice.
 STEPS = st.lists(st.tuples(st.sampled_from(["deliver", "finish", "marker", "again"]), st.integers(0, 9)), max_size=40)

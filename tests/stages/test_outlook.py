@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from service.commands.outlook import outlook, outlook_by_length, outlook_of
-from service.console import dollars
-from service.forecast import forecast_usd
-from service.money.bill import CLASSIFY, GENERATE, INSTANCES
-from service.money.prices import Price
-from service.money.reckoning import Rates, Reckoned, rates_by_length, reckon
-from service.progress import Progress
+from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
+from service.billing.price_table import Price
+from service.billing.reckoning import Rates, Reckoned, rates_by_length, reckon
+from service.cli.outlook import outlook, outlook_by_length, outlook_of
+from service.cli.rendering import dollars
+from service.lm.usage import Usage
+from service.run.cost_forecast import forecast_usd
+from service.run.progress import Progress
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
 from service.selfinstruct.tasks import Instance, SeedTask
 from service.settings import Settings, load_settings
-from service.usage import Usage
 from tests.stages import examples
 from tests.stages.examples import TEMPLATES
 from tests.stages.test_cost import bought

@@ -2,13 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import CallFailedError
-from service.lm import Completion, FinishReason
-from service.money.prices import Price, PriceTable, cost_usd, price_of, table_in_force
-from service.money.pricing import PricedModel
+from service.billing.price_table import Price, PriceTable, cost_usd, price_of, table_in_force
+from service.billing.priced_model import PricedModel
+from service.lm.errors import CallFailedError
+from service.lm.port import Completion, FinishReason
+from service.lm.usage import Usage
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import SELF_INSTRUCT
-from service.usage import Usage
 from tests.fakes.models import Reply, ScriptedModel, always
 
 SAMPLING = SELF_INSTRUCT.instruction_sampling

@@ -3,9 +3,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.messages import Ending, Message, RunEnded, TaskInstances
-from service.money.spent import PICO, Spent
-from service.progress import Progress
+from service.billing.totals import PICO, Spent
+from service.messaging.messages import Ending, Message, RunEnded, TaskInstances
+from service.run.progress import Progress
 from service.selfinstruct.tasks import InstanceReason
 from tests.stages import examples
 from tests.stages.logs import RUN

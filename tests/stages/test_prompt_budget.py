@@ -4,9 +4,9 @@ import anyio
 import pytest
 
 from producers.prompts import PromptProducer
-from service import topics
-from service.broker import Broker
-from service.messages import Ending, GoalSet, Message, RunEnded
+from service.messaging import topics
+from service.messaging.broker import Broker
+from service.messaging.messages import Ending, GoalSet, Message, RunEnded
 from service.selfinstruct.tasks import Reason
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker

@@ -7,10 +7,10 @@ import pytest
 
 from producers.prompts import PromptProducer, SamplingPool, write_prompt
 from producers.replay import DeadLetterReplay
-from service import codec, topics
-from service.broker import Broker, NewRecord
 from service.errors import FencedError
-from service.messages import Ending, Message, RunEnded
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, NewRecord
+from service.messaging.messages import Ending, Message, RunEnded
 from service.selfinstruct.tasks import InstanceReason
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker

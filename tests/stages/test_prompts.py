@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 from producers.prompts import SamplingPool, write_prompt
-from service.messages import PooledTask
+from service.messaging.messages import PooledTask
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT
 from tests.stages import examples
 

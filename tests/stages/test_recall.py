@@ -4,13 +4,13 @@ import anyio
 import pytest
 
 from consumers.generate import Generate
-from service import codec, topics
-from service.broker import Broker, Partition
-from service.handover import Ends
-from service.recall import Answers
+from service.lm.concurrency import Slots
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, Partition
+from service.runtime.answered_inputs import Answers
+from service.runtime.commit_metadata import Ends
+from service.runtime.stateless_worker import Worker
 from service.selfinstruct.recipe import SELF_INSTRUCT
-from service.slots import Slots
-from service.worker import Worker
 from tests.fakes.models import Hold, Reply, ScriptedModel
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker

@@ -4,9 +4,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.money.inttable import IntTable
-from service.money.recent import RecentAcceptances
-from service.money.sample import Sample
+from service.billing.moments import Sample
+from service.billing.recent_cost import RecentAcceptances
+from service.containers import IntTable
 
 PROMPTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100)), max_size=60)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from service import topics
 from service.adapters.sqlite import SqliteBroker
 from service.adapters.sqlite.producers import SqliteProducer
-from service.broker import Broker, NewRecord
 from service.errors import BrokerError, ConfigurationError, RunNotFoundError
-from service.messages import Answer, GoalSet
-from service.refiltering import draw_curve, judge_again, refilter_into
+from service.messaging import topics
+from service.messaging.broker import Broker, NewRecord
+from service.messaging.messages import Answer, GoalSet
+from service.pipeline.refilter import draw_curve, judge_again, refilter_into
 from service.selfinstruct.recipe import SELF_INSTRUCT, Recipe
 from service.selfinstruct.tasks import Reason
 from tests.stages import examples

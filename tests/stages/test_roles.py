@@ -9,19 +9,19 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from producers.seeds import define_run
-from service import topics
 from service.adapters.minilm import embedder
-from service.broker import Broker
-from service.definition import define
-from service.dispatch import Patience
+from service.bootstrap.open_model import open_model
 from service.errors import ConfigurationError, RunMismatchError
-from service.hints import Use
-from service.inspection import read_staff
-from service.messages import GoalSet
-from service.models import open_model
-from service.pipeline import Limits
-from service.roles import SINGLE, Role, RoleRunner
+from service.lm.dispatch import Patience
+from service.messaging import topics
+from service.messaging.broker import Broker
+from service.messaging.messages import GoalSet
+from service.pipeline.limits import Limits
+from service.pipeline.members import read_staff
+from service.pipeline.roles import SINGLE, Role, RoleRunner
+from service.pool.hints import Use
+from service.run.create import define_run
+from service.run.definition import define
 from service.settings import load_settings
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker

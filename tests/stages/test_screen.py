@@ -9,14 +9,14 @@ import pytest
 
 from consumers.admit import Admit
 from consumers.screen import Screen
-from service import topics
-from service.broker import Broker, NewRecord
-from service.committer import Committer
 from service.errors import BrokerError
-from service.hint_tail import follow_hints
-from service.hints import Hints, Use, WrongHint
-from service.messages import Message
-from service.screening import Screening
+from service.messaging import topics
+from service.messaging.broker import Broker, NewRecord
+from service.messaging.messages import Message
+from service.pool.hint_reader import follow_hints
+from service.pool.hints import Hints, Use, WrongHint
+from service.pool.screen_worker import Screening
+from service.runtime.transactional_worker import Committer
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker

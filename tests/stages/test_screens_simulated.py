@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from consumers.admit import Admit, Input
+from consumers.admit import Admit
 from consumers.screen import Screen
-from service.hints import Ground, HintedPool, Hints, Use, digest_of, scorer_of
-from service.messages import Answer, Message, PooledTask, ScreenedCandidates, ScreenedText
+from service.messaging.messages import Answer, Message, PooledTask, ScreenedCandidates, ScreenedText
+from service.pool.batch import Input
+from service.pool.hints import Ground, HintedPool, Hints, Use, digest_of, scorer_of
 from service.selfinstruct.judging import Pool
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from service.selfinstruct.similarity import Match

@@ -9,8 +9,8 @@ import pytest
 
 from service.dataset.seed_warnings import check_seeds, seed_warnings
 from service.dataset.seeds import load_seeds
-from service.definition import define
 from service.errors import ConfigurationError
+from service.run.definition import define
 from service.selfinstruct.recipe import ALPACA, RECIPES, SELF_INSTRUCT, Recipe
 from service.selfinstruct.tasks import Instance, SeedTask
 from service.settings import load_settings

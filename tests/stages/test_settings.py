@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from service.billing.price_table import Price, PriceTable
 from service.errors import ConfigurationError
-from service.money.prices import Price, PriceTable
 from service.selfinstruct.recipe import RecipeName
 from service.settings import LmKind, Settings, load_settings, origins
 

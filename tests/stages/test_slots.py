@@ -8,8 +8,8 @@ from anyio import lowlevel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.errors import EndpointRefusedError
-from service.slots import Slot, Slots
+from service.lm.concurrency import Slot, Slots
+from service.lm.errors import EndpointRefusedError
 
 pytestmark = pytest.mark.anyio
 

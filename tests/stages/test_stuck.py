@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service import topics
-from service.credits import affordable_prompts
-from service.deadletter import DeadLetter
-from service.messages import FinishedTask, Message
-from service.progress import Progress
+from service.messaging import topics
+from service.messaging.dead_letters import DeadLetter
+from service.messaging.messages import FinishedTask, Message
+from service.messaging.topics import Topic
+from service.run.credits import affordable_prompts
+from service.run.progress import Progress
 from service.selfinstruct.tasks import InstanceReason
-from service.topics import Topic
 from tests.stages import examples
 
 ASKED = (topics.PROMPTS, topics.CANDIDATES)

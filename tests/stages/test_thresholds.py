@@ -1,6 +1,6 @@
 import pytest
 
-from service.commands.thresholds import MOST, Thresholds
+from service.cli.threshold_range import MOST, Thresholds
 from service.errors import ConfigurationError
 
 

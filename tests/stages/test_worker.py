@@ -5,14 +5,14 @@ import pytest
 
 from consumers.classify import Classify
 from consumers.generate import Generate
-from service import codec, topics
-from service.broker import Broker
-from service.codec import CAUSE, header
 from service.errors import TopicMissingError
-from service.messages import Message, Prompt
+from service.lm.concurrency import Slots
+from service.messaging import codec, topics
+from service.messaging.broker import Broker
+from service.messaging.codec import CAUSE, header
+from service.messaging.messages import Message, Prompt
+from service.runtime.stateless_worker import Worker
 from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
-from service.slots import Slots
-from service.worker import Worker
 from tests.fakes.models import Hold, ScriptedModel, always, by_marker
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker

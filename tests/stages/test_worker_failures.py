@@ -6,14 +6,14 @@ import anyio
 import pytest
 
 from consumers.generate import Generate
-from service import codec, topics
-from service.broker import Broker, Record
-from service.codec import header
-from service.errors import CallFailedError, EndpointRefusedError
-from service.messages import FailedPrompt, Prompt
+from service.lm.concurrency import Slots
+from service.lm.errors import CallFailedError, EndpointRefusedError
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, Record
+from service.messaging.codec import header
+from service.messaging.messages import FailedPrompt, Prompt
+from service.runtime.stateless_worker import Worker
 from service.selfinstruct.recipe import SELF_INSTRUCT
-from service.slots import Slots
-from service.worker import Worker
 from tests.fakes.models import Hold, ScriptedModel, always, by_marker
 from tests.stages import examples
 from tests.stages.conftest import OpenBroker

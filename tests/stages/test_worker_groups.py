@@ -4,12 +4,12 @@ import anyio
 import pytest
 
 from consumers.generate import Generate
-from service import topics
-from service.broker import Broker
-from service.messages import Prompt
+from service.lm.concurrency import Slots
+from service.messaging import topics
+from service.messaging.broker import Broker
+from service.messaging.messages import Prompt
+from service.runtime.stateless_worker import Worker
 from service.selfinstruct.recipe import SELF_INSTRUCT
-from service.slots import Slots
-from service.worker import Worker
 from tests.fakes.brokers import Breakage, BreakingBroker
 from tests.fakes.models import Hold, ScriptedModel, always, by_marker
 from tests.stages import examples

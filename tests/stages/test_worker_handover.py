@@ -10,13 +10,13 @@ from structlog.testing import capture_logs
 
 from consumers.classify import Classify
 from consumers.generate import Generate
-from service import codec, topics
 from service.adapters.sqlite import SqliteBroker
-from service.broker import Broker, Committed, Partition
-from service.messages import Prompt
+from service.lm.concurrency import Slots
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, Committed, Partition
+from service.messaging.messages import Prompt
+from service.runtime.stateless_worker import Worker
 from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
-from service.slots import Slots
-from service.worker import Worker
 from tests.fakes.brokers import Breakage, BreakingBroker
 from tests.fakes.models import Hold, ScriptedModel, always, by_marker
 from tests.stages import examples

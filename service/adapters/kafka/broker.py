@@ -9,7 +9,7 @@ from service.adapters.kafka.groups import KafkaGroupMember
 from service.adapters.kafka.options import KafkaOptions
 from service.adapters.kafka.producers import KafkaProducer, KafkaTransactionalProducer
 from service.adapters.kafka.readers import KafkaReader
-from service.broker import Committed, Isolation, Listener, Member, Partition, TopicSpec
+from service.messaging.broker import Committed, Isolation, Listener, Member, Partition, TopicSpec
 
 
 class KafkaBroker:

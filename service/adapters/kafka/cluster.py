@@ -16,10 +16,10 @@ from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
 from service.adapters.kafka.options import KafkaOptions
-from service.adapters.kafka.patience import against_stray_cancellation
-from service.broker import Committed, Isolation, Member, Partition
 from service.errors import BrokerError, BrokersGoneError, OutcomeUnknownError, TopicMissingError
+from service.messaging.broker import Committed, Isolation, Member, Partition
 
 T = TypeVar("T")
 

@@ -30,9 +30,9 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 
 from service.adapters.kafka.cluster import Cluster
 from service.adapters.kafka.readers import fetch, new_consumer, positions, stop
-from service.adapters.sharing import share_out, topics_by_takers
-from service.broker import Listener, Offsets, Partition, Record
+from service.adapters.partition_assignment import share_out, topics_by_takers
 from service.errors import BrokerError, IllegalGenerationError
+from service.messaging.broker import Listener, Offsets, Partition, Record
 
 _NEVER_MS = 2**31 - 1
 _MOVED_ON = (IllegalGeneration, UnknownMemberIdError, RebalanceInProgressError)

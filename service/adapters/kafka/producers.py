@@ -28,12 +28,12 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 from anyio import lowlevel
 
+from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation, without_haste
 from service.adapters.kafka.cluster import Cluster
 from service.adapters.kafka.options import KafkaOptions
-from service.adapters.kafka.patience import against_stray_cancellation, without_haste
-from service.adapters.records import check_size, max_bytes_of, partition_number
-from service.broker import DEAD_LETTERS, NewRecord, Offsets, Partition
+from service.adapters.partitioning import check_size, max_bytes_of, partition_number
 from service.errors import BrokerError, BrokersGoneError, FencedError, OutcomeUnknownError, RecordTooLargeError
+from service.messaging.broker import DEAD_LETTERS, NewRecord, Offsets, Partition
 
 _MAX_BATCH_BYTES = 256 * 1024
 _START_S = 60.0

@@ -13,10 +13,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 from anyio import lowlevel
 
+from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
 from service.adapters.kafka.cluster import Cluster, as_keys
-from service.adapters.kafka.patience import against_stray_cancellation
-from service.broker import Isolation, Partition, Record
 from service.errors import BrokerError
+from service.messaging.broker import Isolation, Partition, Record
 
 _STOP_S = 10.0
 # A node answers one fetch at a time: one that waits for news of an idle topic holds up the next of a busy one.

@@ -9,9 +9,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from service.adapters.kafka.cluster import Cluster
-from service.adapters.records import max_bytes_of
-from service.broker import TopicSpec
+from service.adapters.partitioning import max_bytes_of
 from service.errors import BrokerError
+from service.messaging.broker import TopicSpec
 
 # A batch has a header, and a record lengths of its own, which the limit on a record does not count.
 _BATCH_HEADROOM_BYTES = 64 * 1024

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from service.adapters.openai.profiles import AuthHeader
+from service.adapters.openai.server_profiles import AuthHeader
 from service.errors import ConfigurationError
 
 # A header such as "true" is no secret, and hiding it would garble what a server says.

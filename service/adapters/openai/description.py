@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from service.adapters.openai.offers import Offer
-from service.adapters.openai.profiles import Api, Dialect, LengthName, Profile, Structure
+from service.adapters.openai.model_list import Offer
+from service.adapters.openai.server_profiles import Api, Dialect, LengthName, Profile, Structure
 
 _SHOWN_MODELS = 5
 

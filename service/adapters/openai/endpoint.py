@@ -10,19 +10,19 @@ import structlog
 from pydantic import SecretStr
 from yarl import URL
 
-from service.adapters.openai.addresses import Addresses
 from service.adapters.openai.credentials import Credentials
 from service.adapters.openai.description import Description, describe
-from service.adapters.openai.detection import find_out
-from service.adapters.openai.manners import Manners
-from service.adapters.openai.offers import Offer, read_offers
+from service.adapters.openai.error_response import Refusal, refusal_of
+from service.adapters.openai.model_list import Offer, read_offers
+from service.adapters.openai.negotiation import Manners
 from service.adapters.openai.options import OpenAIOptions
-from service.adapters.openai.profiles import PROFILES, Profile
-from service.adapters.openai.refusals import Refusal, refusal_of
-from service.adapters.openai.replies import Asked, Reading, read_completion, read_object
-from service.adapters.openai.requests import request_body
+from service.adapters.openai.request import request_body
+from service.adapters.openai.response import Asked, Reading, read_completion, read_object
+from service.adapters.openai.server_detection import find_out
+from service.adapters.openai.server_profiles import PROFILES, Profile
 from service.adapters.openai.transport import Answer, Question, Transport
-from service.lm import Completion
+from service.adapters.openai.urls import Addresses
+from service.lm.port import Completion
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 

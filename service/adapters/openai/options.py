@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from service.adapters.openai.addresses import Addresses, addresses, check_address, dialect_of
 from service.adapters.openai.credentials import check_header
-from service.adapters.openai.profiles import PROFILES, Api, Dialect, Parameter, Profile
+from service.adapters.openai.server_profiles import PROFILES, Api, Dialect, Parameter, Profile
+from service.adapters.openai.urls import Addresses, addresses, check_address, dialect_of
 from service.errors import ConfigurationError
 
 AUTO = "auto"

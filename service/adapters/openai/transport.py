@@ -9,8 +9,8 @@ import aiohttp
 import anyio
 from yarl import URL
 
-from service.adapters.openai.saying import shown
-from service.errors import AttemptFailedError, CallFailedError, Failing
+from service.adapters.openai.error_body import shown
+from service.lm.errors import AttemptFailedError, CallFailedError, Failing
 
 _OK = 200
 _MAX_BODY_BYTES = 8 * 1024 * 1024

@@ -9,7 +9,7 @@ from service.adapters.sqlite.engine import LogEngine
 from service.adapters.sqlite.groups import Group
 from service.adapters.sqlite.producers import SqliteProducer, SqliteTransactionalProducer
 from service.adapters.sqlite.readers import SqliteGroupMember, SqliteReader
-from service.broker import Committed, Isolation, Listener, Member, Partition, TopicSpec
+from service.messaging.broker import Committed, Isolation, Listener, Member, Partition, TopicSpec
 
 _MAX_RECORD_BYTES = 1 << 20
 _REBALANCE_TIMEOUT_S = 30.0

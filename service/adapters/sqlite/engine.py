@@ -12,17 +12,17 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from service.adapters.records import check_size, partition_number
+from service.adapters.partitioning import check_size, partition_number
 from service.adapters.sqlite.log import PartitionLog
 from service.adapters.sqlite.storage import Storage, Write
-from service.broker import (
+from service.errors import BrokerError, TopicMissingError
+from service.messaging.broker import (
     Committed,
     NewRecord,
     Partition,
     Record,
     TopicSpec,
 )
-from service.errors import BrokerError, TopicMissingError
 
 _FOREIGN_POLL_S = 0.2
 

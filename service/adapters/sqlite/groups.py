@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.adapters.sharing import share_out, topics_by_takers
-from service.broker import Partition
+from service.adapters.partition_assignment import share_out, topics_by_takers
 from service.errors import IllegalGenerationError
+from service.messaging.broker import Partition
 
 
 @dataclass(eq=False, slots=True)

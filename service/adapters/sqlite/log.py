@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from operator import attrgetter
 
-from service.broker import Record
+from service.messaging.broker import Record
 
 _TAIL_RECORDS = 500
 _offset_of = attrgetter("offset")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import anyio
 
 from service.adapters.sqlite.engine import LogEngine, Unfinished
-from service.broker import NewRecord, Offsets
 from service.errors import BrokerError, FencedError
+from service.messaging.broker import NewRecord, Offsets
 
 
 class SqliteProducer:

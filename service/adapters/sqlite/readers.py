@@ -5,7 +5,7 @@ from anyio import lowlevel
 
 from service.adapters.sqlite.engine import LogEngine
 from service.adapters.sqlite.groups import Group, Membership
-from service.broker import Committed, Listener, Offsets, Partition, Record
+from service.messaging.broker import Committed, Listener, Offsets, Partition, Record
 
 
 class SqliteReader:

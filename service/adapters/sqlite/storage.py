@@ -15,8 +15,8 @@ from typing import Any, TextIO
 
 import orjson
 
-from service.broker import Committed, Headers, Partition, Record
 from service.errors import BrokerError, RunLockedError
+from service.messaging.broker import Committed, Headers, Partition, Record
 
 _OFFSET_BITS = 40
 _SCHEMA = """

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from service.selfinstruct.similarity.bounds import Bounds
+from service.selfinstruct.similarity.full_scan import survey, surveys
 from service.selfinstruct.similarity.query import Places, Query
 from service.selfinstruct.similarity.rouge import Match, Survey, scores, tokenize
 from service.selfinstruct.similarity.segments import Segment, first_of_each
-from service.selfinstruct.similarity.survey import survey, surveys
-from service.selfinstruct.similarity.texts import Texts
-from service.selfinstruct.similarity.traits import Traits
+from service.selfinstruct.similarity.text_signatures import Traits
+from service.selfinstruct.similarity.token_store import Texts
 
 # Texts that are looked through one by one before they become a segment.
 _TAIL = 8_192

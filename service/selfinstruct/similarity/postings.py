@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from service.selfinstruct.similarity.bounds import Bounds
-from service.selfinstruct.similarity.lists import Keys, Lists, keys
-from service.selfinstruct.similarity.sieve import Sieve
-from service.selfinstruct.similarity.texts import Texts, TokenRuns
+from service.selfinstruct.similarity.posting_lists import Keys, Lists, keys
+from service.selfinstruct.similarity.signature_filter import Sieve
+from service.selfinstruct.similarity.token_store import Texts, TokenRuns
 
 # Postings are sorted as one integer, by `lists.keys` and text: 60 bits hold a full vocabulary.
 _TEXT_BITS = 26

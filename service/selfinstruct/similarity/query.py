@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from service.selfinstruct.similarity.bounds import Bounds, QueryBounds
 from service.selfinstruct.similarity.signatures import LONG, WIDE_WORDS, Words, signature, token_bits
-from service.selfinstruct.similarity.texts import codes_of
+from service.selfinstruct.similarity.token_store import codes_of
 
 Places = npt.NDArray[np.intp]
 

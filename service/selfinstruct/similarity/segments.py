@@ -14,8 +14,8 @@ import numpy.typing as npt
 from service.selfinstruct.similarity.bounds import Bounds
 from service.selfinstruct.similarity.postings import Postings, rarest_first
 from service.selfinstruct.similarity.query import Places, Query
-from service.selfinstruct.similarity.texts import Texts
-from service.selfinstruct.similarity.traits import Traits
+from service.selfinstruct.similarity.text_signatures import Traits
+from service.selfinstruct.similarity.token_store import Texts
 
 
 @dataclass(frozen=True, slots=True)

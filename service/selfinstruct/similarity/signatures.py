@@ -6,7 +6,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from service.selfinstruct.similarity.texts import TokenRuns
+from service.selfinstruct.similarity.token_store import TokenRuns
 
 # Fibonacci hashing (Knuth, TAOCP 3, section 6.4): codes that follow one another fall far apart.
 _FACTOR = 2654435769

@@ -1,0 +1,90 @@
+"""An answer other than a completion, and the error that it amounts to. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.adapters.openai.error_body import Saying, read_saying, saying_of, shown
+from service.adapters.openai.error_rules import ROWS, Row, Then
+from service.lm.backoff import rate_limit_reset_s, retry_after_s
+from service.lm.errors import (
+    AttemptFailedError,
+    CallFailedError,
+    EndpointRefusedError,
+    Failing,
+    LanguageModelError,
+    Refused,
+)
+from service.lm.usage import Usage
+
+_OK = 200
+_RATE_LIMITED = 429
+_ERRORS = range(400, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a server answered in the place of a completion.
+
+    `status` is the one of HTTP, or else the one that an error inside a good answer names. `after_s` is what it asks to
+    wait. `said` is what it says, cleaned, for people.
+    """
+
+    url: str
+    status: int
+    saying: Saying
+    said: str
+    after_s: float | None = None
+    should_retry: bool | None = None
+    usage: Usage | None = None
+
+    @property
+    def row(self) -> Row:
+        """The rule that decides."""
+        return next(row for row in ROWS if self._is_met_by(row))
+
+    def as_error(self, hint: str = "") -> LanguageModelError:
+        """Return the error that it amounts to; a hint takes the place of the rule's remedy."""
+        row = self.row
+        status = "" if self.status < _ERRORS.start and self.status == _OK else f" {self.status}"
+        came = f'{self.url} answered{status or " with an error"} ("{self.said}").'
+        message = f"Expected an answer, but {came} {hint or row.remedy}"
+        if isinstance(row.why, Refused):
+            return EndpointRefusedError(message, row.why)
+        if row.then is Then.FAIL:
+            return CallFailedError(message, row.why, wasted=self.usage)
+        return AttemptFailedError(row.why, came, self.after_s, self.usage)
+
+    @property
+    def blames_the_call(self) -> bool:
+        """Whether the server does not accept the call as it is, for no reason of length or content."""
+        return self.row.why is Failing.BAD_REQUEST
+
+    def _is_met_by(self, row: Row) -> bool:
+        return row.meets(
+            self.status,
+            self.saying.message,
+            self.saying.codes,
+            should_retry=self.should_retry,
+            asks_to_wait=self.after_s is not None,
+        )
+
+
+def refusal_of(
+    url: str, status: int, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...], now: datetime
+) -> Refusal:
+    """Return the refusal in an answer whose status is not 200."""
+    saying = read_saying(body)
+    after_s = retry_after_s(headers, now)
+    if after_s is None and status == _RATE_LIMITED:
+        after_s = rate_limit_reset_s(headers, now)
+    should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
+    return Refusal(url, status, saying, shown(saying.message, secrets), after_s, should_retry)
+
+
+def refusal_inside(url: str, reply: Mapping[str, Any], secrets: tuple[str, ...], usage: Usage | None) -> Refusal:
+    """Return the refusal in an answer with status 200: gateways begin it before they know how it will end."""
+    saying = saying_of(reply)
+    named = [int(code) for code in saying.codes.split() if code.isdecimal() and int(code) in _ERRORS]
+    return Refusal(url, named[0] if named else _OK, saying, shown(saying.message, secrets), usage=usage)

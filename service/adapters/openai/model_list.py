@@ -1,0 +1,88 @@
+"""What a server says about itself: its list of models, and what can be told from it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.adapters.openai.server_profiles import Dialect
+from service.lm.errors import AttemptFailedError, Failing
+
+_OWNERS = {
+    "vllm": Dialect.VLLM,
+    "sglang": Dialect.SGLANG,
+    "llamacpp": Dialect.LLAMACPP,
+    "library": Dialect.OLLAMA,
+}
+_SERVERS = {"llama.cpp": Dialect.LLAMACPP}
+_HEADERS = (("x-litellm-", Dialect.LITELLM), ("openai-version", Dialect.OPENAI))
+# vLLM and SGLang, OpenRouter, Groq.
+_CONTEXT = ("max_model_len", "context_length", "context_window")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One model that a server offers; `context_tokens` is none where it does not say."""
+
+    name: str
+    owner: str = ""
+    context_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clue:
+    """A dialect, and what gave it away."""
+
+    dialect: Dialect
+    how: str
+
+
+def read_offers(reply: Mapping[str, Any]) -> tuple[Offer, ...]:
+    """Return the models in an answer to GET /models.
+
+    Raises:
+        AttemptFailedError: it is not such an answer.
+    """
+    entries = reply.get("data")
+    if not isinstance(entries, list):
+        raise AttemptFailedError(
+            Failing.INVALID_BODY, "The server answered 200, but its body lacks a list of models in `data`."
+        )
+    return tuple(_offer(entry) for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str))
+
+
+def clue_in_headers(headers: Mapping[str, str]) -> Clue | None:
+    """Return what the headers of any answer give away; gateways show here, though they list models as others do."""
+    server = headers.get("server", "").lower()
+    if server in _SERVERS:
+        return Clue(_SERVERS[server], f"its header server: {server}")
+    for name in map(str.lower, headers):
+        for beginning, dialect in _HEADERS:
+            if name.startswith(beginning):
+                return Clue(dialect, f"its header {name}")
+    return None
+
+
+def clue_in_offers(offers: tuple[Offer, ...]) -> Clue | None:
+    """Return what the owners of the models give away."""
+    owner = next((offer.owner for offer in offers if offer.owner in _OWNERS), None)
+    return None if owner is None else Clue(_OWNERS[owner], f"its models are owned by {owner}")
+
+
+def is_ollama(reply: Mapping[str, Any]) -> bool:
+    """Return whether an answer to GET /api/version is Ollama's."""
+    return set(reply) == {"version"} and isinstance(reply["version"], str)
+
+
+def tgi_context(reply: Mapping[str, Any]) -> int | None:
+    """Return the context in TGI's answer to GET /info; none where it is not TGI's."""
+    context = reply.get("max_total_tokens")
+    return context if "model_id" in reply and isinstance(context, int) else None
+
+
+def _offer(entry: Mapping[str, Any]) -> Offer:
+    owner, meta = entry.get("owned_by"), entry.get("meta")
+    told = [entry.get(name) for name in _CONTEXT]
+    if isinstance(meta, dict):  # llama.cpp
+        told.append(meta.get("n_ctx"))
+    context = next((value for value in told if type(value) is int and value > 0), None)
+    return Offer(entry["id"], owner if isinstance(owner, str) else "", context)

@@ -1,0 +1,93 @@
+"""Finding out what kind of server answers: by its address, by its list of models, and if need be by asking around."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from service.adapters.openai.model_list import (
+    Clue,
+    Offer,
+    clue_in_headers,
+    clue_in_offers,
+    is_ollama,
+    read_offers,
+    tgi_context,
+)
+from service.adapters.openai.options import AUTO, OpenAIOptions
+from service.adapters.openai.server_profiles import Dialect
+from service.adapters.openai.transport import Answer
+from service.adapters.openai.urls import Addresses, dialect_of
+from service.lm.errors import AttemptFailedError
+
+Get = Callable[[str], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What kind of server it is, how that is known, and what it offers."""
+
+    clue: Clue
+    offers: tuple[Offer, ...] = ()
+
+
+async def find_out(get: Get, options: OpenAIOptions, addresses: Addresses) -> Found:
+    """Return what is found; a server that says nothing of itself is a generic one, and so is one that is away.
+
+    `get` asks one address and raises `AttemptFailedError` where no answer comes.
+    """
+    listing = await _quietly(get, addresses.models)
+    offers = _offers(listing)
+    known = _given(options)
+    if known is None and listing is None:
+        return Found(Clue(Dialect.GENERIC, "it does not answer"))
+    if known is None and listing is not None:
+        known = clue_in_headers(listing.headers) or clue_in_offers(offers)
+    if known is None or known.dialect is Dialect.TGI:
+        return await _ask_around(get, addresses, known, offers)
+    return Found(known, offers)
+
+
+def _given(options: OpenAIOptions) -> Clue | None:
+    if options.dialect != AUTO:
+        return Clue(Dialect(options.dialect), "it was told")
+    dialect = dialect_of(options.base_url)
+    return None if dialect is None else Clue(dialect, "its address")
+
+
+async def _ask_around(get: Get, addresses: Addresses, known: Clue | None, offers: tuple[Offer, ...]) -> Found:
+    """Ask where only one kind of server answers; TGI tells its context there."""
+    context = tgi_context(_object(await _quietly(get, f"{addresses.origin}/info")))
+    if context is not None:
+        told = tuple(replace(offer, context_tokens=context) for offer in offers)
+        return Found(known or Clue(Dialect.TGI, "it answers at /info"), told)
+    if known is not None:
+        return Found(known, offers)
+    if is_ollama(_object(await _quietly(get, f"{addresses.origin}/api/version"))):
+        return Found(Clue(Dialect.OLLAMA, "it answers at /api/version"), offers)
+    return Found(Clue(Dialect.GENERIC, "nothing that it says of itself is known"), offers)
+
+
+async def _quietly(get: Get, url: str) -> Answer | None:
+    try:
+        return await get(url)
+    except AttemptFailedError:
+        return None
+
+
+def _offers(listing: Answer | None) -> tuple[Offer, ...]:
+    try:
+        return read_offers(_object(listing))
+    except AttemptFailedError:
+        return ()
+
+
+def _object(answer: Answer | None) -> Mapping[str, Any]:
+    if answer is None or not answer.is_good:
+        return {}
+    try:
+        reply = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return {}
+    return reply if isinstance(reply, dict) else {}

@@ -1,0 +1,37 @@
+"""The tokens that an answer says it took. Pure.
+
+Only what is stated counts. What a count includes differs: OpenAI's completion tokens include reasoning, xAI's do not,
+which shows in the total.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.lm.usage import Usage
+
+
+def read_usage(stated: object) -> Usage | None:
+    """Return the usage in an answer; none where it is missing or makes no sense."""
+    if not isinstance(stated, dict):
+        return None
+    prompt, completion = _count(stated, "prompt_tokens"), _count(stated, "completion_tokens")
+    if prompt is None or completion is None:
+        return None
+    cached = _detail(stated, "prompt_tokens_details", "cached_tokens", "prompt_cache_hit_tokens")
+    reasoning = _detail(stated, "completion_tokens_details", "reasoning_tokens", "reasoning_tokens")
+    if reasoning and _count(stated, "total_tokens") == prompt + completion + reasoning:
+        completion += reasoning
+    return Usage(prompt, completion, min(cached, prompt), min(reasoning, completion))
+
+
+def _detail(stated: Mapping[str, Any], details: str, name: str, beside: str) -> int:
+    """Return a count from the details, where OpenAI and most have it, or from beside the totals: DeepSeek, SGLang."""
+    inner = stated.get(details)
+    found = _count(inner, name) if isinstance(inner, dict) else None
+    return found or _count(stated, beside) or _count(stated, name) or 0
+
+
+def _count(stated: Mapping[str, Any], name: str) -> int | None:
+    """Return a number of tokens; true and false are none, although Python counts them among the integers."""
+    value = stated.get(name)
+    return value if type(value) is int and value >= 0 else None

@@ -1,0 +1,99 @@
+"""From questions to batches: wait until enough are asked, see where each is already, and send the rest."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+import structlog
+from anyio.abc import TaskGroup
+
+from service.adapters.openai_batch.api_client import BatchServer
+from service.adapters.openai_batch.api_objects import file_name
+from service.adapters.openai_batch.batch_inventory import Flight, Memory
+from service.adapters.openai_batch.cleanup import delete_orphans
+from service.adapters.openai_batch.jsonl import Result, custom_id, envelope_bytes, request_line
+from service.adapters.openai_batch.pending import Question, Questions
+from service.adapters.openai_batch.polling import Following
+from service.adapters.openai_batch.upload_form import Upload
+from service.lm.errors import EndpointRefusedError
+
+logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_DAY_S = 86_400.0
+# Questions that trickle in do not hold up the others for longer than so many times `linger_s`.
+_MOST_LINGERS = 12
+
+
+class Gathering:
+    """Gathers questions into batches."""
+
+    def __init__(self, server: BatchServer, questions: Questions, tasks: TaskGroup, clock: Callable[[], float]) -> None:
+        self._server = server
+        self._options = server.options
+        self._questions = questions
+        self._memory = Memory(server)
+        self._following = Following(server, self._memory, questions, tasks)
+        self._clock = clock
+        self._envelope_bytes = envelope_bytes(self._options.path)
+        self._swept = False
+
+    async def run(self) -> None:
+        """Gather for ever."""
+        while True:
+            await self._questions.until_unplaced()
+            await self._linger()
+            await self._following.until_room()
+            try:
+                await self._place()
+            except EndpointRefusedError as refusal:
+                self._following.refuse(refusal)
+
+    async def _linger(self) -> None:
+        """Wait for more questions."""
+        for _ in range(_MOST_LINGERS):
+            asked = self._questions.asked
+            await self._server.sleep(self._options.linger_s)
+            if self._questions.asked == asked or self._questions.unplaced >= self._following.most:
+                return
+
+    async def _place(self) -> None:
+        """Find the batch of each question; what is in none goes into a new one."""
+        now = self._clock()
+        since = now - self._options.history_days * _DAY_S
+        await self._memory.refresh(since, self._answer)
+        if not self._swept:
+            await delete_orphans(self._server, self._memory.input_files, since, now - self._options.orphan_age_s)
+            self._swept = True
+        questions = self._questions.take(self._following.most, self._options.max_bytes, self._envelope_bytes)
+        places: defaultdict[Flight | None, list[Question]] = defaultdict(list)
+        for question in questions:
+            places[self._memory.place(question.name)].append(question)
+        new = places.pop(None, [])
+        for flight, found in places.items():
+            if flight is not None:
+                self._following.join(flight, found)
+        if new:
+            await self._send(new)
+
+    def _answer(self, result: Result) -> bool:
+        """Settle a question by a result that was there before it was asked; tell whether anybody had asked."""
+        question = self._questions.waiting(result.custom_id)
+        if question is None:
+            return False
+        self._questions.settle(question, result)
+        return True
+
+    async def _send(self, questions: Sequence[Question]) -> None:
+        """Ask questions in a new batch."""
+        names = [question.name for question in questions]
+        size = sum(question.size + self._envelope_bytes for question in questions)
+        upload = Upload(
+            file_name(self._options.run, custom_id("".join(names).encode())), size, lambda: self._lines(questions)
+        )
+        batch = await self._server.create(await self._server.upload(upload))
+        logger.info("lm.batch_sent", batch=batch.id, questions=len(questions), bytes=size)
+        flight = Flight(batch)
+        self._memory.add(flight, names)
+        self._following.follow(flight, questions)
+
+    def _lines(self, questions: Sequence[Question]) -> Iterator[bytes]:
+        return (request_line(question.name, self._options.path, question.body()) for question in questions)

@@ -1,0 +1,126 @@
+"""The endpoint: a question goes into the next batch, and waits for its answer, for hours if need be.
+
+The life of a question: it is asked → it waits for others → if the server has it in a batch already, it waits for that,
+or takes its answer from there → else it goes into a new batch → the batch ends → its line is its answer. Nothing is
+kept here, so a process that is killed pays for nothing twice: the next one finds its batches on the server.
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Self
+from urllib.parse import urlsplit
+
+import anyio
+from pydantic import SecretStr
+
+from service.adapters.openai.credentials import Credentials
+from service.adapters.openai.error_response import Refusal
+from service.adapters.openai.negotiation import Manners
+from service.adapters.openai.request import request_body
+from service.adapters.openai.response import Asked, Reading
+from service.adapters.openai.server_profiles import Profile
+from service.adapters.openai_batch.api_client import BatchServer
+from service.adapters.openai_batch.batching import Gathering
+from service.adapters.openai_batch.http_client import Transport
+from service.adapters.openai_batch.jsonl import Result
+from service.adapters.openai_batch.options import BatchOptions
+from service.adapters.openai_batch.outcomes import Verdict
+from service.adapters.openai_batch.pending import Questions
+from service.adapters.openai_batch.results import read_answer, refused
+from service.lm.errors import AttemptFailedError
+from service.lm.port import Completion
+from service.lm.usage import Usage
+from service.selfinstruct.model_input import ModelInput
+from service.selfinstruct.recipe import Sampling
+
+_NOTHING = Usage(0, 0)
+
+
+class BatchEndpoint:
+    """An `Endpoint` over a batch API."""
+
+    def __init__(self, options: BatchOptions, questions: Questions, credentials: Credentials) -> None:
+        self.name = f"{urlsplit(options.openai.base_url).netloc}/{options.openai.model} in batches"
+        self._options = options.openai
+        self._path = options.path
+        self._questions = questions
+        self._credentials = credentials
+        openai = options.openai
+        self._manners = Manners(self.name, openai.api, openai.profile, thinking_tokens=openai.thinking_tokens)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        options: BatchOptions,
+        sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> AsyncIterator[Self]:
+        """Gather questions and follow their batches for as long as the block lasts; batches go on behind its end.
+
+        `clock` is the time of day in seconds since 1970. Nothing is sent before something is asked.
+        """
+        openai, questions = options.openai, Questions()
+        credentials = Credentials(openai.profile.auth, openai.extra_headers, openai.api_key)
+        try:
+            async with Transport.open(openai, credentials) as transport, anyio.create_task_group() as tasks:
+                server = BatchServer(options, transport, sleep)
+                tasks.start_soon(Gathering(server, questions, tasks, clock).run)
+                yield cls(options, questions, credentials)
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0] from group.exceptions[0].__cause__  # the task group is no business of the caller
+
+    def use_key(self, key: SecretStr | None) -> None:
+        """Send this API key from the next call on, or none.
+
+        Raises:
+            ConfigurationError: it does not fit on one line.
+        """
+        self._credentials.use(key)
+
+    async def attempt(self, prompt: ModelInput, sampling: Sampling) -> Completion:
+        """Ask once, in a batch; again only where the server refused a parameter that the call can do without.
+
+        Whoever asks what is being asked already gets the same answer, at no cost. Leaving does not stop the batch.
+
+        Raises:
+            AttemptFailedError: nothing came of it, and the next attempt may succeed.
+            CallFailedError: this call can never work.
+            EndpointRefusedError: every call would fail the same way: key, quota, address, model.
+        """
+        return await self._manners.ask(lambda profile: self._ask(profile, prompt, sampling), prompt, refused)
+
+    async def _ask(self, profile: Profile, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
+        with self._questions.ask(partial(request_body, self._options, profile, prompt, sampling)) as question:
+            outcome = await question.answered()
+        if isinstance(outcome, Verdict):
+            raise outcome.error()
+        return (
+            self._read(outcome, prompt, sampling)
+            if question.pay()
+            else self._read_for_nothing(outcome, prompt, sampling)
+        )
+
+    def _read(self, result: Result, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
+        options, secrets = self._options, self._credentials.secrets
+        url = f"{options.addresses.root} in a batch"
+        asked = Asked(url, options.api, options.model, sampling.stop, secrets, prompt)
+        return read_answer(result, asked, datetime.now(UTC))
+
+    def _read_for_nothing(self, result: Result, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
+        """Read what somebody else has paid for."""
+        try:
+            outcome = self._read(result, prompt, sampling)
+        except AttemptFailedError as failure:
+            failure.usage = None
+            raise
+        if isinstance(outcome, Refusal) or outcome.completion.usage is None:
+            return outcome
+        return replace(outcome, completion=replace(outcome.completion, usage=_NOTHING))

@@ -1,0 +1,92 @@
+"""What a batch that ended means for a question that has no result in it. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.adapters.openai_batch.api_objects import Batch, Wrong
+from service.lm.errors import (
+    AttemptFailedError,
+    CallFailedError,
+    EndpointRefusedError,
+    Failing,
+    LanguageModelError,
+    Refused,
+)
+
+_QUOTA = re.compile(r"insufficient[ _](?:quota|credit|balance)|billing", re.IGNORECASE)
+# OpenAI's token_limit_exceeded: more is queued than the account may have queued at once.
+_CROWDED = re.compile(r"token_limit_exceeded|enqueued token limit", re.IGNORECASE)
+_PASSING = re.compile(r"server_error|internal_error|rate_limit|try again", re.IGNORECASE)
+# All lines are made alike: with so many wrong ones, it is not for what is in them. Servers do not list all.
+_MANY_WRONG_LINES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why there is no result; `refused` is set where no other question would have one, `is_final` where only this."""
+
+    message: str
+    failing: Failing = Failing.ABORTED
+    refused: Refused | None = None
+    is_final: bool = False
+
+    def error(self) -> LanguageModelError:
+        """Return it as an error, a new one for each who waits."""
+        if self.refused is not None:
+            return EndpointRefusedError(self.message, self.refused)
+        if self.is_final:
+            return CallFailedError(self.message, self.failing)
+        return AttemptFailedError(self.failing, self.message)
+
+
+def is_crowded(batch: Batch) -> bool:
+    """Tell whether a batch failed because too much is queued: a smaller one may be accepted, or this one later."""
+    return batch.status == "failed" and any(_CROWDED.search(f"{wrong.code} {wrong.message}") for wrong in batch.wrong)
+
+
+def without_result(batch: Batch, words: str, *, spares_some: bool = False) -> Verdict:
+    """Judge a question that an ended batch has no result for.
+
+    `words` are the server's, fit to be shown. `spares_some`: what is wrong is wrong with other lines only.
+    """
+    came = f"Expected an answer, but batch {batch.id} is {batch.status}"
+    match batch.status:
+        case "expired":
+            return Verdict(f"{came}: it was not done in time.")
+        case "cancelled":
+            return Verdict(f"{came}: somebody stopped it.")
+        case "failed":
+            return _failed(batch, f'{came} ("{words}").', spares_some=spares_some)
+        case _:
+            return Verdict(f"{came} and holds no line for it.", Failing.INVALID_BODY)
+
+
+def wrong_lines(batch: Batch) -> dict[int, Wrong]:
+    """Return what is wrong with single lines of a batch that failed, by their number from 1, where it is only a few."""
+    lines = {wrong.line: wrong for wrong in batch.wrong if wrong.line is not None}
+    return lines if len(lines) < _MANY_WRONG_LINES and all(wrong.line is not None for wrong in batch.wrong) else {}
+
+
+def wrong_line(batch: Batch, words: str) -> Verdict:
+    """Judge a question whose line the server did not accept."""
+    message = f'Expected an answer, but batch {batch.id} failed, for this line ("{words}").'
+    return Verdict(message, Failing.BAD_REQUEST, is_final=True)
+
+
+def words_of(wrong: Sequence[Wrong]) -> str:
+    """Return what a server says went wrong, in one text."""
+    return "; ".join(dict.fromkeys(f"{one.code}: {one.message}" for one in wrong)) or "no reason was given"
+
+
+def _failed(batch: Batch, came: str, *, spares_some: bool) -> Verdict:
+    said = " ".join(f"{wrong.code} {wrong.message}" for wrong in batch.wrong)
+    if _QUOTA.search(said):
+        return Verdict(f"{came} Add credit or raise the limit.", refused=Refused.QUOTA)
+    if is_crowded(batch):
+        return Verdict(f"{came} Even one request is more than may be queued.", Failing.RATE_LIMITED)
+    if spares_some or not batch.wrong or _PASSING.search(said):
+        return Verdict(came)
+    return Verdict(
+        f"{came} It accepts no line of ours: check the model and what it may be asked.", refused=Refused.ADDRESS
+    )

@@ -1,0 +1,210 @@
+"""The bill of a run: what its calls took, by stage and by what came of them; a fold over its messages.
+
+The cost of a prompt's completion is shared equally by its candidates, each of which was accepted or refused for a
+reason. Completing an accepted instruction costs what its calls cost, whether it was finished or dropped. What is paid a
+second time has an outcome of its own. So the sum over outcomes is always the sum over stages, to the last picodollar.
+
+The topics come interleaved in any order: a cost waits for its outcome, an outcome for its cost, in a few tables of
+whole numbers, which take some twenty bytes for a prompt or an accepted instruction.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from service.billing.moments import Sample
+from service.billing.recent_cost import RecentAcceptances
+from service.billing.totals import Spent
+from service.containers import DenseSet, IntTable
+from service.messaging.messages import (
+    Answer,
+    Call,
+    CallsDropped,
+    ClassifiedInstruction,
+    Decision,
+    FailedCall,
+    FailedPrompt,
+    FinishedTask,
+    Message,
+    Origin,
+    PooledTask,
+    TaskInstances,
+)
+from service.selfinstruct.tasks import InstanceReason
+
+GENERATE, CLASSIFY, INSTANCES = "generate", "classify", "instances"
+ACCEPTED, NO_CANDIDATES, FAILED, UNDECIDED = "accepted", "no_candidates", "failed", "undecided"
+FINISHED, PENDING = "finished", "pending"
+CALL_FAILED = InstanceReason.CALL_FAILED.value
+MARGINAL = 1_000
+
+# What has become of an accepted instruction, as a number: none yet; it has instances; it is finished; it was dropped.
+_NOTHING, _USABLE, _FINISHED = range(3)
+_DROPPED = {reason: number for number, reason in enumerate(InstanceReason, _FINISHED + 1)}
+_OUTCOMES = (PENDING, PENDING, FINISHED, *(reason.value for reason in InstanceReason))
+_UNKNOWN = -1
+
+
+@dataclass(slots=True)
+class Bill:
+    """Costs in picodollars. Feed it every message of the topics it is to know of, the topics in any order.
+
+    `candidates` is what `generate` cost by the fate of the candidates, `tasks` what the other stages cost by the fate
+    of accepted instructions, `repeated_cost` what was paid twice. `prices` are the versions of the price tables seen.
+    `prompt_costs`, `acceptances` and `task_costs` say what a prompt, and completing an instruction, cost and gave;
+    `awaited` prompts are decided and their costs not read yet.
+    """
+
+    stages: dict[str, Spent] = field(default_factory=dict)
+    candidates: Counter[str] = field(default_factory=Counter)
+    tasks: Counter[str] = field(default_factory=Counter)
+    repeated_cost: int = 0
+    prices: set[str] = field(default_factory=set)
+    prompt_costs: Sample = field(default_factory=Sample)
+    acceptances: Sample = field(default_factory=Sample)
+    task_costs: Sample = field(default_factory=Sample)
+    awaited: int = 0
+    recent: RecentAcceptances = field(default_factory=lambda: RecentAcceptances(MARGINAL), compare=False)
+    _answered: dict[str, DenseSet] = field(default_factory=dict, compare=False)
+    _fates: dict[tuple[str, ...], int] = field(default_factory=dict, compare=False)
+    _fate_of_number: list[tuple[str, ...]] = field(default_factory=list, compare=False)
+    _prompt_cost: IntTable = field(default_factory=IntTable, compare=False)
+    _prompt_fate: IntTable = field(default_factory=IntTable, compare=False)
+    _prompt_stretch: IntTable = field(default_factory=IntTable, compare=False)
+    _task_cost: IntTable = field(default_factory=IntTable, compare=False)
+    _task_state: IntTable = field(default_factory=IntTable, compare=False)
+
+    @property
+    def total(self) -> Spent:
+        """Return what all stages took."""
+        return sum(self.stages.values(), Spent())
+
+    def apply(self, message: Message) -> None:
+        """Take in one message."""
+        match message:
+            case Answer() | FailedPrompt():
+                self._generated(message)
+            case Decision():
+                self._decided(message)
+            case ClassifiedInstruction() | TaskInstances():
+                self._completed(message)
+            case FinishedTask():
+                self._become(message.pool_seq, _FINISHED)
+            case _:
+                self._note(message)
+
+    def _note(self, message: Message) -> None:
+        match message:
+            case CallsDropped():
+                self._dropped(message)
+            case PooledTask() if message.origin is Origin.HUMAN:
+                for stage in (CLASSIFY, INSTANCES):  # asked of no human task: without these, the sets had holes
+                    self._answered.setdefault(stage, DenseSet()).add(message.pool_seq)
+            case _:
+                pass
+
+    def _dropped(self, message: CallsDropped) -> None:
+        """Count what was paid for calls that were dropped: they failed, and are made again."""
+        cost = self._pay(message.stage, None, message.spent)
+        fates, fate = (self.candidates, FAILED) if message.stage == GENERATE else (self.tasks, CALL_FAILED)
+        fates[fate] += cost or 0
+
+    def _generated(self, message: Answer | FailedPrompt) -> None:
+        """Count a call for a prompt. Its first record is what is decided on; a second one has gained nothing."""
+        seq = message.prompt_seq
+        call = message.call if isinstance(message, Answer) else None
+        if call is not None and self._is_repeated(GENERATE, seq, call):
+            return
+        cost = self._pay(GENERATE, call, message.spent if isinstance(message, FailedPrompt) else None)
+        if self._prompt_cost[seq]:
+            self.candidates[FAILED] += cost or 0
+            return
+        self._prompt_cost[seq] = _UNKNOWN if cost is None else cost + 1
+        if cost is not None:
+            self.prompt_costs.add(cost)
+        self.candidates[UNDECIDED] += cost or 0
+        self.awaited -= self._prompt_fate[seq] != 0
+        self._join(seq)
+
+    def _decided(self, decision: Decision) -> None:
+        seq = decision.prompt_seq
+        if self._prompt_fate[seq]:
+            return
+        self.acceptances.add(decision.accepted)
+        self.awaited += self._prompt_cost[seq] == 0
+        self._prompt_fate[seq] = self._number_of(_fate(decision))
+        self._prompt_stretch[seq] = self.recent.decide(decision.accepted)
+        self._join(seq)
+
+    def _number_of(self, fate: tuple[str, ...]) -> int:
+        """Return the number of a fate, from 1: there are far fewer of them than prompts."""
+        if fate not in self._fates:
+            self._fate_of_number.append(fate)
+            self._fates[fate] = len(self._fate_of_number)
+        return self._fates[fate]
+
+    def _join(self, seq: int) -> None:
+        """Share the cost of a prompt among its candidates, once both are known."""
+        paid, fate = self._prompt_cost[seq], self._prompt_fate[seq]
+        if paid in (0, _UNKNOWN) or not fate:
+            return
+        cost, names = paid - 1, self._fate_of_number[fate - 1]
+        self.recent.pay(self._prompt_stretch[seq], cost)
+        self.candidates[UNDECIDED] -= cost
+        share, rest = divmod(cost, len(names))
+        for place, name in enumerate(names):
+            self.candidates[name] += share + (place < rest)
+
+    def _completed(self, message: ClassifiedInstruction | TaskInstances) -> None:
+        stage = CLASSIFY if isinstance(message, ClassifiedInstruction) else INSTANCES
+        number = message.pool_seq
+        if message.call is None or not self._is_repeated(stage, number, message.call):
+            self._charge(number, self._pay(stage, message.call, message.spent) or 0)
+        if isinstance(message, TaskInstances) and self._task_state[number] == _NOTHING:
+            self._become(number, _USABLE if message.rejection is None else _DROPPED[message.rejection])
+
+    def _charge(self, number: int, cost: int) -> None:
+        """Add to what an accepted instruction has cost."""
+        if cost:
+            before, state = self._task_cost[number], self._task_state[number]
+            self._task_cost[number] = before + cost
+            self.tasks[_OUTCOMES[state]] += cost
+            if state >= _FINISHED:
+                self.task_costs.correct(before, before + cost)
+
+    def _become(self, number: int, state: int) -> None:
+        """Note what has become of an accepted instruction; its cost moves along."""
+        before, cost = self._task_state[number], self._task_cost[number]
+        self._task_state[number] = state
+        self.tasks[_OUTCOMES[before]] -= cost
+        self.tasks[_OUTCOMES[state]] += cost
+        if before < _FINISHED <= state:
+            self.task_costs.add(cost)
+
+    def _pay(self, stage: str, call: Call | None, failed: FailedCall | None) -> int | None:
+        """Count a call for the stage; returns its cost, none if it is not known."""
+        cost: int | None = 0
+        for each in (call, failed):
+            if each is not None:
+                spent = self.stages.setdefault(stage, Spent())
+                cost = spent.add(each) if isinstance(each, Call) else spent.add_failed(each)
+                if each.prices is not None:
+                    self.prices.add(each.prices)
+        return cost
+
+    def _is_repeated(self, stage: str, number: int, call: Call) -> bool:
+        """Return whether a completion is for an input that had one, and count it then."""
+        answered = self._answered.setdefault(stage, DenseSet())
+        if number not in answered:
+            answered.add(number)
+            return False
+        self.repeated_cost += self._pay(stage, call, None) or 0
+        self.stages[stage].repeated += 1
+        return True
+
+
+def _fate(decision: Decision) -> tuple[str, ...]:
+    """Return what became of each candidate of a prompt, sorted; what became of the prompt if it has none."""
+    if decision.failure is not None:
+        return (FAILED,)
+    names = (ACCEPTED if verdict.reason is None else verdict.reason.value for verdict in decision.verdicts)
+    return tuple(sorted(names)) or (NO_CANDIDATES,)

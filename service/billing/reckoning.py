@@ -1,0 +1,99 @@
+"""The expected cost of a target before the first call: by the texts that are sent, or by a call of each step.
+
+The rates are assumptions until a run has its own; whoever shows the result says so (`basis`).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from statistics import median
+
+from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
+from service.billing.price_table import Price, cost_usd
+from service.lm.usage import Usage
+from service.selfinstruct.asking import ask_for_instances, ask_whether_classification
+from service.selfinstruct.model_input import ModelInput
+from service.selfinstruct.recipe import Form, Recipe, RecipeName
+from service.selfinstruct.tasks import SeedTask
+from service.selfinstruct.templates import Templates
+
+# Of tokens in English text; a model's own count differs by some ten percent.
+_CHARACTERS_PER_TOKEN = 4.3
+_TASKS_PER_REPLY = {RecipeName.SELF_INSTRUCT: 7, RecipeName.ALPACA: 17}
+_ACCEPTED = 0.5
+_FINISHED = 0.9
+_INSTANCES_PER_TASK = 2
+_VERDICT_TOKENS = {Form.TEXT: 2, Form.JSON: 8}
+_MARKS_PER_TEXT = {Form.TEXT: 3, Form.JSON: 5}
+_LEAST_RATE = 0.05
+_WORD = re.compile(r"\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The usage of a call of each step, the accepted tasks of a prompt, and the share of them that is finished."""
+
+    calls: Mapping[str, Usage]
+    accepted_per_prompt: float
+    finished: float
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoned:
+    """The expected calls and tokens, and US dollars where there is a price."""
+
+    tasks: int
+    calls: int
+    usage: Usage
+    usd: float | None
+    basis: str
+
+
+def rates_by_length(recipe: Recipe, templates: Templates, seeds: Sequence[SeedTask], prompt: ModelInput) -> Rates:
+    """Return rates judged by the lengths of one prompt and of the seeds: a model is taken to write texts like them."""
+    marks = _MARKS_PER_TEXT[recipe.form]
+    instruction = _middle([seed.instruction for seed in seeds]) + marks
+    instance = _middle([f"{seed.instances[0].input} {seed.instances[0].output}" for seed in seeds]) + 2 * marks
+    written = _TASKS_PER_REPLY[recipe.name]
+    if not recipe.has_classification_step:
+        calls = {GENERATE: Usage(_tokens(prompt.as_text), ceil(written * (instruction + instance)))}
+        return Rates(calls, written * _ACCEPTED, 1.0, _basis_by_length("5 in 10 of the tasks written are accepted"))
+    example = seeds[0].instruction
+    whether = ask_whether_classification(recipe, templates, example)
+    instances = ask_for_instances(recipe, templates, example, is_classification=False)
+    calls = {
+        GENERATE: Usage(_tokens(prompt.as_text), ceil(written * instruction)),
+        CLASSIFY: Usage(_tokens(whether.as_text), _VERDICT_TOKENS[recipe.form]),
+        INSTANCES: Usage(_tokens(instances.as_text), ceil(_INSTANCES_PER_TASK * instance)),
+    }
+    basis = _basis_by_length("5 in 10 of the tasks written are accepted, and 9 in 10 of those finished")
+    return Rates(calls, written * _ACCEPTED, _FINISHED, basis)
+
+
+def reckon(rates: Rates, tasks: int, price: Price | None, *, batch: bool = False) -> Reckoned:
+    """Return what so many finished tasks will take."""
+    accepted = tasks / max(rates.finished, _LEAST_RATE)
+    prompts = accepted / max(rates.accepted_per_prompt, _LEAST_RATE)
+    counts = {name: prompts if name == GENERATE else accepted for name in rates.calls}
+    usage = Usage(
+        ceil(sum(counts[name] * each.prompt_tokens for name, each in rates.calls.items())),
+        ceil(sum(counts[name] * each.completion_tokens for name, each in rates.calls.items())),
+    )
+    usd = None if price is None else cost_usd(price, usage, batch=batch)
+    return Reckoned(tasks, ceil(sum(counts.values())), usage, usd, rates.basis)
+
+
+def _basis_by_length(assumed: str) -> str:
+    return f"by the length of the seeds and of one prompt, if {assumed}"
+
+
+def _middle(texts: Sequence[str]) -> float:
+    """Return the median of their tokens: one seed of a book's length says nothing of the others."""
+    return median(map(_tokens, texts))
+
+
+def _tokens(text: str) -> int:
+    """Return about how many tokens a text has; never fewer than words."""
+    return max(ceil(len(text) / _CHARACTERS_PER_TOKEN), sum(1 for _ in _WORD.finditer(text)))

@@ -1,0 +1,1 @@
+"""Opens brokers and models: the one place that chooses adapters."""

@@ -1,0 +1,147 @@
+"""Which language model answers: the servers that the settings name, behind one dispatcher, with their prices."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import structlog
+
+from service.adapters.llamacpp.endpoint import LocalOptions, local_model
+from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
+from service.adapters.openai_batch import BatchEndpoint, BatchOptions
+from service.billing.priced_model import PricedModel
+from service.bootstrap.api_key_file import follow_key, read_key
+from service.errors import ConfigurationError
+from service.lm.dispatch import Dispatcher, Patience
+from service.lm.errors import AttemptFailedError, CallFailedError, EndpointRefusedError
+from service.lm.port import LanguageModel
+from service.selfinstruct.recipe import Recipe
+from service.settings import LmKind, Settings
+from service.simulator import SimulatorOptions, serve
+
+_PROBE_ATTEMPTS = 3
+_PROBE_WAIT_S = 0.5
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class AskedModel:
+    """The model as the stages ask it, what makes the calls, the name it is asked by, and the servers behind it."""
+
+    model: LanguageModel
+    dispatcher: Dispatcher
+    name: str
+    endpoints: Sequence[OpenAIEndpoint] = ()
+
+
+@asynccontextmanager
+async def open_model(settings: Settings, patience: Patience) -> AsyncIterator[AskedModel]:
+    """Open the model that the settings name: on one or several servers, on this machine, or the simulator.
+
+    Raises:
+        ConfigurationError: a setting does not fit, or a file cannot be read.
+    """
+    async with AsyncExitStack() as stack:
+        endpoints = await _open_endpoints(settings, stack)
+        asked: Sequence[OpenAIEndpoint | BatchEndpoint] = endpoints
+        if settings.lm_batch:
+            options = BatchOptions(endpoints[0].options, settings.run, linger_s=settings.lm_batch_linger_s)
+            asked = [await stack.enter_async_context(BatchEndpoint.open(options))]
+        dispatcher = await stack.enter_async_context(
+            Dispatcher.over(asked, settings.calls_in_flight, patience, watches_pace=not settings.lm_batch).running()
+        )
+        if settings.lm_api_key_file is not None:
+            background = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(background.cancel_scope.cancel)
+            key, users = endpoints[0].options.api_key, [*endpoints, *asked]
+            background.start_soon(follow_key, settings.lm_api_key_file, key, users, dispatcher.try_again)
+        name = endpoints[0].options.model
+        yield AskedModel(_priced(dispatcher, settings, name), dispatcher, name, endpoints)
+
+
+def warn_of_other_api(asked: AskedModel, recipe: Recipe) -> None:
+    """Warn where a chat model answers for a base model or the reverse: replies are read as the recipe expects them."""
+    if not asked.endpoints or (api := asked.endpoints[0].options.api) == recipe.api:
+        return
+    log.warning(
+        "lm.other_api",
+        asked_over=api,
+        recipe=recipe.title,
+        remedy=f"ask with lm_api={recipe.api}, or begin another run: this one was made for {recipe.api}",
+    )
+
+
+async def probe(asked: AskedModel) -> dict[OpenAIEndpoint, AttemptFailedError]:
+    """Have a quick look at each server before money is spent, and learn how it wants to be asked.
+
+    Returns those that cannot be reached, and why, where others can.
+
+    Raises:
+        ConfigurationError: none of them can be reached.
+    """
+    failures = {endpoint: why for endpoint in asked.endpoints if (why := await _probed(endpoint)) is not None}
+    if asked.endpoints and len(failures) == len(asked.endpoints):
+        raise ConfigurationError(f"the language model cannot be reached: {next(iter(failures.values()))}")
+    for failure in failures.values():
+        log.warning("lm.unreachable", reason=str(failure))
+    return failures
+
+
+async def _probed(endpoint: OpenAIEndpoint) -> AttemptFailedError | None:
+    """Return why a server cannot be reached; a list of models that it refuses or lacks is no reason."""
+    for attempt in range(1, _PROBE_ATTEMPTS + 1):
+        try:
+            await endpoint.models()
+        except AttemptFailedError as failure:
+            if attempt == _PROBE_ATTEMPTS:
+                return failure
+            await anyio.sleep(_PROBE_WAIT_S * attempt)
+        except (CallFailedError, EndpointRefusedError) as error:
+            log.info("lm.no_model_list", endpoint=endpoint.name, error=str(error))
+            break
+        else:
+            break
+    await endpoint.detect()
+    return None
+
+
+async def _open_endpoints(settings: Settings, stack: AsyncExitStack) -> list[OpenAIEndpoint]:
+    match settings.lm:
+        case LmKind.OPENAI:
+            options = await _remote(settings)
+            return [await stack.enter_async_context(OpenAIEndpoint(each)) for each in options]
+        case LmKind.LOCAL:
+            local = LocalOptions(slots=settings.calls_in_flight, seed=settings.seed, api=settings.api)
+            return [await stack.enter_async_context(local_model(settings.model_file, local))]
+        case LmKind.SIMULATOR:
+            simulator = await stack.enter_async_context(serve(SimulatorOptions(seed=settings.seed)))
+            options = [OpenAIOptions(simulator.url, simulator.options.model, api=settings.api)]
+            return [await stack.enter_async_context(OpenAIEndpoint(options[0]))]
+
+
+def _priced(dispatcher: Dispatcher, settings: Settings, model: str) -> LanguageModel:
+    table = settings.prices_for(model)
+    return dispatcher if table is None else PricedModel(dispatcher, table, model, batch=settings.lm_batch)
+
+
+async def _remote(settings: Settings) -> list[OpenAIOptions]:
+    if not settings.lm_urls or settings.model is None:
+        raise ConfigurationError("lm=openai needs lm_url and model")
+    key = settings.lm_api_key if settings.lm_api_key_file is None else await read_key(settings.lm_api_key_file)
+    return [
+        OpenAIOptions(
+            base_url=url,
+            model=settings.model,
+            api_key=key,
+            api=settings.lm_api,
+            dialect=settings.lm_dialect,
+            timeout_s=settings.lm_timeout_s,
+            end_of_text_token=settings.lm_end_of_text_token,
+            omit=settings.lm_omit,
+            thinking_tokens=None if settings.lm_thinking_tokens == "auto" else settings.lm_thinking_tokens,
+            extra_headers=settings.lm_headers,
+        )
+        for url in settings.lm_urls
+    ]

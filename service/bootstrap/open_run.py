@@ -1,0 +1,65 @@
+"""Opens the log of a run that exists, to look at it."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+
+from service.adapters.sqlite import SqliteBroker
+from service.bootstrap.open_broker import open_kafka
+from service.errors import RunNotFoundError
+from service.messaging.broker import Broker
+from service.messaging.topics import CONTROL
+from service.settings import Settings
+
+
+@asynccontextmanager
+async def open_existing(settings: Settings) -> AsyncIterator[Broker]:
+    """Open a run's log for reading.
+
+    Raises:
+        RunNotFoundError: there is no such run; names those that there are.
+    """
+    if settings.on_kafka:
+        async with open_kafka(settings) as cluster:
+            _check_among(settings, await cluster.topic_names())
+            yield cluster
+        return
+    await to_thread.run_sync(_check_exists, settings)
+    async with SqliteBroker.open(settings.sqlite_file, read_only=True) as broker:
+        yield broker
+
+
+def _check_exists(settings: Settings) -> None:
+    file = settings.sqlite_file
+    if not file.is_file():
+        others = ", ".join(sorted(path.stem for path in file.parent.glob("*.sqlite3"))) or "none"
+        raise RunNotFoundError(
+            f"expected a run {settings.run!r} in {file.parent}, and there is none; runs there: {others}"
+        )
+
+
+def _check_among(settings: Settings, names: list[str]) -> None:
+    if CONTROL.of(settings.run) not in names:
+        head, tail = CONTROL.of("/").split("/")
+        others = [name.removeprefix(head).removesuffix(tail) for name in names if name.endswith(tail)]
+        raise RunNotFoundError(
+            f"expected a run {settings.run!r} at {settings.broker}, and there is none; runs there: "
+            f"{', '.join(others) or 'none'}"
+        )
+
+
+def is_worked_on(settings: Settings) -> bool:
+    """Return whether a process may be at work on the run.
+
+    On the embedded log that is the one on this machine that its lock file names; on Kafka there may always be one.
+    """
+    if settings.on_kafka:
+        return True
+    try:
+        holder = int(settings.sqlite_file.with_suffix(".lock").read_text("utf-8"))
+        os.kill(holder, 0)
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,168 @@
+"""`seedstream consume`: the finished tasks of a run as JSON Lines on standard output, as they come."""
+
+import os
+import re
+import select
+import stat
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from signal import SIGINT, SIGTERM, Signals
+from typing import Annotated
+
+import anyio
+import structlog
+import typer
+from anyio import to_thread
+
+from service.cli import options
+from service.cli.signals import EXIT_SIGNALLED, Stopped, say
+from service.client import Delivery, Start, Subscription, Tasks, open_stream
+from service.errors import ConfigurationError, OutputClosedError
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+_AT_ONCE = 100
+_GRACE_S = 2.0
+_PLACES: dict[str, Start] = {"beginning": "beginning", "now": "now"}
+_OFFSETS = re.compile(r"\d{1,9}:\d{1,18}(?:,\d{1,9}:\d{1,18})*", re.ASCII)
+
+
+def consume(
+    broker: options.Broker = None,
+    run: options.Run = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="beginning (where none is named), now, or the next offset of partitions: PARTITION:OFFSET,….",
+            metavar="PLACE",
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group", help="Share the stream with others of this name; go on where it got to.", metavar="NAME"
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="Stop after so many tasks.", metavar="N", min=1)] = None,
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop where the stream ends now.")] = False,
+    offsets: Annotated[bool, typer.Option("--offsets", help="Add partition and offset to each line.")] = False,
+    log_level: options.LogLevel = None,
+) -> None:
+    """Write the finished tasks of a run to standard output as they come, for ever unless told otherwise.
+
+    With --group every task is written at least once, by one of those who share the name: what has been written is
+    committed every second and at the end.
+
+    Exit codes: 0 the limit or the end is reached; 1 the log cannot be used; 2 a setting is wrong, or there is no such
+    run; 130, 143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
+    """
+    subscription = Subscription(_start(start), group, until_end, auto_commit=group is not None)
+    settings = options.settings_from(broker=broker, run=run, log_level=log_level)
+    raise typer.Exit(anyio.run(_consume, settings, subscription, limit, offsets))
+
+
+def _start(text: str | None) -> Start | None:
+    if text is None:
+        return None
+    if text in _PLACES:
+        return _PLACES[text]
+    if _OFFSETS.fullmatch(text) is None:
+        raise ConfigurationError(f"--from: expected beginning, now, or offsets such as 0:17,3:4, got {text!r}")
+    pairs = [pair.split(":") for pair in text.split(",")]
+    places = {int(number): int(offset) for number, offset in pairs}
+    if len(places) < len(pairs):
+        raise ConfigurationError(f"--from: expected each partition once, got {text!r}")
+    return places
+
+
+async def _consume(settings: Settings, subscription: Subscription, limit: int | None, offsets: bool) -> int:
+    """Write tasks until there are enough; returns the exit code."""
+    output, stopped = _Output(), Stopped()
+    async with anyio.create_task_group() as background:
+        async with open_stream(settings, subscription) as tasks:
+            log.debug("consume.opened", run=settings.run, group=subscription.group)
+            background.start_soon(_stop_on_signal, tasks, background.cancel_scope, stopped)
+            background.start_soon(output.watch)
+            await _write(tasks, output, limit, offsets)
+        background.cancel_scope.cancel()
+    if tasks.unreadable:
+        say(f"{tasks.unreadable} records could not be read, and were passed over")
+    return 0 if stopped.by is None else EXIT_SIGNALLED + stopped.by
+
+
+async def _write(tasks: Tasks, output: "_Output", limit: int | None, offsets: bool) -> None:
+    written = 0
+    while limit is None or written < limit:
+        taken = await tasks.take(_AT_ONCE if limit is None else min(_AT_ONCE, limit - written))
+        if not taken:
+            return
+        await output.write(b"".join(_lines(taken, offsets)))
+        tasks.done()
+        written += len(taken)
+
+
+def _lines(deliveries: Iterable[Delivery], offsets: bool) -> Iterable[bytes]:
+    for record in (delivery.record for delivery in deliveries):
+        line = b" ".join((record.value or b"").splitlines())
+        if offsets:
+            place = b',"partition":%d,"offset":%d}' % (record.partition.number, record.offset)
+            line = line.rstrip().removesuffix(b"}") + place
+        yield line + b"\n"
+
+
+async def _stop_on_signal(tasks: Tasks, everything: anyio.CancelScope, stopped: Stopped) -> None:
+    """End the stream at the first signal, and give up soon where nobody reads our output; exit at the second."""
+    with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
+        async for signal in signals:
+            if stopped.by is not None:
+                os._exit(EXIT_SIGNALLED + signal)
+            stopped.by = Signals(signal)
+            tasks.stop()
+            everything.deadline = anyio.current_time() + _GRACE_S
+
+
+class _Output:
+    """Standard output, written past Python's buffer: what `write` has returned for is with the reader.
+
+    A pipe that nobody reads makes `write` wait, and it can be cancelled then, since it never asks for more than the
+    pipe has room for.
+    """
+
+    def __init__(self) -> None:
+        if sys.stdout is None:
+            raise OutputClosedError("standard output is closed")
+        self._file = sys.stdout.fileno()
+        self._is_pipe = stat.S_ISFIFO(os.fstat(self._file).st_mode)
+
+    async def write(self, data: bytes) -> None:
+        """Write everything."""
+        rest = memoryview(data)
+        while rest:
+            with suppress(PermissionError):  # a file, which is always ready
+                await anyio.wait_writable(self._file)
+            rest = rest[await to_thread.run_sync(self._write_some, rest[: select.PIPE_BUF]) :]
+
+    async def watch(self) -> None:
+        """Notice that the reader of a pipe has gone, also while there is nothing to write."""
+        if self._is_pipe:
+            await anyio.wait_readable(self._file)
+            if self._is_broken():
+                raise OutputClosedError("nobody reads the tasks any more")
+
+    def _is_broken(self) -> bool:
+        poll = select.poll()
+        poll.register(self._file, 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+    def _write_some(self, data: memoryview) -> int:
+        try:
+            return os.write(self._file, data)
+        except BlockingIOError:
+            return 0
+        except BrokenPipeError as error:
+            raise OutputClosedError("nobody reads the tasks any more") from error
+        except OSError as error:
+            raise ConfigurationError(f"standard output: expected to write tasks there: {error}") from error

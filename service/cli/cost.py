@@ -1,0 +1,104 @@
+"""`seedstream cost`: what a run has cost, by stage and by what came of it, and what it will have cost at its target."""
+
+import anyio
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
+from service.billing.totals import Spent, usd_of
+from service.bootstrap.open_run import open_existing
+from service.cli import options
+from service.cli.rendering import dollars, essential_costs
+from service.messaging.dead_letters import DEAD_LETTER_TOPICS
+from service.messaging.topic_reader import Tail
+from service.messaging.topics import ALL
+from service.run.cost_report import statement
+from service.run.progress import Progress
+from service.settings import Settings
+
+
+def cost(broker: options.Broker = None, run: options.Run = None, as_json: options.AsJson = False) -> None:
+    """Print the bill of a run: by stage, by outcome, each accepted and finished task, the forecast, the budget.
+
+    Everything that was ever paid counts, over all restarts. What is not known is `unknown` (null), never 0; rates and
+    the forecast count calls of unknown cost at the average of their stage.
+    """
+    progress = anyio.run(_read, options.settings_from(broker=broker, run=run))
+    if as_json:
+        options.print_json(statement(progress))
+        return
+    console = Console()
+    console.print(by_stage(progress))
+    console.print(by_outcome(progress))
+    console.print(_essentials(progress))
+    if without := progress.bill.total.without_price:
+        typer.echo(f"{without} calls have no price: [prices] in seedstream.toml gives one to those to come", err=True)
+
+
+async def _read(settings: Settings) -> Progress:
+    progress = Progress()
+    async with (
+        open_existing(settings) as broker,
+        Tail.of(broker, settings.run, (*ALL, *DEAD_LETTER_TOPICS)) as tail,
+    ):
+        async for message in tail.messages_to_end():
+            progress.apply(message)
+    return progress
+
+
+def by_stage(progress: Progress) -> Table:
+    """Return what the calls of each stage took; `wasted` are tokens of attempts that gave nothing."""
+    stages = [(name, progress.spent[name]) for name in (GENERATE, CLASSIFY, INSTANCES) if name in progress.spent]
+    stages.append(("all", progress.bill.total))
+    table = Table("", *(name for name, _ in stages))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    told = [_told(spent) for _, spent in stages]
+    for fact in told[0]:
+        table.add_row(fact, *(each[fact] for each in told))
+    return table
+
+
+def _told(spent: Spent) -> dict[str, str]:
+    counts = {
+        "calls": spent.calls,
+        "attempts": spent.attempts,
+        "tokens in": spent.prompt_tokens,
+        "  cached": spent.cached_tokens,
+        "tokens out": spent.completion_tokens,
+        "  reasoning": spent.reasoning_tokens,
+        "tokens wasted": spent.wasted_prompt_tokens + spent.wasted_completion_tokens,
+        "calls failed": spent.failed,
+        "calls uncounted": spent.uncounted,
+        "calls without a price": spent.without_price,
+    }
+    least = "at least " if spent.unpriced and spent.known_usd is not None else ""
+    return {name: f"{count:,}" for name, count in counts.items()} | {"cost": least + dollars(spent.known_usd)}
+
+
+def by_outcome(progress: Progress) -> Table:
+    """Return what was paid for what came of it."""
+    bill = progress.bill
+    whole = bill.total.cost
+    table = Table("paid for", "what came of it", "cost", "share")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    outcomes = [("writing candidates", name, cost) for name, cost in bill.candidates.most_common()]
+    outcomes += [("completing tasks", name, cost) for name, cost in bill.tasks.most_common()]
+    outcomes.append(("asking again", "paid twice", bill.repeated_cost))
+    for what, outcome, picos in outcomes:
+        if picos:
+            table.add_row(what, outcome, dollars(usd_of(picos)), f"{picos / whole:.1%}")
+    if not whole:
+        table.add_row("everything", "", dollars(bill.total.known_usd), "")
+    return table
+
+
+def _essentials(progress: Progress) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    for name, value in essential_costs(progress).items():
+        grid.add_row(name, value)
+    return grid

@@ -1,0 +1,54 @@
+"""`seedstream export`: the finished tasks in the form that a trainer reads, or any topic as JSON Lines."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from service.bootstrap.open_run import open_existing
+from service.cli import options
+from service.cli.output_file import write
+from service.dataset.export import FORMATS, Format, as_jsonl
+from service.errors import ConfigurationError
+from service.messaging.messages import FinishedTask, Message
+from service.messaging.topic_reader import Tail
+from service.messaging.topics import ALL, TASKS
+from service.settings import Settings
+
+_TOPICS = {topic.name: topic for topic in ALL}
+
+
+def export(
+    broker: options.Broker = None,
+    run: options.Run = None,
+    form: Annotated[Format, typer.Option("--format", help="The form of finished tasks.")] = Format.JSONL,
+    topic: Annotated[
+        str | None, typer.Option("--topic", help=f"Export this topic, whole: {', '.join(_TOPICS)}.", metavar="TOPIC")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The file to write; standard output where none, or -, is named.")
+    ] = None,
+) -> None:
+    """Write finished tasks, or with --topic every record of a topic in order, to a file or to standard output."""
+    if topic is not None and topic not in _TOPICS:
+        raise ConfigurationError(f"--topic: expected one of {', '.join(_TOPICS)}, got {topic!r}")
+    if topic is not None and form is not Format.JSONL:
+        raise ConfigurationError(f"--topic {topic} is exported as jsonl only; leave --format {form} out")
+    settings = options.settings_from(broker=broker, run=run)
+    anyio.run(_export, settings, form, topic, output)
+
+
+async def _export(settings: Settings, form: Format, topic: str | None, output: Path | None) -> None:
+    source = TASKS if topic is None else _TOPICS[topic]
+    async with open_existing(settings) as broker, Tail.of(broker, settings.run, [source]) as tail:
+        messages = tail.messages_to_end()
+        chunks = as_jsonl(messages) if topic is not None else FORMATS[form](_finished(messages))
+        await write(chunks, output)
+
+
+async def _finished(messages: AsyncIterator[Message]) -> AsyncIterator[FinishedTask]:
+    async for message in messages:
+        if isinstance(message, FinishedTask):
+            yield message

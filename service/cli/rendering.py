@@ -1,0 +1,231 @@
+"""What a person sees: finished tasks, and a panel of how far the run has got.
+
+Everything that a model wrote passes `clean`: it is hostile text, and a terminal obeys control characters.
+"""
+
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from service.messaging.messages import FinishedTask
+from service.run.cost_report import essentials, paid_for
+from service.run.progress import Progress
+
+# Control characters but tab and line feed, and those that turn the direction of writing.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_LONGEST_SHOWN = 2_000
+_TINY_USD = 1e-5
+_DIGITS, _DIGITS_OF_CENTS, _DIGITS_OF_TINY = 4, 6, 9
+
+
+def clean(text: str) -> str:
+    """Return text that a terminal only shows: control characters become a replacement mark, a long one is cut."""
+    shown = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
+
+
+def task_view(task: FinishedTask) -> RenderableType:
+    """Return a finished task as a person reads it."""
+    kind = {True: "classification", False: "generation", None: ""}[task.is_classification]
+    head = Text.assemble(
+        (f"#{task.task_seq + 1} ", "bold green"), (clean(task.instruction), "bold"), (f"  {task.id} {kind}", "dim")
+    )
+    lines: list[RenderableType] = [head]
+    for instance in task.instances:
+        if instance.input:
+            lines.append(Text.assemble(("  input   ", "cyan"), _indented(instance.input)))
+        lines.append(Text.assemble(("  output  ", "magenta"), _indented(instance.output)))
+    return Group(*lines)
+
+
+def _indented(text: str) -> str:
+    return clean(text).strip().replace("\n", "\n          ")
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast the run has been since this process watches it."""
+
+    started_s: float = field(default_factory=time.monotonic)
+    finished_before: int = 0
+
+    def per_minute(self, finished: int) -> float:
+        """Return finished tasks a minute."""
+        elapsed_s = max(time.monotonic() - self.started_s, 1e-9)
+        return (finished - self.finished_before) * 60 / elapsed_s
+
+    def left_s(self, progress: Progress) -> float | None:
+        """Return the seconds left at this pace; none before the first task."""
+        rate = self.per_minute(progress.finished)
+        return (progress.target - progress.finished) * 60 / rate if rate > 0 else None
+
+
+def summary(progress: Progress, pace: Pace | None = None, calls: str | None = None) -> dict[str, str]:
+    """Return the facts of a run in the order in which they are shown; pace and calls only of one that is running.
+
+    `calls` says what is going on between this process and the model.
+    """
+    facts = {
+        "finished": f"{progress.finished} of {progress.target}{_classification(progress)}",
+        "pool": f"{progress.pool} ({progress.seeds} human)",
+        "accepted": f"{progress.accepted} of {progress.candidates} candidates ({acceptance(progress):.0%})",
+        "refused": reasons(progress) or "none",
+        "prompts": f"{progress.prompts} issued, {progress.outstanding} open, {progress.failed_prompts} failed",
+        "on the way": f"{progress.pending} accepted and not finished",
+        "tokens": tokens(progress),
+        "cost": cost(progress),
+    }
+    if progress.spent:
+        facts |= _breakdown(progress) | _outlook(essentials(progress), progress.target)
+    if progress.paid_twice:
+        facts["paid twice"] = f"{progress.paid_twice} calls"
+    if progress.dead_letters:
+        facts["dead letters"] = dead_letters(progress)
+    if calls is not None:
+        facts["calls"] = clean(calls)
+    if pace is not None:
+        facts["pace"] = f"{pace.per_minute(progress.finished):.1f} tasks/min, {duration(pace.left_s(progress))} left"
+    return facts
+
+
+def panel(progress: Progress, pace: Pace | None = None, calls: str | None = None, at_work: str = "") -> Panel:
+    """Return the progress panel."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    table.add_row("", ProgressBar(total=max(progress.target, 1), completed=progress.finished))
+    for name, value in summary(progress, pace, calls).items():
+        table.add_row(name, Text(value))
+    if at_work:
+        table.add_row("at work", Text(at_work))
+    run = progress.defined
+    title = f"{run.run} · {run.recipe.title}" if run is not None else "seedstream"
+    return Panel(table, title=Text(title), border_style="dim")
+
+
+def acceptance(progress: Progress) -> float:
+    """Return the share of candidates that entered the pool, 0 … 1."""
+    return progress.accepted / progress.candidates if progress.candidates else 0.0
+
+
+def _classification(progress: Progress) -> str:
+    """Return the share of classification tasks among the finished, where the recipe asks for it."""
+    recipe = progress.defined.recipe if progress.defined is not None else None
+    if not progress.finished or recipe is None or not recipe.has_classification_step:
+        return ""
+    return f" ({progress.classification / progress.finished:.0%} classification)"
+
+
+def reasons(progress: Progress) -> str:
+    """Return why candidates were refused and accepted instructions dropped, the most frequent first."""
+    counts = [f"{reason} {count}" for reason, count in progress.rejected.most_common()]
+    dropped = [f"{reason} {count} (without instances)" for reason, count in progress.dropped.most_common()]
+    return ", ".join(counts + dropped)
+
+
+def dead_letters(progress: Progress) -> str:
+    """Return what could not be read, by topic, and what is stuck by it."""
+    counts = ", ".join(f"{topic} {count}" for topic, count in progress.dead_letters.most_common())
+    return f"{counts}; {progress.stuck_prompts} prompts and {progress.stuck_tasks} tasks stuck"
+
+
+def tokens(progress: Progress) -> str:
+    """Return the tokens of all recorded calls."""
+    total = progress.bill.total
+    cached = f" ({total.cached_tokens:,} cached)" if total.cached_tokens else ""
+    reasoning = f" ({total.reasoning_tokens:,} reasoning)" if total.reasoning_tokens else ""
+    wasted = total.wasted_prompt_tokens + total.wasted_completion_tokens
+    rest = {"tokens wasted": wasted, "calls failed": total.failed, "calls uncounted": total.uncounted}
+    others = "".join(f", {count:,} {what}" for what, count in rest.items() if count)
+    counted = f"{total.prompt_tokens:,} in{cached}, {total.completion_tokens:,} out{reasoning}"
+    return f"{counted}, {total.calls:,} calls{others}"
+
+
+def cost(progress: Progress) -> str:
+    """Return the bill so far, as far as prices are known."""
+    if not progress.spent:
+        return "nothing yet"
+    told = essentials(progress)
+    if told["known_cost_usd"] is None:
+        return _whole(told)
+    each = {"an accepted task": told["per_accepted_usd"], "a finished one": told["per_finished_usd"]}
+    rates = "".join(f", {dollars(usd)} {what}" for what, usd in each.items() if usd is not None)
+    return f"{_whole(told)}{rates}"
+
+
+def _whole(told: dict[str, Any]) -> str:
+    """Return the sum, as far as it is known."""
+    if told["cost_usd"] is not None:
+        return dollars(told["cost_usd"])
+    if told["known_cost_usd"] is None:
+        return "unknown (no price given)"
+    return f"at least {dollars(told['known_cost_usd'])}, {told['unpriced']:,} calls of unknown cost"
+
+
+def essential_costs(progress: Progress) -> dict[str, str]:
+    """Return what a run costs in a few facts, those that are unknown included."""
+    told = essentials(progress)
+    limit = told["max_marginal_cost_usd"]
+    allowed = f", {dollars(limit)} allowed" if limit is not None else ""
+    return {
+        "cost": _whole(told) if progress.spent else "nothing yet",
+        "an accepted task": dollars(told["per_accepted_usd"]),
+        "a finished task": dollars(told["per_finished_usd"]),
+        "each of the last 1,000": dollars(told["marginal_usd"]) + allowed,
+        "forecast": f"{dollars(told['forecast_usd'])} for {progress.target:,} finished tasks",
+        "budget": _budget(told) if told["budget_usd"] is not None else "none",
+        "paid twice": f"{told['paid_twice']:,} calls",
+        "price tables": ", ".join(clean(version) for version in told["prices"]) or "none",
+    }
+
+
+def _breakdown(progress: Progress) -> dict[str, str]:
+    """Return the bill by stage and by what came of the calls, as far as prices are known."""
+    stages = {stage: spent.known_usd for stage, spent in sorted(progress.bill.stages.items())}
+    if not any(stages.values()):
+        return {}
+    by_outcome = sum(paid_for(progress).values())
+    shares = [f"{what} {usd / by_outcome:.0%}" for what, usd in paid_for(progress).items() if usd >= by_outcome / 200]
+    return {
+        "by stage": ", ".join(f"{stage} {dollars(usd)}" for stage, usd in stages.items() if usd is not None),
+        "by outcome": ", ".join(shares),
+    }
+
+
+def _outlook(told: dict[str, Any], target: int) -> dict[str, str]:
+    """Return what is known of the costs to come."""
+    facts: dict[str, str] = {}
+    if told["forecast_usd"] is not None:
+        facts["forecast"] = f"{dollars(told['forecast_usd'])} for {target:,} finished tasks"
+    if told["budget_usd"] is not None:
+        facts["budget"] = _budget(told)
+    return facts
+
+
+def _budget(told: dict[str, Any]) -> str:
+    return f"{dollars(told['budget_left_usd'])} left of {dollars(told['budget_usd'])}"
+
+
+def dollars(usd: float | None) -> str:
+    """Return an amount of money as a person reads it; the smaller, the more digits."""
+    if usd is None:
+        return "unknown"
+    if usd == 0:
+        return "$0"
+    return f"${usd:,.{_DIGITS if abs(usd) >= 1 else _DIGITS_OF_CENTS if abs(usd) >= _TINY_USD else _DIGITS_OF_TINY}f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time as a person says it."""
+    if seconds is None:
+        return "unknown time"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {rest:02}s"

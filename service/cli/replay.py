@@ -1,0 +1,73 @@
+"""`seedstream replay`: dead letters go back into their topics, after what was wrong with them is mended."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import anyio
+import typer
+
+from producers.replay import DeadLetterReplay, Tally
+from service.bootstrap.open_broker import open_log
+from service.bootstrap.open_run import open_existing
+from service.cli import options
+from service.cli.rendering import clean
+from service.errors import ConfigurationError
+from service.messaging.dead_letters import STAGE_INPUTS, DeadLetter
+from service.messaging.messages import Message
+from service.messaging.topics import Topic
+from service.settings import Settings
+
+_NAMES = ", ".join(topic.name for topic in STAGE_INPUTS)
+
+
+def replay(
+    topic: Annotated[
+        list[str] | None, typer.Argument(help=f"Of {_NAMES}; all where none is named.", metavar="TOPIC")
+    ] = None,
+    broker: options.Broker = None,
+    run: options.Run = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be put back, and why.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Put back, or list, at most so many.", metavar="N")] = None,
+) -> None:
+    """Put dead letters back into their topics, each exactly once; what still cannot be read returns to them.
+
+    Do it once what was wrong is mended: with a newer version of Seedstream, for example, that can read them.
+    """
+    chosen = _chosen(topic or [])
+    settings = options.settings_from(broker=broker, run=run)
+    if dry_run:
+        for letter in anyio.run(_waiting, settings, chosen, limit or sys.maxsize):
+            typer.echo("\t".join(_line(part) for part in (letter.topic, letter.place, letter.id, letter.reason)))
+        return
+    tally = anyio.run(_replay, settings, chosen, limit or sys.maxsize)
+    for name in tally.topics:
+        typer.echo(f"{name}: {tally.put_back[name]} put back, {tally.remaining[name]} remain")
+    if not tally.topics:
+        typer.echo("no dead letters to put back", err=True)
+
+
+def _chosen(names: Sequence[str]) -> list[Topic[Message]]:
+    for name in names:
+        if name not in [topic.name for topic in STAGE_INPUTS]:
+            raise ConfigurationError(
+                f"expected one of {_NAMES}, got {name!r}: only what a stage reads has dead letters"
+            )
+    return [topic for topic in STAGE_INPUTS if topic.name in names or not names]
+
+
+async def _waiting(settings: Settings, chosen: Sequence[Topic[Message]], limit: int) -> list[DeadLetter]:
+    async with open_existing(settings) as broker:
+        letters = await DeadLetterReplay(broker, settings.run, chosen).waiting()
+    return letters[:limit]
+
+
+async def _replay(settings: Settings, chosen: Sequence[Topic[Message]], limit: int) -> Tally:
+    async with open_existing(settings):
+        pass
+    async with open_log(settings) as broker:
+        return await DeadLetterReplay(broker, settings.run, chosen).run(limit)
+
+
+def _line(text: str) -> str:
+    return " ".join(clean(text).split())

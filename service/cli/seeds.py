@@ -1,0 +1,78 @@
+"""`seedstream seeds add`: more human-written tasks for a run that exists."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from producers.seeds import submit_seeds
+from service.bootstrap.open_broker import open_log
+from service.bootstrap.open_run import open_existing
+from service.cli import options
+from service.cli.rendering import clean
+from service.dataset.seed_warnings import seed_warnings
+from service.dataset.seeds import load_seeds
+from service.errors import RunNotFoundError, SeedTaskError
+from service.messaging import topics
+from service.messaging.messages import Message, PooledTask
+from service.messaging.topic_reader import replay
+from service.pipeline.stages import admitting
+from service.run.progress import Progress
+from service.selfinstruct.tasks import SeedTask
+from service.settings import Settings
+
+app = typer.Typer(help="The human-written tasks of a run.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="Seed tasks, JSON Lines or a JSON array.", metavar="FILE")],
+    broker: options.Broker = None,
+    run: options.Run = None,
+) -> None:
+    """Add the seed tasks of a file to a run's pool; those that it has already are passed over."""
+    settings = options.settings_from(broker=broker, run=run)
+    seeds = load_seeds(file)
+    added = anyio.run(_add, settings, seeds)
+    typer.echo(f"{added} seed tasks added, {len(seeds) - added} were there already", err=True)
+
+
+async def _add(settings: Settings, seeds: tuple[SeedTask, ...]) -> int:
+    async with open_existing(settings):
+        pass
+    async with open_log(settings) as broker:
+        progress, known = Progress(), dict[str, SeedTask | None]()
+
+        def remember(message: Message) -> None:
+            progress.apply(message)
+            if isinstance(message, PooledTask):
+                known[message.id] = message.seed
+
+        await replay(broker, settings.run, (topics.CONTROL, topics.POOL), remember)
+        if progress.defined is None:
+            raise RunNotFoundError(f"run {settings.run!r} was never defined; start it with `seedstream run` first")
+        for warning in seed_warnings(progress.defined.recipe, seeds):
+            typer.echo(f"beware: {clean(warning)}", err=True)
+        new = _new(seeds, known)
+        await submit_seeds(broker, settings.run, new)
+        if not settings.on_kafka:  # there the run's own admit takes them in
+            drain = anyio.Event()
+            drain.set()
+            await admitting(broker, progress.defined).run(drain, anyio.Event())
+        return len(new)
+
+
+def _new(seeds: Sequence[SeedTask], known: Mapping[str, SeedTask | None]) -> list[SeedTask]:
+    """Return the seed tasks that are not among those that are known.
+
+    Raises:
+        SeedTaskError: another task has the id of one of them.
+    """
+    for seed in seeds:
+        if seed.id in known and known[seed.id] != seed:
+            raise SeedTaskError(
+                f"seed task {seed.id!r}: the run has another task of this id; give the new one an id of its own"
+            )
+    return [seed for seed in seeds if seed.id not in known]

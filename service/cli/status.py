@@ -1,0 +1,134 @@
+"""`seedstream status` and `seedstream watch`: how far a run has got, now or live, beside the process that runs it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import anyio
+import typer
+from anyio import to_thread
+from rich.console import Console
+
+from service.bootstrap.open_run import is_worked_on, open_existing
+from service.cli import options
+from service.cli.live_view import open_view
+from service.cli.rendering import Pace, acceptance, panel
+from service.messaging.dead_letters import DEAD_LETTER_TOPICS
+from service.messaging.topic_reader import Tail
+from service.messaging.topics import ALL
+from service.pipeline.members import AtWork, read_staff
+from service.pipeline.roles import Role
+from service.run.cost_report import essentials
+from service.run.progress import Progress
+from service.selfinstruct.recipe import Recipe
+from service.settings import Settings
+
+_FOLLOWED = (*ALL, *DEAD_LETTER_TOPICS)
+
+
+def status(broker: options.Broker = None, run: options.Run = None, as_json: options.AsJson = False) -> None:
+    """Print how far a run has got: exact counts, reasons, tokens and cost."""
+    settings = options.settings_from(broker=broker, run=run)
+    progress, staff = anyio.run(_read, settings)
+    if as_json:
+        options.print_json(facts(progress) | {"at_work": {role.value: asdict(each) for role, each in staff.items()}})
+    else:
+        Console().print(panel(progress, at_work=at_work(staff)))
+    _tell_if_undefined(progress, settings)
+
+
+def watch(broker: options.Broker = None, run: options.Run = None) -> None:
+    """Show a run live until it comes to rest: a panel and each finished task; JSON Lines in a pipe."""
+    anyio.run(_watch, options.settings_from(broker=broker, run=run))
+
+
+def _tell_if_undefined(progress: Progress, settings: Settings) -> None:
+    if progress.defined is None:
+        typer.echo(f"run {settings.run!r} has topics and no goal yet: `seedstream goal` says what is wanted", err=True)
+
+
+def facts(progress: Progress) -> dict[str, Any]:
+    """Return a run's counts as plain values."""
+    defined, goal, ended = progress.defined, progress.goal, progress.ended
+    return {
+        "run": defined.run if defined else None,
+        "recipe": _recipe(defined.recipe) if defined else None,
+        "templates": defined.templates.digest if defined else None,
+        "target": progress.target,
+        "max_prompts": goal.max_prompts if goal else None,
+        "reached": progress.reached,
+        "ending": {"how": ended.ending.value, "detail": ended.detail} if ended else None,
+        "finished": progress.finished,
+        "classification": progress.classification,
+        "instances": progress.instances,
+        "pool": {"size": progress.pool, "human": progress.seeds, "machine": progress.pool - progress.seeds},
+        "prompts": {
+            "issued": progress.prompts,
+            "decided": progress.decided,
+            "open": progress.outstanding,
+            "failed": progress.failed_prompts,
+        },
+        "candidates": {
+            "judged": progress.candidates,
+            "accepted": progress.accepted,
+            "acceptance": round(acceptance(progress), 4),
+            "rejected": dict(progress.rejected),
+        },
+        "dropped": dict(progress.dropped),
+        "pending": progress.pending,
+        "dead_letters": dict(progress.dead_letters),
+        "stuck": {"prompts": progress.stuck_prompts, "tasks": progress.stuck_tasks},
+        "spent": {stage: spent.facts() for stage, spent in sorted(progress.spent.items())},
+        "limits": {name: getattr(goal, name) if goal else None for name in ("rpm", "tpm", "max_in_flight")},
+        **essentials(progress),
+    }
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "name": recipe.name,
+        "form": recipe.form,
+        "chat_model": recipe.chat_model,
+        "digest": recipe.digest,
+    }
+
+
+def at_work(staff: Mapping[Role, AtWork]) -> str:
+    """Return who has which role, in a line; nothing where nobody is known to work."""
+    return ", ".join(
+        f"{role}: {_counted(each.active) or 'nobody'}"
+        + (f" ({_counted(each.standing_by)} stands by)" if each.standing_by else "")
+        for role, each in staff.items()
+    )
+
+
+def _counted(names: Sequence[str]) -> str:
+    return f"{len(names)} processes" if len(names) > 1 else "".join(names)
+
+
+async def _read(settings: Settings) -> tuple[Progress, dict[Role, AtWork]]:
+    async with open_existing(settings) as broker, Tail.of(broker, settings.run, _FOLLOWED) as tail:
+        return await _caught_up(tail), await read_staff(broker, settings.run)
+
+
+async def _caught_up(tail: Tail) -> Progress:
+    progress = Progress()
+    async for message in tail.messages_to_end():
+        progress.apply(message)
+    return progress
+
+
+async def _watch(settings: Settings) -> None:
+    async with open_existing(settings) as broker, Tail.of(broker, settings.run, _FOLLOWED) as tail:
+        progress = await _caught_up(tail)
+        _tell_if_undefined(progress, settings)
+        pace = Pace(finished_before=progress.finished)
+        async with open_view(lambda: (progress, None), pace) as view:
+            while progress.ended is None:
+                news = await tail.next()
+                for message in news:
+                    progress.apply(message)
+                    await view.observe(message)
+                if not news and not await to_thread.run_sync(is_worked_on, settings):
+                    typer.echo(f"no process works on run {settings.run!r}; `seedstream run` goes on with it", err=True)
+                    return

@@ -1,0 +1,97 @@
+"""`seedstream topics`: create a run's topics on Kafka, look at them, and check that they are as they must be."""
+
+from dataclasses import asdict
+
+import anyio
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from service.adapters.kafka import TopicState
+from service.bootstrap.open_broker import complaints, open_kafka
+from service.cli import options
+from service.messaging import topics
+from service.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="The topics of a run on Kafka.", rich_markup_mode=None)
+
+
+@app.command()
+def create(
+    broker: options.Broker = None,
+    run: options.Run = None,
+    partitions: options.Partitions = None,
+    replication: options.Replication = None,
+) -> None:
+    """Create those topics of a run that do not exist yet; nothing is changed about the others.
+
+    Exit codes: 0 all topics are there and as they must be; 1 Kafka refuses; 2 some are not as they must be.
+    """
+    settings = options.settings_from(**locals())
+    _report(anyio.run(_create, settings))
+
+
+@app.command()
+def describe(broker: options.Broker = None, run: options.Run = None, as_json: options.AsJson = False) -> None:
+    """Show the topics of a run: partitions, replicas, settings."""
+    settings = options.settings_from(broker=broker, run=run)
+    states = anyio.run(_describe, settings)
+    if as_json:
+        options.print_json([{**asdict(state), "configs": dict(state.configs)} for state in states])
+    else:
+        Console().print(_table(states, settings.run))
+
+
+@app.command()
+def check(
+    broker: options.Broker = None,
+    run: options.Run = None,
+    partitions: options.Partitions = None,
+    replication: options.Replication = None,
+) -> None:
+    """Compare the topics of a run with what it needs; exit code 2 and the commands that mend it, if they differ."""
+    settings = options.settings_from(**locals())
+    _report(anyio.run(_check, settings))
+
+
+async def _create(settings: Settings) -> list[str]:
+    async with open_kafka(settings) as broker:
+        await broker.create_topics(topics.specs(settings.run, settings.work_partitions))
+        return await complaints(broker, settings)
+
+
+async def _check(settings: Settings) -> list[str]:
+    async with open_kafka(settings) as broker:
+        return await complaints(broker, settings)
+
+
+async def _describe(settings: Settings) -> list[TopicState]:
+    async with open_kafka(settings) as broker:
+        return await broker.describe_topics([spec.name for spec in topics.specs(settings.run, 1)])
+
+
+def _report(wrong: list[str]) -> None:
+    if wrong:
+        typer.echo("\n".join(wrong), err=True)
+        raise typer.Exit(2)
+    typer.echo("all topics are there and as they must be")
+
+
+def _table(states: list[TopicState], run: str) -> Table:
+    prefix = f"seedstream.{run}."
+    table = Table(title=f"{prefix}…", title_justify="left")
+    table.add_column("topic", no_wrap=True)
+    for column in ("partitions", "replicas", "in sync", "at least", "kept for", "max bytes"):
+        table.add_column(column, justify="right")
+    for state in states:
+        kept = state.configs.get("retention.ms", "?")
+        table.add_row(
+            state.name.removeprefix(prefix),
+            str(state.partitions),
+            str(state.replication),
+            str(state.in_sync),
+            state.configs.get("min.insync.replicas", "?"),
+            "ever" if kept == "-1" else f"{kept} ms",
+            state.configs.get("max.message.bytes", "?"),
+        )
+    return table

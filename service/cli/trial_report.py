@@ -1,0 +1,160 @@
+"""The report of `seedstream check` on one call of each step."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+
+from service.billing.reckoning import Rates
+from service.bootstrap.open_model import AskedModel
+from service.cli.outlook import outlook
+from service.cli.rendering import clean, dollars
+from service.errors import ConfigurationError
+from service.lm.errors import CallFailedError
+from service.lm.port import FinishReason
+from service.messaging.messages import Call, ClassifiedInstruction, RunDefined, TaskInstances
+from service.pipeline.trial import Tried, keeps_to_schema, try_steps
+from service.selfinstruct.recipe import Form, Recipe
+from service.selfinstruct.replies.characters import excerpt
+from service.selfinstruct.tasks import Reason, SeedTask
+from service.settings import Settings
+
+_BEWARE = "beware: "
+_SHOWN_CANDIDATES = 8
+_ENOUGH_READABLE = 0.5
+_FINISHED_SO_FAR = 0.9
+
+
+async def check_steps(
+    definition: RunDefined, seeds: Sequence[SeedTask], asked: AskedModel, settings: Settings
+) -> AsyncIterator[str]:
+    """Yield what came of one call of each step, and what a run would take by that.
+
+    Raises:
+        ConfigurationError: nothing that the model answers can be read; says what to do.
+        EndpointRefusedError: the server refuses every call.
+    """
+    tried = []
+    async for each in try_steps(definition, seeds, asked.model):
+        tried.append(each)
+        for line in _lines(each):
+            yield line
+        _check_readable(each, definition.recipe)
+        if (warning := _hard_to_read(each, definition.recipe)) is not None:
+            yield f"{_BEWARE}{warning}"
+    async for line in _structure(definition.recipe, asked):
+        yield line
+    if (rates := _rates(tried)) is not None:
+        yield f"by that, {outlook(rates, settings.target, settings, asked.name)}"
+
+
+def _lines(tried: Tried) -> list[str]:
+    """Return what came of a step: the call, the head of the reply, and what was read in it."""
+    call = tried.call
+    if call is None:
+        return []
+    return [
+        f"{tried.step}: {_found(tried)}, {_tokens(call)}",
+        f"{tried.step}: the reply begins: {clean(excerpt(call.completion)) or '(empty)'}",
+        *(f"  {line}" for line in _verdicts(tried)),
+    ]
+
+
+def _found(tried: Tried) -> str:
+    match tried.message:
+        case ClassifiedInstruction() as classified:
+            return "a classification task" if classified.is_classification else "no classification task"
+        case TaskInstances(rejection=None) as task:
+            return f"{len(task.instances)} instance{'s' if len(task.instances) > 1 else ''}"
+        case TaskInstances() as task:
+            return f"no instance ({task.rejection})"
+        case _:
+            return f"{len(tried.verdicts)} candidates, {len(tried.accepted)} accepted"
+
+
+def _verdicts(tried: Tried) -> list[str]:
+    shown = tried.verdicts[:_SHOWN_CANDIDATES]
+    lines = [f"{verdict.reason or 'accepted'}: {clean(excerpt(verdict.candidate.instruction))}" for verdict in shown]
+    more = len(tried.verdicts) - len(shown)
+    if isinstance(tried.message, TaskInstances):
+        lines += [
+            f"{clean(excerpt(each.input)) or '(no input)'} → {clean(excerpt(each.output))}"
+            for each in tried.message.instances
+        ]
+    return [*lines, f"and {more} more"] if more else lines
+
+
+def _check_readable(tried: Tried, recipe: Recipe) -> None:
+    """Check that a run would get somewhere with replies like this.
+
+    Raises:
+        ConfigurationError: it would not.
+    """
+    if tried.failure is not None:
+        raise ConfigurationError(f"{tried.step}: a run would get no answer: {tried.failure}")
+    if tried.verdicts and not tried.readable:
+        raise ConfigurationError(f"{tried.step}: {_unreadable(tried, recipe)}")
+
+
+def _unreadable(tried: Tried, recipe: Recipe) -> str:
+    """Say why nothing of a reply is a task, and what to do."""
+    if tried.call is not None and tried.call.finish_reason is FinishReason.CONTENT_FILTER:
+        return "the server's content filter left nothing of the reply; change the seeds or templates, or ask elsewhere"
+    if set(_reasons(tried)) == {Reason.REFUSAL.value}:
+        return "the model refuses to write tasks; try again, change the templates, or ask another model"
+    reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(tried).most_common())
+    return f"nothing of the reply can be read ({reasons}); {_remedy(recipe)}"
+
+
+def _hard_to_read(tried: Tried, recipe: Recipe) -> str | None:
+    """Return what to know where most of a reply cannot be read."""
+    if not tried.verdicts or tried.readable >= _ENOUGH_READABLE * len(tried.verdicts):
+        return None
+    reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(tried).most_common())
+    return (
+        f"{tried.step}: only {tried.readable} of {len(tried.verdicts)} candidates can be read ({reasons}); "
+        f"{_remedy(recipe)}"
+    )
+
+
+def _reasons(tried: Tried) -> Counter[str]:
+    return Counter(verdict.reason.value for verdict in tried.verdicts if verdict.reason is not None)
+
+
+def _remedy(recipe: Recipe) -> str:
+    if recipe.form is Form.JSON:
+        return "try --form text, or a model that follows instructions better"
+    if recipe.chat_model:
+        return "try --form json"
+    return "a chat model is better asked with --lm-api chat"
+
+
+async def _structure(recipe: Recipe, asked: AskedModel) -> AsyncIterator[str]:
+    """Yield whether the server sees to it that an answer is JSON, where that is asked for."""
+    if recipe.form is not Form.JSON or not any(endpoint.describe().asks_for_schema for endpoint in asked.endpoints):
+        return
+    try:
+        is_kept = await keeps_to_schema(asked.model)
+    except CallFailedError as error:
+        yield f"{_BEWARE}whether the schema is enforced could not be found out: {clean(str(error))}"
+        return
+    if is_kept:
+        yield "the schema is enforced: JSON came where prose was asked for"
+    else:
+        yield f"{_BEWARE}the schema is accepted and not enforced: that answers are JSON is left to the prompt"
+
+
+def _tokens(call: Call) -> str:
+    cost = "cost unknown" if call.cost_usd is None else dollars(call.cost_usd)
+    usage = call.usage
+    counted = "tokens unknown" if usage is None else f"{usage.prompt_tokens} tokens in, {usage.completion_tokens} out"
+    return f"{counted}, {cost}"
+
+
+def _rates(tried: Sequence[Tried]) -> Rates | None:
+    """Return the rates that these calls suggest; none where tokens are not counted, or nothing is accepted."""
+    calls = {each.step: each.call.usage for each in tried if each.call is not None and each.call.usage is not None}
+    if len(calls) < len(tried) or not tried[0].accepted:
+        return None
+    finished = _FINISHED_SO_FAR if len(tried) > 1 else 1.0
+    assumed = ", if 9 in 10 accepted tasks are finished" if len(tried) > 1 else ""
+    basis = f"by these {len(tried)} calls{assumed}" if len(tried) > 1 else "by this call"
+    return Rates(calls, len(tried[0].accepted), finished, basis)

@@ -1,0 +1,262 @@
+"""A limit on calls in flight that several stages share, the later stages first.
+
+Completing a task comes before beginning another: tasks are finished sooner, and fewer calls are made in excess. So that
+no stage starves, every eighth slot goes to the call that has waited longest. A call that holds a slot and must wait
+before it tries again steps aside: others use the slot meanwhile, and it is the first to get one afterwards.
+"""
+
+import heapq
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
+
+import anyio
+
+from service.lm.errors import EndpointRefusedError
+
+_FIRST = -1
+_LONGEST_WAITING_EVERY = 8
+
+
+class Gate(Protocol):
+    """What decides, within the total, whether one more may begin now."""
+
+    def admits(self, in_use: int, /) -> bool:
+        """Return whether there may be one more than these."""
+        ...
+
+    def entered(self, slot: "Slot", /) -> None:
+        """Note that one more has begun."""
+        ...
+
+    def left(self, slot: "Slot", /) -> None:
+        """Note that one was given back before it had begun."""
+        ...
+
+    def opens_in_s(self) -> float:
+        """Return after how long to ask again, if nothing else happens; infinite if only that can help."""
+        ...
+
+
+class _Open:
+    """The gate that is always open."""
+
+    def admits(self, _in_use: int) -> bool:
+        return True
+
+    def entered(self, _slot: "Slot") -> None:
+        pass
+
+    def left(self, _slot: "Slot") -> None:
+        pass
+
+    def opens_in_s(self) -> float:
+        return math.inf
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """What a holder has: the right to have one call on its way, unless it stepped aside.
+
+    `tokens` is what was taken of a rate for it when it was given.
+    """
+
+    aside: bool = False
+    tokens: float = 0.0
+    waits: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+
+@dataclass(order=True, slots=True)
+class _Waiter:
+    rank: int
+    turn: int
+    slot: Slot = field(compare=False)
+    admitted: anyio.Event = field(compare=False, default_factory=anyio.Event)
+    gone: bool = field(compare=False, default=False)
+
+
+_held: ContextVar[Slot | None] = ContextVar("held", default=None)
+
+
+class Slots:
+    """At most `total` holders at once, fewer as the gate says; the waiting one with the lowest rank is next."""
+
+    def __init__(self, total: int, gate: Gate | None = None) -> None:
+        self.total = total
+        self.in_use = 0
+        self._gate: Gate = gate or _Open()
+        self._waiting: list[_Waiter] = []
+        self._arrivals: deque[_Waiter] = deque()
+        self._turns = count()
+        self._granted = 0
+        self._writing = 0
+        self._failure: EndpointRefusedError | None = None
+        self._news = anyio.Event()
+
+    @property
+    def most_unwritten(self) -> int:
+        """Return how many calls may be on their way or have an answer that is not on the log yet."""
+        return self.total + self.total // 4
+
+    @property
+    def waiting(self) -> int:
+        """Return how many wait for a slot, those who stepped aside and want to go on included."""
+        return sum(not waiter.gone for waiter in self._waiting)
+
+    @property
+    def held(self) -> Slot | None:
+        """Return the slot that the present task holds, if any."""
+        return _held.get()
+
+    @asynccontextmanager
+    async def hold(self, rank: int) -> AsyncIterator[Slot]:
+        """Wait for a slot and keep it inside the block.
+
+        Raises:
+            EndpointRefusedError: there will be no more slots.
+        """
+        slot = Slot()
+        await self._take(rank, slot)
+        token = _held.set(slot)
+        try:
+            yield slot
+        finally:
+            _held.reset(token)
+            if not slot.aside:
+                self._give_back()
+
+    async def step_aside(self, seconds: float) -> bool:
+        """Give the slot that the present task holds to others, wait, and get one again before all who have none.
+
+        Returns whether there is one: not if it was dropped.
+
+        Raises:
+            EndpointRefusedError: there will be no more slots.
+        """
+        slot = _held.get()
+        if slot is None:
+            raise AssertionError("only who holds a slot can step aside")
+        slot.aside = True
+        self._give_back()
+        with anyio.CancelScope() as slot.waits:
+            await anyio.sleep(seconds)
+            await self._take(_FIRST, slot)
+        if not slot.waits.cancel_called:
+            return True
+        if not slot.aside:  # it was dropped while it was on its way to the slot
+            slot.aside = True
+            self._gate.left(slot)
+            self._give_back()
+        return False
+
+    def drop(self, slot: Slot) -> None:
+        """Let the holder of a slot that stepped aside know that it gets none again."""
+        slot.waits.cancel()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Count an answer that is being written; a quarter of the total may be, beside the calls on their way.
+
+        What is on its way or being written when a process is killed is all that can be paid for twice.
+        """
+        self._writing += 1
+        try:
+            yield
+        finally:
+            self._writing -= 1
+            self._admit()
+
+    def reconsider(self) -> None:
+        """Ask the gate again, because something has changed."""
+        self._admit()
+        self._news.set()
+
+    def fail(self, error: EndpointRefusedError) -> None:
+        """Let all who wait, and all who come, know that there will be no more slots."""
+        self._failure = error
+        for waiter in self._waiting:
+            waiter.admitted.set()  # without a slot: it is not gone
+        self._waiting.clear()
+        self._arrivals.clear()
+
+    async def keep_time(self) -> None:
+        """Ask the gate whenever it is to open by itself, until cancelled."""
+        while True:
+            with anyio.move_on_after(self._gate.opens_in_s() if self._waiting else math.inf):
+                await self._news.wait()
+            self._news = anyio.Event()
+            self._admit()
+
+    async def _take(self, rank: int, slot: Slot) -> None:
+        self._raise_failure()
+        if not self._waiting and self._has_room:
+            self._grant(slot)
+            return
+        waiter = _Waiter(rank, next(self._turns), slot)
+        heapq.heappush(self._waiting, waiter)
+        self._arrivals.append(waiter)
+        self._admit()
+        if not waiter.admitted.is_set():
+            self._news.set()
+        try:
+            await waiter.admitted.wait()
+        except anyio.get_cancelled_exc_class():
+            if waiter.admitted.is_set() and waiter.gone:
+                slot.aside = True  # nothing is left to be given back by whoever holds it
+                self._gate.left(slot)
+                self._give_back()
+            else:
+                waiter.gone = True
+                self._drop_gone()
+            raise
+        if not waiter.gone:
+            self._raise_failure()
+
+    @property
+    def _has_room(self) -> bool:
+        unwritten = self.in_use + self._writing
+        return self.in_use < self.total and unwritten < self.most_unwritten and self._gate.admits(self.in_use)
+
+    def _grant(self, slot: Slot) -> None:
+        self.in_use += 1
+        slot.aside = False
+        self._gate.entered(slot)
+
+    def _give_back(self) -> None:
+        self.in_use -= 1
+        self._admit()
+        if self._waiting:
+            self._news.set()  # what the gate refused just now, it may allow after a while
+
+    def _admit(self) -> None:
+        while self._waiting and self._has_room:
+            waiter = self._next()
+            if waiter is None:
+                return
+            self._grant(waiter.slot)
+            waiter.gone = True
+            waiter.admitted.set()
+
+    def _next(self) -> _Waiter | None:
+        """Take the next waiter out: of the lowest rank, and now and then whoever came first."""
+        self._drop_gone()
+        self._granted += 1
+        if self._granted % _LONGEST_WAITING_EVERY == 0 and self._arrivals:
+            return self._arrivals.popleft()
+        return heapq.heappop(self._waiting) if self._waiting else None
+
+    def _drop_gone(self) -> None:
+        """Forget those that wait no more, once they are in front."""
+        while self._waiting and self._waiting[0].gone:
+            heapq.heappop(self._waiting)
+        while self._arrivals and self._arrivals[0].gone:
+            self._arrivals.popleft()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise EndpointRefusedError(str(self._failure), self._failure.refused)

@@ -1,0 +1,271 @@
+"""One language model over one or several servers: admission, retries, failover, and a pause while none answers.
+
+The life of a call: it gets a slot (`service.lm.concurrency`); the upstream with most room is asked once; a completion
+is returned with the tokens of all its attempts. After a failure that may pass, the call steps aside for as long as the
+server asks or the back-off says, and tries again. Attempts that a server refuses for load are not counted as failures
+of the call.
+"""
+
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from random import Random
+
+import anyio
+import structlog
+
+from service.lm.backoff import Backoff, wait_before_retry_s
+from service.lm.concurrency import Slots
+from service.lm.dispatch.adaptive_limit import AdaptiveLimit
+from service.lm.dispatch.balancer import Lanes
+from service.lm.dispatch.fleet_share import FleetLimits, Leases, Share
+from service.lm.dispatch.retrying import Retrying
+from service.lm.dispatch.upstream import Lane, LaneState
+from service.lm.errors import (
+    AttemptFailedError,
+    CallDroppedError,
+    CallFailedError,
+    EndpointRefusedError,
+    Failing,
+    Refused,
+    UnansweredError,
+)
+from service.lm.port import Completion, Endpoint, FinishReason
+from service.lm.usage import Usage, added
+from service.selfinstruct.model_input import ModelInput
+from service.selfinstruct.recipe import Sampling
+from service.selfinstruct.replies.characters import excerpt
+
+_LOOK_EVERY_S = 1.0
+_UNCOUNTED = frozenset({Failing.RATE_LIMITED, Failing.OVERLOADED})
+# As often may a call be answered, and paid, without an answer to what was asked.
+_MOST_UNREADABLE = 3
+_NO_ANSWERS = frozenset({Failing.UNREADABLE, Failing.THINKING})  # completions, paid for, that answer nothing
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to go on.
+
+    `attempts` that failed in a way that may pass give a call up; refusals for load are not counted. When no server has
+    taken calls for `closed_s`, all calls end with `EndpointRefusedError`; `refused_first_s` takes its place where the
+    first calls were refused and none has ever been answered: a wrong key is best known at once.
+    """
+
+    attempts: int = 10
+    closed_s: float = math.inf
+    refused_first_s: float = math.inf
+
+
+@dataclass(slots=True)
+class _Call:
+    """What one call has taken so far."""
+
+    began_s: float
+    attempts: int = 0
+    failures: int = 0
+    unreadable: int = 0
+    wasted: Usage | None = None
+    last: Lane | None = None
+
+
+@dataclass(eq=False)
+class Dispatcher:
+    """A `LanguageModel`. Its background work runs inside `async with dispatcher.running()`."""
+
+    lanes: Lanes
+    slots: Slots
+    patience: Patience = field(default_factory=Patience)
+    backoff: Backoff = field(default_factory=Backoff)
+    random: Random = field(default_factory=Random)
+    retrying: Retrying = field(default_factory=Retrying)
+
+    @classmethod
+    def over(
+        cls,
+        endpoints: Sequence[Endpoint],
+        concurrency: int,
+        patience: Patience | None = None,
+        backoff: Backoff | None = None,
+        *,
+        watches_pace: bool = True,
+    ) -> "Dispatcher":
+        """Return a dispatcher over these servers with at most so many calls in flight altogether.
+
+        `watches_pace` says whether a server whose answers take longer than they used to gets fewer calls.
+        """
+        now_s = anyio.current_time()
+        limits = [AdaptiveLimit(concurrency, now_s, watches_pace=watches_pace) for _ in endpoints]
+        lanes = Lanes([Lane(endpoint, limit) for endpoint, limit in zip(endpoints, limits, strict=True)], Share())
+        return cls(lanes, Slots(concurrency, lanes), patience or Patience(), backoff or Backoff())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Dispatcher"]:
+        """Keep time, and lose patience when it is time, inside the block."""
+        async with anyio.create_task_group() as background:
+            background.start_soon(self.slots.keep_time)
+            background.start_soon(self._lose_patience)
+            yield self
+            background.cancel_scope.cancel()
+
+    def restrict(self, limits: FleetLimits | None = None, leases: Leases | None = None) -> None:
+        """Take other limits of the fleet over, or other leases of them."""
+        self.lanes.share.update(anyio.current_time(), limits, leases)
+        self.slots.reconsider()
+
+    def try_again(self) -> None:
+        """Try closed lanes as soon as possible: a key has changed."""
+        for lane in self.lanes.all:
+            lane.reopen_soon(anyio.current_time())
+        self.slots.reconsider()
+
+    @property
+    def refusal(self) -> EndpointRefusedError | None:
+        """Return why no call can be made now; none if one can."""
+        return self.lanes.refusal
+
+    @property
+    def told(self) -> str:
+        """Return what is going on, in a line."""
+        now_s = anyio.current_time()
+        if (refusal := self.refusal) is not None:
+            trial_s = min(lane.next_trial_in_s(now_s) for lane in self.lanes.all)
+            mended = " or when the key's file changes" if refusal.refused is Refused.CREDENTIALS else ""
+            return f"paused, and tried again in {trial_s:.0f} s{mended}: {refusal}"
+        calls = f"{self.slots.in_use} in flight, {self.slots.waiting} waiting, {self.lanes.limit} at once"
+        held_s = self.lanes.share.opens_in_s(now_s) if self.slots.waiting else 0.0
+        held = f"--rpm or --tpm allows the next in {held_s:.0f} s" if held_s >= 1 else ""
+        return "; ".join(filter(None, (calls, held, self.retrying.told)))
+
+    async def complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
+        """Return the completion of one prompt, however many attempts that takes.
+
+        Raises:
+            CallFailedError: this call failed for good.
+            EndpointRefusedError: no server has taken calls for longer than there is patience.
+        """
+        if self.slots.held is not None:
+            return await self._complete(prompt, sampling)
+        async with self.slots.hold(0):
+            return await self._complete(prompt, sampling)
+
+    async def _complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
+        call = _Call(anyio.current_time())
+        while True:
+            lane = self.lanes.choose(call.last)
+            try:
+                completion = await self._attempt(lane, call, prompt, sampling)
+                _check(prompt, completion)
+            except AttemptFailedError as failure:
+                wait_s = self._after(failure, lane, call)
+            except EndpointRefusedError:
+                wait_s = 0.0
+            else:
+                self.retrying.answered()
+                return replace(completion, attempts=call.attempts, wasted=call.wasted)
+            call.last = lane
+            with self.retrying.waits():
+                await self._step_aside(call, wait_s)
+
+    async def _step_aside(self, call: _Call, wait_s: float) -> None:
+        """Wait to try again; a call that cannot, and has cost something, says so."""
+        try:
+            goes_on = await self.slots.step_aside(wait_s)
+        except EndpointRefusedError as refusal:
+            if call.wasted is None:
+                raise
+            raise CallDroppedError(refusal, attempts=call.attempts, wasted=call.wasted) from refusal
+        if not goes_on:
+            raise CallDroppedError(None, attempts=call.attempts, wasted=call.wasted)
+
+    async def _attempt(self, lane: Lane, call: _Call, prompt: ModelInput, sampling: Sampling) -> Completion:
+        """Ask once, and let the lane and the rates know what came of it."""
+        call.attempts += 1
+        try:
+            with lane.asking(sampling, anyio.current_time) as sent:
+                completion = await lane.endpoint.attempt(prompt, sampling)
+                lane.answered(sent, sampling, completion, anyio.current_time())
+        except AttemptFailedError as failure:
+            self._use(failure.usage)
+            raise
+        except CallFailedError as error:
+            self._use(error.wasted)
+            error.attempts, error.wasted = call.attempts, added(call.wasted, error.wasted)
+            raise
+        except EndpointRefusedError as refusal:
+            if refusal.wasted is not None:
+                self._use(refusal.wasted)
+                call.wasted = added(call.wasted, refusal.wasted)
+            raise
+        if completion.usage is not None:  # else it took what was guessed
+            self._use(completion.usage)
+        return completion
+
+    def _use(self, usage: Usage | None) -> None:
+        """Tell the rates what a call has taken, of which the server may have counted nothing."""
+        slot = self.slots.held
+        if slot is not None:
+            self.lanes.share.used(
+                usage.prompt_tokens + usage.completion_tokens if usage is not None else 0, slot.tokens
+            )
+
+    def _after(self, failure: AttemptFailedError, lane: Lane, call: _Call) -> float:
+        """Return how long to wait before the next attempt; raises `UnansweredError` after the last."""
+        call.wasted = added(call.wasted, failure.usage)
+        now_s = anyio.current_time()
+        if failure.failing not in _UNCOUNTED and lane.state(now_s) is not LaneState.CLOSED:
+            call.failures += 1
+        call.unreadable += failure.failing in _NO_ANSWERS
+        if call.failures >= self.patience.attempts or call.unreadable >= _MOST_UNREADABLE:
+            if lane.answered_s >= call.began_s or failure.failing in (Failing.INVALID_BODY, Failing.ABORTED):
+                raise UnansweredError(
+                    f"Expected an answer, but {call.failures} attempts failed; the last one: {failure}",
+                    failure.failing,
+                    attempts=call.attempts,
+                    wasted=call.wasted,
+                ) from failure
+            lane.gave_up_on(failure, now_s)
+            call.failures = 0
+        wait_s = wait_before_retry_s(self.backoff.delay_s(max(0, call.failures - 1), self.random), failure.after_s)
+        if self.retrying.failed(str(failure), now_s):
+            waiting = self.retrying.waiting + 1
+            log.warning("lm.calls_wait_for_another_attempt", calls=waiting, reason=str(failure))
+        log.debug(
+            "lm.retried", endpoint=lane.endpoint.name, failing=failure.failing, reason=str(failure), wait_s=wait_s
+        )
+        return wait_s
+
+    async def _lose_patience(self) -> None:
+        """End all calls when no server has taken any for too long."""
+        while True:
+            await anyio.sleep(_LOOK_EVERY_S)
+            refusal = self.lanes.refusal
+            if refusal is None:
+                continue
+            never_worked = refusal.refused is not Refused.AWAY and not any(lane.has_answered for lane in self.lanes.all)
+            patience_s = self.patience.refused_first_s if never_worked else self.patience.closed_s
+            if self.lanes.closed_for_s() >= patience_s:
+                self.slots.fail(refusal)
+                return
+
+
+def _check(prompt: ModelInput, completion: Completion) -> None:
+    """Check that a completion answers what was asked.
+
+    Raises:
+        AttemptFailedError: it does not; says what was expected and how it begins.
+    """
+    check = prompt.check
+    if check is not None and not check.holds(completion.text):
+        was_cut = completion.finish_reason is FinishReason.LENGTH
+        cut = ", cut by its length," if was_cut else ""
+        hint = " A model that thinks before it answers needs room for that: lm_thinking_tokens." if was_cut else ""
+        raise AttemptFailedError(
+            Failing.UNREADABLE,
+            f'The model should have answered {check.expected}, and its answer{cut} is "{excerpt(completion.text)}".'
+            f"{hint}",
+            usage=completion.usage,
+        )

@@ -1,0 +1,114 @@
+"""This process's share of the limits of the whole fleet: calls at once, requests and tokens a minute.
+
+A limit is cut into as many leases as the group of leases has partitions; the owner of a partition holds its lease
+(`service.pipeline.rate_limit_leases`). Unit u of a limit belongs to lease u modulo their number, so that the leases add
+up to the limit exactly.
+"""
+
+import math
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from service.lm.dispatch.token_bucket import Bucket
+
+_FIRST_GUESS_TOKENS = 500.0
+_GUESS_HORIZON = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FleetLimits:
+    """Limits of all processes together; none where there is no limit."""
+
+    max_in_flight: int | None = None
+    rpm: float | None = None
+    tpm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """The leases that this process has, of so many in all."""
+
+    owned: AbstractSet[int]
+    total: int
+
+    def units(self, limit: int) -> int:
+        """Return how many units of a limit are ours."""
+        whole, rest = divmod(limit, self.total)
+        return whole * len(self.owned) + sum(number < rest for number in self.owned)
+
+    @property
+    def part(self) -> float:
+        """Return our part of what can be divided at will, 0 … 1."""
+        return len(self.owned) / self.total
+
+
+EVERYTHING = Leases(frozenset({0}), 1)
+NOTHING = Leases(frozenset(), 1)
+
+
+@dataclass(slots=True)
+class Share:
+    """Our part of the fleet's limits, and how much of it is used. Times are seconds."""
+
+    limits: FleetLimits = FleetLimits()
+    leases: Leases = EVERYTHING
+    _requests: Bucket | None = None
+    _tokens: Bucket | None = None
+    _guess: float = _FIRST_GUESS_TOKENS
+    _guessed: int = field(default=0)
+
+    def update(self, now_s: float, limits: FleetLimits | None = None, leases: Leases | None = None) -> None:
+        """Take other limits or other leases over."""
+        self.limits = limits or self.limits
+        self.leases = leases or self.leases
+        self._requests = _resized(self._requests, self.limits.rpm, self.leases.part, now_s)
+        self._tokens = _resized(self._tokens, self.limits.tpm, self.leases.part, now_s)
+
+    @property
+    def has_part(self) -> bool:
+        """Return whether calls may be made here at all."""
+        return self.places > 0 and self.leases.part > 0
+
+    @property
+    def places(self) -> float:
+        """Return how many calls may be in flight here; infinite without a limit."""
+        limit = self.limits.max_in_flight
+        return math.inf if limit is None else self.leases.units(limit)
+
+    def opens_in_s(self, now_s: float) -> float:
+        """Return after how long the next call may begin, as far as rates go; 0 if now."""
+        requests = self._requests.opens_in_s(now_s) if self._requests is not None else 0.0
+        tokens = self._tokens.opens_in_s(now_s, self._guess) if self._tokens is not None else 0.0
+        return max(requests, tokens)
+
+    def begin(self) -> float:
+        """Take what a call will need; returns how many tokens that is, as far as can be guessed."""
+        if self._requests is not None:
+            self._requests.take(1.0)
+        if self._tokens is not None:
+            self._tokens.take(self._guess)
+        return self._guess
+
+    def undo(self, taken: float) -> None:
+        """Give back what was taken for a call that was not made."""
+        if self._requests is not None:
+            self._requests.take(-1.0)
+        if self._tokens is not None:
+            self._tokens.take(-taken)
+
+    def used(self, tokens: int, taken: float) -> None:
+        """Correct what was taken for one call by what it really took, and learn from it."""
+        if self._tokens is not None:
+            self._tokens.take(tokens - taken)
+        if tokens:
+            self._guessed = min(self._guessed + 1, _GUESS_HORIZON)
+            self._guess += (tokens - self._guess) / self._guessed
+
+
+def _resized(bucket: Bucket | None, per_minute: float | None, part: float, now_s: float) -> Bucket | None:
+    if per_minute is None:
+        return None
+    if bucket is None:
+        return Bucket(per_minute * part, now_s)
+    bucket.resize(per_minute * part, now_s)
+    return bucket

@@ -1,0 +1,74 @@
+"""The language model, as a stage sees it: a prompt in, a completion out.
+
+The differences between servers live behind `Endpoint`, in the adapters; retries, limits and the choice of a server
+behind `LanguageModel`, in `service.lm.dispatch`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from service.lm.usage import Usage
+from service.selfinstruct.model_input import ModelInput
+from service.selfinstruct.recipe import Sampling
+
+
+class FinishReason(StrEnum):
+    """Why the model stopped writing. Anything else a server says is a failed call, not a completion."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back for one prompt.
+
+    `text` is hostile: data to be parsed, never code, markup or a path. `model` is the name the server gave. `usage` is
+    none where the server did not count. `attempts` counts the calls made for it, the successful one included, and
+    `wasted` is what the server counted for the others. `cost_usd` is the price of both, by the price table of version
+    `prices`; none where it is not known. `in_reasoning`: the server put the answer where thinking belongs.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    model: str
+    usage: Usage | None = None
+    attempts: int = 1
+    wasted: Usage | None = None
+    cost_usd: float | None = None
+    prices: str | None = None
+    in_reasoning: bool = False
+
+
+class LanguageModel(Protocol):
+    """Anything that completes prompts, whatever it takes."""
+
+    async def complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
+        """Return the completion of one prompt.
+
+        Raises:
+            CallFailedError: this call failed for good.
+            EndpointRefusedError: every call would fail; nothing more should be tried.
+        """
+        ...
+
+
+class Endpoint(Protocol):
+    """One server that can be asked for one completion once: no retries, no waiting, no limits."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in logs and metrics: address and model, never a secret."""
+        ...
+
+    async def attempt(self, prompt: ModelInput, sampling: Sampling) -> Completion:
+        """Ask once.
+
+        Raises:
+            AttemptFailedError: nothing came of it, and the next attempt may succeed.
+            CallFailedError: this call can never work (too long a prompt, a parameter that is not accepted).
+            EndpointRefusedError: every call would fail the same way: key, quota, address, model.
+        """
+        ...

@@ -1,0 +1,97 @@
+"""Messages to records and back: JSON values under CloudEvents 1.0 headers (Kafka protocol binding, binary mode).
+
+An output also names the input it was made from (`seedstream_cause`: `topic/partition/offset`), which is how a stage
+that lost its memory finds what it has already answered, and carries its trace on (W3C `traceparent`).
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from random import Random
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from service.errors import DecodeError
+from service.messaging.broker import Headers, NewRecord, Record
+from service.messaging.messages import Message
+from service.messaging.topics import TOPIC_OF_TYPE, Topic
+
+M = TypeVar("M", bound=Message)
+
+CAUSE = "seedstream_cause"
+_TRACE = "traceparent"
+_TYPES = "io.seedstream."
+_TRACE_PARTS = 4
+_ids = Random()  # noqa: S311 - ids of traces are no secrets
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """Return the first value of a header as text, or none."""
+    for found, value in headers:
+        if found == name and value is not None:
+            return value.decode("utf-8", "replace")
+    return None
+
+
+def _trace(cause: Record | None) -> str:
+    parent = header(cause.headers, _TRACE) if cause is not None else None
+    parts = parent.split("-") if parent is not None else []
+    trace_id = parts[1] if len(parts) == _TRACE_PARTS else f"{_ids.getrandbits(128):032x}"
+    return f"00-{trace_id}-{_ids.getrandbits(64):016x}-01"
+
+
+def encode(message: Message, run: str, cause: Record | None = None) -> NewRecord:
+    """Return the record that carries a message to its topic; `cause` is the record that it was made from."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_type", message.ce_type.encode()),
+        ("ce_id", message.key.encode()),
+        ("ce_source", f"/seedstream/{run}".encode()),
+        ("ce_time", datetime.now(UTC).isoformat().encode()),
+        ("content-type", b"application/json"),
+        (_TRACE, _trace(cause).encode()),
+    ]
+    if cause is not None:
+        headers.append((CAUSE, f"{cause.partition}/{cause.offset}".encode()))
+    return NewRecord(
+        topic=TOPIC_OF_TYPE[type(message)].of(run),
+        key=message.key.encode(),
+        value=message.__pydantic_serializer__.to_json(message),
+        headers=tuple(headers),
+    )
+
+
+def is_ours(record: Record) -> bool:
+    """Return whether a record says that it is a message of Seedstream, of whatever version."""
+    return (header(record.headers, "ce_type") or "").startswith(_TYPES)
+
+
+def decode(topic: Topic[M], record: Record) -> M:
+    """Return the message that a record carries.
+
+    Raises:
+        DecodeError: the type is not one of the topic's, the value is no JSON, or a field is missing or wrong.
+    """
+    name = header(record.headers, "ce_type")
+    kind = next((kind for kind in topic.types if kind.ce_type == name), None)
+    where = f"{record.partition}/{record.offset}"
+    if kind is None:
+        expected = " or ".join(kind.ce_type for kind in topic.types)
+        raise DecodeError(f"{where}: expected a record of type {expected}, got {name!r}")
+    if record.value is None:
+        raise DecodeError(f"{where}: expected a JSON value, got none")
+    try:
+        return kind.model_validate_json(record.value)  # type: ignore[return-value]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "value"
+        raise DecodeError(f"{where}: {name}: {field}: {first['msg']}") from error
+
+
+def causes(records: Iterable[Record]) -> Iterable[tuple[str, int, int]]:
+    """Yield (topic, partition, offset) of the input that each record was made from."""
+    for record in records:
+        cause = header(record.headers, CAUSE)
+        if cause is not None:
+            topic, partition, offset = cause.rsplit("/", 2)
+            yield topic, int(partition), int(offset)

@@ -1,0 +1,70 @@
+"""The topics of a run, and which messages are found in which.
+
+`fanned_out` topics have several partitions, shared out among the members of a group; the others have one, since their
+order is the run's truth. `ARCHITECTURE.md` draws this table.
+"""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from service.messaging import messages
+from service.messaging.broker import DEAD_LETTERS, TopicSpec
+from service.messaging.messages import Message
+
+M_co = TypeVar("M_co", bound=Message, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic(Generic[M_co]):
+    """One topic: its short name, the types of message found in it, and whether it has several partitions."""
+
+    name: str
+    types: tuple[type[Message], ...]
+    fanned_out: bool = False
+
+    def of(self, run: str) -> str:
+        """Return the full name of this topic for a run."""
+        return f"seedstream.{run}.{self.name}"
+
+    def dead_letters_of(self, run: str) -> str:
+        """Return the full name of the topic that takes this one's poison records."""
+        return self.of(run) + DEAD_LETTERS
+
+
+PROMPTS: Topic[messages.Prompt] = Topic("prompts", (messages.Prompt,), fanned_out=True)
+CANDIDATES: Topic[messages.Answer | messages.FailedPrompt | messages.SubmittedSeed] = Topic(
+    "candidates", (messages.Answer, messages.FailedPrompt, messages.SubmittedSeed)
+)
+POOL: Topic[messages.PooledTask] = Topic("pool", (messages.PooledTask,))
+DECISIONS: Topic[messages.Decision] = Topic("decisions", (messages.Decision,))
+HINTS: Topic[messages.ScreenedCandidates] = Topic("hints", (messages.ScreenedCandidates,), fanned_out=True)
+INSTRUCTIONS: Topic[messages.Instruction] = Topic("instructions", (messages.Instruction,), fanned_out=True)
+CLASSIFIED: Topic[messages.ClassifiedInstruction] = Topic(
+    "classified", (messages.ClassifiedInstruction,), fanned_out=True
+)
+INSTANCES: Topic[messages.TaskInstances] = Topic("instances", (messages.TaskInstances,))
+TASKS: Topic[messages.FinishedTask] = Topic("tasks", (messages.FinishedTask,), fanned_out=True)
+CONTROL: Topic[messages.RunDefined | messages.GoalSet | messages.RunEnded | messages.CallsDropped] = Topic(
+    "control", (messages.RunDefined, messages.GoalSet, messages.RunEnded, messages.CallsDropped)
+)
+
+ALL: tuple[Topic[Message], ...] = (
+    PROMPTS,
+    CANDIDATES,
+    HINTS,
+    POOL,
+    DECISIONS,
+    INSTRUCTIONS,
+    CLASSIFIED,
+    INSTANCES,
+    TASKS,
+    CONTROL,
+)
+
+TOPIC_OF_TYPE: dict[type[Message], Topic[Message]] = {kind: topic for topic in ALL for kind in topic.types}
+
+
+def specs(run: str, partitions: int) -> list[TopicSpec]:
+    """Return the topics to create for a run, dead letters included; fanned-out ones get `partitions`."""
+    widths = [(topic, partitions if topic.fanned_out else 1) for topic in ALL]
+    return [TopicSpec(name, width) for topic, width in widths for name in (topic.of(run), topic.dead_letters_of(run))]

@@ -1,0 +1,1 @@
+"""Processes: all of a run in one, or some of its roles."""

@@ -1,0 +1,75 @@
+"""Leases of the fleet's limits, over the log: whoever owns a partition has that part of each limit.
+
+The processes of a run that call the model are members of one more consumer group, on all topics of dead letters: they
+are there, they are many, and there is next to nothing to be fetched. What the group guarantees is all that a lease
+needs: no partition has two owners, a dead owner loses its own when its session has timed out, and whoever joins gets a
+fair part. A part that is gained is used a few seconds later than it was lost elsewhere.
+"""
+
+from collections.abc import Callable
+
+import anyio
+import structlog
+
+from service.lm.dispatch.fleet_share import FleetLimits, Leases
+from service.messaging.broker import Broker, Partition
+from service.messaging.messages import GoalSet
+from service.messaging.topics import ALL
+
+_POLL_S = 0.5
+_SETTLED_AFTER_S = 3.0
+
+log = structlog.get_logger()
+
+
+def fleet_limits(goal: GoalSet | None) -> FleetLimits:
+    """Return the limits that a goal sets for all processes together."""
+    return FleetLimits() if goal is None else FleetLimits(goal.max_in_flight, goal.rpm, goal.tpm)
+
+
+class LeaseHolder:
+    """What one process holds. `tell` is told of every change."""
+
+    def __init__(
+        self, broker: Broker, run: str, tell: Callable[[Leases], None], settled_after_s: float = _SETTLED_AFTER_S
+    ) -> None:
+        self._broker = broker
+        self._run = run
+        self._tell = tell
+        self._settled_after_s = settled_after_s
+        self._numbers: dict[Partition, int] = {}
+        self._owned_since: dict[int, float] = {}
+        self._told: Leases | None = None
+
+    async def hold(self) -> None:
+        """Hold leases until cancelled."""
+        names = [topic.dead_letters_of(self._run) for topic in ALL]
+        widths = {name: await self._broker.partitions(name) for name in names}
+        partitions = [Partition(name, number) for name, width in widths.items() for number in range(width)]
+        self._numbers = {partition: number for number, partition in enumerate(sorted(partitions))}
+        total = len(partitions)
+        self._say(Leases(frozenset(), total))
+        group = f"seedstream.{self._run}.leases"
+        async with self._broker.group_member(group, names, self._keep_on, self._settle) as member:
+            while True:
+                await member.poll(0, _POLL_S)
+                settled_s = anyio.current_time() - self._settled_after_s
+                usable = frozenset(number for number, since_s in self._owned_since.items() if since_s <= settled_s)
+                self._say(Leases(usable, total))
+
+    async def _keep_on(self, _: frozenset[Partition]) -> None:
+        pass
+
+    async def _settle(self, owned: frozenset[Partition]) -> None:
+        """Lose at once what is lost; what is gained counts from now."""
+        now_s = anyio.current_time()
+        numbers = [self._numbers[partition] for partition in owned]
+        self._owned_since = {number: self._owned_since.get(number, now_s) for number in numbers}
+        if self._told is not None:
+            self._say(Leases(self._told.owned & self._owned_since.keys(), self._told.total))
+
+    def _say(self, leases: Leases) -> None:
+        if leases != self._told:
+            self._told = leases
+            log.debug("leases.changed", owned=len(leases.owned), total=leases.total)
+            self._tell(leases)

@@ -1,0 +1,219 @@
+"""Judging a run's candidates again with another recipe: no call to the model, since raw completions are kept."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+from anyio import to_thread
+
+from consumers.admit import Admit
+from service.adapters.minilm import embedder_for
+from service.errors import ConfigurationError, RunNotFoundError
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, NewRecord, Record
+from service.messaging.messages import (
+    Answer,
+    ClassifiedInstruction,
+    FailedPrompt,
+    GoalSet,
+    Instruction,
+    Message,
+    RunDefined,
+    SubmittedSeed,
+    TaskInstances,
+)
+from service.messaging.topic_reader import Tail
+from service.messaging.topics import Topic
+from service.pool.batch import Input
+from service.run.create import define_run
+from service.run.goals import check_untouched
+from service.run.progress import Progress
+from service.run.progress_reader import read_progress
+from service.runtime.transactional_worker import Committer
+from service.selfinstruct.parsing import parse_instructions
+from service.selfinstruct.recipe import Recipe
+
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What came of a run's candidates at several thresholds, from low to high, the run's `own` among them.
+
+    `same` says that nothing but the threshold was changed: then at its own they are judged as the run judged them.
+    """
+
+    own: float
+    points: dict[float, Progress]
+    same: bool
+
+    def change(self, threshold: float) -> int:
+        """Return how many candidates more than at the run's own threshold are accepted, less than 0 if it is fewer."""
+        return self.points[threshold].accepted - self.points[self.own].accepted
+
+
+async def draw_curve(
+    source: Broker, run: str, change: Callable[[Recipe], Recipe], thresholds: Sequence[float]
+) -> Curve:
+    """Return what the run's recipe, changed, would have let into the pool at each threshold and at its own.
+
+    Raises:
+        RunNotFoundError: nothing on the log says what the run is.
+    """
+    before = await _recipe_of(source, run)
+    recipe = change(before)
+    own = recipe.filters.rouge_threshold
+    wanted = sorted({own, *thresholds})
+    judged = await judge_side_by_side(source, run, [recipe.with_threshold(threshold) for threshold in wanted])
+    return Curve(own, dict(zip(wanted, judged, strict=True)), same=recipe == before)
+
+
+async def judge_again(source: Broker, run: str, recipe: Recipe) -> Progress:
+    """Return what the recipe would have let into the pool; nothing is written."""
+    return (await judge_side_by_side(source, run, [recipe]))[0]
+
+
+async def judge_side_by_side(source: Broker, run: str, recipes: Sequence[Recipe]) -> list[Progress]:
+    """Return what each recipe would have let into a pool of its own; the log is read once, and nothing is written.
+
+    Args:
+        source: where the log is.
+        run: the run whose candidates are judged.
+        recipes: one or more that differ in their filters only, since answers are parsed once for all. Each has a pool
+            and an index in memory, as large as a run's own.
+    """
+    pools = [(_admit_by(recipe), Progress()) for recipe in recipes]
+    async with Tail.of(source, run, [topics.CANDIDATES]) as tail:
+        async for batch in _batches(tail.messages_to_end()):
+            parsed = await to_thread.run_sync(_all_parsed_again, batch, recipes[0])
+            for admit, progress in pools:
+                outcome = await admit(parsed)
+                for _, message in outcome.results:
+                    admit.restore(message)
+                    progress.apply(message)
+    return [progress for _, progress in pools]
+
+
+def _admit_by(recipe: Recipe) -> Admit:
+    return Admit(recipe, embedder=embedder_for(recipe))
+
+
+async def _recipe_of(source: Broker, run: str) -> Recipe:
+    control = Progress()
+    async with Tail.of(source, run, [topics.CONTROL]) as tail:
+        async for message in tail.messages_to_end():
+            control.apply(message)
+    if control.defined is None:
+        raise RunNotFoundError(f"run {run!r} was never defined; start it with `seedstream run` first")
+    return control.defined.recipe
+
+
+async def _batches(messages: AsyncIterator[Message]) -> AsyncIterator[list[Input]]:
+    batch: list[Input] = []
+    async for message in messages:
+        if isinstance(message, Answer | FailedPrompt | SubmittedSeed):
+            batch.append(message)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+async def refilter_into(source: Broker, run: str, target: Broker, definition: RunDefined, goal: GoalSet) -> Progress:
+    """Make a new run of the candidates of another, judged by the new run's recipe; returns how far it has got.
+
+    Everything that was paid for goes along. Accepted instructions that the old run had classified or given instances
+    are not asked about again: the copies name the new records as their causes (`service.runtime.answered_inputs`).
+
+    It is a run only once all is there: its definition is written last.
+
+    Raises:
+        ConfigurationError: the new run exists already, or a part of it.
+    """
+    into = definition.run
+    if await _is_defined(target, into):
+        raise ConfigurationError(f"run {into!r} exists already; give a new name with --into")
+    await check_untouched(target, into)
+    copy = _Copy(source, run, target, into, definition.recipe)
+    await copy.questions()
+    await copy.answers(topics.CANDIDATES, topics.PROMPTS)
+    drained = anyio.Event()
+    drained.set()
+    await Committer(_admit_by(definition.recipe), target, into).run(drained, anyio.Event())
+    await copy.answers(topics.CLASSIFIED, topics.INSTRUCTIONS)
+    await copy.answers(topics.INSTANCES, topics.CLASSIFIED)
+    await define_run(target, definition, goal, ())
+    return await read_progress(target, into)
+
+
+class _Copy:
+    """Records of one run on their way into another."""
+
+    def __init__(self, source: Broker, run: str, target: Broker, into: str, recipe: Recipe) -> None:
+        self._source = source
+        self._run = run
+        self._target = target
+        self._into = into
+        self._recipe = recipe
+
+    async def questions(self) -> None:
+        """Copy the prompts."""
+        async with Tail.of(self._source, self._run, [topics.PROMPTS]) as tail:
+            await self._send(codec.encode(message, self._into) async for message in tail.messages_to_end())
+
+    async def answers(self, results: Topic[Message], questions: Topic[Message]) -> None:
+        """Copy the results whose questions the new run has, each naming its question's new record as its cause."""
+        causes: dict[bytes | None, tuple[Record, Message]] = {}
+        async with Tail.of(self._target, self._into, [questions]) as tail:
+            async for record in tail.to_end():
+                causes[record.key] = record, tail.decode(record)
+        async with Tail.of(self._source, self._run, [results]) as tail:
+            await self._send(self._with_causes(tail.messages_to_end(), causes))
+
+    async def _with_causes(
+        self, messages: AsyncIterator[Message], causes: dict[bytes | None, tuple[Record, Message]]
+    ) -> AsyncIterator[NewRecord]:
+        async for message in messages:
+            if isinstance(message, SubmittedSeed):
+                yield codec.encode(message, self._into)
+            elif (found := causes.get(message.key.encode())) is not None:
+                cause, question = found
+                yield codec.encode(self._adapted(message, question), self._into, cause)
+
+    def _adapted(self, message: Message, question: Message) -> Message:
+        match message:
+            case Answer():
+                return _parsed_again(message, self._recipe)
+            case ClassifiedInstruction() | TaskInstances() if isinstance(question, Instruction | ClassifiedInstruction):
+                return message.model_copy(update={"pool_seq": question.pool_seq, "provenance": question.provenance})
+            case _:
+                return message
+
+    async def _send(self, records: AsyncIterator[NewRecord]) -> None:
+        async with self._target.producer() as producer:
+            batch: list[NewRecord] = []
+            async for record in records:
+                batch.append(record)
+                if len(batch) == _BATCH:
+                    await producer.send(batch)
+                    batch = []
+            await producer.send(batch)
+
+
+def _all_parsed_again(batch: Sequence[Input], recipe: Recipe) -> list[Input]:
+    return [_parsed_again(message, recipe) for message in batch]
+
+
+def _parsed_again(message: Input, recipe: Recipe) -> Input:
+    """Return an answer with the candidates that the recipe's parser finds in its raw completion."""
+    if not isinstance(message, Answer):
+        return message
+    candidates = parse_instructions(recipe, message.call.completion, truncated=message.call.truncated)
+    return message.model_copy(update={"candidates": candidates})
+
+
+async def _is_defined(broker: Broker, run: str) -> bool:
+    async with Tail.of(broker, run, [topics.CONTROL]) as tail:
+        async for _ in tail.to_end():
+            return True
+    return False

@@ -1,0 +1,273 @@
+"""The roles of a process that works on a run together with others: each alone, or several in one process.
+
+Nothing is handed from role to role but records. What is wanted is on `control`: every role follows it, works until the
+run is at rest, and goes on when there is a new goal. Of a role that one process has at a time, the others stand by.
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import anyio
+import structlog
+
+from producers.prompts import PromptProducer
+from service.adapters.minilm import check_embedder
+from service.bootstrap.open_model import AskedModel, warn_of_other_api
+from service.errors import BrokerError
+from service.lm.dispatch import Dispatcher
+from service.lm.dispatch.fleet_share import NOTHING, FleetLimits, Leases
+from service.messaging.broker import Broker
+from service.messaging.messages import GoalSet, RunDefined
+from service.pipeline.limits import Limits
+from service.pipeline.rate_limit_leases import LeaseHolder, fleet_limits
+from service.pipeline.stages import admitting, calling_stages, finishing, hints_on, screening
+from service.pool.hint_reader import follow_hints
+from service.pool.hints import Hints
+from service.pool.screen_worker import Screening
+from service.run.control import RunControl
+from service.runtime.leader_election import Election
+from service.runtime.stateless_worker import Worker
+from service.runtime.transactional_worker import Committer
+
+log = structlog.get_logger()
+
+
+class Role(StrEnum):
+    """One kind of work on a run; `seedstream worker` takes their names."""
+
+    PRODUCER = "producer"
+    GENERATE = "generate"
+    CLASSIFY = "classify"
+    INSTANCES = "instances"
+    SCREEN = "screen"
+    ADMIT = "admit"
+    FINISH = "finish"
+
+
+CALLING = frozenset({Role.GENERATE, Role.CLASSIFY, Role.INSTANCES})
+SINGLE = (Role.PRODUCER, Role.ADMIT, Role.FINISH)
+
+
+@dataclass(slots=True)
+class RoleState:
+    """What a role is doing, for those who ask: at work, or standing by for another process."""
+
+    ready: bool = False
+    election: Election | None = None
+    committer: Committer[Any] | None = None
+    hints: Hints | None = None
+    screening: Screening | None = None
+
+    @property
+    def active(self) -> bool:
+        """Return whether this process does the work; of a role that many may have, each does."""
+        return self.election.won if self.election is not None else self.ready
+
+    @property
+    def standing_by(self) -> bool:
+        """Return whether this process waits for its turn, and another one is at work."""
+        return self.election is not None and self.election.settled and not self.election.won
+
+
+@dataclass(slots=True)
+class Worked:
+    """What is going on in this process; `dispatcher` where it calls the model."""
+
+    roles: dict[Role, RoleState]
+    dispatcher: Dispatcher | None = None
+
+
+class RoleRunner:
+    """Some roles of one run in this process, until they are told to stop."""
+
+    def __init__(
+        self, broker: Broker, run: str, roles: Sequence[Role], model: AskedModel | None, limits: Limits
+    ) -> None:
+        self.worked = Worked({role: RoleState() for role in roles}, model.dispatcher if model is not None else None)
+        self._broker = broker
+        self._run = run
+        self._model = model
+        self._limits = limits
+        self._control = RunControl(broker, run)
+        self._stop = anyio.Event()
+
+    def stop(self) -> None:
+        """Ask for an orderly stop: no new calls, those in flight are finished and recorded, then groups are left."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Work until stopped.
+
+        Raises:
+            EndpointRefusedError: the model refuses every call; all that was paid for is on the log.
+            FencedError, OutcomeUnknownError: another process has taken a role over, or nobody knows; start again.
+        """
+        async with anyio.create_task_group() as following:
+            following.start_soon(self._control.follow)
+            if self._model is not None:
+                following.start_soon(self._obey_limits, self._model.dispatcher)
+            if (definition := await self._definition()) is not None:
+                async with anyio.create_task_group() as working:
+                    for role, state in self.worked.roles.items():
+                        working.start_soon(self._work, role, state, definition)
+            following.cancel_scope.cancel()
+
+    async def _definition(self) -> RunDefined | None:
+        """Wait until the run is defined; none if this process is stopped before."""
+        if self._control.definition is None:
+            log.info("run.awaited", run=self._run)
+        await self._until(lambda: self._control.definition is not None)
+        definition = self._control.definition
+        if definition is None or self._stop.is_set():
+            return None
+        if self._model is not None:
+            warn_of_other_api(self._model, definition.recipe)
+        return definition
+
+    async def _obey_limits(self, dispatcher: Dispatcher) -> None:
+        """Keep to the limits of the fleet as the goal says them; hold leases of them once there are any."""
+
+        def take(leases: Leases) -> None:
+            dispatcher.restrict(leases=leases)
+            self._control.reconsider()
+
+        holder = LeaseHolder(self._broker, self._run, take)
+        async with anyio.create_task_group() as holding:
+            held = False
+            while True:
+                goal = self._control.goal
+                limits = fleet_limits(goal)
+                if limits != FleetLimits() and not held:
+                    held = True
+                    dispatcher.restrict(leases=NOTHING)
+                    holding.start_soon(holder.hold)
+                dispatcher.restrict(limits=limits)
+                self._control.reconsider()
+                await self._control.until(self._has_other_goal_than(goal))
+
+    def _has_other_goal_than(self, goal: GoalSet | None) -> Callable[[], bool]:
+        return lambda: self._control.goal is not goal
+
+    async def _work(self, role: Role, state: RoleState, definition: RunDefined) -> None:
+        await self._do(role, state, definition)
+        if not self._stop.is_set():
+            raise BrokerError(f"{role}: ended although nobody stopped it; start again")
+
+    async def _do(self, role: Role, state: RoleState, definition: RunDefined) -> None:
+        if role in CALLING:
+            await self._call(role, state, definition)
+            return
+        if role is Role.SCREEN:
+            await self._screen(state, definition)
+            return
+        state.election = Election(self._broker, self._run, role)
+        async with _beside(state.election.stand):
+            await self._work_alone(role, state, definition, state.election)
+
+    async def _work_alone(self, role: Role, state: RoleState, definition: RunDefined, election: Election) -> None:
+        """Do the work of a role that one process has at a time."""
+        match role:
+            case Role.PRODUCER:
+                await self._produce(state, election)
+            case Role.ADMIT:
+                await self._admit(state, definition, election)
+            case _:
+                finisher = finishing(self._broker, definition, lambda: self._control.target, election)
+                await self._commit(finisher, state)
+
+    async def _admit(self, state: RoleState, definition: RunDefined, election: Election) -> None:
+        await anyio.to_thread.run_sync(check_embedder, definition.recipe)
+        state.hints = hints_on(definition)
+        async with _beside(follow_hints, self._broker, self._run, state.hints):
+            await self._commit(admitting(self._broker, definition, election, state.hints), state)
+
+    async def _screen(self, state: RoleState, definition: RunDefined) -> None:
+        ready, state.screening = anyio.Event(), screening(self._broker, definition)
+        async with _beside(_note, ready, state):
+            log.info("role.active", role=Role.SCREEN)
+            await state.screening.run(self._stop, ready)
+
+    async def _commit(self, committer: Committer[Any], state: RoleState) -> None:
+        ready, state.committer = anyio.Event(), committer
+        async with _beside(_note, ready, state):
+            await committer.run(self._stop, ready)
+
+    async def _produce(self, state: RoleState, election: Election) -> None:
+        """Issue prompts whenever the run has something to do and it is this process's turn."""
+        await self._until_elected(election)
+        state.ready = True
+        while not self._stop.is_set():
+            await self._until(lambda: not self._control.at_rest)
+            goal = self._control.goal
+            producer = PromptProducer(self._broker, self._run, self._limits.window, self._limits.patience)
+            async with _beside(_stop_when_deposed, election):
+                await producer.run(self._stop)
+            # It may know of the end before `control` has been followed so far.
+            await self._until(self._ended_since(goal))
+
+    def _ended_since(self, goal: GoalSet | None) -> Callable[[], bool]:
+        return lambda: self._control.at_rest or self._control.goal is not goal
+
+    async def _call(self, role: Role, state: RoleState, definition: RunDefined) -> None:
+        """Be a member of a stage's group whenever the run has something to do, and there is a part of its limits here.
+
+        Who may make no call must own no work: nobody would do it.
+        """
+        if self._model is None:
+            raise ValueError(f"role {role} needs a language model")
+        stages = {stage.name: stage for stage in calling_stages(definition, self._model.model)}
+        stage, slots = stages.get(role.value), self._model.dispatcher.slots
+        if stage is None:
+            log.info("role.idle", role=role, reason=f"recipe {definition.recipe.name} has no such step")
+            await self._stop.wait()
+            return
+        share = self._model.dispatcher.lanes.share
+        while not self._stop.is_set():
+            state.ready = True
+            await self._until(lambda: share.has_part and not self._control.at_rest)
+            drain = anyio.Event()
+            async with _beside(self._drain_once, lambda: self._control.at_rest or not share.has_part, drain):
+                await Worker(stage, self._broker, self._run, slots, self._limits.drain_s).run(drain)
+
+    async def _drain_once(self, condition: Callable[[], bool], drain: anyio.Event) -> None:
+        await self._until(condition)
+        drain.set()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something holds of what is wanted, or this process is to stop."""
+        async with anyio.create_task_group() as race:
+
+            async def stopped() -> None:
+                await self._stop.wait()
+                race.cancel_scope.cancel()
+
+            race.start_soon(stopped)
+            await self._control.until(condition)
+            race.cancel_scope.cancel()
+
+    async def _until_elected(self, election: Election) -> None:
+        while not self._stop.is_set() and not await election.wait(1.0):
+            pass
+
+
+@asynccontextmanager
+async def _beside(work: Callable[..., Coroutine[Any, Any, None]], *given: object) -> AsyncIterator[None]:
+    """Do something else while the block lasts."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work, *given)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+async def _note(ready: anyio.Event, state: RoleState) -> None:
+    await ready.wait()
+    state.ready = True
+
+
+async def _stop_when_deposed(election: Election) -> None:
+    while True:
+        election.check()
+        await anyio.sleep(1.0)

@@ -1,0 +1,112 @@
+"""The whole pipeline in one process: what is wired to what, and how it starts and stops.
+
+Every task has a parent below. Leaving the blocks is the shutdown, in the order of the stream: the producer and the
+stages that call the model finish what is in flight, admit judges what they left, finish takes what it may.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from producers.prompts import PromptProducer
+from service.bootstrap.open_model import AskedModel
+from service.lm.errors import EndpointRefusedError
+from service.messaging.broker import Broker
+from service.messaging.dead_letters import DEAD_LETTER_TOPICS
+from service.messaging.messages import GoalSet, Message, RunDefined, RunEnded
+from service.messaging.topic_reader import Tail
+from service.messaging.topics import ALL
+from service.pipeline.limits import Limits
+from service.pipeline.rate_limit_leases import fleet_limits
+from service.pipeline.stages import admitting, calling_stages, finishing
+from service.run.progress import Progress
+from service.runtime.stateless_worker import Worker
+
+Observer = Callable[[Message], Awaitable[None]]
+Work = Callable[[anyio.Event], Awaitable[None]]
+
+
+class Pipeline:
+    """All stages of one run in this process."""
+
+    def __init__(self, broker: Broker, definition: RunDefined, model: AskedModel, limits: Limits) -> None:
+        self.progress = Progress()
+        self.dispatcher = model.dispatcher
+        self._broker = broker
+        self._run = definition.run
+        self._limits = limits
+        self._stop = anyio.Event()
+        self._ended: RunEnded | None = None
+        self._refusal: EndpointRefusedError | None = None
+        self._workers: list[Work] = [
+            Worker(stage, broker, self._run, self.dispatcher.slots, limits.drain_s).run
+            for stage in calling_stages(definition, model.model)
+        ]
+        self._admit = admitting(broker, definition)
+        self._finish = finishing(broker, definition, lambda: self.progress.target)
+
+    def stop(self) -> None:
+        """Ask for an orderly stop: no new calls, those in flight are finished and recorded."""
+        self._stop.set()
+
+    async def run(self, observe: Observer, caught_up: Callable[[Progress], None] = lambda _: None) -> RunEnded | None:
+        """Run until the run comes to rest or is stopped; returns how it ended, unless it was stopped.
+
+        `observe` sees every message that is new since the start, in the order of its topic; `caught_up` is told of how
+        far the run had got by then.
+
+        Raises:
+            EndpointRefusedError: the model refuses every call; all that was paid for is on the log.
+        """
+        async with Tail.of(self._broker, self._run, (*ALL, *DEAD_LETTER_TOPICS)) as tail:
+            async for message in tail.messages_to_end():
+                self.progress.apply(message)
+            caught_up(self.progress)
+            self.dispatcher.restrict(limits=fleet_limits(self.progress.goal))
+            done = anyio.Event()
+            async with anyio.create_task_group() as following:
+                following.start_soon(self._follow, tail, observe, done)
+                await self._run_stages()
+                done.set()
+        if self._refusal is not None:
+            raise self._refusal
+        return self._ended
+
+    async def _run_stages(self) -> None:
+        stop_finish, stop_admit, ready = anyio.Event(), anyio.Event(), anyio.Event()
+        async with anyio.create_task_group() as finishing:
+            finishing.start_soon(self._finish.run, stop_finish, anyio.Event())
+            async with anyio.create_task_group() as admitting:
+                admitting.start_soon(self._admit.run, stop_admit, ready)
+                await ready.wait()
+                async with anyio.create_task_group() as calling:
+                    calling.start_soon(self._produce)
+                    for work in self._workers:
+                        calling.start_soon(self._call, work)
+                stop_admit.set()
+            stop_finish.set()
+
+    async def _produce(self) -> None:
+        producer = PromptProducer(self._broker, self._run, self._limits.window, self._limits.patience)
+        self._ended = await producer.run(self._stop)
+        self._stop.set()
+
+    async def _call(self, work: Work) -> None:
+        try:
+            await work(self._stop)
+        except EndpointRefusedError as refusal:
+            self._refusal = refusal
+            self._stop.set()
+
+    async def _follow(self, tail: Tail, observe: Observer, done: anyio.Event) -> None:
+        while not done.is_set():
+            await self._observe(await tail.next(), observe)
+        async for message in tail.messages_to_end():
+            await self._observe([message], observe)
+
+    async def _observe(self, messages: list[Message], observe: Observer) -> None:
+        for message in messages:
+            self.progress.apply(message)
+            if isinstance(message, GoalSet):
+                self.dispatcher.restrict(limits=fleet_limits(message))
+            await observe(message)

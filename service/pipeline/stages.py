@@ -1,0 +1,68 @@
+"""Which stages a run has, built from what the run is."""
+
+from collections.abc import Callable
+from typing import Any
+
+from consumers.admit import Admit
+from consumers.classify import Classify
+from consumers.finish import Finish
+from consumers.generate import Generate
+from consumers.instances import WriteInstances
+from consumers.screen import Screen
+from service.adapters.minilm import embedder_for
+from service.lm.port import LanguageModel
+from service.messaging.broker import Broker
+from service.messaging.messages import RunDefined
+from service.pool.hint_reader import tell_of
+from service.pool.hints import Hints
+from service.pool.screen_worker import Screening
+from service.runtime.leader_election import Election
+from service.runtime.stage import Stage
+from service.runtime.transactional_worker import Committer
+
+
+def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[Any]]:
+    """Return the stages that call the model; a recipe whose replies are whole tasks has `generate` alone."""
+    recipe, templates = definition.recipe, definition.templates
+    generate = Generate(model, recipe)
+    if (
+        recipe.classification_sampling is None
+        or recipe.generation_instances_sampling is None
+        or recipe.classification_instances_sampling is None
+    ):
+        return [generate]
+    classify = Classify(model, recipe, templates, recipe.classification_sampling)
+    instances = WriteInstances(
+        model,
+        recipe,
+        templates,
+        generation=recipe.generation_instances_sampling,
+        classification=recipe.classification_instances_sampling,
+        random_seed=definition.random_seed,
+    )
+    return [generate, classify, instances]
+
+
+def admitting(
+    broker: Broker, definition: RunDefined, election: Election | None = None, hints: Hints | None = None
+) -> Committer[Any]:
+    """Return what keeps the pool; it looks at less of it where screens have given `hints`."""
+    admit = Admit(definition.recipe, hints, embedder_for(definition.recipe))
+    return Committer(admit, broker, definition.run, election)
+
+
+def hints_on(definition: RunDefined) -> Hints:
+    """Return a memory for what screens say; a wrong hint is an alarm in the log."""
+    return Hints(definition.recipe.filters.rouge_threshold, tell_of)
+
+
+def screening(broker: Broker, definition: RunDefined) -> Screening:
+    """Return a screen."""
+    return Screening(Screen(definition.recipe), broker, definition.run)
+
+
+def finishing(
+    broker: Broker, definition: RunDefined, target: Callable[[], int], election: Election | None = None
+) -> Committer[Any]:
+    """Return what counts finished tasks, up to `target`."""
+    return Committer(Finish(definition.run, target), broker, definition.run, election)

@@ -1,0 +1,1 @@
+"""What admit and the screens share: hints, and how far ahead screens are."""

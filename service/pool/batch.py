@@ -1,0 +1,173 @@
+"""The pool as one batch of candidates finds it, and leaves it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from service.errors import BrokerError
+from service.messaging.messages import (
+    Answer,
+    CandidateVerdict,
+    Decision,
+    Embedding,
+    FailedPrompt,
+    Instruction,
+    Message,
+    Origin,
+    PooledTask,
+    Provenance,
+    SemanticNeighbour,
+    SubmittedSeed,
+    TaskInstances,
+)
+from service.pool.hints import Hints
+from service.selfinstruct.judging import Pool, Verdict, judge
+from service.selfinstruct.recipe import Recipe
+from service.selfinstruct.semantic import Meanings
+from service.selfinstruct.similarity import Overlay
+from service.selfinstruct.vectors import Vector, as_text, from_text
+
+Input = Answer | FailedPrompt | SubmittedSeed
+
+
+@dataclass(slots=True)
+class _BatchPool:
+    """The pool and what one batch would add to it, until that has been committed. Used in a worker thread."""
+
+    recipe: Recipe
+    overlay: Overlay
+    ids: Sequence[str]
+    hints: Hints | None
+    meanings: Meanings | None
+    added: list[str] = field(default_factory=list)
+
+    def take_all(self, batch: Sequence[tuple[int, Input]]) -> list[tuple[int, Message]]:
+        """Return pairs of (place, what follows from the message at that place)."""
+        return [(place, result) for place, message in batch for result in self._take(message)]
+
+    def _take(self, message: Input) -> list[Message]:
+        match message:
+            case SubmittedSeed():
+                return [self._seed(message)]
+            case FailedPrompt():
+                return [self._failure(message)]
+            case Answer():
+                return self._answer(message)
+
+    def _seed(self, message: SubmittedSeed) -> PooledTask:
+        pool_seq = self.overlay.add(message.seed.instruction)
+        self.added.append(message.id)
+        if self.meanings is not None:
+            self.meanings.add(message.seed.instruction)
+        return PooledTask(
+            pool_seq=pool_seq,
+            id=message.id,
+            origin=Origin.HUMAN,
+            instruction=message.seed.instruction,
+            seed=message.seed,
+            embedding=self._embedding(pool_seq),
+        )
+
+    def _failure(self, message: FailedPrompt) -> Decision:
+        return Decision(
+            prompt_id=message.prompt_id,
+            prompt_seq=message.prompt_seq,
+            recipe=self.recipe.digest,
+            failure=message.failure,
+            pool_size=len(self.overlay),
+        )
+
+    def _answer(self, answer: Answer) -> list[Message]:
+        before = len(self.overlay)
+        verdicts = judge(self.recipe, answer.candidates, self._pool_for(answer), self.meanings)
+        accepted = [verdict for verdict in verdicts if verdict.accepted]
+        self.added += [_id(answer, verdict) for verdict in accepted]
+        decision = Decision(
+            prompt_id=answer.prompt_id,
+            prompt_seq=answer.prompt_seq,
+            recipe=self.recipe.digest,
+            verdicts=tuple(self._recorded(answer, verdict) for verdict in verdicts),
+            pool_size=len(self.overlay),
+        )
+        tasks = [self._admitted(answer, verdict, before + place) for place, verdict in enumerate(accepted)]
+        return [*chain.from_iterable(tasks), decision]
+
+    def _pool_for(self, answer: Answer) -> Pool:
+        return self.overlay if self.hints is None else self.hints.on(answer, self.overlay, len(self.ids))
+
+    def _recorded(self, answer: Answer, verdict: Verdict) -> CandidateVerdict:
+        return CandidateVerdict(
+            id=_id(answer, verdict),
+            reason=verdict.reason,
+            nearest=self._id_at(verdict.nearest.position) if verdict.nearest is not None else None,
+            score=verdict.nearest.score if verdict.nearest is not None else None,
+            semantic=self._neighbour(verdict),
+        )
+
+    def _neighbour(self, verdict: Verdict) -> SemanticNeighbour | None:
+        if verdict.neighbour is None or self.meanings is None:
+            return None
+        found = verdict.neighbour
+        return SemanticNeighbour(nearest=self._id_at(found.position), score=found.score, model=self.meanings.model)
+
+    def _embedding(self, pool_seq: int) -> Embedding | None:
+        if self.meanings is None:
+            return None
+        return Embedding(model=self.meanings.model, vector=as_text(self.meanings.vector(pool_seq)))
+
+    def _id_at(self, position: int) -> str:
+        return self.ids[position] if position < len(self.ids) else self.added[position - len(self.ids)]
+
+    def _admitted(self, answer: Answer, verdict: Verdict, pool_seq: int) -> tuple[Message, Message]:
+        """Return the pool's new task, and the work that is left to do for it."""
+        instruction = verdict.candidate.instruction
+        name = _id(answer, verdict)
+        provenance = Provenance(
+            prompt_id=answer.prompt_id,
+            parents=answer.demonstrations,
+            depth=answer.depth,
+            recipe=self.recipe.digest,
+            templates=answer.templates,
+            model=answer.call.model,
+        )
+        pooled = PooledTask(
+            pool_seq=pool_seq,
+            id=name,
+            origin=Origin.MACHINE,
+            instruction=instruction,
+            provenance=provenance,
+            embedding=self._embedding(pool_seq),
+        )
+        instance = verdict.candidate.instance
+        if instance is None:
+            return pooled, Instruction(id=name, pool_seq=pool_seq, instruction=instruction, provenance=provenance)
+        return pooled, TaskInstances(
+            id=name,
+            pool_seq=pool_seq,
+            instruction=instruction,
+            provenance=provenance,
+            is_classification=None,
+            instances=(instance,),
+        )
+
+
+def _id(answer: Answer, verdict: Verdict) -> str:
+    return f"{answer.prompt_id}.{verdict.candidate.position}"
+
+
+def _vector_of(task: PooledTask, model: str) -> Vector:
+    """Return the vector that a task of the pool brings along.
+
+    Raises:
+        BrokerError: it has none of this model.
+    """
+    if task.embedding is None or task.embedding.model != model:
+        has = f"one of {task.embedding.model}" if task.embedding is not None else "none"
+        raise BrokerError(
+            f"the recipe compares meanings: expected pool task {task.id} with a vector of {model}, got {has}; "
+            "`seedstream refilter --semantic --into NAME` makes a run whose tasks have them all"
+        )
+    try:
+        return from_text(task.embedding.vector)
+    except ValueError as error:
+        raise BrokerError(f"pool task {task.id}: {error}") from error

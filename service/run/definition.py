@@ -1,0 +1,125 @@
+"""What a run is: fixed when it is first run, and compared whenever it is run again."""
+
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from typing import Any
+
+from service.dataset.seed_warnings import check_seeds
+from service.dataset.seeds import load_seeds, seeds_digest
+from service.dataset.templates import forms_in, load_templates
+from service.errors import ConfigurationError, RunMismatchError
+from service.messaging.messages import RunDefined
+from service.selfinstruct.recipe import Form, Recipe, SemanticFilter, recipe_for
+from service.selfinstruct.tasks import SeedTask
+from service.settings import Settings
+
+_LONGEST_SHOWN = 80
+_CONTEXT = 20
+
+
+def define(settings: Settings) -> tuple[RunDefined, tuple[SeedTask, ...]]:
+    """Return the definition that the settings ask for, and its seed tasks.
+
+    Raises:
+        ConfigurationError: seeds or templates cannot be read, there are too few seeds for one prompt, or the recipe's
+            own filters would refuse them all.
+    """
+    recipe = recipe_for(settings.recipe, form_for(settings), chat_model=settings.api == "chat")
+    if settings.compares_meanings:
+        recipe = replace(recipe, semantic=SemanticFilter(threshold=settings.semantic_threshold))
+    seeds = load_seeds(settings.seeds)
+    needed = recipe.human_demonstrations + recipe.machine_demonstrations
+    if len(seeds) < needed:
+        raise ConfigurationError(
+            f"recipe {recipe.name} shows {needed} tasks in a prompt; expected at least as many seed tasks, "
+            f"got {len(seeds)}"
+        )
+    check_seeds(recipe, seeds)
+    definition = RunDefined(
+        run=settings.run,
+        recipe=recipe,
+        templates=load_templates(settings.templates, recipe.form),
+        seeds=seeds_digest(seeds),
+        seed_count=len(seeds),
+        random_seed=settings.seed,
+        made_by=f"seedstream {version('seedstream')}",
+    )
+    return definition, seeds
+
+
+def form_for(settings: Settings) -> Form:
+    """Return the form of a new run: the one asked for, else JSON for chat models whose templates are not the user's."""
+    if settings.asked_form is not None:
+        return settings.asked_form
+    has_texts = settings.templates is not None and forms_in(settings.templates) == {Form.TEXT}
+    return Form.TEXT if settings.api == "completions" or has_texts else Form.JSON
+
+
+def check_same(existing: RunDefined, settings: Settings) -> None:
+    """Check that what is asked for explicitly is what the run already is; anything not asked for is taken from it.
+
+    Raises:
+        RunMismatchError: shows every difference.
+    """
+    given = settings.model_fields_set
+    differences: list[str] = []
+    asked_recipe = _asked_recipe(existing.recipe, settings)
+    differences += _differences("recipe", asdict(existing.recipe), asdict(asked_recipe))
+    if "seeds" in given and seeds_digest(asked := load_seeds(settings.seeds)) != existing.seeds:
+        differences.append(
+            f"seeds: the run has {existing.seed_count} with digest {existing.seeds}, "
+            f"asked for {len(asked)} with digest {seeds_digest(asked)}"
+        )
+    if "templates" in given:
+        asked_templates = load_templates(settings.templates, existing.recipe.form)
+        differences += _differences("templates", asdict(existing.templates), asdict(asked_templates))
+    if "seed" in given and settings.seed != existing.random_seed:
+        differences.append(f"seed: the run has {existing.random_seed}, asked for {settings.seed}")
+    if asked_recipe.form is not existing.recipe.form:
+        differences = [f"form: the run asks in {existing.recipe.form.value}, asked for {asked_recipe.form.value}"]
+    if differences:
+        raise RunMismatchError(
+            f"run {existing.run!r} exists and is another one than asked for:\n  "
+            + "\n  ".join(differences)
+            + "\nLeave these options out to go on with it, or give a new name with --run."
+        )
+
+
+def _asked_recipe(existing: Recipe, settings: Settings) -> Recipe:
+    given = settings.model_fields_set
+    form = settings.asked_form or existing.form
+    name = settings.recipe if "recipe" in given else existing.name
+    recipe = existing
+    if (name, form) != (existing.name, existing.form):
+        recipe = recipe_for(name, form, chat_model=existing.chat_model)
+    semantic = existing.semantic
+    if "semantic" in given:
+        semantic = (semantic or SemanticFilter()) if settings.compares_meanings else None
+    if settings.semantic_threshold is not None:
+        semantic = replace(semantic or SemanticFilter(), threshold=settings.semantic_threshold)
+    return replace(recipe, semantic=semantic)
+
+
+def _differences(name: str, has: dict[str, Any], asked: dict[str, Any]) -> list[str]:
+    """Return one line for each knob that differs, those inside of others included."""
+    lines: list[str] = []
+    for knob, value in has.items():
+        where, wanted = f"{name}.{knob}", asked[knob]
+        if isinstance(value, dict) and isinstance(wanted, dict):
+            lines += _differences(where, value, wanted)
+        elif value != wanted:
+            lines.append(f"{where}: {_contrast(value, wanted)}")
+    return lines
+
+
+def _contrast(has: object, asked: object) -> str:
+    """Say how two values differ, where they differ."""
+    if isinstance(has, tuple) and isinstance(asked, tuple):
+        gone, new = [each for each in has if each not in asked], [each for each in asked if each not in has]
+        return f"only the run has {gone}, only asked for are {new}"
+    one, other = str(has), str(asked)
+    if max(len(one), len(other)) > _LONGEST_SHOWN:
+        differs = next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
+        start = max(0, differs - _CONTEXT)
+        one, other = f"…{one[start : start + _LONGEST_SHOWN]}…", f"…{other[start : start + _LONGEST_SHOWN]}…"
+    return f"the run has {one!r}, asked for {other!r}"

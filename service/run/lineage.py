@@ -1,0 +1,212 @@
+"""What the log knows of one id: the story of a candidate from its prompt to its instances."""
+
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from service.dataset.neighbours import NEAREST
+from service.errors import ConfigurationError
+from service.messaging import topics
+from service.messaging.broker import Broker
+from service.messaging.dead_letters import DEAD_LETTER_TOPICS, DeadLetter
+from service.messaging.messages import (
+    Answer,
+    CandidateVerdict,
+    ClassifiedInstruction,
+    Decision,
+    FailedCall,
+    FailedPrompt,
+    FinishedTask,
+    Message,
+    PooledTask,
+    Prompt,
+    RunDefined,
+    TaskInstances,
+)
+from service.messaging.topic_reader import Tail
+from service.selfinstruct.similarity import SimilarityIndex
+
+_CANDIDATE = re.compile(r"(p\d+)\.(\d+)")
+
+
+@dataclass(slots=True)
+class Evidence:
+    """The messages that speak of one id, and the pool, which the ids in them point into."""
+
+    id: str
+    prompt_id: str
+    position: int | None
+    pool: dict[str, PooledTask] = field(default_factory=dict)
+    defined: RunDefined | None = None
+    prompt: Prompt | None = None
+    answer: Answer | FailedPrompt | None = None
+    decision: Decision | None = None
+    classified: ClassifiedInstruction | None = None
+    instances: TaskInstances | None = None
+    finished: FinishedTask | None = None
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+
+    def apply(self, message: Message) -> None:
+        """Keep a message if it is about this id; the first of each kind counts."""
+        match message:
+            case PooledTask():
+                self.pool[message.id] = message
+            case RunDefined():
+                self.defined = message
+            case Prompt() if message.id == self.prompt_id:
+                self.prompt = message
+            case Answer() | FailedPrompt() if message.prompt_id == self.prompt_id:
+                self.answer = self.answer or message
+            case Decision() if message.prompt_id == self.prompt_id:
+                self.decision = message
+            case _:
+                self._later(message)
+
+    def _later(self, message: Message) -> None:
+        match message:
+            case ClassifiedInstruction() if message.id == self.id:
+                self.classified = self.classified or message
+            case TaskInstances() if message.id == self.id:
+                self.instances = self.instances or message
+            case FinishedTask() if message.id == self.id:
+                self.finished = message
+            case DeadLetter() if message.id in (self.id, self.prompt_id):
+                self.dead_letters.append(message)
+            case _:
+                pass
+
+    def facts(self) -> dict[str, Any]:
+        """Return the story as plain values.
+
+        Raises:
+            ConfigurationError: nothing on the log is about this id.
+        """
+        verdict = self._verdict()
+        known = verdict is not None or self._instruction() is not None or (self.position is None and self.prompt)
+        if not known and not self.dead_letters:
+            raise ConfigurationError(
+                f"expected the id of a task, candidate, prompt or seed of this run, got {self.id!r}"
+            )
+        return {
+            "id": self.id,
+            "state": self._state(verdict),
+            "instruction": self._instruction(),
+            "reason": verdict.reason if verdict is not None else None,
+            "nearest": self._nearest(verdict),
+            "nearest_in_meaning": self._nearest_in_meaning(verdict),
+            "dropped": self.instances.rejection if self.instances is not None else None,
+            "is_classification": self.instances.is_classification if self.instances is not None else None,
+            "instances": [asdict(each) for each in self.instances.instances] if self.instances is not None else [],
+            "depth": self.prompt.depth if self.prompt is not None else 0,
+            "parents": self._parents(),
+            "recipe": self.decision.recipe if self.decision is not None else None,
+            "templates": self.prompt.templates if self.prompt is not None else None,
+            "failure": self._failure(),
+            "dead_letters": [letter.model_dump(exclude={"id"}) for letter in self.dead_letters],
+            "verdicts": self._verdicts(),
+            "calls": self._calls(),
+            "failed_calls": {stage: call.model_dump(mode="json") for stage, call in self._failed_calls().items()},
+            "cost_usd": self._cost_usd(),
+            "prompt": self.prompt.text if self.prompt is not None else None,
+            **({"system": self.prompt.system} if self.prompt is not None and self.prompt.system else {}),
+        }
+
+    def _verdict(self) -> CandidateVerdict | None:
+        verdicts = self.decision.verdicts if self.decision is not None else ()
+        return next((verdict for verdict in verdicts if verdict.id == self.id), None)
+
+    def _state(self, verdict: CandidateVerdict | None) -> str:
+        if self.finished is not None:
+            return "finished"
+        if self.instances is not None and self.instances.rejection is not None:
+            return "dropped"
+        if self.id in self.pool:
+            return "accepted" if self.prompt is not None else "seed"
+        if verdict is not None:
+            return "rejected"
+        return "decided" if self.decision is not None else "open"
+
+    def _instruction(self) -> str | None:
+        if self.id in self.pool:
+            return self.pool[self.id].instruction
+        candidates = self.answer.candidates if isinstance(self.answer, Answer) else ()
+        return next((each.instruction for each in candidates if each.position == self.position), None)
+
+    def _nearest(self, verdict: CandidateVerdict | None) -> dict[str, Any] | None:
+        """Return the task that stood in the way; for one that was accepted, the ten nearest that were there before."""
+        if verdict is not None and verdict.nearest is not None:
+            return {"id": verdict.nearest, "instruction": self._text(verdict.nearest), "score": verdict.score}
+        if self.id not in self.pool:
+            return None
+        task = self.pool[self.id]
+        before = [each for each in self.pool.values() if each.pool_seq < task.pool_seq]
+        index = SimilarityIndex(1.0)  # asked for surveys only
+        for each in before:
+            index.add(each.instruction)
+        survey = index.survey(task.instruction, NEAREST)
+        found = [(before[match.position], match.score) for match in survey.matches]
+        return {
+            "mean_score": survey.mean,
+            "most_similar": [{"id": each.id, "instruction": each.instruction, "score": score} for each, score in found],
+        }
+
+    def _nearest_in_meaning(self, verdict: CandidateVerdict | None) -> dict[str, Any] | None:
+        if verdict is None or verdict.semantic is None:
+            return None
+        found = verdict.semantic
+        text = self._text(found.nearest)
+        return {"id": found.nearest, "instruction": text, "score": found.score, "model": found.model}
+
+    def _parents(self) -> list[dict[str, Any]]:
+        shown = self.prompt.demonstrations if self.prompt is not None else ()
+        return [{"id": name, "instruction": self._text(name)} for name in shown]
+
+    def _text(self, name: str) -> str | None:
+        return self.pool[name].instruction if name in self.pool else None
+
+    def _failure(self) -> str | None:
+        told = (self.answer, self.classified, self.instances)
+        return next((each.failure for each in told if not isinstance(each, Answer | None) and each.failure), None)
+
+    def _verdicts(self) -> dict[str, str]:
+        """Return what became of every candidate of a prompt, when the id is a prompt's."""
+        if self.position is not None or self.decision is None:
+            return {}
+        return {verdict.id: verdict.reason or "accepted" for verdict in self.decision.verdicts}
+
+    def _calls(self) -> dict[str, Any]:
+        calls = {
+            "generate": self.answer.call if isinstance(self.answer, Answer) else None,
+            "classify": self.classified.call if self.classified is not None else None,
+            "instances": self.instances.call if self.instances is not None else None,
+        }
+        return {stage: call.model_dump(mode="json") for stage, call in calls.items() if call is not None}
+
+    def _failed_calls(self) -> dict[str, FailedCall]:
+        """Return what calls took that gave nothing."""
+        spent = {
+            "generate": self.answer.spent if isinstance(self.answer, FailedPrompt) else None,
+            "classify": self.classified.spent if self.classified is not None else None,
+            "instances": self.instances.spent if self.instances is not None else None,
+        }
+        return {stage: failed for stage, failed in spent.items() if failed is not None}
+
+    def _cost_usd(self) -> float | None:
+        """Return what this id's own calls cost, its prompt's whole completion and all attempts included.
+
+        None where that is not known of one of them; what no server counted costs nothing.
+        """
+        costs = [call["cost_usd"] for call in self._calls().values()]
+        costs += [failed.cost_usd for failed in self._failed_calls().values() if failed.wasted is not None]
+        return None if not costs or None in costs else sum(costs)
+
+
+async def gather(broker: Broker, run: str, name: str) -> Evidence:
+    """Return what the log of a run knows of an id."""
+    match = _CANDIDATE.fullmatch(name)
+    prompt_id, position = (match[1], int(match[2])) if match is not None else (name, None)
+    evidence = Evidence(name, prompt_id, position)
+    async with Tail.of(broker, run, (*topics.ALL, *DEAD_LETTER_TOPICS)) as tail:
+        async for message in tail.messages_to_end():
+            evidence.apply(message)
+    return evidence

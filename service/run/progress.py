@@ -1,0 +1,222 @@
+"""How far a run has got: a fold over its messages, for the panel, for `status`, and for the prompt producer.
+
+What lies among the dead letters is stuck: it is not counted on any more, until it comes to its end all the same.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import count, islice
+from typing import Literal
+
+from service.billing.bill import Bill
+from service.billing.totals import Spent
+from service.containers import DenseSet
+from service.messaging.dead_letters import DeadLetter
+from service.messaging.messages import (
+    Decision,
+    FinishedTask,
+    GoalSet,
+    Message,
+    Origin,
+    PooledTask,
+    Prompt,
+    RunDefined,
+    RunEnded,
+    TaskInstances,
+)
+from service.messaging.topics import CANDIDATES, PROMPTS
+from service.selfinstruct.tasks import InstanceReason
+
+_PROMPT_ID = re.compile("p(0|[1-9][0-9]{0,17})")
+
+Outcome = InstanceReason | Literal["usable", "finished"]
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts over the log of one run. Feed it every message of the topics it is to know of, the topics in any order.
+
+    `classification` counts the finished tasks that are. `fruitless` prompts in a row gave no accepted task, and
+    `fruitless_tasks` accepted tasks in a row could not be finished. `dead_letters` counts, by topic, those that have
+    not been put back; `bill` says what it all cost.
+    """
+
+    defined: RunDefined | None = None
+    goal: GoalSet | None = None
+    ended: RunEnded | None = None
+    seeds: int = 0
+    pool: int = 0
+    prompts: int = 0
+    decided: int = 0
+    failed_prompts: int = 0
+    accepted: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    finished: int = 0
+    classification: int = 0
+    instances: int = 0
+    usable: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    fruitless: int = 0
+    fruitless_tasks: int = field(default=0, compare=False)
+    pool_promised: int = 0
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    bill: Bill = field(default_factory=Bill)
+    _next_seq: int = 0
+    _taken: DenseSet = field(default_factory=DenseSet, compare=False)
+    _issued: DenseSet = field(default_factory=DenseSet, compare=False)
+    _decided: DenseSet = field(default_factory=DenseSet, compare=False)
+    _accepted: set[str] = field(default_factory=set)
+    _outcomes: dict[str, Outcome] = field(default_factory=dict)
+    _dead_prompts: set[int] = field(default_factory=set)
+    _dead_tasks: set[str] = field(default_factory=set)
+
+    @property
+    def target(self) -> int:
+        """Return how many finished tasks are wanted; 0 before a goal was set."""
+        return self.goal.target if self.goal is not None else 0
+
+    @property
+    def reached(self) -> bool:
+        """Return whether there are as many finished tasks as wanted."""
+        return self.goal is not None and self.finished >= self.goal.target
+
+    @property
+    def candidates(self) -> int:
+        """Return how many candidates have been judged."""
+        return self.accepted + self.rejected.total()
+
+    @property
+    def outstanding(self) -> int:
+        """Return how many prompts have no decision yet, and are not stuck."""
+        return self.prompts - self.decided - self.stuck_prompts
+
+    @property
+    def pending(self) -> int:
+        """Return how many accepted instructions are neither finished nor dropped yet, and are not stuck."""
+        return self.accepted - self.finished - self.dropped.total() - self.stuck_tasks
+
+    @property
+    def stuck_prompts(self) -> int:
+        """Return how many prompts have no decision, because they or their answers are among the dead letters."""
+        return sum(seq in self._issued for seq in self._dead_prompts)
+
+    @property
+    def stuck_tasks(self) -> int:
+        """Return how many accepted instructions are among the dead letters at some stage of their completion."""
+        return len(self._dead_tasks & self._accepted)
+
+    @property
+    def spent(self) -> dict[str, Spent]:
+        """Return what the calls of each stage took."""
+        return self.bill.stages
+
+    @property
+    def paid_twice(self) -> int:
+        """Return how many calls were made for something that had been answered already."""
+        return sum(each.repeated for each in self.spent.values())
+
+    def free_seqs(self, wanted: int) -> list[int]:
+        """Return the first so many numbers that no prompt has."""
+        return list(islice((seq for seq in count(self._next_seq) if seq not in self._taken), wanted))
+
+    def reserve(self, prompt_id: str) -> None:
+        """Note that a prompt has this id, of which nothing else can be read: its number is not to be used again."""
+        if (seq := _seq_of(prompt_id)) is not None:
+            self._take(seq)
+
+    def apply(self, message: Message) -> None:
+        """Count one message."""
+        self.bill.apply(message)
+        match message:
+            case Prompt():
+                self._issue(message.seq)
+            case Decision():
+                self._decide(message)
+            case PooledTask():
+                self.pool += 1
+                self.seeds += message.origin is Origin.HUMAN
+            case FinishedTask():
+                self._finish(message)
+            case TaskInstances():
+                self._complete(message)
+            case DeadLetter():
+                self._bury(message)
+            case _:
+                self._control(message)
+
+    def _control(self, message: Message) -> None:
+        match message:
+            case RunDefined():
+                self.defined = message
+            case GoalSet():
+                self.goal, self.ended = message, None
+            case RunEnded() if message.target == self.target and message.goal in (None, self.goal):
+                self.ended = message
+            case _:
+                pass
+
+    def _take(self, seq: int) -> None:
+        self._taken.add(seq)
+        while self._next_seq in self._taken:
+            self._next_seq += 1
+
+    def _issue(self, seq: int) -> None:
+        """Count a prompt once, however often its record or its decision comes."""
+        self._take(seq)
+        if seq not in self._issued:
+            self._issued.add(seq)
+            self.prompts += 1
+
+    def _decide(self, decision: Decision) -> None:
+        self._issue(decision.prompt_seq)
+        self._decided.add(decision.prompt_seq)
+        self._dead_prompts.discard(decision.prompt_seq)
+        self.decided += 1
+        self.failed_prompts += decision.failure is not None
+        self.accepted += decision.accepted
+        self._accepted.update(verdict.id for verdict in decision.verdicts if verdict.reason is None)
+        self.rejected.update(verdict.reason.value for verdict in decision.verdicts if verdict.reason is not None)
+        self.fruitless = 0 if decision.accepted else self.fruitless + 1
+        self.pool_promised = max(self.pool_promised, decision.pool_size)
+
+    def _finish(self, task: FinishedTask) -> None:
+        self.finished += 1
+        self.classification += task.is_classification is True
+        self.instances += len(task.instances)
+        if isinstance(reason := self._outcomes.get(task.id), InstanceReason):
+            self.dropped = self.dropped - Counter([reason.value])
+        self.usable += self._outcomes.get(task.id) != "usable"
+        self._outcomes[task.id] = "finished"
+        self._dead_tasks.discard(task.id)
+
+    def _complete(self, message: TaskInstances) -> None:
+        """Count the first outcome of an instruction; a second, better one counts where it is finished."""
+        if message.rejection is None:
+            self.fruitless_tasks = 0
+        if message.id not in self._outcomes:
+            self._outcomes[message.id] = message.rejection or "usable"
+            self.usable += message.rejection is None
+            if message.rejection is not None:
+                self.fruitless_tasks += 1
+                self.dropped[message.rejection.value] += 1
+                self._dead_tasks.discard(message.id)
+
+    def _bury(self, letter: DeadLetter) -> None:
+        """Note what is stuck: it has not come to its end, and what there was of it was not put back."""
+        if letter.topic == PROMPTS.name:
+            self.reserve(letter.id)
+        if letter.put_back:
+            return
+        self.dead_letters[letter.topic] += 1
+        if letter.topic not in (PROMPTS.name, CANDIDATES.name):
+            if self._outcomes.get(letter.id, "usable") == "usable":
+                self._dead_tasks.add(letter.id)
+        elif (seq := _seq_of(letter.id)) is not None and seq not in self._decided:
+            self._dead_prompts.add(seq)
+
+
+def _seq_of(prompt_id: str) -> int | None:
+    """Return the number in a prompt's id; none if it is no prompt's."""
+    match = _PROMPT_ID.fullmatch(prompt_id)
+    return int(match[1]) if match is not None else None

@@ -1,0 +1,118 @@
+"""Commit metadata: the text that a worker leaves beside a committed offset for the next owner, short enough for Kafka.
+
+`12,34;5-9@60,11` has two parts. The first says where each partition of the results ended when the record at the
+committed offset was taken: answers to it, and to all later input of the partition, lie behind that. The second names
+the offsets whose calls are in flight, and for how many seconds at most; an offset without seconds has those before it.
+"""
+
+import math
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Ends = tuple[int, ...]
+
+# Kafka's own limit is 4096 (`offset.metadata.max.bytes`).
+MOST_BYTES = 4_000
+# Nobody has so many calls in flight on one partition; a note of a stranger may say anything.
+MOST_CALLS = 10_000
+_MOST_SECONDS = 999_999
+
+_ENDS = re.compile(r"[0-9]{1,19}(,[0-9]{1,19})*")
+_CALLS = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?(?:@([0-9]{1,6}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """How far the results had got, and for how many seconds which offsets may still be in flight."""
+
+    ends: Ends
+    calls: Mapping[int, int] = field(default_factory=dict)
+
+    def with_calls(self, calls: Mapping[int, int]) -> "Note":
+        """Return this note, naming further calls."""
+        return Note(self.ends, {**self.calls, **calls})
+
+
+def whole_seconds(time_s: float) -> int:
+    """Return a time as a note says it: rounded up, since waiting too long costs less than asking twice."""
+    return math.ceil(min(max(time_s, 0.0), _MOST_SECONDS))
+
+
+def dump(note: Note) -> tuple[str, int]:
+    """Return a note as text, and how many of its calls, the last ones, found no room in it."""
+    ends = ",".join(map(str, note.ends))
+    room = MOST_BYTES - len(ends)
+    entries: list[str] = []
+    listed, seconds_before = 0, -1
+    for first, last, seconds in _runs(note.calls):
+        entry = f"{first}-{last}" if last > first else str(first)
+        entry += f"@{seconds}" if seconds != seconds_before else ""
+        room -= len(entry) + 1
+        if room < 0 or listed + last - first >= MOST_CALLS:
+            break
+        entries.append(entry)
+        listed += last - first + 1
+        seconds_before = seconds
+    return (f"{ends};{','.join(entries)}" if entries else ends), len(note.calls) - listed
+
+
+def load(text: str, partitions: int) -> Note | None:
+    """Return the note that a text holds; none if it is not a note on so many partitions of results."""
+    ends, _, calls = text.partition(";")
+    if _ENDS.fullmatch(ends) is None:
+        return None
+    found = tuple(map(int, ends.split(",")))
+    in_flight = _load_calls(calls)
+    return None if len(found) != partitions or in_flight is None else Note(found, in_flight)
+
+
+def _runs(calls: Mapping[int, int]) -> list[tuple[int, int, int]]:
+    """Return (first, last, seconds) of the offsets that follow each other and have the same seconds."""
+    runs: list[tuple[int, int, int]] = []
+    for offset, seconds in sorted(calls.items()):
+        if runs and runs[-1][1:] == (offset - 1, seconds):
+            runs[-1] = (runs[-1][0], offset, seconds)
+        else:
+            runs.append((offset, offset, seconds))
+    return runs
+
+
+def _load_calls(text: str) -> dict[int, int] | None:
+    calls: dict[int, int] = {}
+    seconds: str | None = None
+    for entry in text.split(",") if text else ():
+        found = _CALLS.fullmatch(entry)
+        if found is None:
+            return None
+        first, last = int(found[1]), int(found[2] or found[1])
+        seconds = found[3] or seconds
+        if seconds is None or len(calls) + last - first >= MOST_CALLS:
+            return None
+        calls |= dict.fromkeys(range(first, last + 1), int(seconds))
+    return calls
+
+
+class Marks:
+    """Which ends of the results belong to which watermark of one partition.
+
+    Up to `until`, answers of earlier owners may still be passed over, so the ends that they left stay in force.
+    """
+
+    def __init__(self, inherited: Ends, until: int) -> None:
+        self._inherited = inherited
+        self._until = until
+        self._marks: deque[tuple[int, Ends]] = deque()
+
+    def delivered(self, offset: int, ends: Ends) -> None:
+        """Note how far the results had got when an input was taken."""
+        self._marks.append((offset, ends))
+
+    def at(self, watermark: int, ends: Ends) -> Ends:
+        """Return the ends to note beside a watermark; `ends` are those of now, for when nothing is unfinished."""
+        while self._marks and self._marks[0][0] < watermark:
+            self._marks.popleft()
+        if watermark < self._until:
+            return self._inherited
+        return self._marks[0][1] if self._marks else ends

@@ -1,0 +1,79 @@
+"""The state of one assigned partition: offsets that are unfinished, answered, or being answered by another worker.
+
+An offset that an earlier owner still has in flight is awaited: no call is made for it while its answer may come.
+Deadlines are times of the worker's own clock; commit metadata holds the seconds that remain.
+"""
+
+from collections.abc import Mapping
+
+from service.messaging.broker import Record
+from service.runtime.commit_metadata import Ends, Marks, Note, whole_seconds
+from service.runtime.offset_tracker import Tracker
+
+
+class Custody:
+    """The offsets of one partition while one worker owns it.
+
+    `answered` is what the results held at the take-over, `awaited` what earlier owners have in flight and until when,
+    `own` what this worker itself still has in flight from the last time that it owned the partition. `recorded` is the
+    offset that was committed last, and the calls that were named beside it.
+    """
+
+    def __init__(
+        self, start: int, inherited: Note, answered: set[int], awaited: Mapping[int, float], own: set[int]
+    ) -> None:
+        self.recorded: tuple[int, Mapping[int, int]] | None = None
+        self._tracker = Tracker(start)
+        self._answered = {offset for offset in answered if offset >= start}
+        self._awaited = {
+            offset: deadline
+            for offset, deadline in awaited.items()
+            if offset >= start and offset not in answered and offset not in own
+        }
+        self._marks = Marks(inherited.ends, max(self._answered | self._awaited.keys() | own, default=-1) + 1)
+        self._parked: dict[int, Record] = {}
+
+    @property
+    def awaited(self) -> int:
+        """Return how many answers of others are awaited."""
+        return len(self._awaited)
+
+    def deliver(self, records: Mapping[int, Record], position: int, ends: Ends) -> list[Record]:
+        """Note what a poll has returned; returns the records that neither are answered nor may still be by others."""
+        unanswered = []
+        for offset in self._tracker.deliver(list(records), position):
+            self._marks.delivered(offset, ends)
+            if offset in self._answered:
+                self._answered.discard(offset)
+                self._tracker.finish(offset)
+            elif offset in self._awaited:
+                self._parked[offset] = records[offset]
+            else:
+                unanswered.append(records[offset])
+        return unanswered
+
+    def finish(self, offset: int) -> None:
+        """Note that the answer to an offset is on the log; it may not have been delivered here yet."""
+        self._awaited.pop(offset, None)
+        self._parked.pop(offset, None)
+        if offset < self._tracker.position:
+            self._tracker.finish(offset)
+        else:
+            self._answered.add(offset)
+
+    def awaits(self, offset: int) -> bool:
+        """Return whether the answer to an offset is awaited from another."""
+        return offset in self._awaited
+
+    def expire(self, deadline: float) -> list[Record]:
+        """Stop waiting for what was to come by a deadline; returns the records of it that have been delivered."""
+        late = [offset for offset, latest in self._awaited.items() if latest <= deadline]
+        for offset in late:
+            del self._awaited[offset]
+        return [self._parked.pop(offset) for offset in late if offset in self._parked]
+
+    def note(self, ends: Ends, now: float) -> tuple[int, Note]:
+        """Return the offset to commit and the note beside it; `ends` are those of the results now."""
+        watermark = self._tracker.watermark
+        remaining = {offset: whole_seconds(deadline - now) for offset, deadline in self._awaited.items()}
+        return watermark, Note(self._marks.at(watermark, ends), remaining)

@@ -1,0 +1,173 @@
+"""How a stage with memory is run: one active writer; results and input offsets are one transaction, exactly once.
+
+Start: open the transactional id (which fences a predecessor), rebuild the memory from the stage's own results, then go
+on at the committed offset. Each round: take a batch, let the stage judge it, write everything, commit, and only then
+remember it. Fenced, or the outcome unknown: the error ends the process; a new one rebuilds, nobody guesses.
+
+A standby is the same: it rebuilds while another instance is active, and goes on reading what that one writes until it
+is elected. Then just the end is left to read.
+"""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Generic
+
+import anyio
+import structlog
+
+from service.errors import DecodeError, RecordTooLargeError
+from service.messaging import codec
+from service.messaging.broker import (
+    Broker,
+    Committed,
+    Isolation,
+    NewRecord,
+    Partition,
+    Reader,
+    Record,
+    TransactionalProducer,
+)
+from service.messaging.dead_letters import dead_letter
+from service.messaging.topic_reader import Tail
+from service.runtime.leader_election import Election
+from service.runtime.stage import In, Outcome, StatefulStage
+
+_POLL_S = 0.2
+_MAX_BATCH = 200
+
+log = structlog.get_logger()
+
+
+class Committer(Generic[In]):
+    """One instance of a stage with memory: the active one, unless there is an election that it has not won.
+
+    `repeated` counts the calls in its input that were made for something that had been answered already.
+    """
+
+    def __init__(self, stage: StatefulStage[In], broker: Broker, run: str, election: Election | None = None) -> None:
+        self._stage = stage
+        self._broker = broker
+        self._run = run
+        self._election = election
+        self._group = f"seedstream.{run}.{stage.name}"
+        self._source = Partition(stage.source.of(run), 0)
+        self._singly_until = -1
+        self.repeated = 0
+
+    async def run(self, drain: anyio.Event, ready: anyio.Event) -> None:
+        """Work until `drain` is set; `ready` is set once the memory is rebuilt and this is the active instance.
+
+        Where all stages are in one process it goes on until there is no more input that the stage wants. One of several
+        instances stops after the batch it is at.
+
+        Raises:
+            FencedError, OutcomeUnknownError: another instance has taken over, or nobody knows; end the process.
+        """
+        async with AsyncExitStack() as stack:
+            async with Tail.of(self._broker, self._run, self._stage.restores) as tail:
+                if not await self._stand_by(tail, drain):
+                    return
+                producer = await stack.enter_async_context(self._broker.transactional_producer(self._group))
+                async for record in tail.to_end():
+                    self._restore(tail, record)
+            ready.set()
+            if self._election is not None:
+                log.info("stage.ready", stage=self._stage.name)
+            async with self._broker.reader([self._source]) as reader:
+                committed = await self._broker.committed(self._group, self._source)
+                reader.seek(self._source, committed.offset if committed is not None else 0)
+                await self._work(reader, producer, drain)
+
+    async def _stand_by(self, tail: Tail, drain: anyio.Event) -> bool:
+        """Follow what the active instance writes until it is this one's turn; returns whether it ever was."""
+        if self._election is None:
+            return True
+        while not self._election.won:
+            if drain.is_set():
+                return False
+            records = await tail.records()
+            for record in records:
+                self._restore(tail, record)
+        return True
+
+    def _restore(self, tail: Tail, record: Record) -> None:
+        if (message := tail.own(record)) is not None:
+            self._stage.restore(message)
+
+    async def _work(self, reader: Reader, producer: TransactionalProducer, drain: anyio.Event) -> None:
+        while not (drain.is_set() and self._election is not None):
+            if self._election is not None:
+                self._election.check()
+            if not self._stage.wants_more():
+                if drain.is_set():
+                    return
+                with anyio.move_on_after(_POLL_S):
+                    await drain.wait()
+                continue
+            at_most = 1 if reader.position(self._source) <= self._singly_until else _MAX_BATCH
+            records = await reader.poll(at_most, 0.0 if drain.is_set() else _POLL_S)
+            if records:
+                await self._handle(records, reader, producer)
+            elif drain.is_set() and await self._exhausted(reader):
+                return
+
+    async def _exhausted(self, reader: Reader) -> bool:
+        end = await self._broker.end_offset(self._source, Isolation.READ_COMMITTED)
+        return reader.position(self._source) >= end
+
+    async def _handle(self, records: Sequence[Record], reader: Reader, producer: TransactionalProducer) -> None:
+        """One round: judge a batch, write what follows and how far the input is read, commit, remember."""
+        batch, causes, letters = self._decode(records)
+        outcome = await self._stage(batch) if batch else Outcome((), 0)
+        position = self._next_offset(reader, causes, outcome)
+        written = [codec.encode(message, self._run, causes[place]) for place, message in outcome.results]
+        written += [letter for offset, letter in letters if offset < position]
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._commit(producer, written, position)
+            except RecordTooLargeError as error:
+                await producer.abort()
+                await self._isolate(records, error, reader, producer)
+                return
+            for _, message in outcome.results:
+                self._stage.restore(message)
+            self.repeated += outcome.repeated
+        if reader.position(self._source) != position:
+            reader.seek(self._source, position)
+
+    async def _isolate(
+        self, records: Sequence[Record], error: RecordTooLargeError, reader: Reader, producer: TransactionalProducer
+    ) -> None:
+        """Find the record whose results are too large to be written; it alone goes to the dead letters."""
+        if len(records) > 1:
+            self._singly_until = records[-1].offset
+            reader.seek(self._source, records[0].offset)
+            return
+        log.warning("record.dead_lettered", stage=self._stage.name, error=str(error))
+        letter = dead_letter(records[0], error, self._stage.name)
+        await self._commit(producer, [letter], reader.position(self._source))
+
+    async def _commit(self, producer: TransactionalProducer, written: Sequence[NewRecord], position: int) -> None:
+        await producer.begin()
+        await producer.send(written)
+        await producer.send_offsets(self._group, {self._source: Committed(position)})
+        await producer.commit()
+
+    def _next_offset(self, reader: Reader, causes: Sequence[Record], outcome: Outcome) -> int:
+        if outcome.consumed < len(causes):
+            return causes[outcome.consumed].offset
+        return reader.position(self._source)
+
+    def _decode(self, records: Sequence[Record]) -> tuple[list[In], list[Record], list[tuple[int, NewRecord]]]:
+        batch: list[In] = []
+        causes: list[Record] = []
+        letters: list[tuple[int, NewRecord]] = []
+        for record in records:
+            try:
+                batch.append(codec.decode(self._stage.source, record))
+            except DecodeError as error:
+                log.warning("record.dead_lettered", stage=self._stage.name, error=str(error))
+                letters.append((record.offset, dead_letter(record, error, self._stage.name)))
+            else:
+                causes.append(record)
+        return batch, causes, letters

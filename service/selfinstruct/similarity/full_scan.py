@@ -1,0 +1,70 @@
+"""How texts compare with all before them: full scans, exact, many at a time. For display, never for verdicts."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz import process
+from rapidfuzz.distance import LCSseq
+
+from service.selfinstruct.similarity.rouge import Match, Survey, f_measures, scores
+from service.selfinstruct.similarity.token_store import Texts
+
+# Comparisons made in one go by `surveys`: less than a second of work, and 16 MB of results.
+_AT_ONCE = 4_000_000
+_MOST_ROWS = 256
+# Texts that `survey` holds as strings at a time.
+_IN_HAND = 50_000
+
+
+def survey(texts: Texts, encoded: str, count: int) -> Survey:
+    """Compare a text, its tokens as characters, with all of these.
+
+    Returns:
+        The `count` nearest, the first of equals first, and the mean score as numpy takes it of all scores in order.
+    """
+    found = [
+        scores(encoded, [texts[place] for place in range(low, min(low + _IN_HAND, len(texts)))])
+        for low in range(0, len(texts), _IN_HAND)
+    ]
+    return _summary(np.concatenate([np.empty(0), *found]), count)
+
+
+def surveys(texts: Texts, count: int, workers: int) -> Iterator[list[Survey]]:
+    """Yield what `survey` says of each text and those before it, in order, a block of them at a time.
+
+    Args:
+        texts: the texts; they must not grow meanwhile.
+        count: how many of the nearest are named.
+        workers: the threads that compare; -1 for as many as there are cores.
+    """
+    encoded = [texts[place] for place in range(len(texts))]
+    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+    start = 0
+    while start < len(encoded):
+        end = min(len(encoded), start + max(1, min(_MOST_ROWS, _AT_ONCE // (start + _MOST_ROWS))))
+        lcs = process.cdist(
+            encoded[start:end], encoded[:end], scorer=LCSseq.similarity, dtype=np.uint32, workers=workers
+        )
+        yield [
+            _summary(f_measures(lcs[place - start, :place], lengths[:place], len(encoded[place])), count)
+            for place in range(start, end)
+        ]
+        start = end
+
+
+def _summary(found: npt.NDArray[np.float64], count: int) -> Survey:
+    if not found.size:
+        return Survey((), 0.0)
+    nearest = _largest(found, count)
+    return Survey(tuple(Match(int(place), float(found[place])) for place in nearest), float(np.mean(found)))
+
+
+def _largest(found: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.intp]:
+    """Return the places of the `count` largest values, as a stable sort from large to small has them first."""
+    places = np.arange(found.size)
+    if 0 < count < found.size:
+        least = np.partition(found, -count)[-count]
+        above = np.flatnonzero(found > least)
+        places = np.concatenate([above, np.flatnonzero(found == least)[: count - above.size]])
+    return places[np.argsort(-found[places], kind="stable")][:count]

@@ -1,0 +1,35 @@
+"""`/admin/config`, as llm-d-inference-sim has it: the options, and changes to them while the simulator runs."""
+
+import orjson
+from aiohttp import web
+
+from service.errors import ConfigurationError
+from service.simulator.error_responses import BadRequestError, json_response
+from service.simulator.flags import as_json, options_from
+from service.simulator.state import Simulator
+
+
+def admin_routes(simulator: Simulator) -> list[web.RouteDef]:
+    """Return the endpoints for reading and changing options; a change is made whole or not at all."""
+
+    async def shown(_: web.Request) -> web.Response:
+        return json_response(as_json(simulator.options))
+
+    async def changed(request: web.Request) -> web.Response:
+        try:
+            simulator.reconfigure(**options_from(_named(await request.read())))
+        except ConfigurationError as error:
+            return BadRequestError(str(error)).answer(simulator.options)
+        return await shown(request)
+
+    return [web.get("/admin/config", shown), web.post("/admin/config", changed)]
+
+
+def _named(raw: bytes) -> dict[str, object]:
+    try:
+        named = orjson.loads(raw)
+    except orjson.JSONDecodeError as cause:
+        raise ConfigurationError(f"the body is not JSON: {cause}") from cause
+    if not isinstance(named, dict):
+        raise ConfigurationError("the body is not a JSON object")
+    return named

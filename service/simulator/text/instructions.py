@@ -1,0 +1,54 @@
+"""Candidate instructions: fresh ones, and at set rates such as the filters refuse."""
+
+import random
+from dataclasses import dataclass
+
+from service.simulator.options import SimulatorOptions
+from service.simulator.text.prompt_parser import Stage, demonstrations
+from service.simulator.text.word_tables import BLOCKED, CLASSIFICATION, GENERATION, SHORT, TABLES, pick
+
+# Below this many words one changed word brings ROUGE-L under 0.7.
+_LEAST_WORDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionWriter:
+    """Writes the candidates of one reply."""
+
+    options: SimulatorOptions
+    rng: random.Random
+    prompt: str
+    stage: Stage
+
+    def write(self, count: int) -> list[str]:
+        """Return so many instructions."""
+        return [self._write_one() for _ in range(count)]
+
+    def _write_one(self) -> str:
+        options = self.options
+        share = self.rng.random()
+        if share < options.near_duplicate_rate:
+            return self._near_duplicate()
+        share -= options.near_duplicate_rate
+        if share < options.blocked_word_rate:
+            return pick(BLOCKED, self.rng.random).fill(self.rng.random)
+        share -= options.blocked_word_rate
+        if share < options.too_short_rate:
+            return pick(SHORT, self.rng.random).fill(self.rng.random)
+        return self._fresh()
+
+    def _fresh(self) -> str:
+        draw = self.rng.random
+        frames = CLASSIFICATION if draw() < self.options.classification_rate else GENERATION
+        return pick(frames, draw).fill(draw)
+
+    def _near_duplicate(self) -> str:
+        """Return an instruction of the prompt with one word changed: the pool is not known here, the prompt is."""
+        shown = [text.split() for text in demonstrations(self.prompt, self.stage)]
+        long_enough = [words for words in shown if len(words) >= _LEAST_WORDS]
+        if not long_enough:
+            return self._fresh()
+        words = self.rng.choice(long_enough)
+        place = self.rng.randrange(1, len(words) - 1)
+        words[place] = pick(TABLES["noun"], self.rng.random)
+        return " ".join(words)

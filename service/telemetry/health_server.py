@@ -1,0 +1,101 @@
+"""What a worker tells its surroundings over HTTP: that it lives, whether it is ready, and numbers for Prometheus."""
+
+from collections.abc import Iterable
+
+import anyio
+from aiohttp import web
+from anyio.abc import TaskStatus
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from service.errors import ConfigurationError
+from service.pipeline.roles import Worked
+from service.telemetry.lm_metrics import model_numbers
+from service.telemetry.screening_metrics import hint_numbers, screen_numbers
+
+
+class _Numbers(Collector):
+    """Reads the state at each scrape; nothing is kept twice."""
+
+    def __init__(self, worked: Worked) -> None:
+        self._worked = worked
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the numbers as they are now."""
+        active = GaugeMetricFamily("seedstream_role_active", "1 where this process does the work.", labels=["role"])
+        ready = GaugeMetricFamily("seedstream_role_ready", "1 once the role has begun its work.", labels=["role"])
+        for role, state in self._worked.roles.items():
+            active.add_metric([role], float(state.active))
+            ready.add_metric([role], float(state.ready))
+        yield active
+        yield ready
+        yield self._duplicates()
+        yield from self._hints()
+        if self._worked.dispatcher is not None:
+            yield from model_numbers(self._worked.dispatcher)
+
+    def _hints(self) -> Iterable[Metric]:
+        for state in self._worked.roles.values():
+            if state.hints is not None:
+                yield from hint_numbers(state.hints)
+            if state.screening is not None:
+                yield screen_numbers(state.screening)
+
+    def _duplicates(self) -> Metric:
+        repeated = CounterMetricFamily(
+            "seedstream_lm_duplicate_calls",
+            "Calls for something that had been answered already, as admit and finish find them; `status` counts all.",
+            labels=["role"],
+        )
+        for role, state in self._worked.roles.items():
+            if state.committer is not None:
+                repeated.add_metric([role], float(state.committer.repeated))
+        return repeated
+
+
+def _missing(worked: Worked) -> list[str]:
+    """Return what this process waits for before it can do its work."""
+    missing = [str(role) for role, state in worked.roles.items() if not (state.ready or state.standing_by)]
+    refusal = worked.dispatcher.refusal if worked.dispatcher is not None else None
+    return missing if refusal is None else [*missing, f"the language model ({refusal})"]
+
+
+async def serve_operations(
+    worked: Worked, host: str, port: int, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    """Answer `/healthz`, `/readyz` and `/metrics` until cancelled.
+
+    Raises:
+        ConfigurationError: the address is taken or not ours.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Numbers(worked))
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        missing = _missing(worked)
+        return web.Response(
+            text=f"not ready: {', '.join(missing)}\n" if missing else "ok\n", status=503 if missing else 200
+        )
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise ConfigurationError(f"--http-port: cannot listen on {host}:{port}: {error.strerror}") from error
+        task_status.started()
+        await anyio.sleep_forever()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await runner.cleanup()

@@ -1,0 +1,54 @@
+"""Numbers on the calls of this process, for Prometheus."""
+
+from collections.abc import Iterable
+
+import anyio
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from service.lm.dispatch import Dispatcher, LaneState
+
+
+def model_numbers(dispatcher: Dispatcher) -> Iterable[Metric]:
+    """Yield what is on its way, what waits, and what came of it, by server."""
+    slots = dispatcher.slots
+    yield GaugeMetricFamily("seedstream_lm_inflight", "Calls to the model on their way.", value=slots.in_use)
+    yield GaugeMetricFamily("seedstream_lm_waiting", "Calls that wait for their turn.", value=slots.waiting)
+    yield _limits(dispatcher)
+    yield _open(dispatcher)
+    yield _outcomes(dispatcher)
+    yield _slowdowns(dispatcher)
+
+
+def _limits(dispatcher: Dispatcher) -> Metric:
+    limits = GaugeMetricFamily(
+        "seedstream_lm_concurrency_limit", "Calls that a server gets at once now.", labels=["endpoint"]
+    )
+    now_s = anyio.current_time()
+    for lane in dispatcher.lanes.all:
+        limits.add_metric([lane.endpoint.name], float(lane.places(now_s)))
+    return limits
+
+
+def _open(dispatcher: Dispatcher) -> Metric:
+    states = GaugeMetricFamily("seedstream_lm_open", "1 where a server takes calls.", labels=["endpoint"])
+    now_s = anyio.current_time()
+    for lane in dispatcher.lanes.all:
+        states.add_metric([lane.endpoint.name], float(lane.state(now_s) is not LaneState.CLOSED))
+    return states
+
+
+def _outcomes(dispatcher: Dispatcher) -> Metric:
+    attempts = CounterMetricFamily(
+        "seedstream_lm_requests", "Attempts by what came of them.", labels=["endpoint", "outcome"]
+    )
+    for lane in dispatcher.lanes.all:
+        for outcome, count in sorted(lane.outcomes.items()):
+            attempts.add_metric([lane.endpoint.name, outcome], float(count))
+    return attempts
+
+
+def _slowdowns(dispatcher: Dispatcher) -> Metric:
+    cuts = CounterMetricFamily("seedstream_lm_slowdowns", "How often less was sent to a server.", labels=["endpoint"])
+    for lane in dispatcher.lanes.all:
+        cuts.add_metric([lane.endpoint.name], float(lane.limit.cuts))
+    return cuts

@@ -1,0 +1,29 @@
+"""Numbers on hints, for Prometheus: what the filter could use, and what screens have written."""
+
+from collections.abc import Iterable
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from service.pool.hints import Hints, Use
+from service.pool.screen_worker import Screening
+
+
+def hint_numbers(hints: Hints) -> Iterable[Metric]:
+    """Yield what became of the hints that this process had, or had not, when it judged."""
+    uses = CounterMetricFamily(
+        "seedstream_hints",
+        "Candidates by what the hint on them was good for: missing and unfit mean a full search, as do audited and "
+        "wrong; late are whole answers.",
+        labels=["use"],
+    )
+    for use in Use:
+        uses.add_metric([use], float(hints.tally[use]))
+    yield uses
+    yield GaugeMetricFamily(
+        "seedstream_hints_believed", "0 once a hint has been found wrong: look for screen.hint_wrong.", hints.believed
+    )
+
+
+def screen_numbers(screening: Screening) -> Metric:
+    """Return how many hints this process has written."""
+    return CounterMetricFamily("seedstream_screen_hints", "Answers that this screen gave a hint on.", screening.written)
