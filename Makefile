@@ -47,7 +47,7 @@ test-kafka: install ## The tests on a real Kafka alone (KAFKA_VERSION=3.9.1 for 
 	SEEDSTREAM_REQUIRE_KAFKA=1 $(BIN)/pytest -m kafka $(ARGS)
 
 test-fast: install ## Algorithm, stages, dispatch, brokers, adapters: about a minute, no child processes, no real model
-	$(BIN)/pytest -n 4 -m 'not local_model and not kafka' tests/algorithm tests/stages tests/dispatch tests/contract tests/adapters tests/simulator tests/fakes $(ARGS)
+	$(BIN)/pytest -n 4 -m 'not local_model and not kafka' --ignore tests/acceptance --ignore tests/kafka $(ARGS)
 
 fmt: install ## Format the code
 	$(BIN)/ruff format $(CODE)

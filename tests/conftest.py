@@ -1,12 +1,17 @@
-"""What every test lives under: one event loop library, no blocking call on it, and one Kafka for those that need it."""
+"""Fixtures of all tests: asyncio, no blocking call on its loop, an embedded broker, and one Kafka for a session."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
+from service.adapters.sqlite import SqliteBroker
+from service.messaging.broker import Broker
+from service.settings import Settings
 from tests.kafka.cluster import Cluster, unavailable
 
 # A busy machine is no fault of the code: no example fails for its time, nor for how long it took to be drawn.
@@ -14,6 +19,9 @@ hypothesis.settings.register_profile(
     "any_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any_machine")
+
+
+OpenBroker = Callable[[], AbstractAsyncContextManager[Broker]]
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +33,20 @@ def anyio_backend() -> str:
 def _no_blocking_calls() -> Iterator[BlockBuster]:
     with blockbuster_ctx() as blockbuster:
         yield blockbuster
+
+
+@pytest.fixture
+def open_broker(tmp_path: Path) -> OpenBroker:
+    """Return a function that opens the embedded broker in one file: a test may close it and open it again."""
+    return lambda: SqliteBroker.open(tmp_path / "run.sqlite3", rebalance_timeout_s=1.0)
+
+
+@pytest.fixture
+def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder, without a setting in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"SEEDSTREAM_{name.upper()}", raising=False)
 
 
 def without_kafka(reason: str) -> None:

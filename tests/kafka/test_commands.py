@@ -18,7 +18,7 @@ from tests.kafka.cluster import Cluster
 from tests.kafka.fleet import watched
 from tests.kafka.http import fetch, free_port
 from tests.kafka.runs import KafkaRun
-from tests.stages.logs import records_of
+from tests.support.logs import records_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
 

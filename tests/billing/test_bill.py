@@ -1,0 +1,253 @@
+"""What a run has cost, whatever happens in it and in whatever order its topics are read."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.billing.bill import Bill
+from service.billing.estimates import marginal_usd
+from service.billing.totals import PICO, Spent
+from service.lm.usage import Usage
+from service.messaging.messages import (
+    Answer,
+    Call,
+    ClassifiedInstruction,
+    Decision,
+    FailedCall,
+    FailedPrompt,
+    FinishedTask,
+    Message,
+    TaskInstances,
+)
+from service.selfinstruct.tasks import InstanceReason, Reason
+from tests.support import examples
+
+COSTS = st.none() | st.integers(0, 10**9).map(lambda millionths: millionths / 10**6)
+TOKENS = st.integers(0, 5_000)
+USAGES = st.builds(Usage, TOKENS, TOKENS, TOKENS, TOKENS)
+
+
+def fold(messages: Iterable[Message]) -> Bill:
+    bill = Bill()
+    for message in messages:
+        bill.apply(message)
+    return bill
+
+
+def call(cost_usd: float | None, usage: Usage | None = None, wasted: Usage | None = None) -> Call:
+    changed = {"cost_usd": cost_usd, "usage": usage, "wasted": wasted, "prices": "v"}
+    return examples.CALL.model_copy(update=changed)
+
+
+def answer(seq: int, cost_usd: float | None = 1.0) -> Answer:
+    return examples.answer(seq).model_copy(update={"call": call(cost_usd, Usage(10, 5))})
+
+
+def decision(seq: int, *reasons: Reason | None, failure: str | None = None) -> Decision:
+    verdicts = [{"id": f"p{seq}.{place}", "reason": reason} for place, reason in enumerate(reasons)]
+    return Decision.model_validate(
+        {
+            "prompt_id": f"p{seq}",
+            "prompt_seq": seq,
+            "recipe": "rr",
+            "verdicts": verdicts,
+            "failure": failure,
+            "pool_size": 0,
+        }
+    )
+
+
+def failed_prompt(seq: int, spent: FailedCall | None = None) -> FailedPrompt:
+    return examples.failed(seq).model_copy(update={"spent": spent})
+
+
+def classified(number: int, cost_usd: float | None = 1.0) -> ClassifiedInstruction:
+    task = examples.classified(f"t{number}", is_classification=False)
+    return task.model_copy(update={"pool_seq": number, "call": call(cost_usd, Usage(10, 5))})
+
+
+def written(number: int, rejection: InstanceReason | None = None, cost_usd: float | None = 1.0) -> TaskInstances:
+    task = examples.task_instances(f"t{number}", rejection)
+    return task.model_copy(update={"pool_seq": number, "call": call(cost_usd, Usage(10, 5))})
+
+
+def finished(number: int) -> FinishedTask:
+    return examples.finished(number).model_copy(update={"id": f"t{number}"})
+
+
+CALLS = st.builds(call, COSTS, st.none() | USAGES, st.none() | USAGES)
+FAILURES = st.none() | st.builds(
+    FailedCall, attempts=st.integers(1, 9), wasted=st.none() | USAGES, cost_usd=COSTS, prices=st.just("w")
+)
+TAKINGS = st.fixed_dictionaries({"call": CALLS}) | st.fixed_dictionaries({"call": st.none(), "spent": FAILURES})
+FATES = st.lists(st.none() | st.sampled_from(list(Reason)), max_size=5)
+TIMES = st.integers(0, 2)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[list[Message]]:
+    """Draw the topics of a run in which all goes wrong that can: nothing counted, no price, paid twice, given up."""
+    topics: dict[str, list[Message]] = defaultdict(list)
+    for seq in range(draw(st.integers(0, 5))):
+        for _ in range(draw(TIMES)):
+            answered = examples.answer(seq).model_copy(update={"call": draw(CALLS)})
+            topics["candidates"].append(answered if draw(st.booleans()) else failed_prompt(seq, draw(FAILURES)))
+        if draw(st.booleans()):
+            failure = draw(st.none() | st.just("timed out"))
+            topics["decisions"].append(decision(seq, *(() if failure else draw(FATES)), failure=failure))
+    for number in range(draw(st.integers(0, 5))):
+        topics["classified"] += [classified(number).model_copy(update=draw(TAKINGS)) for _ in range(draw(TIMES))]
+        for _ in range(draw(TIMES)):
+            rejection = draw(st.none() | st.sampled_from(list(InstanceReason)))
+            topics["instances"].append(written(number, rejection).model_copy(update=draw(TAKINGS)))
+        if draw(st.booleans()):
+            topics["tasks"].append(finished(number))
+    return list(topics.values())
+
+
+def interleaved(topics: list[list[Message]], random: Random) -> list[Message]:
+    """Return the messages of all topics, those of each in their order, mixed."""
+    turns = [number for number, topic in enumerate(topics) for _ in topic]
+    random.shuffle(turns)
+    rest = [iter(topic) for topic in topics]
+    return [next(rest[number]) for number in turns]
+
+
+@settings(max_examples=200)
+@given(logs(), st.randoms(use_true_random=False))
+def test_the_topics_may_be_read_in_any_order(topics: list[list[Message]], random: Random) -> None:
+    expected = fold(message for topic in topics for message in topic)
+    found = fold(interleaved(topics, random))
+    assert found == expected
+    assert found.awaited == expected.awaited
+    assert found.recent.per_acceptance(7.0) == expected.recent.per_acceptance(7.0)
+
+
+@settings(max_examples=200)
+@given(logs(), st.randoms(use_true_random=False))
+def test_what_outcomes_cost_is_what_stages_cost_at_any_moment(topics: list[list[Message]], random: Random) -> None:
+    bill = Bill()
+    for message in interleaved(topics, random):
+        bill.apply(message)
+        outcomes = bill.candidates.total() + bill.tasks.total() + bill.repeated_cost
+        assert outcomes == bill.total.cost
+        assert min((*bill.candidates.values(), *bill.tasks.values(), 0)) == 0
+
+
+@settings(max_examples=200)
+@given(logs())
+def test_tokens_attempts_and_known_costs_are_those_of_all_calls_on_the_log(topics: list[list[Message]]) -> None:
+    messages = [message for topic in topics for message in topic]
+    calls = [each.call for each in messages if isinstance(each, Answer | ClassifiedInstruction | TaskInstances)]
+    failed = [each.spent for each in messages if isinstance(each, FailedPrompt | ClassifiedInstruction | TaskInstances)]
+    answered = [each for each in calls if each is not None]
+    given_up = [each for each in failed if each is not None]
+    total = fold(messages).total
+    assert (total.calls, total.failed) == (len(answered), len(given_up))
+    assert total.attempts == sum(each.attempts for each in answered) + sum(each.attempts for each in given_up)
+    assert total.prompt_tokens == sum(each.usage.prompt_tokens for each in answered if each.usage)
+    wasted = [each.wasted for each in answered if each.wasted] + [each.wasted for each in given_up if each.wasted]
+    assert total.wasted_completion_tokens == sum(each.completion_tokens for each in wasted)
+    paid = [each.cost_usd for each in answered] + [each.cost_usd for each in given_up if each.wasted]
+    assert total.cost == sum(round(cost * PICO) for cost in paid if cost is not None)
+    assert total.unpriced == paid.count(None)
+    assert total.cost_usd is None or total.unpriced == 0
+
+
+def test_a_prompts_cost_is_shared_by_its_candidates() -> None:
+    bill = fold([answer(0, 0.9), decision(0, None, Reason.TOO_SIMILAR, Reason.TOO_SIMILAR)])
+    assert bill.candidates == Counter({"accepted": PICO * 3 // 10, "too_similar": PICO * 6 // 10})
+
+
+def test_what_does_not_divide_gets_lost_nowhere() -> None:
+    bill = fold([answer(0, 1.0), decision(0, None, None, Reason.TOO_SHORT)])
+    assert bill.candidates.total() == PICO
+    assert set(bill.candidates.values()) == {0, PICO // 3, 2 * (PICO // 3) + 1}
+
+
+def test_an_empty_reply_a_failure_and_what_is_not_decided_have_outcomes_of_their_own() -> None:
+    spent = FailedCall(attempts=3, wasted=Usage(1, 1), cost_usd=2.0)
+    messages = [answer(0), decision(0), failed_prompt(1, spent), decision(1, failure="no"), answer(2, 4.0)]
+    expected = Counter({"no_candidates": PICO, "failed": 2 * PICO, "undecided": 4 * PICO})
+    assert fold(messages).candidates == expected
+    assert fold(messages).stages["generate"] == Spent(
+        calls=2,
+        attempts=5,
+        prompt_tokens=20,
+        completion_tokens=10,
+        wasted_prompt_tokens=1,
+        wasted_completion_tokens=1,
+        failed=1,
+        priced=2,
+        cost=7 * PICO,
+        failed_cost=2 * PICO,
+    )
+
+
+def test_completing_a_task_costs_both_calls_whatever_came_of_them() -> None:
+    rejected = written(1, InstanceReason.NONE_VALID)
+    bill = fold([*map(classified, range(3)), written(0), finished(0), rejected, written(2)])
+    assert bill.tasks == Counter({"finished": 2 * PICO, "none_valid": 2 * PICO, "pending": 2 * PICO})
+
+
+def test_a_task_that_was_finished_after_all_was_not_dropped() -> None:
+    bill = fold([written(0, InstanceReason.NONE_PARSED), finished(0)])
+    assert bill.tasks == Counter({"finished": PICO})
+    assert (bill.task_costs.seen, bill.task_costs.mean) == (1, PICO)
+
+
+def test_what_is_paid_twice_counts_once_more_and_as_nothing_else() -> None:
+    bill = fold([answer(0, 1.0), decision(0, None), answer(0, 3.0), classified(0), classified(0, 5.0)])
+    assert (bill.candidates, bill.tasks) == (Counter({"accepted": PICO}), Counter({"pending": PICO}))
+    assert (bill.repeated_cost, bill.total.cost) == (8 * PICO, 10 * PICO)
+    assert {stage: spent.repeated for stage, spent in bill.stages.items()} == {"generate": 1, "classify": 1}
+
+
+def test_a_failure_that_the_server_did_not_count_leaves_the_bill_exact() -> None:
+    bill = fold([answer(0), failed_prompt(1, FailedCall(attempts=10)), failed_prompt(2)])
+    assert (bill.total.cost_usd, bill.total.failed, bill.total.attempts) == (1.0, 1, 11)
+
+
+def test_an_unknown_cost_makes_the_whole_unknown_and_leaves_the_rest_known() -> None:
+    bill = fold([answer(0), examples.answer(1).model_copy(update={"call": call(None)}), answer(2, None)])
+    total = bill.total
+    assert (total.cost_usd, total.known_usd, total.unpriced, total.uncounted) == (None, 1.0, 2, 1)
+    assert (total.without_price, total.estimate) == (1, 3 * PICO)
+
+
+def test_nothing_is_known_of_what_no_call_has_told() -> None:
+    assert (Bill().total.cost_usd, Bill().total.known_usd) == (None, None)
+    assert fold([answer(0, None)]).total.known_usd is None
+    assert fold([answer(0, 0.0)]).total.cost_usd == 0.0
+
+
+def test_no_sum_that_a_call_cannot_cost_gets_into_the_bill() -> None:
+    bill = fold([answer(0, float("nan")), answer(1, float("inf")), answer(2, -1.0), answer(3, 1e300)])
+    assert (bill.total.cost, bill.total.unpriced) == (0, 4)
+
+
+def test_the_marginal_cost_is_that_of_the_last_thousand_accepted_with_their_completion() -> None:
+    bill = Bill()
+    for seq in range(100):
+        bill.apply(answer(seq, 100.0))
+        bill.apply(decision(seq, *[None] * 5))
+    bill.apply(classified(0, 0.5))
+    bill.apply(written(0, cost_usd=1.5))
+    bill.apply(finished(0))
+    assert marginal_usd(bill) is None
+    for seq in range(100, 300):
+        bill.apply(answer(seq, 10.0 if seq % 2 else 20.0))
+        bill.apply(decision(seq, *[None] * 10) if seq % 2 else decision(seq, Reason.TOO_SHORT))
+        assert (marginal_usd(bill) is None) == (seq < 199)
+    assert bill.recent.accepted == 1_000
+    assert marginal_usd(bill) == 3.0 + 2.0
+
+
+def test_the_versions_of_all_price_tables_are_kept() -> None:
+    old = call(1.0).model_copy(update={"prices": "2026-10"})
+    failed = FailedCall(attempts=1, wasted=Usage(1, 1), cost_usd=1.0, prices="2026-12")
+    messages = [examples.answer(0).model_copy(update={"call": old}), answer(1), failed_prompt(2, failed)]
+    assert fold(messages).prices == {"2026-10", "v", "2026-12"}

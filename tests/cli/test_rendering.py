@@ -1,0 +1,104 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from service.cli.rendering import Pace, clean, duration, panel, summary, task_view
+from service.cli.status import facts
+from service.messaging.dead_letters import DeadLetter
+from service.run.progress import Progress
+from service.selfinstruct.tasks import Instance
+from tests.support import examples
+
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def shown(renderable: object) -> str:
+    console = Console(width=100, no_color=True, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+@given(st.text(max_size=40) | st.text(st.characters(categories=["Cc", "Cf"]), max_size=20))
+def test_no_control_character_and_no_turn_of_direction_gets_through(text: str) -> None:
+    for character in clean(text):
+        assert character in "\t\n" or unicodedata.category(character) != "Cc"
+        assert character not in BIDI
+
+
+@pytest.mark.parametrize("text", ["", "tab\tand\nline", "Grüße, 你好, 👩‍👧, naïve", "[bold]not markup[/bold]"])
+def test_harmless_text_stays_as_it_is(text: str) -> None:
+    assert clean(text) == text
+
+
+def test_an_escape_sequence_is_shown_and_not_obeyed() -> None:
+    assert clean("\x1b[2Jgone\x9b31m\r\x07") == "�[2Jgone�31m��"
+
+
+def test_a_long_text_is_cut() -> None:
+    assert len(clean("x" * 100_000)) < 3_000
+    assert clean("x" * 100_000).endswith("…")
+
+
+def test_a_hostile_task_is_shown_as_text() -> None:
+    task = examples.finished(4).model_copy(
+        update={
+            "instruction": "Do \x1b]0;evil\x07 [red]this[/red]",
+            "instances": (Instance("in\u202eput", "one\ntwo\x1b[1m"), Instance("", "[/]")),
+        }
+    )
+    text = shown(task_view(task))
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    for part in ("#5", "[red]this[/red]", "m4", "one", "two", "[/]"):
+        assert part in text
+
+
+def test_a_panel_can_be_drawn_of_a_run_that_has_just_begun_and_of_one_on_its_way() -> None:
+    progress = Progress()
+    assert "0 of 0" in shown(panel(progress, Pace()))
+    for message in (examples.goal(5), examples.decision(0, accepted=2), examples.finished(0), examples.answer(0)):
+        progress.apply(message)
+    text = shown(panel(progress, Pace(), "3 in flight"))
+    for part in (
+        "1 of 5",
+        "2 of 3 candidates (67%)",
+        "too_short 1",
+        "3 in flight",
+        "$0.5",
+        "by stage",
+        "generate $0.5",
+        "by outcome",
+    ):
+        assert part in text
+
+
+def test_dead_letters_and_what_was_paid_twice_are_shown_when_there_are_any() -> None:
+    progress = Progress()
+    assert not {"dead letters", "paid twice"} & summary(progress).keys()
+    buried = DeadLetter(id="p0", topic="candidates", place="", origin=None, stage=None, reason="", attempts=1)
+    for message in (examples.prompt(0), buried, examples.answer(1), examples.answer(1)):
+        progress.apply(message)
+    assert summary(progress)["dead letters"] == "candidates 1; 1 prompts and 0 tasks stuck"
+    assert summary(progress)["paid twice"] == "1 calls"
+    told = facts(progress)
+    assert (told["dead_letters"], told["stuck"]) == ({"candidates": 1}, {"prompts": 1, "tasks": 0})
+    assert (told["paid_twice"], told["spent"]["generate"]["repeated"]) == (1, 1)
+    assert (facts(Progress())["dead_letters"], facts(Progress())["paid_twice"]) == ({}, 0)
+
+
+def test_an_unknown_price_is_no_price() -> None:
+    progress = Progress()
+    assert summary(progress, Pace())["cost"] == "nothing yet"
+    progress.apply(examples.answer(1).model_copy(update={"call": examples.CALL.model_copy(update={"cost_usd": None})}))
+    assert summary(progress, Pace())["cost"] == "unknown (no price given)"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(None, "unknown time"), (0, "0m 00s"), (61, "1m 01s"), (3_600 * 30 + 60 * 5, "30h 05m")]
+)
+def test_a_time_is_said_as_people_say_it(seconds: float | None, said: str) -> None:
+    assert duration(seconds) == said

@@ -1,0 +1,64 @@
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+import orjson
+import pytest
+
+from service.dataset.neighbours import as_neighbours
+from service.errors import BrokerError
+from service.messaging.messages import Message, Origin, PooledTask
+from tests.selfinstruct import reference
+from tests.support import examples
+
+pytestmark = pytest.mark.anyio
+
+WORDS = ("name", "three", "rivers", "of", "the", "old", "world", "and", "sing", "their", "songs", "aloud")
+
+
+def pool_of(count: int) -> list[PooledTask]:
+    """Return human and machine tasks, a human one among the machine's, that share some words."""
+    texts = [" ".join(WORDS[(place * step) % len(WORDS)] for step in range(1, 3 + place % 7)) for place in range(count)]
+    return [
+        examples.pooled_seed(place).model_copy(update={"instruction": text})
+        if place in (0, 1, 2, 9)
+        else examples.pooled(place, text)
+        for place, text in enumerate(texts)
+    ]
+
+
+async def stream(tasks: Sequence[Message]) -> AsyncIterator[Message]:
+    for task in tasks:
+        yield task
+
+
+async def test_each_machine_task_has_the_ten_nearest_before_it_and_the_mean_as_the_original_stores_them() -> None:
+    tasks = pool_of(40)
+    shares: list[float] = []
+    chunks = [chunk async for chunk in as_neighbours(stream(tasks), 1, shares.append)]
+    expected = []
+    for place, task in enumerate(tasks):
+        if task.origin is Origin.MACHINE:
+            before = [each.instruction for each in tasks[:place]]
+            scores = [reference.score(task.instruction, text) for text in before]
+            nearest = sorted(range(place), key=lambda other: -scores[other])[:10]
+            row = {
+                "id": task.id,
+                "instruction": task.instruction,
+                "most_similar": {before[other]: scores[other] for other in nearest},
+                "avg_similarity_score": float(np.mean(scores)),
+            }
+            expected.append(row)
+    assert [orjson.loads(line) for line in b"".join(chunks).splitlines()] == expected
+    assert len(expected) == 36
+    assert (shares == sorted(shares), shares[-1]) == (True, 1.0)
+
+
+async def test_a_pool_without_machine_tasks_has_no_neighbours() -> None:
+    for tasks in ([], pool_of(3)):
+        assert b"".join([chunk async for chunk in as_neighbours(stream(tasks), 1, lambda _: None)]) == b""
+
+
+async def test_a_pool_with_a_hole_is_an_error() -> None:
+    tasks = pool_of(5)
+    with pytest.raises(BrokerError, match="expected task 3, got 4"):
+        [chunk async for chunk in as_neighbours(stream([*tasks[:3], tasks[4]]), 1, lambda _: None)]

@@ -1,0 +1,129 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.errors import DecodeError
+from service.messaging import codec, topics
+from service.messaging.broker import NewRecord, Partition, Record
+from service.messaging.codec import causes, decode, encode, header
+from service.messaging.messages import Message
+from service.messaging.topics import ALL, TOPIC_OF_TYPE
+from tests.support import examples
+from tests.support.logs import RUN
+
+TYPES = list(TOPIC_OF_TYPE)
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+
+
+def as_read(new: NewRecord, number: int = 2, offset: int = 7) -> Record:
+    return Record(Partition(new.topic, number), offset, new.key, new.value, new.headers, 0)
+
+
+def any_message(kind: type[Message]) -> st.SearchStrategy[Message]:
+    types: dict[str, Any] = {name: field.annotation for name, field in kind.model_fields.items()}
+    fields = {name: st.from_type(annotation) for name, annotation in types.items()}
+    if "target" in fields:
+        fields["target"] = st.integers(0)
+    return st.builds(kind, **fields)
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.__name__)
+@settings(max_examples=10)
+@given(data=st.data())
+def test_every_message_comes_back_as_it_was(kind: type[Message], data: st.DataObject) -> None:
+    message = data.draw(any_message(kind))
+    record = encode(message, RUN)
+    assert record.topic == TOPIC_OF_TYPE[kind].of(RUN)
+    assert decode(TOPIC_OF_TYPE[kind], as_read(record)) == message
+
+
+def test_every_type_belongs_to_one_topic_and_has_its_own_name() -> None:
+    assert len({kind.ce_type for kind in TYPES}) == len(TYPES) == sum(len(topic.types) for topic in ALL)
+
+
+def test_a_record_carries_cloud_events_headers_and_its_cause() -> None:
+    cause = as_read(encode(examples.prompt(1), RUN))
+    record = encode(examples.answer(1), RUN, cause)
+    assert record.key == b"p1"
+    expected = {
+        "ce_specversion": "1.0",
+        "ce_type": "io.seedstream.answer.v1",
+        "ce_id": "p1",
+        "ce_source": "/seedstream/r",
+        "content-type": "application/json",
+        "seedstream_cause": "seedstream.r.prompts/2/7",
+    }
+    assert {name: header(record.headers, name) for name in expected} == expected
+    assert list(causes([as_read(record)])) == [("seedstream.r.prompts", 2, 7)]
+
+
+def test_a_trace_goes_on_from_cause_to_result_with_a_span_of_its_own() -> None:
+    first = encode(examples.prompt(1), RUN)
+    second = encode(examples.answer(1), RUN, as_read(first))
+    other = encode(examples.prompt(1), RUN)
+    traces = [(header(record.headers, "traceparent") or "").split("-") for record in (first, second, other)]
+    assert all([len(part) for part in trace] == [2, 32, 16, 2] for trace in traces)
+    assert traces[0][1] == traces[1][1] != traces[2][1]
+    assert traces[0][2] != traces[1][2]
+
+
+@pytest.mark.parametrize("trace", [b"", b"x", b"00-abc", b"\xff\xfe"])
+def test_a_broken_trace_is_begun_anew(trace: bytes) -> None:
+    cause = replace(as_read(encode(examples.prompt(1), RUN)), headers=(("traceparent", trace),))
+    begun = header(encode(examples.answer(1), RUN, cause).headers, "traceparent") or ""
+    assert [len(part) for part in begun.split("-")] == [2, 32, 16, 2]
+
+
+def test_a_record_without_a_cause_has_none() -> None:
+    assert list(causes([as_read(encode(examples.prompt(1), RUN))])) == []
+
+
+def refusal(topic: topics.Topic[Message], record: NewRecord) -> str:
+    with pytest.raises(DecodeError) as caught:
+        codec.decode(topic, as_read(record))
+    return str(caught.value)
+
+
+GOOD = encode(examples.prompt(1), RUN)
+
+
+def test_an_error_names_the_place_the_type_and_the_field() -> None:
+    wrong = replace(GOOD, value=(GOOD.value or b"").replace(b'"seq":1', b'"seq":"one"'))
+    message = refusal(topics.PROMPTS, wrong)
+    assert message.startswith("seedstream.r.prompts/2/7: io.seedstream.prompt.v1: seq: ")
+
+
+def test_an_error_names_a_field_inside_another() -> None:
+    record = encode(examples.answer(1), RUN)
+    wrong = replace(record, value=(record.value or b"").replace(b'"attempts":1', b'"attempts":null'))
+    assert "answer.v1: call.attempts: " in refusal(topics.CANDIDATES, wrong)
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"\xff", b"[]", b"null", b'{"id":"p1"}', None])
+def test_a_value_that_is_no_message_is_refused(value: bytes | None) -> None:
+    assert refusal(topics.PROMPTS, replace(GOOD, value=value)).startswith("seedstream.r.prompts/2/7: ")
+
+
+def test_an_error_does_not_repeat_the_value() -> None:
+    assert "hunter2" not in refusal(topics.PROMPTS, replace(GOOD, value=b'{"id": ["hunter2"]}'))
+
+
+@pytest.mark.parametrize("name", [None, "", "io.seedstream.answer.v1", "io.seedstream.prompt.v2"])
+def test_a_type_that_the_topic_does_not_promise_is_refused(name: str | None) -> None:
+    headers = () if name is None else (("ce_type", name.encode()),)
+    message = refusal(topics.PROMPTS, replace(GOOD, headers=headers))
+    assert "expected a record of type io.seedstream.prompt.v1" in message
+    assert repr(name) in message
+
+
+def test_fields_that_are_not_known_are_ignored_at_every_depth() -> None:
+    record = encode(examples.answer(1, "Name a river."), RUN)
+    value = (record.value or b"").replace(b'"model":', b'"new":{"a":[1]},"model":')
+    value = value.replace(b'"prompt_tokens":', b'"new":1,"prompt_tokens":').replace(
+        b'"position":', b'"new":1,"position":'
+    )
+    assert value.count(b'"new"') == 3
+    assert decode(topics.CANDIDATES, as_read(replace(record, value=value))) == examples.answer(1, "Name a river.")

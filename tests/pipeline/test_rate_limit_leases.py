@@ -1,0 +1,85 @@
+"""Leases of a fleet's limits, held over the log."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from service.adapters.sqlite import SqliteBroker
+from service.lm.dispatch.fleet_share import FleetLimits, Leases
+from service.messaging.broker import Broker
+from service.messaging.messages import GoalSet
+from service.messaging.topics import specs
+from service.pipeline.rate_limit_leases import LeaseHolder, fleet_limits
+from tests.lm.dispatch.endpoints import until
+
+pytestmark = pytest.mark.anyio
+
+RUN = "leased"
+LEASES = 3 * 5 + 5  # those of dead letters: of five topics that are shared out, and of five that are not
+
+
+@asynccontextmanager
+async def log(folder: Path) -> AsyncIterator[Broker]:
+    async with SqliteBroker.open(folder / "leases.sqlite3") as broker:
+        await broker.create_topics(specs(RUN, 3))
+        yield broker
+
+
+class Process:
+    """One of the fleet, as far as its leases go."""
+
+    def __init__(self, broker: Broker, settled_after_s: float = 0.0) -> None:
+        self.told: list[Leases] = []
+        self.scope = anyio.CancelScope()
+        self._holder = LeaseHolder(broker, RUN, self.told.append, settled_after_s)
+
+    @property
+    def owned(self) -> frozenset[int]:
+        return frozenset(self.told[-1].owned) if self.told else frozenset()
+
+    async def run(self) -> None:
+        with self.scope:
+            await self._holder.hold()
+
+
+async def test_a_process_alone_has_everything_and_none_before_it_is_settled(tmp_path: Path) -> None:
+    async with log(tmp_path) as broker, anyio.create_task_group() as tasks:
+        process = Process(broker)
+        tasks.start_soon(process.run)
+        await until(lambda: len(process.owned) == LEASES)
+        assert process.told[0] == Leases(frozenset(), LEASES)
+        tasks.cancel_scope.cancel()
+
+
+async def test_four_processes_share_every_limit_exactly_and_a_dead_one_leaves_its_part(tmp_path: Path) -> None:
+    async with log(tmp_path) as broker, anyio.create_task_group() as tasks:
+        fleet = [Process(broker) for _ in range(4)]
+        for process in fleet:
+            tasks.start_soon(process.run)
+        await until(lambda: all(len(process.owned) in (LEASES // 4, LEASES // 4 + 1) for process in fleet))
+        assert sum(process.told[-1].units(50) for process in fleet) == 50
+        fleet[0].scope.cancel()
+        await until(lambda: all(len(process.owned) in (LEASES // 3, LEASES // 3 + 1) for process in fleet[1:]))
+        assert sum(process.told[-1].units(50) for process in fleet[1:]) == 50
+        tasks.cancel_scope.cancel()
+
+
+async def test_what_is_gained_is_not_used_before_it_is_settled_and_what_is_lost_is_lost_at_once(tmp_path: Path) -> None:
+    async with log(tmp_path) as broker, anyio.create_task_group() as tasks:
+        first = Process(broker)
+        tasks.start_soon(first.run)
+        await until(lambda: len(first.owned) == LEASES)
+        second = Process(broker, settled_after_s=3600.0)
+        tasks.start_soon(second.run)
+        await until(lambda: len(first.owned) == (LEASES + 1) // 2)
+        assert second.owned == frozenset()
+        tasks.cancel_scope.cancel()
+
+
+def test_the_limits_are_those_of_the_goal() -> None:
+    assert fleet_limits(None) == FleetLimits()
+    goal = GoalSet(run=RUN, target=1, max_in_flight=64, rpm=600.0, tpm=1e6)
+    assert fleet_limits(goal) == FleetLimits(64, 600.0, 1e6)

@@ -1,0 +1,294 @@
+"""When prompts are written, and how a run comes to rest."""
+
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from producers.prompts import PromptProducer, SamplingPool, write_prompt
+from producers.replay import DeadLetterReplay
+from service.errors import FencedError
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, NewRecord
+from service.messaging.messages import Ending, Message, RunEnded
+from service.selfinstruct.tasks import InstanceReason
+from tests.conftest import OpenBroker
+from tests.support import examples
+from tests.support.logs import (
+    DEADLINE_S,
+    RUN,
+    create,
+    drained_after,
+    follow,
+    killed_after,
+    partitions_of,
+    read,
+    send,
+    stays_at,
+    write,
+)
+from tests.support.seeded import FAR, SEEDS, run_with
+
+pytestmark = pytest.mark.anyio
+
+REACHED = RunEnded(run=RUN, ending=Ending.TARGET_REACHED, target=2, finished=2, detail="")
+
+
+def producing(broker: Broker, window: int = 3, patience: int = 100) -> PromptProducer:
+    return PromptProducer(broker, RUN, window, patience)
+
+
+async def ended(broker: Broker, window: int = 3, patience: int = 100) -> RunEnded:
+    """Run a producer until its run has come to rest."""
+    with anyio.fail_after(DEADLINE_S):
+        result = await producing(broker, window, patience).run(anyio.Event())
+    assert result is not None
+    return result
+
+
+async def test_nothing_is_written_before_all_seeds_are_in_the_pool(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.definition(10), FAR, *SEEDS[:9])
+        async with killed_after(producing(broker)):
+            assert await stays_at(broker, topics.PROMPTS, 0)
+            await send(broker, SEEDS[9])
+            (first, *_) = await follow(broker, topics.PROMPTS, 3)
+    pool = SamplingPool()
+    for seed in SEEDS:
+        pool.apply(seed)
+    assert first == write_prompt(examples.definition(10), pool, 0)
+
+
+async def test_there_are_never_more_undecided_prompts_than_the_window(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker) as broker, killed_after(producing(broker, window=3)):
+        assert await stays_at(broker, topics.PROMPTS, 3)
+        await send(broker, examples.decision(1), examples.decision(0))
+        prompts = await follow(broker, topics.PROMPTS, 5)
+        assert [prompt.seq for prompt in prompts] == [0, 1, 2, 3, 4]
+        assert await stays_at(broker, topics.PROMPTS, 5)
+
+
+async def test_a_decision_counts_once_its_tasks_are_in_the_pool(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker) as broker, killed_after(producing(broker, window=1)):
+        await follow(broker, topics.PROMPTS, 1)
+        await send(broker, examples.decision(0, accepted=2, pool_size=12))
+        assert await stays_at(broker, topics.PROMPTS, 1)
+        await send(broker, examples.pooled(10), examples.pooled(11))
+        _, second = await follow(broker, topics.PROMPTS, 2)
+        assert {"m10", "m11"} <= set(second.demonstrations)
+
+
+async def test_numbers_go_on_without_a_gap_after_a_drain_and_after_a_kill(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker) as broker:
+        async with drained_after(producing(broker, window=2)):
+            await follow(broker, topics.PROMPTS, 2)
+        async with killed_after(producing(broker, window=5)):
+            await follow(broker, topics.PROMPTS, 5)
+    async with open_broker() as broker:
+        await send(broker, examples.decision(0))
+        async with drained_after(producing(broker, window=5)):
+            prompts = await follow(broker, topics.PROMPTS, 6)
+            assert await stays_at(broker, topics.PROMPTS, 6)
+    assert [prompt.seq for prompt in prompts] == list(range(6))
+
+
+async def test_a_second_producer_takes_over_from_the_first(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker) as broker:
+        with anyio.fail_after(DEADLINE_S):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_take_over_after, broker, 2)
+                with pytest.raises(FencedError):
+                    await producing(broker, window=2).run(anyio.Event())
+        seqs = [prompt.seq for prompt in await read(broker, topics.PROMPTS)]
+        assert seqs == list(range(len(seqs)))
+
+
+async def _take_over_after(broker: Broker, prompts: int) -> None:
+    await follow(broker, topics.PROMPTS, prompts)
+    async with killed_after(producing(broker, window=4)):
+        await follow(broker, topics.PROMPTS, 4)
+        await send(broker, *map(examples.decision, range(3)))
+        await follow(broker, topics.PROMPTS, 7)
+
+
+async def test_it_stalls_after_so_many_prompts_without_an_acceptance_and_says_why(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker) as broker, anyio.create_task_group() as tasks:
+        tasks.start_soon(_decide_without_acceptance, broker, 6)
+        end = await ended(broker, window=2, patience=4)
+        tasks.cancel_scope.cancel()
+        assert (end.ending, end.target, end.finished) == (Ending.STALLED, 1_000, 0)
+        assert "4 prompts in a row" in end.detail
+        assert "too_short 3" in end.detail
+        assert "failed prompts: 1" in end.detail
+        assert [message for message in await read(broker, topics.CONTROL) if isinstance(message, RunEnded)] == [end]
+
+
+async def _decide_without_acceptance(broker: Broker, count: int) -> None:
+    for seq in range(count):
+        await follow(broker, topics.PROMPTS, seq + 1)
+        await send(broker, examples.decision(seq, failure="timed out" if seq == 0 else None))
+
+
+async def test_a_stalled_run_is_tried_anew_when_it_is_started_anew(open_broker: OpenBroker) -> None:
+    stalled = [*map(examples.prompt, range(4)), *map(examples.decision, range(4))]
+    end = RunEnded(run=RUN, ending=Ending.STALLED, target=1_000, finished=0, detail="")
+    async with run_with(open_broker, *stalled, end) as broker, killed_after(producing(broker, patience=4)):
+        assert len(await follow(broker, topics.PROMPTS, 7)) == 7
+
+
+async def test_an_acceptance_renews_the_patience(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker) as broker, killed_after(producing(broker, window=1, patience=3)):
+        for seq in range(8):
+            await follow(broker, topics.PROMPTS, seq + 1)
+            await send(broker, examples.decision(seq, accepted=seq % 3 == 2))
+        assert len(await follow(broker, topics.PROMPTS, 9)) == 9
+
+
+async def test_no_more_prompts_are_written_than_allowed_and_the_run_ends_once_all_came_to_their_end(
+    open_broker: OpenBroker,
+) -> None:
+    goal = examples.goal(1_000, max_prompts=2)
+    async with run_with(open_broker, goal=goal) as broker:
+        async with killed_after(producing(broker, window=8)):
+            assert await stays_at(broker, topics.PROMPTS, 2)
+            await send(broker, examples.decision(0, accepted=1), examples.decision(1))
+            assert await stays_at(broker, topics.CONTROL, 2)
+            await send(broker, examples.task_instances("p0.0", InstanceReason.NONE_PARSED))
+            await follow(broker, topics.CONTROL, 3)
+        (end,) = [message for message in await read(broker, topics.CONTROL) if isinstance(message, RunEnded)]
+        assert end.ending is Ending.PROMPTS_EXHAUSTED
+        assert "all 2 prompts" in end.detail
+        assert "none_parsed 1" in end.detail
+
+
+async def test_a_raised_allowance_is_used_while_it_runs(open_broker: OpenBroker) -> None:
+    goal = examples.goal(1_000, max_prompts=2)
+    async with run_with(open_broker, goal=goal) as broker, killed_after(producing(broker, window=8)):
+        await follow(broker, topics.PROMPTS, 2)
+        await send(broker, examples.goal(1_000, max_prompts=3))
+        assert len(await follow(broker, topics.PROMPTS, 3)) == 3
+        assert await stays_at(broker, topics.PROMPTS, 3)
+
+
+async def test_it_comes_to_rest_when_the_target_is_reached(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker, goal=examples.goal(2)) as broker, anyio.create_task_group() as tasks:
+
+        async def finish() -> None:
+            await follow(broker, topics.PROMPTS, 1)
+            await send(broker, examples.finished(0), examples.finished(1), REACHED)
+
+        tasks.start_soon(finish)
+        end = await ended(broker)
+        assert (end.ending, end.target, end.finished) == (Ending.TARGET_REACHED, 2, 2)
+
+
+async def test_it_is_at_rest_when_the_target_was_reached_before(open_broker: OpenBroker) -> None:
+    done = [examples.finished(0), examples.finished(1), REACHED]
+    async with run_with(open_broker, *done, goal=examples.goal(2)) as broker:
+        end = await ended(broker)
+        assert (end.ending, end.target, end.finished) == (Ending.TARGET_REACHED, 2, 2)
+        assert await read(broker, topics.PROMPTS) == []
+
+
+async def test_it_comes_to_rest_when_the_goal_is_set_to_what_is_finished_already(open_broker: OpenBroker) -> None:
+    done = [examples.finished(0), examples.finished(1)]
+    async with run_with(open_broker, *done) as broker, anyio.create_task_group() as tasks:
+
+        async def lower() -> None:
+            await follow(broker, topics.PROMPTS, 1)
+            await send(broker, examples.goal(1))
+
+        tasks.start_soon(lower)
+        end = await ended(broker)
+        assert (end.ending, end.target) == (Ending.TARGET_REACHED, 1)
+
+
+async def test_a_raised_goal_wakes_a_run_that_had_reached_its_target(open_broker: OpenBroker) -> None:
+    done = [examples.finished(0), examples.finished(1), REACHED, examples.goal(50)]
+    async with run_with(open_broker, *done, goal=examples.goal(2)) as broker, killed_after(producing(broker)):
+        assert len(await follow(broker, topics.PROMPTS, 3)) == 3
+
+
+async def test_when_it_is_drained_it_has_not_ended(open_broker: OpenBroker) -> None:
+    drain = anyio.Event()
+    drain.set()
+    async with run_with(open_broker) as broker:
+        assert await producing(broker).run(drain) is None
+        assert await read(broker, topics.PROMPTS) == []
+
+
+def unreadable(message: Message) -> NewRecord:
+    """Return the record that a later version would write: its type is one that nobody knows yet."""
+    record = codec.encode(message, RUN)
+    headers = tuple((name, value + b"9" if name == "ce_type" and value else value) for name, value in record.headers)
+    return replace(record, headers=headers)
+
+
+def dead(message: Message) -> NewRecord:
+    """Return the dead letter of a message."""
+    return replace(codec.encode(message, RUN), topic=codec.encode(message, RUN).topic + ".dlq")
+
+
+async def test_credits_of_dead_letters_come_back(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker) as broker, killed_after(producing(broker, window=2)):
+        assert await stays_at(broker, topics.PROMPTS, 2)
+        await write(broker, dead(examples.prompt(0)))
+        assert await stays_at(broker, topics.PROMPTS, 3)
+        await write(broker, dead(examples.answer(1)), replace(dead(examples.answer(1)), key=b"foreign"))
+        assert await stays_at(broker, topics.PROMPTS, 4)
+
+
+async def test_a_capped_run_ends_although_prompts_and_tasks_are_stuck(open_broker: OpenBroker) -> None:
+    goal = examples.goal(1_000, max_prompts=2)
+    async with run_with(open_broker, goal=goal) as broker, anyio.create_task_group() as tasks:
+
+        async def bury() -> None:
+            await follow(broker, topics.PROMPTS, 2)
+            await write(broker, dead(examples.answer(0)))
+            await send(broker, examples.decision(1, accepted=1))
+            await write(broker, dead(examples.instruction("p1.0")))
+
+        tasks.start_soon(bury)
+        end = await ended(broker)
+        assert end.ending is Ending.PROMPTS_EXHAUSTED
+        assert "dead letters: 2" in end.detail
+
+
+async def test_what_was_put_back_is_waited_for_again(open_broker: OpenBroker) -> None:
+    goal = examples.goal(1_000, max_prompts=1)
+    async with run_with(open_broker, examples.prompt(0), goal=goal) as broker:
+        await write(broker, dead(examples.prompt(0)))
+        assert (await ended(broker)).ending is Ending.PROMPTS_EXHAUSTED
+        await DeadLetterReplay(broker, RUN).run()
+        await send(broker, goal)
+        async with killed_after(producing(broker)):
+            assert await stays_at(broker, topics.CONTROL, 4)
+            await send(broker, examples.decision(0))
+            await follow(broker, topics.CONTROL, 5)
+        assert len(await read(broker, topics.PROMPTS)) == 2
+
+
+async def test_so_many_dead_letters_in_one_go_end_the_run(open_broker: OpenBroker) -> None:
+    """Otherwise it would buy prompts for ever for stages that can read none."""
+    async with run_with(open_broker) as broker, anyio.create_task_group() as tasks:
+
+        async def bury() -> None:
+            for seq in range(4):
+                await follow(broker, topics.PROMPTS, seq + 1)
+                await write(broker, dead(examples.prompt(seq)))
+
+        tasks.start_soon(bury)
+        end = await ended(broker, window=1, patience=4)
+        assert (end.ending, "4 prompts and tasks are stuck" in end.detail) == (Ending.STALLED, True)
+        async with killed_after(producing(broker, window=1, patience=4)):
+            assert await stays_at(broker, topics.PROMPTS, 5)
+
+
+async def test_a_prompt_that_cannot_be_read_stops_no_producer_and_keeps_its_number(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker, examples.prompt(0)) as broker:
+        await write(broker, unreadable(examples.prompt(1)), NewRecord(topics.PROMPTS.of(RUN), b"\xff", b"foreign"))
+        source = await partitions_of(broker, topics.PROMPTS.of(RUN))
+        async with killed_after(producing(broker, window=3)), broker.reader(source) as reader:
+            records = [await reader.poll(1, DEADLINE_S) for _ in range(5)]
+    assert [record.key for (record,) in records] == [b"p0", b"p1", b"foreign", b"p2", b"p3"]

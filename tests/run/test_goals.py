@@ -1,0 +1,78 @@
+import pytest
+
+from service.billing.price_table import Price, PriceTable
+from service.cli.goal import limits_in_words
+from service.errors import ConfigurationError
+from service.messaging.messages import Ending, GoalSet, RunEnded
+from service.run.goals import asked_goal, check_budget, spent_already
+from service.run.progress import Progress
+from service.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("no_settings")
+
+LIMITED = GoalSet(
+    run="default",
+    target=7,
+    max_prompts=9,
+    budget_usd=50.0,
+    max_marginal_cost_usd=0.01,
+    rpm=60,
+    tpm=9_000,
+    max_in_flight=5,
+)
+TABLE = PriceTable(version="1", models={"small": Price(prompt=1, completion=2)})
+
+
+def test_the_first_goal_is_what_was_asked_for() -> None:
+    asked = asked_goal(None, Settings(target=7, budget=50, rpm=60))
+    assert asked == GoalSet(run="default", target=7, budget_usd=50, rpm=60)
+
+
+def test_what_is_not_asked_for_stays_as_it_was() -> None:
+    assert asked_goal(LIMITED, Settings()) == LIMITED
+    assert asked_goal(LIMITED, Settings(budget=80)) == LIMITED.model_copy(update={"budget_usd": 80})
+
+
+def test_a_limit_of_nothing_is_no_limit_any_more() -> None:
+    lifted = asked_goal(LIMITED, Settings(budget=0, max_marginal_cost=0, rpm=0, tpm=0, max_in_flight=0))
+    assert lifted == GoalSet(run="default", target=7, max_prompts=9)
+    assert asked_goal(None, Settings(budget=0)).budget_usd is None
+
+
+@pytest.mark.parametrize("limit", ["budget_usd", "max_marginal_cost_usd"])
+def test_a_limit_in_dollars_needs_a_price_for_the_model_that_is_asked(limit: str) -> None:
+    goal = GoalSet(run="default", target=7).model_copy(update={limit: 1.0})
+    with pytest.raises(ConfigurationError, match=r"expected one for model 'large', got small; .*\[prices\.models\."):
+        check_budget(goal, Settings(prices=TABLE), "large")
+    with pytest.raises(ConfigurationError, match="got none"):
+        check_budget(goal, Settings(), "large")
+    check_budget(goal, Settings(prices=TABLE), "small")
+    check_budget(goal, Settings(price_prompt=1, price_completion=1), "large")
+
+
+def test_the_limits_of_a_goal_are_said() -> None:
+    said = limits_in_words(LIMITED)
+    for part in (
+        "; at most 9 prompts, ",
+        "a budget of $50",
+        "$0.01 for each",
+        "60 calls a minute",
+        "9,000 tokens",
+        "5 calls in flight",
+    ):
+        assert part in said
+    assert limits_in_words(GoalSet(run="default", target=7)) == ""
+
+
+def test_a_spent_budget_is_nothing_to_begin_with_until_it_is_raised() -> None:
+    ended = RunEnded(run="default", ending=Ending.BUDGET_SPENT, target=7, finished=1, detail="", goal=LIMITED)
+    progress = Progress(goal=LIMITED, ended=ended)
+    assert spent_already(progress, LIMITED) == ended
+    assert spent_already(progress, LIMITED.model_copy(update={"budget_usd": 80})) is None
+    assert spent_already(Progress(goal=LIMITED), LIMITED) is None
+    stalled = ended.model_copy(update={"ending": Ending.STALLED})
+    assert spent_already(Progress(goal=LIMITED, ended=stalled), LIMITED) is None
+
+
+def test_without_a_limit_in_dollars_no_price_is_needed() -> None:
+    check_budget(GoalSet(run="default", target=7, rpm=60), Settings(), "large")

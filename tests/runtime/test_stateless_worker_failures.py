@@ -1,0 +1,138 @@
+"""What the model, a record or the log does wrong, and what becomes of it."""
+
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from consumers.generate import Generate
+from service.lm.concurrency import Slots
+from service.lm.errors import CallFailedError, EndpointRefusedError
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, Record
+from service.messaging.codec import header
+from service.messaging.messages import FailedPrompt, Prompt
+from service.runtime.stateless_worker import Worker
+from service.selfinstruct.recipe import SELF_INSTRUCT
+from tests.conftest import OpenBroker
+from tests.fakes.models import Hold, ScriptedModel, always, by_marker
+from tests.support import examples
+from tests.support.logs import (
+    DEADLINE_S,
+    RUN,
+    committed,
+    create,
+    dead_letters,
+    drained_after,
+    end,
+    follow,
+    killed_after,
+    read,
+    send,
+    write,
+)
+
+pytestmark = pytest.mark.anyio
+
+GOOD = codec.encode(examples.prompt(1), RUN)
+TOO_LARGE = 1 << 20
+
+
+def generating(broker: Broker, model: ScriptedModel) -> Worker[Prompt]:
+    return Worker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(2), DEADLINE_S)
+
+
+async def test_a_call_that_failed_for_good_is_recorded_as_such_and_not_asked_again(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, *map(examples.prompt, range(2)))
+        model = ScriptedModel(by_marker({"<p0>": CallFailedError("no answer after 6 attempts")}))
+        async with drained_after(generating(broker, model)):
+            results = await follow(broker, topics.CANDIDATES, 2)
+        (failed,) = [result for result in results if isinstance(result, FailedPrompt)]
+        assert (failed.prompt_id, failed.prompt_seq) == ("p0", 0)
+        assert "no answer after 6 attempts" in failed.failure
+        assert await committed(broker, "generate", topics.PROMPTS) == await end(broker, topics.PROMPTS)
+
+
+async def test_a_refusal_ends_the_worker_once_what_was_in_flight_is_recorded(open_broker: OpenBroker) -> None:
+    slow = Hold()
+    model = ScriptedModel(by_marker({"<p0>": slow, "<p1>": EndpointRefusedError("quota exceeded")}))
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, *map(examples.prompt, range(4)))
+
+        async def release_at_last() -> None:
+            await model.until(lambda model: model.asked == ["<p0>", "<p1>"] and model.in_flight == 1)
+            await anyio.wait_all_tasks_blocked()
+            slow.release()
+
+        with anyio.fail_after(DEADLINE_S):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(release_at_last)
+                with pytest.raises(EndpointRefusedError, match="quota exceeded"):
+                    await generating(broker, model).run(anyio.Event())
+        assert model.asked == ["<p0>", "<p1>"]
+        assert [result.key for result in await read(broker, topics.CANDIDATES)] == ["p0"]
+        assert await committed(broker, "generate", topics.PROMPTS) == 1
+    async with open_broker() as broker:
+        heir = ScriptedModel(always("x"))
+        async with killed_after(generating(broker, heir)):
+            await follow(broker, topics.CANDIDATES, 4)
+        assert sorted(heir.asked) == ["<p1>", "<p2>", "<p3>"]
+
+
+POISON = {
+    "prompt.v1: value: Invalid JSON": replace(GOOD, value=b"\xff{"),
+    "got none": replace(GOOD, value=None),
+    "seq: Field required": replace(GOOD, value=b'{"id": "p1"}'),
+    "got 'prompt.v9'": replace(GOOD, headers=(("ce_type", b"prompt.v9"), ("x", b"1"), ("x", None)), key=b""),
+    "got None": replace(GOOD, headers=(), key=None),
+}
+
+
+async def test_poison_records_go_to_the_dead_letters_whole_and_the_stream_goes_on(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.prompt(0))
+        await write(broker, *POISON.values())
+        await send(broker, examples.prompt(2))
+        async with drained_after(generating(broker, ScriptedModel(always("x")))):
+            results = await follow(broker, topics.CANDIDATES, 2)
+        assert sorted(result.key for result in results) == ["p0", "p2"]
+        letters = {offset_of(letter): letter for letter in await dead_letters(broker, topics.PROMPTS)}
+        assert sorted(letters) == [1, 2, 3, 4, 5]
+        for offset, (reason, poison) in enumerate(POISON.items(), 1):
+            letter = letters[offset]
+            assert (letter.key, letter.value) == (poison.key, poison.value)
+            assert letter.headers[: len(poison.headers)] == poison.headers
+            facts = {name.removeprefix("__seedstream.errors."): value for name, value in letter.headers}
+            assert facts["topic"] == topics.PROMPTS.of(RUN).encode()
+            assert (facts["partition"], facts["stage"]) == (b"0", b"generate")
+            assert reason in (facts["exception.message"] or b"").decode()
+        assert await committed(broker, "generate", topics.PROMPTS) == await end(broker, topics.PROMPTS)
+
+
+def offset_of(letter: Record) -> int:
+    return int(header(letter.headers, "__seedstream.errors.offset") or -1)
+
+
+async def test_a_poison_record_as_large_as_a_record_may_be_does_not_stop_the_stream(open_broker: OpenBroker) -> None:
+    headers = sum(len(name) + len(value or b"") for name, value in GOOD.headers)
+    poison = replace(GOOD, key=None, value=b"{" * (TOO_LARGE - headers))
+    async with open_broker() as broker:
+        await create(broker)
+        await write(broker, poison)
+        await send(broker, examples.prompt(2))
+        async with killed_after(generating(broker, ScriptedModel(always("x")))):
+            await follow(broker, topics.CANDIDATES, 1)
+
+
+async def test_an_answer_too_large_for_a_record_fails_its_prompt_and_not_the_worker(open_broker: OpenBroker) -> None:
+    model = ScriptedModel(by_marker({"<p0>": "word " * (TOO_LARGE // 4)}))
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.prompt(0), examples.prompt(1))
+        async with killed_after(generating(broker, model)):
+            results = await follow(broker, topics.CANDIDATES, 2)
+        assert {result.key: isinstance(result, FailedPrompt) for result in results} == {"p0": True, "p1": False}

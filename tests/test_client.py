@@ -1,0 +1,280 @@
+"""The stream of finished tasks, as other programs follow it."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from service.adapters.sqlite import SqliteBroker
+from service.client import FinishedTask, Start, Subscription, Tasks, open_tasks
+from service.errors import ConfigurationError, IllegalGenerationError, RunLockedError, RunNotFoundError
+from service.messaging import codec
+from service.messaging.broker import Broker, NewRecord, Partition
+from service.messaging.topics import TASKS
+from tests.conftest import OpenBroker
+from tests.support.examples import finished
+from tests.support.logs import DEADLINE_S, RUN, create, end, send, write
+
+pytestmark = pytest.mark.anyio
+
+_NAME = TASKS.of(RUN)
+_ALL = Subscription(until_end=True)
+_POISON = NewRecord(_NAME, b"\xff not JSON", partition=0)
+
+
+async def test_all_tasks_come_in_the_order_of_their_partitions_up_to_the_end(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await _fill(broker, 9, partitions=3)
+        seqs = await _seqs(broker, _ALL)
+    assert sorted(seqs) == list(range(9))
+    for number in range(3):
+        assert [seq for seq in seqs if seq % 3 == number] == [number, number + 3, number + 6]
+
+
+async def test_the_end_is_found_behind_transactions_and_nothing_of_an_open_one_is_seen(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            for seq, commits in ((0, True), (1, False), (2, True)):
+                await producer.begin()
+                await producer.send([codec.encode(finished(seq), RUN)])
+                await (producer.commit() if commits else producer.abort())
+            assert await _seqs(broker, _ALL) == [0, 2]
+            await producer.begin()
+            await producer.send([codec.encode(finished(3), RUN)])
+            assert await _seqs(broker, _ALL) == [0, 2]
+            assert await _seqs(broker, Subscription(group="g", until_end=True, auto_commit=True)) == [0, 2]
+            await producer.commit()
+        assert await _seqs(broker, Subscription(group="g", until_end=True, auto_commit=True)) == [3]
+        assert await _committed(broker, "g") == await end(broker, TASKS)
+
+
+async def test_a_follower_gets_what_is_finished_later(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await _fill(broker, 2)
+        async with Tasks.of(broker, RUN, Subscription(start="now")) as tasks:
+            await send(broker, finished(2))
+            assert await _next(tasks) == finished(2)
+            async with anyio.create_task_group() as writing:
+                writing.start_soon(send, broker, finished(3))
+                assert await _next(tasks) == finished(3)
+
+
+@pytest.mark.parametrize(
+    ("start", "seqs"), [(None, [0, 1, 2, 3]), ("beginning", [0, 1, 2, 3]), ({0: 1}, [1, 2, 3]), ({1: 2, 0: 1}, [2])]
+)
+async def test_a_follower_may_start_at_offsets(open_broker: OpenBroker, start: Start | None, seqs: list[int]) -> None:
+    async with open_broker() as broker:
+        await _fill(broker, 4, partitions=2)
+        assert sorted(await _seqs(broker, Subscription(start=start, until_end=True))) == seqs
+
+
+@pytest.mark.parametrize(("start", "said"), [({2: 0}, "from 0 to 1"), ({0: 3}, "from 0 to 2"), ({0: -1}, "0:-1")])
+async def test_a_start_that_there_is_not_is_refused(open_broker: OpenBroker, start: Start, said: str) -> None:
+    async with open_broker() as broker:
+        await _fill(broker, 4, partitions=2)
+        with pytest.raises(ConfigurationError, match=said):
+            await _seqs(broker, Subscription(start=start))
+
+
+async def test_what_cannot_be_had_together_is_refused(open_broker: OpenBroker) -> None:
+    with pytest.raises(ConfigurationError, match="where it committed"):
+        Subscription(start="now", group="g")
+    with pytest.raises(ConfigurationError, match="'a b'"):
+        Subscription(group="a b")
+    with pytest.raises(ConfigurationError, match="a group to commit for"):
+        Subscription(auto_commit=True)
+    async with open_broker() as broker:
+        await create(broker)
+        async with Tasks.of(broker, RUN, _ALL) as tasks:
+            with pytest.raises(ConfigurationError, match="a group to commit for"):
+                await tasks.commit()
+
+
+async def test_a_commit_covers_what_is_done_and_the_group_goes_on_there(open_broker: OpenBroker) -> None:
+    group = Subscription(group="g", until_end=True)
+    async with open_broker() as broker:
+        await _fill(broker, 5)
+        async with Tasks.of(broker, RUN, group) as tasks:
+            for _ in range(3):
+                await _next(tasks)
+            assert await _committed(broker, "g") is None
+            await tasks.commit()
+            assert await _committed(broker, "g") == 2
+            tasks.done()
+            await tasks.commit()
+            assert await _committed(broker, "g") == 3
+            await _next(tasks)
+        assert await _seqs(broker, group) == [3, 4]
+        assert await _seqs(broker, Subscription(group="other", until_end=True)) == [0, 1, 2, 3, 4]
+
+
+async def test_what_is_done_is_committed_by_itself_if_that_is_wanted(open_broker: OpenBroker) -> None:
+    group = Subscription(group="g", until_end=True, auto_commit=True)
+    async with open_broker() as broker:
+        await _fill(broker, 5)
+        with pytest.raises(ZeroDivisionError):
+            await _fail_at(2, broker, group)
+        assert await _seqs(broker, group) == [2, 3, 4]
+        assert await _seqs(broker, group) == []
+        assert await _committed(broker, "g") == await end(broker, TASKS)
+
+
+async def test_a_loop_that_was_left_can_be_taken_up_again(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await _fill(broker, 5)
+        async with Tasks.of(broker, RUN, _ALL) as tasks:
+            async for task in tasks:
+                if task.task_seq == 1:
+                    break
+            assert [task.task_seq async for task in tasks] == [2, 3, 4]
+
+
+async def test_a_record_that_cannot_be_read_is_counted_passed_over_and_committed(open_broker: OpenBroker) -> None:
+    group = Subscription(group="g", until_end=True, auto_commit=True)
+    async with open_broker() as broker:
+        await _fill(broker, 1)
+        await write(broker, _POISON, codec.encode(finished(1), RUN), _POISON)
+        async with Tasks.of(broker, RUN, group) as tasks:
+            assert [task.task_seq async for task in tasks] == [0, 1]
+            assert tasks.unreadable == 2
+        async with Tasks.of(broker, RUN, group) as tasks:
+            assert [task async for task in tasks] == []
+            assert tasks.unreadable == 0
+
+
+async def test_a_follower_that_is_cancelled_while_it_waits_misses_nothing(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await _fill(broker, 9, partitions=3)
+    async with open_broker() as broker:  # reads from the file, each partition in its turn
+        for hundreds_of_us in range(30):
+            async with Tasks.of(broker, RUN, _ALL) as tasks:
+                taken = []
+                with anyio.move_on_after(hundreds_of_us / 10_000):
+                    taken = await tasks.take(9)
+                assert len(taken) + len([task async for task in tasks]) == 9
+
+
+async def test_a_stopped_stream_ends_and_leaves_the_rest_for_later(open_broker: OpenBroker) -> None:
+    group = Subscription(group="g", auto_commit=True)
+    async with open_broker() as broker:
+        await _fill(broker, 3)
+        async with Tasks.of(broker, RUN, group) as tasks:
+            assert await _next(tasks) == finished(0)
+            tasks.stop()
+            assert [task async for task in tasks] == []
+        async with Tasks.of(broker, RUN, group) as tasks:
+            assert len(await tasks.take(10)) == 2
+            async with anyio.create_task_group() as waiting:
+                with anyio.fail_after(DEADLINE_S):
+                    waiting.start_soon(_stop_when_idle, tasks)
+                    assert await tasks.take(10) == []
+        assert await _committed(broker, "g") == 3
+
+
+async def test_members_share_the_stream_and_hand_over_without_a_task_lost_or_doubled(open_broker: OpenBroker) -> None:
+    group, total = Subscription(group="g", auto_commit=True), 120
+    taken: dict[str, list[int]] = {"one": [], "two": []}
+    enough = anyio.Event()
+
+    async def follow(broker: Broker, name: str, most: int) -> None:
+        async with Tasks.of(broker, RUN, group) as tasks:
+            async for task in tasks:
+                taken[name].append(task.task_seq)
+                if len(taken[name]) == most:
+                    break
+                if sum(map(len, taken.values())) == total:
+                    enough.set()
+            tasks.done()
+
+    async with open_broker() as broker, anyio.create_task_group() as following:
+        await create(broker, partitions=4)
+        with anyio.fail_after(DEADLINE_S):
+            following.start_soon(follow, broker, "one", 1_000)
+            following.start_soon(follow, broker, "two", 20)
+            await _send_one_by_one(broker, total)
+            await enough.wait()
+        following.cancel_scope.cancel()
+    assert len(taken["two"]) == 20
+    assert sorted(taken["one"] + taken["two"]) == list(range(total))
+
+
+async def test_a_member_that_was_silent_for_too_long_may_not_commit_and_can_join_again(open_broker: OpenBroker) -> None:
+    group = Subscription(group="g")
+    async with open_broker() as broker:
+        await _fill(broker, 2)
+        async with Tasks.of(broker, RUN, group) as silent:
+            assert await _next(silent) == finished(0)
+            async with Tasks.of(broker, RUN, group) as heir:
+                assert await _next(heir) == finished(0)
+                silent.done()
+                with pytest.raises(IllegalGenerationError):
+                    await silent.commit()
+                heir.done()
+                await heir.commit()
+            silent.done()
+            assert [task.task_seq for task in (await _next(silent), await _next(silent))] == [1, 1]
+
+
+async def test_beside_the_process_that_writes_the_stream_is_open_to_all_but_groups(tmp_path: Path) -> None:
+    place = f"sqlite:{tmp_path}"
+    async with SqliteBroker.open(tmp_path / f"{RUN}.sqlite3") as broker:
+        await _fill(broker, 2)
+        async with open_tasks(place, RUN) as tasks:
+            assert [await _next(tasks), await _next(tasks)] == [finished(0), finished(1)]
+            await send(broker, finished(2))
+            assert await _next(tasks) == finished(2)
+        with pytest.raises(RunLockedError):
+            await _read(place, group="g")
+        with pytest.raises(RunNotFoundError, match=RUN):
+            await _read(place, run="nobody")
+    assert await _read(place, group="g") == [0, 1, 2]
+    assert await _read(place, group="g") == [0, 1, 2]
+    with pytest.raises(RunNotFoundError):
+        await _read(place, run="nobody", group="g")
+    assert not await anyio.Path(tmp_path / "nobody.sqlite3").exists()
+
+
+async def _read(place: str, run: str = RUN, group: str | None = None) -> list[int]:
+    async with open_tasks(place, run, group=group, until_end=True) as tasks:
+        return [task.task_seq async for task in tasks]
+
+
+async def _seqs(broker: Broker, subscription: Subscription) -> list[int]:
+    async with Tasks.of(broker, RUN, subscription) as tasks:
+        with anyio.fail_after(DEADLINE_S):
+            return [task.task_seq async for task in tasks]
+
+
+async def _fill(broker: Broker, count: int, partitions: int = 1) -> None:
+    """Create the topics and write tasks to their partitions in turn."""
+    await create(broker, partitions)
+    for seq in range(count):
+        await send(broker, finished(seq), partition=seq % partitions)
+
+
+async def _send_one_by_one(broker: Broker, count: int) -> None:
+    for seq in range(count):
+        await send(broker, finished(seq))
+
+
+async def _next(tasks: Tasks) -> FinishedTask:
+    with anyio.fail_after(DEADLINE_S):
+        return await anext(tasks)
+
+
+async def _committed(broker: Broker, group: str) -> int | None:
+    found = await broker.committed(f"seedstream.{RUN}.consume.{group}", Partition(_NAME, 0))
+    return None if found is None else found.offset
+
+
+async def _stop_when_idle(tasks: Tasks) -> None:
+    await anyio.wait_all_tasks_blocked()
+    tasks.stop()
+
+
+async def _fail_at(seq: int, broker: Broker, subscription: Subscription) -> None:
+    """Follow the stream with a body that fails at a task."""
+    async with Tasks.of(broker, RUN, subscription) as tasks:
+        async for task in tasks:
+            _ = 1 // (seq - task.task_seq)
