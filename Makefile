@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
+# Processes for the tests. One runs all tests on Kafka, most of whose time is waiting.
+WORKERS ?= 3
 CODE := service consumers producers tests benchmarks examples
 
 KAFKA_VERSION ?= 4.2.0
@@ -41,7 +43,7 @@ kafka-stop: ## Stop it; its data stays in .kafka
 	deploy/kafka/kafka.sh stop .kafka
 
 test: install ## All tests; those on a real Kafka start it by themselves and are skipped where there is no Java
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 test-kafka: install ## The tests on a real Kafka alone (KAFKA_VERSION=3.9.1 for another one)
 	SEEDSTREAM_REQUIRE_KAFKA=1 $(BIN)/pytest -m kafka $(ARGS)
