@@ -25,7 +25,6 @@ import anyio
 import structlog
 from anyio import lowlevel, to_thread
 
-from service.adapters.sqlite import SqliteBroker
 from service.bootstrap.open_run import open_existing
 from service.errors import BrokerError, ConfigurationError, DecodeError, IllegalGenerationError
 from service.messaging import codec
@@ -284,18 +283,7 @@ async def open_tasks(
 async def open_stream(settings: Settings, subscription: Subscription) -> AsyncIterator[Tasks]:
     """Open the finished tasks of the run that the settings name."""
     async with (
-        _open(settings, writable=subscription.group is not None) as broker,
+        open_existing(settings, writable=subscription.group is not None) as broker,
         Tasks.of(broker, settings.run, subscription) as tasks,
     ):
         yield tasks
-
-
-@asynccontextmanager
-async def _open(settings: Settings, *, writable: bool) -> AsyncIterator[Broker]:
-    """Open the log of a run that exists; only Kafka is always writable, the embedded log has one writer."""
-    async with open_existing(settings) as broker:
-        if settings.on_kafka or not writable:
-            yield broker
-            return
-    async with SqliteBroker.open(settings.sqlite_file) as own:
-        yield own

@@ -7,11 +7,13 @@ from anyio import Path as AsyncPath
 from pydantic import SecretStr
 
 from service.adapters.kafka import KafkaBroker, KafkaOptions, Security, TopicState
-from service.adapters.sqlite import SqliteBroker
+from service.adapters.sqlite import SqliteBroker, Storage
 from service.errors import ConfigurationError
 from service.messaging.broker import Broker, TopicSpec
 from service.messaging.topics import ALL, specs
 from service.settings import Settings
+
+__all__ = ["TopicState", "check_writable", "complaints", "open_kafka", "open_log"]
 
 _SCHEME = "kafka://"
 
@@ -52,6 +54,21 @@ async def open_kafka(settings: Settings) -> AsyncIterator[KafkaBroker]:
         raise ConfigurationError(f"expected --broker kafka://HOST:PORT, got {settings.broker}")
     async with KafkaBroker.open(await _options(settings)) as broker:
         yield broker
+
+
+def check_writable(settings: Settings) -> None:
+    """Open the embedded log as a run would, and leave nothing behind that was not there.
+
+    Raises:
+        RunLockedError: another process has it open.
+        BrokerError: the file cannot be read or written.
+    """
+    file = settings.sqlite_file
+    existed = file.exists()
+    Storage(file, read_only=False).close()
+    if not existed:
+        for path in (file, file.with_suffix(".lock")):
+            path.unlink(missing_ok=True)
 
 
 async def complaints(broker: KafkaBroker, settings: Settings) -> list[str]:

@@ -1,4 +1,4 @@
-"""Opens the log of a run that exists, to look at it."""
+"""Opens the log of a run that exists."""
 
 import os
 from collections.abc import AsyncIterator
@@ -15,11 +15,12 @@ from service.settings import Settings
 
 
 @asynccontextmanager
-async def open_existing(settings: Settings) -> AsyncIterator[Broker]:
-    """Open a run's log for reading.
+async def open_existing(settings: Settings, *, writable: bool = False) -> AsyncIterator[Broker]:
+    """Open the log of a run that exists, to read it, or also to commit offsets. Kafka can always be written to.
 
     Raises:
         RunNotFoundError: there is no such run; names those that there are.
+        RunLockedError: it is to be written, and another process has the embedded log open.
     """
     if settings.on_kafka:
         async with open_kafka(settings) as cluster:
@@ -27,7 +28,7 @@ async def open_existing(settings: Settings) -> AsyncIterator[Broker]:
             yield cluster
         return
     await to_thread.run_sync(_check_exists, settings)
-    async with SqliteBroker.open(settings.sqlite_file, read_only=True) as broker:
+    async with SqliteBroker.open(settings.sqlite_file, read_only=not writable) as broker:
         yield broker
 
 

@@ -6,9 +6,8 @@ import anyio
 import typer
 from anyio import to_thread
 
-from service.adapters.minilm import check_embedder
-from service.adapters.sqlite.storage import Storage
-from service.bootstrap.open_broker import open_log
+from service.bootstrap.open_broker import check_writable, open_log
+from service.bootstrap.open_embedder import check_embedder
 from service.bootstrap.open_model import AskedModel, open_model, probe, warn_of_other_api
 from service.bootstrap.open_run import open_existing
 from service.cli import options
@@ -70,7 +69,7 @@ async def _check(settings: Settings) -> None:
         async with open_log(settings):
             _tell("log", f"{settings.broker} answers, and the run's topics are as they must be")
     else:
-        await to_thread.run_sync(_try_log, settings)
+        await to_thread.run_sync(check_writable, settings)
         _tell("log", f"{settings.sqlite_file} can be written")
     at_once = settings.model_copy(update={"lm_batch": False})
     async with open_model(at_once, _IMPATIENT) as asked:
@@ -103,16 +102,6 @@ async def _check_run(settings: Settings) -> RunDefined | None:
     await to_thread.run_sync(check_embedder, recipe)
     _tell("run", f"{settings.run} has {progress.finished} tasks: {recipe.title}, digest {recipe.digest}")
     return progress.defined
-
-
-def _try_log(settings: Settings) -> None:
-    """Open the run's log as a run would; what was not there is not left behind."""
-    file = settings.sqlite_file
-    existed = file.exists()
-    Storage(file, read_only=False).close()
-    if not existed:
-        for path in (file, file.with_suffix(".lock")):
-            path.unlink(missing_ok=True)
 
 
 async def _try_model(asked: AskedModel) -> AsyncIterator[str]:

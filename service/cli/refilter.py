@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.adapters.minilm import check_model
 from service.bootstrap.open_broker import open_log
+from service.bootstrap.open_embedder import check_model
 from service.bootstrap.open_run import open_existing
 from service.cli import options
 from service.cli.threshold_range import Thresholds

@@ -9,8 +9,8 @@ import anyio
 import typer
 
 from producers.samples import latest_model
-from service.adapters.minilm import check_embedder, check_model
 from service.bootstrap.open_broker import open_log
+from service.bootstrap.open_embedder import check_embedder, check_model
 from service.bootstrap.open_model import open_model, probe, warn_of_other_api
 from service.cli import options
 from service.cli.live_view import View, open_view

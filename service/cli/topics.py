@@ -7,8 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.adapters.kafka import TopicState
-from service.bootstrap.open_broker import complaints, open_kafka
+from service.bootstrap.open_broker import TopicState, complaints, open_kafka
 from service.cli import options
 from service.messaging import topics
 from service.settings import Settings

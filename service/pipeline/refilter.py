@@ -7,7 +7,7 @@ import anyio
 from anyio import to_thread
 
 from consumers.admit import Admit
-from service.adapters.minilm import embedder_for
+from service.bootstrap.open_embedder import embedder_for
 from service.errors import ConfigurationError, RunNotFoundError
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, NewRecord, Record

