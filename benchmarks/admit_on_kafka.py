@@ -34,7 +34,7 @@ from service.messaging import codec, topics
 from service.messaging.broker import Broker, Isolation, Partition, TopicSpec
 from service.messaging.messages import Answer, Call, Decision, Message, PooledTask
 from service.runtime.stage import Outcome
-from service.runtime.transactional_worker import Committer
+from service.runtime.transactional_worker import TransactionalWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from service.selfinstruct.tasks import Candidate
 
@@ -132,7 +132,7 @@ async def admit(name: str, broker: Broker, answers: int, candidates: int) -> Mea
     stage = CountingAdmit(answers, drain)
     began = cpu = 0.0
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Committer(stage, broker, run).run, drain, ready)
+        tasks.start_soon(TransactionalWorker(stage, broker, run).run, drain, ready)
         await ready.wait()
         began, cpu = time.perf_counter(), time.process_time()
     decisions = Partition(topics.DECISIONS.of(run), 0)

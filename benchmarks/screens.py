@@ -36,7 +36,7 @@ from service.messaging.topics import Topic
 from service.pool.hint_reader import follow_hints, tell_of
 from service.pool.hints import Hints, Use
 from service.pool.screen_worker import Screening
-from service.runtime.transactional_worker import Committer
+from service.runtime.transactional_worker import TransactionalWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 
 _PARTITIONS = 4
@@ -184,7 +184,7 @@ async def _admit(broker: Broker, run: str, count: int, given: Load) -> Measured:
     stage.expect(len(given.warm_up))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow_hints, broker, run, hints)
-        tasks.start_soon(Committer(stage, broker, run).run, drain, ready)
+        tasks.start_soon(TransactionalWorker(stage, broker, run).run, drain, ready)
         await stage.reached()
         hints.tally.clear()
         stage.expect(len(given.answers))

@@ -73,7 +73,7 @@ class Tail:
         return codec.decode(self._topics[record.partition.topic], record)
 
     def own(self, record: Record) -> Message | None:
-        """Return the message of a record that a memory is made of; none where a stranger wrote it.
+        """Return the message of a record to restore a state from, or none if another program wrote the record.
 
         Raises:
             DecodeError: it is ours and cannot be read: a memory without it would be wrong.

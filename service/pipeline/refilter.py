@@ -29,7 +29,7 @@ from service.run.create import define_run
 from service.run.goals import check_untouched
 from service.run.progress import Progress
 from service.run.progress_reader import read_progress
-from service.runtime.transactional_worker import Committer
+from service.runtime.transactional_worker import TransactionalWorker
 from service.selfinstruct.parsing import parse_instructions
 from service.selfinstruct.recipe import Recipe
 
@@ -139,7 +139,7 @@ async def refilter_into(source: Broker, run: str, target: Broker, definition: Ru
     await copy.answers(topics.CANDIDATES, topics.PROMPTS)
     drained = anyio.Event()
     drained.set()
-    await Committer(_admit_by(definition.recipe), target, into).run(drained, anyio.Event())
+    await TransactionalWorker(_admit_by(definition.recipe), target, into).run(drained, anyio.Event())
     await copy.answers(topics.CLASSIFIED, topics.INSTRUCTIONS)
     await copy.answers(topics.INSTANCES, topics.CLASSIFIED)
     await define_run(target, definition, goal, ())

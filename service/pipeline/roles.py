@@ -28,9 +28,9 @@ from service.pool.hint_reader import follow_hints
 from service.pool.hints import Hints
 from service.pool.screen_worker import Screening
 from service.run.control import RunControl
-from service.runtime.leader_election import Election
-from service.runtime.stateless_worker import Worker
-from service.runtime.transactional_worker import Committer
+from service.runtime.leader_election import LeaderElection
+from service.runtime.stateless_worker import StatelessWorker
+from service.runtime.transactional_worker import TransactionalWorker
 
 log = structlog.get_logger()
 
@@ -56,8 +56,8 @@ class RoleState:
     """What a role is doing, for those who ask: at work, or standing by for another process."""
 
     ready: bool = False
-    election: Election | None = None
-    committer: Committer[Any] | None = None
+    election: LeaderElection | None = None
+    worker: TransactionalWorker[Any] | None = None
     hints: Hints | None = None
     screening: Screening | None = None
 
@@ -163,11 +163,11 @@ class RoleRunner:
         if role is Role.SCREEN:
             await self._screen(state, definition)
             return
-        state.election = Election(self._broker, self._run, role)
+        state.election = LeaderElection(self._broker, self._run, role)
         async with _beside(state.election.stand):
             await self._work_alone(role, state, definition, state.election)
 
-    async def _work_alone(self, role: Role, state: RoleState, definition: RunDefined, election: Election) -> None:
+    async def _work_alone(self, role: Role, state: RoleState, definition: RunDefined, election: LeaderElection) -> None:
         """Do the work of a role that one process has at a time."""
         match role:
             case Role.PRODUCER:
@@ -178,7 +178,7 @@ class RoleRunner:
                 finisher = finishing(self._broker, definition, lambda: self._control.target, election)
                 await self._commit(finisher, state)
 
-    async def _admit(self, state: RoleState, definition: RunDefined, election: Election) -> None:
+    async def _admit(self, state: RoleState, definition: RunDefined, election: LeaderElection) -> None:
         await anyio.to_thread.run_sync(check_embedder, definition.recipe)
         state.hints = hints_on(definition)
         async with _beside(follow_hints, self._broker, self._run, state.hints):
@@ -190,12 +190,12 @@ class RoleRunner:
             log.info("role.active", role=Role.SCREEN)
             await state.screening.run(self._stop, ready)
 
-    async def _commit(self, committer: Committer[Any], state: RoleState) -> None:
-        ready, state.committer = anyio.Event(), committer
+    async def _commit(self, worker: TransactionalWorker[Any], state: RoleState) -> None:
+        ready, state.worker = anyio.Event(), worker
         async with _beside(_note, ready, state):
-            await committer.run(self._stop, ready)
+            await worker.run(self._stop, ready)
 
-    async def _produce(self, state: RoleState, election: Election) -> None:
+    async def _produce(self, state: RoleState, election: LeaderElection) -> None:
         """Issue prompts whenever the run has something to do and it is this process's turn."""
         await self._until_elected(election)
         state.ready = True
@@ -224,13 +224,13 @@ class RoleRunner:
             log.info("role.idle", role=role, reason=f"recipe {definition.recipe.name} has no such step")
             await self._stop.wait()
             return
-        share = self._model.dispatcher.lanes.share
+        share = self._model.dispatcher.balancer.share
         while not self._stop.is_set():
             state.ready = True
             await self._until(lambda: share.has_part and not self._control.at_rest)
             drain = anyio.Event()
             async with _beside(self._drain_once, lambda: self._control.at_rest or not share.has_part, drain):
-                await Worker(stage, self._broker, self._run, slots, self._limits.drain_s).run(drain)
+                await StatelessWorker(stage, self._broker, self._run, slots, self._limits.drain_s).run(drain)
 
     async def _drain_once(self, condition: Callable[[], bool], drain: anyio.Event) -> None:
         await self._until(condition)
@@ -248,7 +248,7 @@ class RoleRunner:
             await self._control.until(condition)
             race.cancel_scope.cancel()
 
-    async def _until_elected(self, election: Election) -> None:
+    async def _until_elected(self, election: LeaderElection) -> None:
         while not self._stop.is_set() and not await election.wait(1.0):
             pass
 
@@ -267,7 +267,7 @@ async def _note(ready: anyio.Event, state: RoleState) -> None:
     state.ready = True
 
 
-async def _stop_when_deposed(election: Election) -> None:
+async def _stop_when_deposed(election: LeaderElection) -> None:
     while True:
         election.check()
         await anyio.sleep(1.0)

@@ -20,7 +20,7 @@ from service.pipeline.limits import Limits
 from service.pipeline.rate_limit_leases import fleet_limits
 from service.pipeline.stages import admitting, calling_stages, finishing
 from service.run.progress import Progress
-from service.runtime.stateless_worker import Worker
+from service.runtime.stateless_worker import StatelessWorker
 
 Observer = Callable[[Message], Awaitable[None]]
 Work = Callable[[anyio.Event], Awaitable[None]]
@@ -39,7 +39,7 @@ class Pipeline:
         self._ended: RunEnded | None = None
         self._refusal: EndpointRefusedError | None = None
         self._workers: list[Work] = [
-            Worker(stage, broker, self._run, self.dispatcher.slots, limits.drain_s).run
+            StatelessWorker(stage, broker, self._run, self.dispatcher.slots, limits.drain_s).run
             for stage in calling_stages(definition, model.model)
         ]
         self._admit = admitting(broker, definition)

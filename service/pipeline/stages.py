@@ -16,9 +16,9 @@ from service.messaging.messages import RunDefined
 from service.pool.hint_reader import tell_of
 from service.pool.hints import Hints
 from service.pool.screen_worker import Screening
-from service.runtime.leader_election import Election
+from service.runtime.leader_election import LeaderElection
 from service.runtime.stage import Stage
-from service.runtime.transactional_worker import Committer
+from service.runtime.transactional_worker import TransactionalWorker
 
 
 def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[Any]]:
@@ -44,11 +44,11 @@ def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[A
 
 
 def admitting(
-    broker: Broker, definition: RunDefined, election: Election | None = None, hints: Hints | None = None
-) -> Committer[Any]:
+    broker: Broker, definition: RunDefined, election: LeaderElection | None = None, hints: Hints | None = None
+) -> TransactionalWorker[Any]:
     """Return what keeps the pool; it looks at less of it where screens have given `hints`."""
     admit = Admit(definition.recipe, hints, embedder_for(definition.recipe))
-    return Committer(admit, broker, definition.run, election)
+    return TransactionalWorker(admit, broker, definition.run, election)
 
 
 def hints_on(definition: RunDefined) -> Hints:
@@ -62,7 +62,7 @@ def screening(broker: Broker, definition: RunDefined) -> Screening:
 
 
 def finishing(
-    broker: Broker, definition: RunDefined, target: Callable[[], int], election: Election | None = None
-) -> Committer[Any]:
+    broker: Broker, definition: RunDefined, target: Callable[[], int], election: LeaderElection | None = None
+) -> TransactionalWorker[Any]:
     """Return what counts finished tasks, up to `target`."""
-    return Committer(Finish(definition.run, target), broker, definition.run, election)
+    return TransactionalWorker(Finish(definition.run, target), broker, definition.run, election)

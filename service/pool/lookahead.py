@@ -6,7 +6,7 @@ _MARGIN = 1.25
 _ON_THE_WAY_S = 0.05
 
 
-class Lead:
+class Lookahead:
     """What the filter's committed offsets tell of its pace. Times are those of any one clock, in seconds."""
 
     def __init__(self) -> None:

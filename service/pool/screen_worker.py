@@ -21,7 +21,7 @@ from service.messaging.broker import Broker, Partition, Producer, Reader, Record
 from service.messaging.messages import Answer, PooledTask, ScreenedCandidates
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import CANDIDATES, HINTS, POOL
-from service.pool.lookahead import Lead
+from service.pool.lookahead import Lookahead
 
 _POLL_S = 0.2
 _SHARE_POLL_S = 0.5
@@ -53,7 +53,7 @@ class Screening:
         self._run = run
         self._source = Partition(CANDIDATES.of(run), 0)
         self._filter = f"seedstream.{run}.admit"
-        self._lead = Lead()
+        self._lead = Lookahead()
         self._round_s = 0.0
         self._width = 1
         self._owned: frozenset[int] = frozenset()

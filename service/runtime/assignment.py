@@ -19,9 +19,9 @@ from anyio.abc import TaskGroup, TaskStatus
 from service.errors import IllegalGenerationError
 from service.messaging.broker import Broker, Committed, GroupMember, Isolation, Partition, Record
 from service.runtime.answered_inputs import Answers
-from service.runtime.commit_metadata import Ends, Note, dump, load, whole_seconds
-from service.runtime.in_flight import Calls
-from service.runtime.partition_state import Custody
+from service.runtime.commit_metadata import CommitMetadata, Ends, dump, load, whole_seconds
+from service.runtime.in_flight import InFlight
+from service.runtime.partition_state import PartitionState
 from service.runtime.stage import In, Stage
 
 _FOLLOW_S = 0.2
@@ -29,15 +29,15 @@ _FOLLOW_S = 0.2
 log = structlog.get_logger()
 
 
-class Holdings(Generic[In]):
-    """What one worker owns.
+class Assignment(Generic[In]):
+    """The partitions that one worker owns.
 
-    `patience_s` is how long calls on a lost partition may go on, `margin_s` how much longer the heir waits for the
-    writing of their answers.
+    `patience_s` is how long calls on a revoked partition may go on. The next owner waits `margin_s` longer, so that
+    their answers can be written.
     """
 
     def __init__(
-        self, stage: Stage[In], broker: Broker, run: str, calls: Calls[In], *, patience_s: float, margin_s: float
+        self, stage: Stage[In], broker: Broker, run: str, calls: InFlight[In], *, patience_s: float, margin_s: float
     ) -> None:
         self.group = f"seedstream.{run}.{stage.name}"
         self._stage = stage.name
@@ -47,7 +47,7 @@ class Holdings(Generic[In]):
         calls.on_answered = self._finish
         self._patience_s = patience_s
         self._margin_s = margin_s
-        self._owned: dict[Partition, Custody] = {}
+        self._owned: dict[Partition, PartitionState] = {}
         self._ends: Ends = ()
         self._changing_hands = False
         self._committing = anyio.Lock()
@@ -57,7 +57,7 @@ class Holdings(Generic[In]):
     @property
     def awaited(self) -> int:
         """Return how many answers of others are awaited."""
-        return sum(custody.awaited for custody in self._owned.values())
+        return sum(state.awaited for state in self._owned.values())
 
     def open(self, member: GroupMember, background: TaskGroup) -> None:
         """Commit through this member; follow what others owe in the background."""
@@ -67,9 +67,9 @@ class Holdings(Generic[In]):
     def deliver(self, records: Sequence[Record]) -> list[Record]:
         """Note what a poll has returned; returns what is to be asked."""
         unanswered = []
-        for partition, custody in self._owned.items():
+        for partition, state in self._owned.items():
             mine = {record.offset: record for record in records if record.partition == partition}
-            unanswered += custody.deliver(mine, self._member.position(partition), self._ends)
+            unanswered += state.deliver(mine, self._member.position(partition), self._ends)
         return unanswered
 
     async def note_ends(self) -> None:
@@ -82,21 +82,21 @@ class Holdings(Generic[In]):
         """Commit what has changed. Not while partitions change hands: that would undo the note on their calls."""
         async with self._committing:
             if not self._changing_hands:
-                await self._commit(self._news())
+                await self._commit(self._changed_metadata())
 
     async def commit_at_last(self) -> None:
         """Commit when no call is in flight any more, nor will be; what was noted before on calls is void."""
-        await self._commit(self._news())
+        await self._commit(self._changed_metadata())
 
-    async def hand_over(self, _: frozenset[Partition]) -> None:
+    async def on_revoked(self, _: frozenset[Partition]) -> None:
         """Commit everything with a note of the calls in flight, and begin no other until it is settled who has what."""
         self._changing_hands = True
         self._calls.hold_back()
         async with self._committing:
-            if not await self._commit(self._bequests()):
+            if not await self._commit(self._revoked_metadata()):
                 self._lose(frozenset(self._owned))
 
-    async def settle(self, partitions: frozenset[Partition]) -> None:
+    async def on_assigned(self, partitions: frozenset[Partition]) -> None:
         """Own these partitions from now on, and no others."""
         self._lose(frozenset(self._owned) - partitions)
         self._changing_hands = False
@@ -115,28 +115,28 @@ class Holdings(Generic[In]):
         for partition in partitions:
             del self._owned[partition]
 
-    def _notes(self) -> dict[Partition, tuple[int, Note]]:
+    def _metadata(self) -> dict[Partition, tuple[int, CommitMetadata]]:
         now = anyio.current_time()
-        return {partition: custody.note(self._ends, now) for partition, custody in self._owned.items()}
+        return {partition: state.note(self._ends, now) for partition, state in self._owned.items()}
 
-    def _news(self) -> dict[Partition, tuple[int, Note]]:
+    def _changed_metadata(self) -> dict[Partition, tuple[int, CommitMetadata]]:
         return {
             partition: (offset, note)
-            for partition, (offset, note) in self._notes().items()
+            for partition, (offset, note) in self._metadata().items()
             if (offset, note.calls) != self._owned[partition].recorded
         }
 
-    def _bequests(self) -> dict[Partition, tuple[int, Note]]:
+    def _revoked_metadata(self) -> dict[Partition, tuple[int, CommitMetadata]]:
         time_s = whole_seconds(self._patience_s)
         return {
             partition: (
                 offset,
                 note.with_calls({call.record.offset: time_s for call in self._calls.begun_on(partition)}),
             )
-            for partition, (offset, note) in self._notes().items()
+            for partition, (offset, note) in self._metadata().items()
         }
 
-    async def _commit(self, notes: Mapping[Partition, tuple[int, Note]]) -> bool:
+    async def _commit(self, notes: Mapping[Partition, tuple[int, CommitMetadata]]) -> bool:
         """Commit offsets with their notes; returns whether the group still takes that from this worker."""
         if not notes:
             return True
@@ -150,7 +150,7 @@ class Holdings(Generic[In]):
             self._owned[partition].recorded = (offset, note.calls)
         return True
 
-    def _text(self, note: Note) -> str:
+    def _text(self, note: CommitMetadata) -> str:
         text, left_out = dump(note)
         if left_out:
             log.warning("note.cut_short", stage=self._stage, calls_that_may_be_asked_twice=left_out)
@@ -171,17 +171,17 @@ class Holdings(Generic[In]):
                 mine = {call.record.offset: call.answered for call in own[partition]}
                 answered[partition] |= {offset for offset, done in mine.items() if done}
                 awaited = {offset: now + time_s for offset, time_s in note.calls.items()}
-                gained[partition] = Custody(start, note, answered[partition], awaited, set(mine))
+                gained[partition] = PartitionState(start, note, answered[partition], awaited, set(mine))
             self._owned |= gained
-            for partition, custody in self._waiting(gained).items():
-                log.info("record.awaited", stage=self._stage, partition=str(partition), records=custody.awaited)
+            for partition, state in self._waiting(gained).items():
+                log.info("record.awaited", stage=self._stage, partition=str(partition), records=state.awaited)
             task_status.started()
             await self._follow(answers, gained)
 
-    async def _left_for(self, partition: Partition) -> tuple[int, Note]:
+    async def _left_for(self, partition: Partition) -> tuple[int, CommitMetadata]:
         """Return where the last owner stopped, and its note."""
         committed = await self._broker.committed(self.group, partition)
-        nothing_known = Note((0,) * len(self._ends))
+        nothing_known = CommitMetadata((0,) * len(self._ends))
         if committed is None:
             return 0, nothing_known
         note = load(committed.note, len(self._ends))
@@ -189,20 +189,18 @@ class Holdings(Generic[In]):
             log.warning("note.unreadable", stage=self._stage, partition=str(partition), note=committed.note)
         return committed.offset, note or nothing_known
 
-    async def _follow(self, answers: Answers, gained: dict[Partition, Custody]) -> None:
+    async def _follow(self, answers: Answers, gained: dict[Partition, PartitionState]) -> None:
         """Finish what others answer, and ask what they have not answered in time."""
         while waiting := self._waiting(gained):
             for partition, offset in await answers.next(_FOLLOW_S):
                 if partition in waiting and waiting[partition].awaits(offset):
                     waiting[partition].finish(offset)
                     log.info("record.answered_elsewhere", stage=self._stage, record=f"{partition}/{offset}")
-            for partition, custody in self._waiting(waiting).items():
-                for record in custody.expire(anyio.current_time() - self._margin_s):
+            for partition, state in self._waiting(waiting).items():
+                for record in state.expire(anyio.current_time() - self._margin_s):
                     log.warning("record.await_expired", stage=self._stage, record=f"{partition}/{record.offset}")
                     self._calls.begin(record)
 
-    def _waiting(self, gained: Mapping[Partition, Custody]) -> dict[Partition, Custody]:
+    def _waiting(self, gained: Mapping[Partition, PartitionState]) -> dict[Partition, PartitionState]:
         """Return those that still belong to this worker, as they did then, and wait for answers of others."""
-        return {
-            each: custody for each, custody in gained.items() if self._owned.get(each) is custody and custody.awaited
-        }
+        return {each: state for each, state in gained.items() if self._owned.get(each) is state and state.awaited}

@@ -15,7 +15,7 @@ Ends = tuple[int, ...]
 
 # Kafka's own limit is 4096 (`offset.metadata.max.bytes`).
 MOST_BYTES = 4_000
-# Nobody has so many calls in flight on one partition; a note of a stranger may say anything.
+# More than any worker has in flight on one partition: metadata of another program may say anything.
 MOST_CALLS = 10_000
 _MOST_SECONDS = 999_999
 
@@ -24,15 +24,15 @@ _CALLS = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?(?:@([0-9]{1,6}))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class CommitMetadata:
     """How far the results had got, and for how many seconds which offsets may still be in flight."""
 
     ends: Ends
     calls: Mapping[int, int] = field(default_factory=dict)
 
-    def with_calls(self, calls: Mapping[int, int]) -> "Note":
+    def with_calls(self, calls: Mapping[int, int]) -> "CommitMetadata":
         """Return this note, naming further calls."""
-        return Note(self.ends, {**self.calls, **calls})
+        return CommitMetadata(self.ends, {**self.calls, **calls})
 
 
 def whole_seconds(time_s: float) -> int:
@@ -40,7 +40,7 @@ def whole_seconds(time_s: float) -> int:
     return math.ceil(min(max(time_s, 0.0), _MOST_SECONDS))
 
 
-def dump(note: Note) -> tuple[str, int]:
+def dump(note: CommitMetadata) -> tuple[str, int]:
     """Return a note as text, and how many of its calls, the last ones, found no room in it."""
     ends = ",".join(map(str, note.ends))
     room = MOST_BYTES - len(ends)
@@ -58,14 +58,14 @@ def dump(note: Note) -> tuple[str, int]:
     return (f"{ends};{','.join(entries)}" if entries else ends), len(note.calls) - listed
 
 
-def load(text: str, partitions: int) -> Note | None:
+def load(text: str, partitions: int) -> CommitMetadata | None:
     """Return the note that a text holds; none if it is not a note on so many partitions of results."""
     ends, _, calls = text.partition(";")
     if _ENDS.fullmatch(ends) is None:
         return None
     found = tuple(map(int, ends.split(",")))
     in_flight = _load_calls(calls)
-    return None if len(found) != partitions or in_flight is None else Note(found, in_flight)
+    return None if len(found) != partitions or in_flight is None else CommitMetadata(found, in_flight)
 
 
 def _runs(calls: Mapping[int, int]) -> list[tuple[int, int, int]]:

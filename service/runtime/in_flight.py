@@ -46,7 +46,7 @@ def _tell_nobody(_: Record) -> None:
     pass
 
 
-class Calls(Generic[In]):
+class InFlight(Generic[In]):
     """What one worker has in flight, by partition and offset, over all generations of its group.
 
     `on_answered` is told of each record whose results have been acknowledged. `dropped` is what attempts took of calls

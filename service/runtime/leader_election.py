@@ -24,7 +24,7 @@ def election_group(run: str, role: str) -> str:
     return f"seedstream.{run}.{role}.active"
 
 
-class Election:
+class LeaderElection:
     """One candidate. While a rebalance is under way it stays what it was: the owner of a partition keeps it."""
 
     def __init__(self, broker: Broker, run: str, role: str) -> None:
@@ -85,7 +85,7 @@ async def elected(broker: Broker, run: str, roles: Sequence[str], patience_s: fl
     Raises:
         RunLockedError: other processes are at work.
     """
-    elections = [Election(broker, run, role) for role in roles]
+    elections = [LeaderElection(broker, run, role) for role in roles]
     async with anyio.create_task_group() as tasks:
         for election in elections:
             tasks.start_soon(election.stand)

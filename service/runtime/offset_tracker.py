@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 
 
-class Tracker:
+class OffsetTracker:
     """One partition's unfinished offsets.
 
     What may be committed is the lowest unfinished offset or, when there is none, the position of the reader: never

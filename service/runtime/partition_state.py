@@ -7,11 +7,11 @@ Deadlines are times of the worker's own clock; commit metadata holds the seconds
 from collections.abc import Mapping
 
 from service.messaging.broker import Record
-from service.runtime.commit_metadata import Ends, Marks, Note, whole_seconds
-from service.runtime.offset_tracker import Tracker
+from service.runtime.commit_metadata import CommitMetadata, Ends, Marks, whole_seconds
+from service.runtime.offset_tracker import OffsetTracker
 
 
-class Custody:
+class PartitionState:
     """The offsets of one partition while one worker owns it.
 
     `answered` is what the results held at the take-over, `awaited` what earlier owners have in flight and until when,
@@ -20,10 +20,10 @@ class Custody:
     """
 
     def __init__(
-        self, start: int, inherited: Note, answered: set[int], awaited: Mapping[int, float], own: set[int]
+        self, start: int, inherited: CommitMetadata, answered: set[int], awaited: Mapping[int, float], own: set[int]
     ) -> None:
         self.recorded: tuple[int, Mapping[int, int]] | None = None
-        self._tracker = Tracker(start)
+        self._tracker = OffsetTracker(start)
         self._answered = {offset for offset in answered if offset >= start}
         self._awaited = {
             offset: deadline
@@ -72,8 +72,8 @@ class Custody:
             del self._awaited[offset]
         return [self._parked.pop(offset) for offset in late if offset in self._parked]
 
-    def note(self, ends: Ends, now: float) -> tuple[int, Note]:
+    def note(self, ends: Ends, now: float) -> tuple[int, CommitMetadata]:
         """Return the offset to commit and the note beside it; `ends` are those of the results now."""
         watermark = self._tracker.watermark
         remaining = {offset: whole_seconds(deadline - now) for offset, deadline in self._awaited.items()}
-        return watermark, Note(self._marks.at(watermark, ends), remaining)
+        return watermark, CommitMetadata(self._marks.at(watermark, ends), remaining)

@@ -16,8 +16,8 @@ from service.lm.concurrency import Slots
 from service.messaging import codec
 from service.messaging.broker import Broker, GroupMember
 from service.messaging.messages import CallsDropped
-from service.runtime.assignment import Holdings
-from service.runtime.in_flight import Calls
+from service.runtime.assignment import Assignment
+from service.runtime.in_flight import InFlight
 from service.runtime.stage import In, Stage
 
 _POLL_S = 0.2
@@ -27,7 +27,7 @@ _MARGIN_S = 5.0
 log = structlog.get_logger()
 
 
-class Worker(Generic[In]):
+class StatelessWorker(Generic[In]):
     """One member of a stage's consumer group.
 
     `slots` limits the calls in flight, together with the other stages of the process. `drain_s` bounds how long calls
@@ -43,8 +43,8 @@ class Worker(Generic[In]):
         self._source = stage.source.of(run)
         self._run = run
         self._drain_s = drain_s
-        self._calls = Calls(stage, run, slots)
-        self._holdings = Holdings(stage, broker, run, self._calls, patience_s=drain_s, margin_s=margin_s)
+        self._calls = InFlight(stage, run, slots)
+        self._assignment = Assignment(stage, broker, run, self._calls, patience_s=drain_s, margin_s=margin_s)
         self._member: GroupMember
 
     @property
@@ -59,22 +59,22 @@ class Worker(Generic[In]):
             EndpointRefusedError: the model refuses every call. What was in flight has been finished and recorded.
         """
         self._calls.drain = drain
-        holdings = self._holdings
-        await holdings.note_ends()
+        assignment = self._assignment
+        await assignment.note_ends()
         async with (
             self._broker.producer() as producer,
             self._broker.group_member(
-                holdings.group, [self._source], holdings.hand_over, holdings.settle
+                assignment.group, [self._source], assignment.on_revoked, assignment.on_assigned
             ) as self._member,
         ):
             async with anyio.create_task_group() as background, self._calls.running(producer):
-                holdings.open(self._member, background)
+                assignment.open(self._member, background)
                 background.start_soon(self._commit_regularly)
                 await self._take_until_drained()
                 await self._finish_in_flight()
                 background.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
-                await holdings.commit_at_last()
+                await assignment.commit_at_last()
                 if self._calls.dropped:
                     lost = CallsDropped.of(self._stage.name, self._calls.dropped)
                     await producer.send([codec.encode(lost, self._run)])
@@ -86,7 +86,7 @@ class Worker(Generic[In]):
             if self._calls.room:
                 records = await self._member.poll(self._calls.room, _POLL_S)
                 if not self._calls.stopping:
-                    for record in self._holdings.deliver(records):
+                    for record in self._assignment.deliver(records):
                         self._calls.begin(record)
             else:
                 await self._stay_in_the_group()
@@ -110,6 +110,6 @@ class Worker(Generic[In]):
     async def _commit_regularly(self) -> None:
         while True:
             await anyio.sleep(_COMMIT_EVERY_S)
-            await self._holdings.note_ends()
+            await self._assignment.note_ends()
             with anyio.CancelScope(shield=True):
-                await self._holdings.commit()
+                await self._assignment.commit()

@@ -29,7 +29,7 @@ from service.messaging.broker import (
 )
 from service.messaging.dead_letters import dead_letter
 from service.messaging.topic_reader import Tail
-from service.runtime.leader_election import Election
+from service.runtime.leader_election import LeaderElection
 from service.runtime.stage import In, Outcome, StatefulStage
 
 _POLL_S = 0.2
@@ -38,13 +38,15 @@ _MAX_BATCH = 200
 log = structlog.get_logger()
 
 
-class Committer(Generic[In]):
+class TransactionalWorker(Generic[In]):
     """One instance of a stage with memory: the active one, unless there is an election that it has not won.
 
     `repeated` counts the calls in its input that were made for something that had been answered already.
     """
 
-    def __init__(self, stage: StatefulStage[In], broker: Broker, run: str, election: Election | None = None) -> None:
+    def __init__(
+        self, stage: StatefulStage[In], broker: Broker, run: str, election: LeaderElection | None = None
+    ) -> None:
         self._stage = stage
         self._broker = broker
         self._run = run

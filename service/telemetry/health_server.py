@@ -1,4 +1,4 @@
-"""What a worker tells its surroundings over HTTP: that it lives, whether it is ready, and numbers for Prometheus."""
+"""Health and metrics of a worker over HTTP: liveness, readiness, and numbers for Prometheus."""
 
 from collections.abc import Iterable
 
@@ -50,8 +50,8 @@ class _Numbers(Collector):
             labels=["role"],
         )
         for role, state in self._worked.roles.items():
-            if state.committer is not None:
-                repeated.add_metric([role], float(state.committer.repeated))
+            if state.worker is not None:
+                repeated.add_metric([role], float(state.worker.repeated))
         return repeated
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import anyio
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from service.lm.dispatch import Dispatcher, LaneState
+from service.lm.dispatch import Dispatcher, UpstreamState
 
 
 def model_numbers(dispatcher: Dispatcher) -> Iterable[Metric]:
@@ -24,16 +24,16 @@ def _limits(dispatcher: Dispatcher) -> Metric:
         "seedstream_lm_concurrency_limit", "Calls that a server gets at once now.", labels=["endpoint"]
     )
     now_s = anyio.current_time()
-    for lane in dispatcher.lanes.all:
-        limits.add_metric([lane.endpoint.name], float(lane.places(now_s)))
+    for upstream in dispatcher.balancer.all:
+        limits.add_metric([upstream.endpoint.name], float(upstream.places(now_s)))
     return limits
 
 
 def _open(dispatcher: Dispatcher) -> Metric:
     states = GaugeMetricFamily("seedstream_lm_open", "1 where a server takes calls.", labels=["endpoint"])
     now_s = anyio.current_time()
-    for lane in dispatcher.lanes.all:
-        states.add_metric([lane.endpoint.name], float(lane.state(now_s) is not LaneState.CLOSED))
+    for upstream in dispatcher.balancer.all:
+        states.add_metric([upstream.endpoint.name], float(upstream.state(now_s) is not UpstreamState.CLOSED))
     return states
 
 
@@ -41,14 +41,14 @@ def _outcomes(dispatcher: Dispatcher) -> Metric:
     attempts = CounterMetricFamily(
         "seedstream_lm_requests", "Attempts by what came of them.", labels=["endpoint", "outcome"]
     )
-    for lane in dispatcher.lanes.all:
-        for outcome, count in sorted(lane.outcomes.items()):
-            attempts.add_metric([lane.endpoint.name, outcome], float(count))
+    for upstream in dispatcher.balancer.all:
+        for outcome, count in sorted(upstream.outcomes.items()):
+            attempts.add_metric([upstream.endpoint.name, outcome], float(count))
     return attempts
 
 
 def _slowdowns(dispatcher: Dispatcher) -> Metric:
     cuts = CounterMetricFamily("seedstream_lm_slowdowns", "How often less was sent to a server.", labels=["endpoint"])
-    for lane in dispatcher.lanes.all:
-        cuts.add_metric([lane.endpoint.name], float(lane.limit.cuts))
+    for upstream in dispatcher.balancer.all:
+        cuts.add_metric([upstream.endpoint.name], float(upstream.limit.cuts))
     return cuts

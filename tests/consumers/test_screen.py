@@ -16,7 +16,7 @@ from service.messaging.messages import Message
 from service.pool.hint_reader import follow_hints
 from service.pool.hints import Hints, Use, WrongHint
 from service.pool.screen_worker import Screening
-from service.runtime.transactional_worker import Committer
+from service.runtime.transactional_worker import TransactionalWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.conftest import OpenBroker
 from tests.support import examples
@@ -87,7 +87,7 @@ async def preload(broker: Broker) -> None:
     """Commit a pool, then write answers; every second one is like the one before, and some like what is known."""
     await create(broker, partitions=4)
     await send(broker, *(examples.seed(number, text(10 * number)) for number in range(5)))
-    await work_off(Committer(Admit(SELF_INSTRUCT), broker, RUN))
+    await work_off(TransactionalWorker(Admit(SELF_INSTRUCT), broker, RUN))
     await send(broker, *(examples.answer(seq, text(seq), text(seq + 3)) for seq in range(COUNT)))
 
 
@@ -124,7 +124,7 @@ async def test_with_hints_the_results_are_those_without(open_broker: OpenBroker)
     async with open_broker() as broker:
         await preload(broker)
         async with drained_after(screens(broker)), heard(broker, COUNT) as hearing:
-            await work_off(Committer(Admit(SELF_INSTRUCT, hearing.hints), broker, RUN))
+            await work_off(TransactionalWorker(Admit(SELF_INSTRUCT, hearing.hints), broker, RUN))
         tally = hearing.hints.tally
         assert tally[Use.USED] + tally[Use.AUDITED] == 2 * COUNT
         assert (hearing.alarms, len(hearing.hints)) == ([], 0)
@@ -145,7 +145,7 @@ async def test_a_screen_sees_what_joins_the_pool_meanwhile(open_broker: OpenBrok
         await send(broker, examples.answer(0, RIVERS))
         async with drained_after(screens(broker)):
             await follow(broker, topics.HINTS, 1)
-            await work_off(Committer(Admit(SELF_INSTRUCT), broker, RUN))
+            await work_off(TransactionalWorker(Admit(SELF_INSTRUCT), broker, RUN))
             await send(broker, examples.answer(1, ALIKE))
             first, second = await follow(broker, topics.HINTS, 2)
         assert (first.pool_seen, first.candidates[0].nearest) == (0, None)
@@ -156,7 +156,7 @@ async def test_what_is_decided_when_a_screen_starts_gets_no_hint(open_broker: Op
     async with open_broker() as broker:
         await create(broker)
         await send(broker, examples.answer(0, RIVERS), examples.answer(1, ALIKE))
-        await work_off(Committer(Admit(SELF_INSTRUCT), broker, RUN))
+        await work_off(TransactionalWorker(Admit(SELF_INSTRUCT), broker, RUN))
         await send(broker, examples.answer(2, ALIKE))
         async with drained_after(screens(broker)):
             assert [hint.prompt_seq for hint in await follow(broker, topics.HINTS, 1)] == [2]
@@ -179,7 +179,7 @@ async def test_poison_among_hints_is_passed_over(open_broker: OpenBroker) -> Non
         await write(broker, NewRecord(topics.HINTS.of(RUN), b"{", b"p1"))
         async with drained_after(screens(broker)), heard(broker, COUNT) as hearing:
             await write(broker, NewRecord(topics.HINTS.of(RUN), b"{", b"p1"))
-            await work_off(Committer(Admit(SELF_INSTRUCT, hearing.hints), broker, RUN))
+            await work_off(TransactionalWorker(Admit(SELF_INSTRUCT, hearing.hints), broker, RUN))
         assert hearing.hints.tally[Use.USED] > 0
 
 
@@ -193,7 +193,7 @@ async def test_a_screen_waits_for_the_filter_when_it_is_far_ahead(open_broker: O
             with anyio.move_on_after(3 * QUIET_S):
                 await until(broker, lambda: screen.screening.written > 2_200)
             assert screen.screening.written <= 2_200
-            committer = Committer(Admit(SELF_INSTRUCT), broker, RUN)
+            committer = TransactionalWorker(Admit(SELF_INSTRUCT), broker, RUN)
             await work_off(committer)
             await until_committed(broker, "admit", topics.CANDIDATES, 2_300)
         assert screen.screening.written <= 2_300

@@ -18,7 +18,7 @@ from service.messaging.dead_letters import DEAD_LETTER_TOPICS, STAGE_INPUTS, Dea
 from service.messaging.messages import Decision
 from service.messaging.topic_reader import Tail
 from service.run.progress import Progress
-from service.runtime.transactional_worker import Committer
+from service.runtime.transactional_worker import TransactionalWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.conftest import OpenBroker
 from tests.fakes.brokers import Breakage, BreakingBroker
@@ -186,7 +186,7 @@ async def test_what_still_cannot_be_read_comes_back_with_its_attempts(open_broke
     async with run_with(open_broker, poison(0)) as broker:
         await send(broker, examples.prompt(0))
         for attempts in (1, 2, 3):
-            await work_off(Committer(Admit(SELF_INSTRUCT), broker, RUN))
+            await work_off(TransactionalWorker(Admit(SELF_INSTRUCT), broker, RUN))
             assert facts_of((await dead_letters(broker, topics.CANDIDATES))[-1])["attempts"] == str(attempts)
             progress = await progress_of(broker)
             assert (progress.dead_letters, progress.stuck_prompts, progress.outstanding) == ({"candidates": 1}, 1, 0)
@@ -202,7 +202,7 @@ async def test_what_can_be_read_now_is_decided_and_counted_once(open_broker: Ope
         await send(broker, examples.prompt(0))
         await DeadLetterReplay(broker, RUN).run()
         assert len(await records_of(broker, topics.CANDIDATES.of(RUN))) == 2
-        await work_off(Committer(Admit(SELF_INSTRUCT), broker, RUN))
+        await work_off(TransactionalWorker(Admit(SELF_INSTRUCT), broker, RUN))
         decisions: list[Decision] = await read(broker, topics.DECISIONS)
         assert [decision.prompt_id for decision in decisions] == ["p0"]
         progress = await progress_of(broker)

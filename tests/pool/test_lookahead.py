@@ -1,21 +1,21 @@
 import pytest
 
-from service.pool.lookahead import Lead
+from service.pool.lookahead import Lookahead
 
 
 def test_where_nothing_is_known_a_screen_begins_at_the_beginning() -> None:
-    assert Lead().begin(5.0, 1.0) == 0
+    assert Lookahead().begin(5.0, 1.0) == 0
 
 
 def test_a_filter_that_stands_still_is_not_run_away_from() -> None:
-    lead = Lead()
+    lead = Lookahead()
     for now_s in range(5):
         lead.note(40, float(now_s))
     assert lead.begin(9.0, 1.0) == 40
 
 
 def test_a_screen_begins_where_the_filter_will_be_when_it_is_done() -> None:
-    lead = Lead()
+    lead = Lookahead()
     for now_s in range(5):
         lead.note(100 * now_s, float(now_s))
     assert lead.begin(4.0, 0.0) == pytest.approx(400, abs=10)
@@ -23,14 +23,14 @@ def test_a_screen_begins_where_the_filter_will_be_when_it_is_done() -> None:
 
 
 def test_the_filter_is_no_further_than_its_batch_if_it_says_nothing() -> None:
-    lead = Lead()
+    lead = Lookahead()
     lead.note(0, 0.0)
     lead.note(200, 1.0)
     assert lead.begin(60.0, 0.0) == pytest.approx(200 + 200, abs=20)
 
 
 def test_a_change_of_pace_is_learned() -> None:
-    lead = Lead()
+    lead = Lookahead()
     lead.note(0, 0.0)
     lead.note(1_000, 1.0)
     before = lead.begin(1.0, 1.0) - 1_000

@@ -9,7 +9,7 @@ from service.messaging import codec, topics
 from service.messaging.broker import Broker, Partition
 from service.runtime.answered_inputs import Answers
 from service.runtime.commit_metadata import Ends
-from service.runtime.stateless_worker import Worker
+from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.conftest import OpenBroker
 from tests.fakes.models import Hold, Reply, ScriptedModel
@@ -73,13 +73,15 @@ async def test_no_prompt_is_asked_again_whose_answer_is_on_the_log_however_often
         async with open_broker() as broker:
             before = {message.key for message in await read(broker, topics.CANDIDATES)}
             model = ScriptedModel(script)
-            worker = Worker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(4), drain_s=0)
+            worker = StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(4), drain_s=0)
             async with rng.choice([killed_after, drained_after])(worker):
                 new = min(rng.randrange(4), len(prompts) - len(before))
                 await model.until_asked(new)
             assert {text.strip("<>") for text in model.asked}.isdisjoint(before)
     async with open_broker() as broker:
-        worker = Worker(Generate(ScriptedModel(lambda _: "answered"), SELF_INSTRUCT), broker, RUN, Slots(4), drain_s=0)
+        worker = StatelessWorker(
+            Generate(ScriptedModel(lambda _: "answered"), SELF_INSTRUCT), broker, RUN, Slots(4), drain_s=0
+        )
         async with killed_after(worker):
             answers = await follow(broker, topics.CANDIDATES, len(prompts))
     assert sorted(message.key for message in answers) == sorted(prompt.id for prompt in prompts)

@@ -16,8 +16,8 @@ from service.lm.concurrency import Slots
 from service.messaging import codec, topics
 from service.messaging.broker import Committed, Isolation, Offsets, Partition, Record
 from service.messaging.messages import Prompt
-from service.runtime.assignment import Holdings
-from service.runtime.in_flight import Calls
+from service.runtime.assignment import Assignment
+from service.runtime.in_flight import InFlight
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.fakes.models import Hold, ScriptedModel, always
 from tests.support import examples
@@ -83,14 +83,14 @@ class Desk:
     broker: Log
     group: Group
     model: ScriptedModel
-    calls: Calls[Prompt]
-    holdings: Holdings[Prompt]
+    calls: InFlight[Prompt]
+    assignment: Assignment[Prompt]
 
     async def deliver(self) -> list[int]:
         """Poll all prompts; returns the offsets of those that are taken up."""
         records = await records_of(self.broker, P0.topic)
         self.group.read_to = records[-1].offset + 1
-        taken = self.holdings.deliver(records)
+        taken = self.assignment.deliver(records)
         for record in taken:
             self.calls.begin(record)
         return [record.offset for record in taken]
@@ -111,17 +111,17 @@ async def desk(
         assert isinstance(broker, Log)
         broker.offsets = group.offsets
         await create(broker)
-        calls: Calls[Prompt] = Calls(stage, RUN, slots or Slots(8))
-        holdings = Holdings(stage, broker, RUN, calls, patience_s=patience_s, margin_s=margin_s)
-        await holdings.note_ends()
+        calls: InFlight[Prompt] = InFlight(stage, RUN, slots or Slots(8))
+        assignment = Assignment(stage, broker, RUN, calls, patience_s=patience_s, margin_s=margin_s)
+        await assignment.note_ends()
         with anyio.fail_after(DEADLINE_S):
             async with (
                 anyio.create_task_group() as background,
                 broker.producer() as producer,
                 calls.running(producer),
             ):
-                holdings.open(group, background)
-                yield Desk(broker, group, model, calls, holdings)
+                assignment.open(group, background)
+                yield Desk(broker, group, model, calls, assignment)
                 calls.cancel()
                 background.cancel_scope.cancel()
 
@@ -129,28 +129,28 @@ async def desk(
 async def test_the_note_of_a_hand_over_stands_until_it_is_settled_who_owns_what(tmp_path: Path) -> None:
     async with desk(tmp_path, ScriptedModel(always(Hold()))) as worker:
         await send(worker.broker, *map(examples.prompt, range(3)))
-        await worker.holdings.settle(ONLY)
+        await worker.assignment.on_assigned(ONLY)
         assert await worker.deliver() == [0, 1, 2]
         await worker.model.until_asked(3)
-        await worker.holdings.commit()
+        await worker.assignment.commit()
         assert worker.group.offsets[P0] == Committed(0, "0")
-        await worker.holdings.hand_over(ONLY)
-        await worker.holdings.commit()
+        await worker.assignment.on_revoked(ONLY)
+        await worker.assignment.commit()
         assert worker.group.offsets[P0] == Committed(0, "0;0-2@60")
-        await worker.holdings.settle(ONLY)
-        await worker.holdings.commit()
+        await worker.assignment.on_assigned(ONLY)
+        await worker.assignment.commit()
         assert worker.group.offsets[P0] == Committed(0, "0")
 
 
 async def test_a_last_commit_names_no_calls_even_when_it_is_open_who_owns_what(tmp_path: Path) -> None:
     async with desk(tmp_path, ScriptedModel(always(Hold()))) as worker:
         await send(worker.broker, examples.prompt(0))
-        await worker.holdings.settle(ONLY)
+        await worker.assignment.on_assigned(ONLY)
         await worker.deliver()
         await worker.model.until_asked(1)
-        await worker.holdings.hand_over(ONLY)
+        await worker.assignment.on_revoked(ONLY)
         assert worker.group.note == "0;0@60"
-        await worker.holdings.commit_at_last()
+        await worker.assignment.commit_at_last()
         assert worker.group.note == "0"
 
 
@@ -158,11 +158,11 @@ async def test_an_answer_that_is_written_while_its_partition_comes_back_counts(t
     hold = Hold()
     async with desk(tmp_path, ScriptedModel(always(hold))) as worker:
         await send(worker.broker, examples.prompt(0), examples.prompt(1))
-        await worker.holdings.settle(ONLY)
+        await worker.assignment.on_assigned(ONLY)
         await worker.deliver()
         await worker.model.until_asked(2)
-        await worker.holdings.hand_over(ONLY)
-        await worker.holdings.settle(NOTHING)
+        await worker.assignment.on_revoked(ONLY)
+        await worker.assignment.on_assigned(NOTHING)
 
         async def answer() -> None:
             hold.release()
@@ -170,9 +170,9 @@ async def test_an_answer_that_is_written_while_its_partition_comes_back_counts(t
 
         worker.broker.meanwhile = answer
         worker.group.offsets[P0] = Committed(0, "0")
-        await worker.holdings.settle(ONLY)
+        await worker.assignment.on_assigned(ONLY)
         assert await worker.deliver() == []
-        await worker.holdings.commit()
+        await worker.assignment.commit()
         assert worker.group.offsets[P0].offset == 2
 
 
@@ -180,7 +180,7 @@ async def test_calls_of_a_partition_that_came_back_have_all_the_time_they_need(t
     hold = Hold()
     async with desk(tmp_path, ScriptedModel(always(hold)), patience_s=0.05) as worker:
         await send(worker.broker, examples.prompt(0))
-        await worker.holdings.settle(ONLY)
+        await worker.assignment.on_assigned(ONLY)
         await worker.deliver()
         await worker.model.until_asked(1)
         worker.calls.lose(ONLY, patience_s=0.05)
@@ -198,7 +198,7 @@ async def test_a_call_that_is_lost_as_it_gets_its_slot_is_not_sent(turns: int, t
     hold = Hold()
     async with desk(tmp_path, ScriptedModel(always(hold)), slots=Slots(1)) as worker:
         await send(worker.broker, examples.prompt(0), examples.prompt(1))
-        await worker.holdings.settle(ONLY)
+        await worker.assignment.on_assigned(ONLY)
         await worker.deliver()
         await worker.model.until_asked(1)
         hold.release()
@@ -215,15 +215,15 @@ async def test_a_call_that_is_lost_as_it_gets_its_slot_is_not_sent(turns: int, t
 async def test_who_may_not_commit_any_more_owns_nothing_but_its_calls(tmp_path: Path) -> None:
     async with desk(tmp_path, ScriptedModel(always(Hold()))) as worker:
         await send(worker.broker, examples.prompt(0), examples.prompt(1))
-        await worker.holdings.settle(ONLY)
+        await worker.assignment.on_assigned(ONLY)
         await worker.deliver()
         await worker.model.until_asked(2)
         worker.group.refuses = True
-        await worker.holdings.hand_over(ONLY)
+        await worker.assignment.on_revoked(ONLY)
         worker.group.refuses = False
         worker.group.offsets[P0] = Committed(1, "0;2@60")
         await send(worker.broker, examples.prompt(2), examples.prompt(3))
-        await worker.holdings.settle(ONLY)
+        await worker.assignment.on_assigned(ONLY)
         assert await worker.deliver() == [1, 3]
         await worker.model.until_asked(3)
         assert worker.model.asked == ["<p0>", "<p1>", "<p3>"]
@@ -233,12 +233,12 @@ async def test_an_owner_whose_time_is_up_may_still_be_writing(tmp_path: Path) ->
     async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
         await send(worker.broker, examples.prompt(0), examples.prompt(1))
         worker.group.offsets[P0] = Committed(0, "0;0-1@0")
-        await worker.holdings.settle(ONLY)
+        await worker.assignment.on_assigned(ONLY)
         assert await worker.deliver() == []
         first, second = await records_of(worker.broker, P0.topic)
         for record in (first, replace(second, partition=Partition(P0.topic, 1)), second):
             await write(worker.broker, codec.encode(examples.answer(0), RUN, record))
-        await until(worker.broker, lambda: worker.holdings.awaited == 0)
+        await until(worker.broker, lambda: worker.assignment.awaited == 0)
         assert worker.model.asked == []
-        await worker.holdings.commit()
+        await worker.assignment.commit()
         assert worker.group.offsets[P0].offset == 2

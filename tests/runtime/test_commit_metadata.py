@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.runtime.commit_metadata import MOST_BYTES, MOST_CALLS, Ends, Note, dump, load, whole_seconds
+from service.runtime.commit_metadata import MOST_BYTES, MOST_CALLS, CommitMetadata, Ends, dump, load, whole_seconds
 
 OFFSETS = st.integers(0, 2**40) | st.integers(0, 60)
 CALLS = st.dictionaries(OFFSETS, st.integers(0, 3) | st.integers(0, 999_999), max_size=80)
@@ -13,15 +13,15 @@ ENDS = st.lists(st.integers(0, 2**40), min_size=1, max_size=5).map(tuple)
 
 @given(ENDS, CALLS)
 def test_a_note_says_what_it_was_made_from(ends: Ends, calls: dict[int, int]) -> None:
-    text, left_out = dump(Note(ends, calls))
+    text, left_out = dump(CommitMetadata(ends, calls))
     assert left_out == 0
-    assert load(text, len(ends)) == Note(ends, calls)
+    assert load(text, len(ends)) == CommitMetadata(ends, calls)
 
 
 @given(st.integers(0, 3), st.integers(0, 2**40), st.integers(400, 6_000), st.integers(1, 90))
 def test_a_note_stays_below_the_limit_and_names_the_first_calls(step: int, start: int, count: int, spread: int) -> None:
     calls = {start + place * step: place % spread for place in range(count)}
-    text, left_out = dump(Note((7,), calls))
+    text, left_out = dump(CommitMetadata((7,), calls))
     assert len(text.encode()) <= MOST_BYTES
     note = load(text, 1)
     assert note is not None
@@ -38,7 +38,7 @@ def test_a_note_stays_below_the_limit_and_names_the_first_calls(step: int, start
     ],
 )
 def test_how_a_note_looks(calls: dict[int, int], text: str) -> None:
-    assert dump(Note((12, 34), calls)) == (text, 0)
+    assert dump(CommitMetadata((12, 34), calls)) == (text, 0)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_no_text_is_too_strange_to_be_read(text: str) -> None:
 
 def test_as_many_calls_as_may_be_named_are_named() -> None:
     calls = dict.fromkeys(range(MOST_CALLS), 60)
-    text, left_out = dump(Note((0,), calls))
+    text, left_out = dump(CommitMetadata((0,), calls))
     assert (text, left_out) == (f"0;0-{MOST_CALLS - 1}@60", 0)
-    assert load(text, 1) == Note((0,), calls)
+    assert load(text, 1) == CommitMetadata((0,), calls)
 
 
 @pytest.mark.parametrize(("time_s", "said"), [(0.0, 0), (-3.0, 0), (0.01, 1), (59.2, 60), (math.inf, 999_999)])

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.runtime.offset_tracker import Tracker
+from service.runtime.offset_tracker import OffsetTracker
 
 # What happens to a partition, one step after another; the number chooses where there is a choice.
 STEPS = st.lists(st.tuples(st.sampled_from(["deliver", "finish", "marker", "again"]), st.integers(0, 9)), max_size=40)
@@ -11,7 +11,7 @@ class Partition:
     """A partition as it is: which offsets have a record, and how far each is. Offsets have gaps."""
 
     def __init__(self, start: int) -> None:
-        self.tracker = Tracker(start)
+        self.tracker = OffsetTracker(start)
         self.position = start
         self.running: list[int] = []
         self.known: set[int] = set()
@@ -61,7 +61,7 @@ def test_the_watermark_is_the_lowest_unfinished_offset_or_else_the_position(
 
 @given(st.permutations(range(8)))
 def test_the_watermark_reaches_the_position_whatever_the_order_of_finishing(order: list[int]) -> None:
-    tracker = Tracker(0)
+    tracker = OffsetTracker(0)
     tracker.deliver([2 * offset for offset in range(8)], 21)
     for offset in order:
         assert tracker.watermark <= 2 * offset
@@ -70,7 +70,7 @@ def test_the_watermark_reaches_the_position_whatever_the_order_of_finishing(orde
 
 
 def test_records_behind_known_ones_are_new_when_they_come_with_them() -> None:
-    tracker = Tracker(3)
+    tracker = OffsetTracker(3)
     assert tracker.deliver([3, 4], 5) == [3, 4]
     assert tracker.deliver([3, 4, 6], 7) == [6]
     tracker.finish(3)
@@ -78,13 +78,13 @@ def test_records_behind_known_ones_are_new_when_they_come_with_them() -> None:
 
 
 def test_a_marker_moves_the_watermark_of_an_idle_partition() -> None:
-    tracker = Tracker(3)
+    tracker = OffsetTracker(3)
     assert tracker.deliver([], 5) == []
     assert tracker.watermark == 5
 
 
 def test_to_finish_an_offset_again_changes_nothing() -> None:
-    tracker = Tracker(0)
+    tracker = OffsetTracker(0)
     tracker.deliver([0, 1, 2], 3)
     for offset in (1, 1, 0, 0, 1):
         tracker.finish(offset)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.messaging.broker import Partition, Record
-from service.runtime.commit_metadata import Ends, Note, dump, load
-from service.runtime.partition_state import Custody
+from service.runtime.commit_metadata import CommitMetadata, Ends, dump, load
+from service.runtime.partition_state import PartitionState
 
 PATIENCE_S = 10
 
@@ -59,7 +59,7 @@ class Owner:
         everything = log.answered_since((0, 0))
         assert {offset for offset in answered if offset >= start} == {each for each in everything if each >= start}
         awaited = {offset: log.now + seconds for offset, seconds in note.calls.items()}
-        self.custody = Custody(start, note, answered, awaited, own)
+        self.state = PartitionState(start, note, answered, awaited, own)
         self.position = start
         self.ends = self.followed = log.ends
         self.running = sorted(own)
@@ -71,7 +71,7 @@ class Owner:
             case "answer" if self.running:
                 offset = self.running.pop(number % len(self.running))
                 self.log.answer(offset, number % 2)
-                self.custody.finish(offset)
+                self.state.finish(offset)
             case "look":
                 self.ends = self.log.ends
             case "follow":
@@ -85,9 +85,7 @@ class Owner:
         """Poll up to a position: every even offset has a record, the others are gaps."""
         records = {offset: record(offset) for offset in range(self.position, position) if offset % 2 == 0}
         self.position = max(self.position, position)
-        self.ask(
-            [each for each in self.custody.deliver(records, position, self.ends) if each.offset not in self.running]
-        )
+        self.ask([each for each in self.state.deliver(records, position, self.ends) if each.offset not in self.running])
 
     def ask(self, records: list[Record]) -> None:
         offsets = [each.offset for each in records]
@@ -97,12 +95,12 @@ class Owner:
 
     def follow(self) -> None:
         for offset in self.log.answered_since(self.followed):
-            if self.custody.awaits(offset):
-                self.custody.finish(offset)
+            if self.state.awaits(offset):
+                self.state.finish(offset)
         self.followed = self.log.ends
 
     def commit(self, calls: dict[int, int]) -> None:
-        offset, note = self.custody.note(self.ends, self.log.now)
+        offset, note = self.state.note(self.ends, self.log.now)
         text, left_out = dump(note.with_calls(calls))
         assert left_out == 0
         self.log.committed = offset, text
@@ -121,9 +119,9 @@ class World:
             case "kill":
                 self.owner = Owner(self.log, set())
             case "hand over":
-                self.hand_over(set())
+                self.on_revoked(set())
             case "back" if owed:
-                self.hand_over({owed[number % len(owed)]})
+                self.on_revoked({owed[number % len(owed)]})
             case "owed" if owed:
                 offset = owed[number % len(owed)]
                 del self.log.owed[offset]
@@ -135,7 +133,7 @@ class World:
             case _:
                 self.owner.step(what, number)
 
-    def hand_over(self, own: set[int]) -> None:
+    def on_revoked(self, own: set[int]) -> None:
         """Give the partition to another; `own` is what that one has in flight from when it was the owner."""
         self.owner.commit(dict.fromkeys(self.owner.running, PATIENCE_S))
         self.log.owed |= dict.fromkeys(self.owner.running, self.log.now + PATIENCE_S)
@@ -148,7 +146,7 @@ class World:
         self.log.now += time_s
         self.log.owed = {offset: until for offset, until in self.log.owed.items() if until > self.log.now}
         self.owner.follow()
-        self.owner.ask(self.owner.custody.expire(self.log.now))
+        self.owner.ask(self.owner.state.expire(self.log.now))
 
 
 STEPS = (*["take", "answer", "owed"] * 4, *["look", "follow", "commit", "hand over", "back"] * 2, "kill", "die", "wait")
@@ -164,32 +162,32 @@ def test_nothing_is_asked_that_is_answered_or_that_somebody_alive_still_has_in_f
     owner, log = world.owner, world.log
     owner.take(max([owner.position, *log.answers[0], *log.answers[1], *log.owed, *owner.running]) + 1)
     world.wait(PATIENCE_S)
-    assert owner.custody.awaited == 0
+    assert owner.state.awaited == 0
     while owner.running:
         owner.step("answer", 0)
     answers = Counter(log.answers[0] + log.answers[1])
     assert set(answers.values()) <= {1}
     assert set(answers) == set(range(0, owner.position, 2))
-    assert owner.custody.note(log.ends, log.now)[0] == owner.position
+    assert owner.state.note(log.ends, log.now)[0] == owner.position
 
 
 def test_what_is_awaited_is_named_with_the_time_that_remains_until_it_is_answered() -> None:
-    custody = Custody(3, Note((8,), {}), {4}, {2: 20.0, 4: 20.0, 5: 20.0, 7: 30.0, 9: 30.0}, own={9})
-    assert custody.note((9,), 10.5) == (3, Note((8,), {5: 10, 7: 20}))
-    assert [each.offset for each in custody.deliver({3: record(3), 4: record(4), 5: record(5)}, 6, (9,))] == [3]
-    custody.finish(3)
-    custody.finish(7)
-    assert custody.note((9,), 25.0) == (5, Note((8,), {5: 0}))
-    custody.finish(5)
-    assert custody.note((9,), 25.0) == (6, Note((8,), {}))
-    assert custody.deliver({7: record(7)}, 8, (9,)) == []
-    assert custody.deliver({9: record(9)}, 10, (9,)) == [record(9)]
+    state = PartitionState(3, CommitMetadata((8,), {}), {4}, {2: 20.0, 4: 20.0, 5: 20.0, 7: 30.0, 9: 30.0}, own={9})
+    assert state.note((9,), 10.5) == (3, CommitMetadata((8,), {5: 10, 7: 20}))
+    assert [each.offset for each in state.deliver({3: record(3), 4: record(4), 5: record(5)}, 6, (9,))] == [3]
+    state.finish(3)
+    state.finish(7)
+    assert state.note((9,), 25.0) == (5, CommitMetadata((8,), {5: 0}))
+    state.finish(5)
+    assert state.note((9,), 25.0) == (6, CommitMetadata((8,), {}))
+    assert state.deliver({7: record(7)}, 8, (9,)) == []
+    assert state.deliver({9: record(9)}, 10, (9,)) == [record(9)]
 
 
 def test_what_does_not_come_in_time_is_to_be_asked_once_it_is_delivered() -> None:
-    custody = Custody(0, Note((0,), {}), set(), {0: 10.0, 1: 20.0}, set())
-    assert custody.deliver({0: record(0)}, 1, (0,)) == []
-    assert custody.expire(9.9) == []
-    assert custody.expire(10.0) == [record(0)]
-    assert custody.expire(20.0) == []
-    assert custody.deliver({1: record(1)}, 2, (0,)) == [record(1)]
+    state = PartitionState(0, CommitMetadata((0,), {}), set(), {0: 10.0, 1: 20.0}, set())
+    assert state.deliver({0: record(0)}, 1, (0,)) == []
+    assert state.expire(9.9) == []
+    assert state.expire(10.0) == [record(0)]
+    assert state.expire(20.0) == []
+    assert state.deliver({1: record(1)}, 2, (0,)) == [record(1)]

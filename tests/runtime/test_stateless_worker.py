@@ -11,7 +11,7 @@ from service.messaging import codec, topics
 from service.messaging.broker import Broker
 from service.messaging.codec import CAUSE, header
 from service.messaging.messages import Message, Prompt
-from service.runtime.stateless_worker import Worker
+from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
 from tests.conftest import OpenBroker
 from tests.fakes.models import Hold, ScriptedModel, always, by_marker
@@ -36,8 +36,10 @@ pytestmark = pytest.mark.anyio
 SAMPLING = Sampling(0.0, 0.0, 3, ())
 
 
-def generating(broker: Broker, model: ScriptedModel, slots: int = 8, drain_s: float = DEADLINE_S) -> Worker[Prompt]:
-    return Worker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(slots), drain_s)
+def generating(
+    broker: Broker, model: ScriptedModel, slots: int = 8, drain_s: float = DEADLINE_S
+) -> StatelessWorker[Prompt]:
+    return StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(slots), drain_s)
 
 
 def keys(messages: Sequence[Message]) -> list[str]:
@@ -153,8 +155,10 @@ async def test_there_are_never_more_calls_at_once_than_slots_over_all_stages(ope
         await create(broker)
         await send(broker, *map(examples.prompt, range(5)))
         await send(broker, *(examples.instruction(f"p9.{place}") for place in range(5)))
-        generate = Worker(Generate(model, SELF_INSTRUCT), broker, RUN, slots, DEADLINE_S)
-        classify = Worker(Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, DEADLINE_S)
+        generate = StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, slots, DEADLINE_S)
+        classify = StatelessWorker(
+            Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, DEADLINE_S
+        )
         async with killed_after(generate, classify):
             await model.until_asked(3)
             await anyio.wait_all_tasks_blocked()

@@ -12,7 +12,7 @@ from service.messaging import codec, topics
 from service.messaging.broker import Broker, Record
 from service.messaging.codec import header
 from service.messaging.messages import FailedPrompt, Prompt
-from service.runtime.stateless_worker import Worker
+from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.conftest import OpenBroker
 from tests.fakes.models import Hold, ScriptedModel, always, by_marker
@@ -38,8 +38,8 @@ GOOD = codec.encode(examples.prompt(1), RUN)
 TOO_LARGE = 1 << 20
 
 
-def generating(broker: Broker, model: ScriptedModel) -> Worker[Prompt]:
-    return Worker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(2), DEADLINE_S)
+def generating(broker: Broker, model: ScriptedModel) -> StatelessWorker[Prompt]:
+    return StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(2), DEADLINE_S)
 
 
 async def test_a_call_that_failed_for_good_is_recorded_as_such_and_not_asked_again(open_broker: OpenBroker) -> None:

@@ -15,7 +15,7 @@ from service.lm.concurrency import Slots
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, Committed, Partition
 from service.messaging.messages import Prompt
-from service.runtime.stateless_worker import Worker
+from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
 from tests.conftest import OpenBroker
 from tests.fakes.brokers import Breakage, BreakingBroker
@@ -48,8 +48,8 @@ Logs = Sequence[MutableMapping[str, Any]]
 
 def generating(
     broker: Broker, model: ScriptedModel, slots: Slots | None = None, drain_s: float = 60.0, margin_s: float = 60.0
-) -> Worker[Prompt]:
-    return Worker(Generate(model, SELF_INSTRUCT), broker, RUN, slots or Slots(8), drain_s, margin_s)
+) -> StatelessWorker[Prompt]:
+    return StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, slots or Slots(8), drain_s, margin_s)
 
 
 def count(logs: Logs, event: str) -> int:
@@ -285,7 +285,9 @@ async def test_a_record_that_waits_for_a_slot_when_its_partition_goes_is_asked_b
     async with open_broker() as broker:
         await create(broker, partitions=2)
         await send(broker, examples.instruction("p9.0"))
-        classify = Worker(Classify(busy, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, 60.0)
+        classify = StatelessWorker(
+            Classify(busy, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, 60.0
+        )
         generate = generating(broker, busy, slots)
         async with drained_after(classify):
             await busy.until_asked(1)
@@ -307,7 +309,9 @@ async def test_no_call_begins_while_it_is_open_who_owns_its_partition(tmp_path: 
     async with SqliteBroker.open(tmp_path / "run.sqlite3", rebalance_timeout_s=60.0) as broker:
         await create(broker, partitions=2)
         await send(broker, examples.instruction("p9.0"))
-        classify = Worker(Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, 60.0)
+        classify = StatelessWorker(
+            Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, 60.0
+        )
         generate = generating(broker, model, slots)
         async with drained_after(classify):
             await model.until_asked(1)

@@ -16,7 +16,7 @@ from service.messaging.codec import CAUSE, header
 from service.messaging.messages import Decision, Instruction, Message, PooledTask
 from service.messaging.topics import Topic
 from service.pool.batch import Input
-from service.runtime.transactional_worker import Committer
+from service.runtime.transactional_worker import TransactionalWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.conftest import OpenBroker
 from tests.fakes.brokers import Breakage, BreakingBroker
@@ -52,8 +52,8 @@ async def outcomes(broker: Broker) -> list[list[Message]]:
     return [list(await read(broker, topic)) for topic in (topics.POOL, topics.DECISIONS, topics.INSTRUCTIONS)]
 
 
-def admitting(broker: Broker) -> Committer[Input]:
-    return Committer(Admit(SELF_INSTRUCT), broker, RUN)
+def admitting(broker: Broker) -> TransactionalWorker[Input]:
+    return TransactionalWorker(Admit(SELF_INSTRUCT), broker, RUN)
 
 
 async def one_by_one(stream: Sequence[Input]) -> list[list[Message]]:
@@ -109,7 +109,7 @@ async def test_a_commit_that_broke_leaves_the_memory_as_it_was(open_broker: Open
         await create(broker)
         await send(broker, *batch)
         with pytest.raises(BrokerError):
-            await work_off(Committer(admit, BreakingBroker(broker, Breakage.BEFORE), RUN))
+            await work_off(TransactionalWorker(admit, BreakingBroker(broker, Breakage.BEFORE), RUN))
     assert await admit(batch) == before
 
 

@@ -12,7 +12,7 @@ from service.messaging.broker import Broker
 from service.messaging.codec import header
 from service.messaging.messages import Ending, FinishedTask, Message, RunEnded, TaskInstances
 from service.runtime.stage import Outcome
-from service.runtime.transactional_worker import Committer
+from service.runtime.transactional_worker import TransactionalWorker
 from service.selfinstruct.tasks import InstanceReason
 from tests.conftest import OpenBroker
 from tests.fakes.brokers import Breakage, BreakingBroker
@@ -35,8 +35,8 @@ from tests.support.logs import (
 pytestmark = pytest.mark.anyio
 
 
-def finishing(broker: Broker, target: int) -> Committer[TaskInstances]:
-    return Committer(Finish(RUN, lambda: target), broker, RUN)
+def finishing(broker: Broker, target: int) -> TransactionalWorker[TaskInstances]:
+    return TransactionalWorker(Finish(RUN, lambda: target), broker, RUN)
 
 
 async def finished(broker: Broker) -> list[tuple[int, str]]:
@@ -81,7 +81,7 @@ async def test_a_target_raised_while_it_runs_is_worked_for_at_once(open_broker: 
     async with open_broker() as broker:
         await create(broker)
         await send(broker, *map(examples.task_instances, "abc"))
-        async with drained_after(Committing(Committer(Finish(RUN, lambda: targets[-1]), broker, RUN))):
+        async with drained_after(Committing(TransactionalWorker(Finish(RUN, lambda: targets[-1]), broker, RUN))):
             await follow(broker, topics.TASKS, 1)
             targets.append(3)
             await follow(broker, topics.TASKS, 3)
@@ -148,7 +148,7 @@ async def test_a_record_whose_results_fit_no_record_is_a_dead_letter_and_the_oth
     async with open_broker() as broker:
         await create(broker)
         await send(broker, *map(examples.task_instances, ("a", "b", "large", "c")))
-        await work_off(Committer(Inflating(RUN, lambda: 3), broker, RUN))
+        await work_off(TransactionalWorker(Inflating(RUN, lambda: 3), broker, RUN))
         assert await finished(broker) == [(0, "a"), (1, "b"), (2, "c")]
         assert await targets_reached(broker) == [3]
         (letter,) = await dead_letters(broker, topics.INSTANCES)

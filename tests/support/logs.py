@@ -11,7 +11,7 @@ from service.messaging import codec, topics
 from service.messaging.broker import Broker, Isolation, NewRecord, Partition, Record
 from service.messaging.messages import Message
 from service.messaging.topics import Topic
-from service.runtime.transactional_worker import Committer
+from service.runtime.transactional_worker import TransactionalWorker
 
 RUN = "r"
 DEADLINE_S = 10.0
@@ -111,13 +111,13 @@ async def drained_after(*works: Work) -> AsyncIterator[anyio.Event]:
 class Committing:
     """A committer beside a test, which does not wait for it to be ready."""
 
-    committer: Committer[Any]
+    committer: TransactionalWorker[Any]
 
     async def run(self, drain: anyio.Event) -> None:
         await self.committer.run(drain, anyio.Event())
 
 
-async def work_off(committer: Committer[Any]) -> None:
+async def work_off(committer: TransactionalWorker[Any]) -> None:
     """Let a committer take all the input that there is and that it wants."""
     drain = anyio.Event()
     drain.set()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.adapters.openai.model_list import Offer
+from service.adapters.openai.model_list import ListedModel
 from service.adapters.openai.server_profiles import Api, Dialect, LengthName, Profile, Structure
 
 _SHOWN_MODELS = 5
@@ -44,10 +44,12 @@ class Description:
         )
 
 
-def describe(url: str, model: str, api: Api, profile: Profile, how: str, offers: tuple[Offer, ...]) -> Description:
+def describe(
+    url: str, model: str, api: Api, profile: Profile, how: str, listed: tuple[ListedModel, ...]
+) -> Description:
     """Return the description of an endpoint."""
-    names = tuple(offer.name for offer in offers)
-    context = next((offer.context_tokens for offer in offers if offer.name == model), None)
+    names = tuple(offer.name for offer in listed)
+    context = next((offer.context_tokens for offer in listed if offer.name == model), None)
     auto = api == "chat" and profile.chat_length is LengthName.AUTO
     length = f"{profile.length_name(api)}{' (or what it is called instead)' if auto else ''}"
     has_field = profile.schema_field(api) is not None

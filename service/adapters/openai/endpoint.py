@@ -13,8 +13,8 @@ from yarl import URL
 from service.adapters.openai.credentials import Credentials
 from service.adapters.openai.description import Description, describe
 from service.adapters.openai.error_response import Refusal, refusal_of
-from service.adapters.openai.model_list import Offer, read_offers
-from service.adapters.openai.negotiation import Manners
+from service.adapters.openai.model_list import ListedModel, read_model_list
+from service.adapters.openai.negotiation import Negotiation
 from service.adapters.openai.options import OpenAIOptions
 from service.adapters.openai.request import request_body
 from service.adapters.openai.response import Asked, Reading, read_completion, read_object
@@ -43,10 +43,10 @@ class OpenAIEndpoint:
     _addresses: Addresses = field(init=False, repr=False)
     _url: URL = field(init=False, repr=False)
     _credentials: Credentials = field(init=False, repr=False)
-    _manners: Manners = field(init=False, repr=False)
+    _manners: Negotiation = field(init=False, repr=False)
     _transport: Transport = field(default_factory=Transport, init=False, repr=False)
     _how: str = field(default="nothing was looked for", init=False, repr=False)
-    _offers: tuple[Offer, ...] = field(default=(), init=False, repr=False)
+    _offers: tuple[ListedModel, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Work out what stays the same for every call."""
@@ -54,7 +54,7 @@ class OpenAIEndpoint:
         self._addresses = options.addresses
         self._url = URL(self._addresses.of(options.api), encoded=True)
         self.name = f"{urlsplit(options.base_url).netloc}/{options.model}"
-        self._manners = Manners(self.name, options.api, options.profile, thinking_tokens=options.thinking_tokens)
+        self._manners = Negotiation(self.name, options.api, options.profile, thinking_tokens=options.thinking_tokens)
         self._credentials = Credentials(options.profile.auth, options.extra_headers, options.api_key)
 
     async def __aenter__(self) -> Self:
@@ -98,7 +98,7 @@ class OpenAIEndpoint:
         answer = await self._ask(URL(url, encoded=True), None, self.options.timeout_s)
         if not answer.is_good:
             raise self._refusal(url, answer).as_error()
-        return [offer.name for offer in read_offers(read_object(answer.body, url, self._credentials.secrets))]
+        return [offer.name for offer in read_model_list(read_object(answer.body, url, self._credentials.secrets))]
 
     async def detect(self) -> Description:
         """Find out what kind of server it is, ask it accordingly from now on, and return what was found.
@@ -107,7 +107,7 @@ class OpenAIEndpoint:
         """
         found = await find_out(self._get, self.options, self._addresses)
         self._manners.profile = PROFILES[found.clue.dialect]
-        self._how, self._offers = found.clue.how, found.offers
+        self._how, self._offers = found.clue.how, found.listed
         log.info("lm.detected", endpoint=self.name, dialect=found.clue.dialect, how=self._how)
         return self.describe()
 

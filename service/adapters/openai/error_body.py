@@ -12,7 +12,7 @@ _READ_CHARACTERS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
+class ErrorBody:
     """An error as its server describes it.
 
     `message` is for people, and may quote the prompt; `codes` are its code, type and status, in one string;
@@ -25,47 +25,47 @@ class Saying:
 
 
 def shown(words: str, secrets: tuple[str, ...]) -> str:
-    """Return a stranger's words on one line, bounded, without control characters and without our secrets."""
+    """Return a server's words on one line, bounded, without control characters and without our secrets."""
     for secret in secrets:
         words = words.replace(secret, "***")
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
     return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"
 
 
-def read_saying(body: bytes) -> Saying:
+def read_error_body(body: bytes) -> ErrorBody:
     """Return what an error body says, or the body itself where it is no JSON."""
     try:
-        return saying_of(orjson.loads(body))
+        return error_body_of(orjson.loads(body))
     except orjson.JSONDecodeError:
-        return Saying(body[: 4 * _READ_CHARACTERS].decode(errors="replace")[:_READ_CHARACTERS])
+        return ErrorBody(body[: 4 * _READ_CHARACTERS].decode(errors="replace")[:_READ_CHARACTERS])
 
 
-def saying_of(reply: object) -> Saying:
+def error_body_of(reply: object) -> ErrorBody:
     """Return what a decoded error body says: OpenAI's shape, the flat one, TGI's, FastAPI's, or Gemini's list."""
     if isinstance(reply, list) and len(reply) == 1:
         reply = reply[0]
     if not isinstance(reply, dict):
-        return Saying(_text(reply))
+        return ErrorBody(_text(reply))
     if isinstance(reply.get("detail"), list):
         return _of_fields(reply["detail"])
     error = reply.get("error") or reply.get("detail") or reply
     if not isinstance(error, dict):
-        return Saying(_text(error), _codes(reply))
+        return ErrorBody(_text(error), _codes(reply))
     inner, metadata = _dict(error.get("innererror")), _dict(error.get("metadata"))
     words = [error.get("message", error), metadata.get("raw")]
-    return Saying(
+    return ErrorBody(
         " ".join(_text(part) for part in words if part)[:_READ_CHARACTERS],
         " ".join(filter(None, map(_codes, (error, inner, metadata)))),
         _string(error.get("param")),
     )
 
 
-def _of_fields(faults: list[Any]) -> Saying:
+def _of_fields(faults: list[Any]) -> ErrorBody:
     """Return what FastAPI says of a request's fields: the first fault is enough, and which field it is in."""
     first = _dict(faults[0]) if faults else {}
     place = first.get("loc")
     names = [name for name in place if isinstance(name, str) and name != "body"] if isinstance(place, list) else []
-    return Saying(f"{'.'.join(names)}: {_text(first.get('msg'))}", _codes(first), names[0] if names else "")
+    return ErrorBody(f"{'.'.join(names)}: {_text(first.get('msg'))}", _codes(first), names[0] if names else "")
 
 
 def _codes(error: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service.adapters.openai.error_body import Saying, read_saying, saying_of, shown
+from service.adapters.openai.error_body import ErrorBody, error_body_of, read_error_body, shown
 from service.adapters.openai.error_rules import ROWS, Row, Then
 from service.lm.backoff import rate_limit_reset_s, retry_after_s
 from service.lm.errors import (
@@ -33,7 +33,7 @@ class Refusal:
 
     url: str
     status: int
-    saying: Saying
+    error_body: ErrorBody
     said: str
     after_s: float | None = None
     should_retry: bool | None = None
@@ -64,8 +64,8 @@ class Refusal:
     def _is_met_by(self, row: Row) -> bool:
         return row.meets(
             self.status,
-            self.saying.message,
-            self.saying.codes,
+            self.error_body.message,
+            self.error_body.codes,
             should_retry=self.should_retry,
             asks_to_wait=self.after_s is not None,
         )
@@ -75,16 +75,16 @@ def refusal_of(
     url: str, status: int, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...], now: datetime
 ) -> Refusal:
     """Return the refusal in an answer whose status is not 200."""
-    saying = read_saying(body)
+    error_body = read_error_body(body)
     after_s = retry_after_s(headers, now)
     if after_s is None and status == _RATE_LIMITED:
         after_s = rate_limit_reset_s(headers, now)
     should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
-    return Refusal(url, status, saying, shown(saying.message, secrets), after_s, should_retry)
+    return Refusal(url, status, error_body, shown(error_body.message, secrets), after_s, should_retry)
 
 
 def refusal_inside(url: str, reply: Mapping[str, Any], secrets: tuple[str, ...], usage: Usage | None) -> Refusal:
     """Return the refusal in an answer with status 200: gateways begin it before they know how it will end."""
-    saying = saying_of(reply)
-    named = [int(code) for code in saying.codes.split() if code.isdecimal() and int(code) in _ERRORS]
-    return Refusal(url, named[0] if named else _OK, saying, shown(saying.message, secrets), usage=usage)
+    error_body = error_body_of(reply)
+    named = [int(code) for code in error_body.codes.split() if code.isdecimal() and int(code) in _ERRORS]
+    return Refusal(url, named[0] if named else _OK, error_body, shown(error_body.message, secrets), usage=usage)

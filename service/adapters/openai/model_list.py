@@ -20,7 +20,7 @@ _CONTEXT = ("max_model_len", "context_length", "context_window")
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ListedModel:
     """One model that a server offers; `context_tokens` is none where it does not say."""
 
     name: str
@@ -36,7 +36,7 @@ class Clue:
     how: str
 
 
-def read_offers(reply: Mapping[str, Any]) -> tuple[Offer, ...]:
+def read_model_list(reply: Mapping[str, Any]) -> tuple[ListedModel, ...]:
     """Return the models in an answer to GET /models.
 
     Raises:
@@ -62,9 +62,9 @@ def clue_in_headers(headers: Mapping[str, str]) -> Clue | None:
     return None
 
 
-def clue_in_offers(offers: tuple[Offer, ...]) -> Clue | None:
+def clue_in_model_list(listed: tuple[ListedModel, ...]) -> Clue | None:
     """Return what the owners of the models give away."""
-    owner = next((offer.owner for offer in offers if offer.owner in _OWNERS), None)
+    owner = next((offer.owner for offer in listed if offer.owner in _OWNERS), None)
     return None if owner is None else Clue(_OWNERS[owner], f"its models are owned by {owner}")
 
 
@@ -79,10 +79,10 @@ def tgi_context(reply: Mapping[str, Any]) -> int | None:
     return context if "model_id" in reply and isinstance(context, int) else None
 
 
-def _offer(entry: Mapping[str, Any]) -> Offer:
+def _offer(entry: Mapping[str, Any]) -> ListedModel:
     owner, meta = entry.get("owned_by"), entry.get("meta")
     told = [entry.get(name) for name in _CONTEXT]
     if isinstance(meta, dict):  # llama.cpp
         told.append(meta.get("n_ctx"))
     context = next((value for value in told if type(value) is int and value > 0), None)
-    return Offer(entry["id"], owner if isinstance(owner, str) else "", context)
+    return ListedModel(entry["id"], owner if isinstance(owner, str) else "", context)

@@ -24,7 +24,7 @@ Ask = Callable[[Profile], Awaitable[Reading | Refusal]]
 
 
 @dataclass(eq=False, slots=True)
-class Manners:
+class Negotiation:
     """The profile of one server, and how it changes. `name` is the endpoint's, for the log.
 
     A model that thinks gets tokens for it without being asked for, unless `thinking_tokens` were.

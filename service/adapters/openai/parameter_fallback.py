@@ -86,7 +86,7 @@ def _blames_structure(refusal: Refusal) -> bool:
     """Return whether a server refuses how JSON is asked for; the word JSON has to be in the messages for some."""
     blamed = _blamed(refusal)
     return _STRUCTURE.search(blamed) is not None or (
-        refusal.saying.parameter == "messages" and "must contain the word" in refusal.saying.message
+        refusal.error_body.parameter == "messages" and "must contain the word" in refusal.error_body.message
     )
 
 
@@ -98,24 +98,24 @@ def _refused_sampling(refusal: Refusal) -> list[Parameter]:
 
 
 def _blamed(refusal: Refusal) -> str:
-    return refusal.saying.parameter or refusal.saying.message
+    return refusal.error_body.parameter or refusal.error_body.message
 
 
 def _renames_length(profile: Profile, api: Api, refusal: Refusal) -> bool:
     return (
         api == "chat"
         and profile.chat_length is LengthName.AUTO
-        and LengthName.MAX_COMPLETION_TOKENS in refusal.saying.message
+        and LengthName.MAX_COMPLETION_TOKENS in refusal.error_body.message
         and _is_unsupported(refusal)
     )
 
 
 def _blames_stop(refusal: Refusal) -> bool:
-    saying = refusal.saying
-    return saying.parameter == Parameter.STOP or (
-        not saying.parameter and _STOP_BY_NAME.search(saying.message) is not None
+    error_body = refusal.error_body
+    return error_body.parameter == Parameter.STOP or (
+        not error_body.parameter and _STOP_BY_NAME.search(error_body.message) is not None
     )
 
 
 def _is_unsupported(refusal: Refusal) -> bool:
-    return _UNSUPPORTED.search(f"{refusal.saying.codes} {refusal.saying.message}") is not None
+    return _UNSUPPORTED.search(f"{refusal.error_body.codes} {refusal.error_body.message}") is not None

@@ -8,11 +8,11 @@ import orjson
 
 from service.adapters.openai.model_list import (
     Clue,
-    Offer,
+    ListedModel,
     clue_in_headers,
-    clue_in_offers,
+    clue_in_model_list,
     is_ollama,
-    read_offers,
+    read_model_list,
     tgi_context,
 )
 from service.adapters.openai.options import AUTO, OpenAIOptions
@@ -29,7 +29,7 @@ class Found:
     """What kind of server it is, how that is known, and what it offers."""
 
     clue: Clue
-    offers: tuple[Offer, ...] = ()
+    listed: tuple[ListedModel, ...] = ()
 
 
 async def find_out(get: Get, options: OpenAIOptions, addresses: Addresses) -> Found:
@@ -38,15 +38,15 @@ async def find_out(get: Get, options: OpenAIOptions, addresses: Addresses) -> Fo
     `get` asks one address and raises `AttemptFailedError` where no answer comes.
     """
     listing = await _quietly(get, addresses.models)
-    offers = _offers(listing)
+    listed = _offers(listing)
     known = _given(options)
     if known is None and listing is None:
         return Found(Clue(Dialect.GENERIC, "it does not answer"))
     if known is None and listing is not None:
-        known = clue_in_headers(listing.headers) or clue_in_offers(offers)
+        known = clue_in_headers(listing.headers) or clue_in_model_list(listed)
     if known is None or known.dialect is Dialect.TGI:
-        return await _ask_around(get, addresses, known, offers)
-    return Found(known, offers)
+        return await _ask_around(get, addresses, known, listed)
+    return Found(known, listed)
 
 
 def _given(options: OpenAIOptions) -> Clue | None:
@@ -56,17 +56,17 @@ def _given(options: OpenAIOptions) -> Clue | None:
     return None if dialect is None else Clue(dialect, "its address")
 
 
-async def _ask_around(get: Get, addresses: Addresses, known: Clue | None, offers: tuple[Offer, ...]) -> Found:
+async def _ask_around(get: Get, addresses: Addresses, known: Clue | None, listed: tuple[ListedModel, ...]) -> Found:
     """Ask where only one kind of server answers; TGI tells its context there."""
     context = tgi_context(_object(await _quietly(get, f"{addresses.origin}/info")))
     if context is not None:
-        told = tuple(replace(offer, context_tokens=context) for offer in offers)
+        told = tuple(replace(offer, context_tokens=context) for offer in listed)
         return Found(known or Clue(Dialect.TGI, "it answers at /info"), told)
     if known is not None:
-        return Found(known, offers)
+        return Found(known, listed)
     if is_ollama(_object(await _quietly(get, f"{addresses.origin}/api/version"))):
-        return Found(Clue(Dialect.OLLAMA, "it answers at /api/version"), offers)
-    return Found(Clue(Dialect.GENERIC, "nothing that it says of itself is known"), offers)
+        return Found(Clue(Dialect.OLLAMA, "it answers at /api/version"), listed)
+    return Found(Clue(Dialect.GENERIC, "nothing that it says of itself is known"), listed)
 
 
 async def _quietly(get: Get, url: str) -> Answer | None:
@@ -76,9 +76,9 @@ async def _quietly(get: Get, url: str) -> Answer | None:
         return None
 
 
-def _offers(listing: Answer | None) -> tuple[Offer, ...]:
+def _offers(listing: Answer | None) -> tuple[ListedModel, ...]:
     try:
-        return read_offers(_object(listing))
+        return read_model_list(_object(listing))
     except AttemptFailedError:
         return ()
 

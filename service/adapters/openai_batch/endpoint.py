@@ -1,8 +1,9 @@
-"""The endpoint: a question goes into the next batch, and waits for its answer, for hours if need be.
+"""The `Endpoint` over a batch API: a question goes into the next batch and waits for its answer, for hours if need be.
 
-The life of a question: it is asked → it waits for others → if the server has it in a batch already, it waits for that,
-or takes its answer from there → else it goes into a new batch → the batch ends → its line is its answer. Nothing is
-kept here, so a process that is killed pays for nothing twice: the next one finds its batches on the server.
+The life of a question: it is asked → it waits for others → if a batch on the server has it already, it waits for that
+batch or takes its answer from there → otherwise it goes into a new batch → the batch ends → its line is the answer.
+Nothing is stored on this machine. A killed process pays for nothing twice: the next one finds its batches on the
+server.
 """
 
 import time
@@ -19,7 +20,7 @@ from pydantic import SecretStr
 
 from service.adapters.openai.credentials import Credentials
 from service.adapters.openai.error_response import Refusal
-from service.adapters.openai.negotiation import Manners
+from service.adapters.openai.negotiation import Negotiation
 from service.adapters.openai.request import request_body
 from service.adapters.openai.response import Asked, Reading
 from service.adapters.openai.server_profiles import Profile
@@ -50,7 +51,7 @@ class BatchEndpoint:
         self._questions = questions
         self._credentials = credentials
         openai = options.openai
-        self._manners = Manners(self.name, openai.api, openai.profile, thinking_tokens=openai.thinking_tokens)
+        self._manners = Negotiation(self.name, openai.api, openai.profile, thinking_tokens=openai.thinking_tokens)
 
     @classmethod
     @asynccontextmanager
@@ -60,9 +61,9 @@ class BatchEndpoint:
         sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
         clock: Callable[[], float] = time.time,
     ) -> AsyncIterator[Self]:
-        """Gather questions and follow their batches for as long as the block lasts; batches go on behind its end.
+        """Gather questions and poll their batches until the block is left; the server works on batches after that too.
 
-        `clock` is the time of day in seconds since 1970. Nothing is sent before something is asked.
+        `clock` returns Unix time in seconds. Nothing is sent before the first question.
         """
         openai, questions = options.openai, Questions()
         credentials = Credentials(openai.profile.auth, openai.extra_headers, openai.api_key)
@@ -75,23 +76,23 @@ class BatchEndpoint:
         except BaseExceptionGroup as group:
             if len(group.exceptions) > 1:
                 raise
-            raise group.exceptions[0] from group.exceptions[0].__cause__  # the task group is no business of the caller
+            raise group.exceptions[0] from group.exceptions[0].__cause__  # hides the task group from the caller
 
     def use_key(self, key: SecretStr | None) -> None:
         """Send this API key from the next call on, or none.
 
         Raises:
-            ConfigurationError: it does not fit on one line.
+            ConfigurationError: the key does not fit on one line.
         """
         self._credentials.use(key)
 
     async def attempt(self, prompt: ModelInput, sampling: Sampling) -> Completion:
-        """Ask once, in a batch; again only where the server refused a parameter that the call can do without.
+        """Ask once, in a batch; ask again only if the server refused a parameter that the call can do without.
 
-        Whoever asks what is being asked already gets the same answer, at no cost. Leaving does not stop the batch.
+        A second call with the same request shares the answer, at no cost. Cancelling a call does not stop the batch.
 
         Raises:
-            AttemptFailedError: nothing came of it, and the next attempt may succeed.
+            AttemptFailedError: this attempt failed, and the next may succeed.
             CallFailedError: this call can never work.
             EndpointRefusedError: every call would fail the same way: key, quota, address, model.
         """
@@ -115,7 +116,7 @@ class BatchEndpoint:
         return read_answer(result, asked, datetime.now(UTC))
 
     def _read_for_nothing(self, result: Result, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
-        """Read what somebody else has paid for."""
+        """Read a result that another caller has paid for: its usage counts as zero, or None for a failed attempt."""
         try:
             outcome = self._read(result, prompt, sampling)
         except AttemptFailedError as failure:

@@ -1,6 +1,6 @@
 """How calls reach the model: how many at once, to which server, when again, and what to do when it refuses them all."""
 
 from service.lm.dispatch.dispatcher import Dispatcher, Patience
-from service.lm.dispatch.upstream import Lane, LaneState
+from service.lm.dispatch.upstream import Upstream, UpstreamState
 
-__all__ = ["Dispatcher", "Lane", "LaneState", "Patience"]
+__all__ = ["Dispatcher", "Patience", "Upstream", "UpstreamState"]

@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from service.lm.dispatch.change_detection import Alarm, Finding, Tally, finding
-from service.lm.dispatch.slowdown import Slowness
+from service.lm.dispatch.slowdown import Slowdown
 
 _DECREASE = 0.75
 _SUCCESSES_PER_STEP = 25
@@ -80,7 +80,7 @@ class AdaptiveLimit:
     _trial: _Trial | None = None
     _tally: Tally = field(default_factory=Tally)
     _alarm: Alarm = field(default_factory=lambda: Alarm(_LEAST_USUAL))
-    _slowness: Slowness = field(default_factory=Slowness)
+    _slowness: Slowdown = field(default_factory=Slowdown)
 
     def __post_init__(self) -> None:
         """Begin at the ceiling; the ramp holds the first moments back."""

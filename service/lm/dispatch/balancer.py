@@ -6,19 +6,21 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from service.lm.concurrency import Slot
-from service.lm.dispatch.fleet_share import Share
-from service.lm.dispatch.upstream import Lane, LaneState
+from service.lm.dispatch.fleet_share import FleetShare
+from service.lm.dispatch.upstream import Upstream, UpstreamState
 from service.lm.errors import EndpointRefusedError
 
 
-class Lanes:
+class Balancer:
     """Admit as many calls as the open upstreams take together, within this process's share of the fleet's limits.
 
     It is the gate that `service.lm.concurrency` asks.
     """
 
-    def __init__(self, lanes: Sequence[Lane], share: Share, clock: Callable[[], float] = anyio.current_time) -> None:
-        self.all = tuple(lanes)
+    def __init__(
+        self, upstreams: Sequence[Upstream], share: FleetShare, clock: Callable[[], float] = anyio.current_time
+    ) -> None:
+        self.all = tuple(upstreams)
         self.share = share
         self._clock = clock
 
@@ -27,7 +29,7 @@ class Lanes:
         now_s = self._clock()
         return (
             in_use < self.share.places
-            and in_use < sum(max(lane.places(now_s), lane.in_use) for lane in self.all)
+            and in_use < sum(max(upstream.places(now_s), upstream.in_use) for upstream in self.all)
             and self.share.opens_in_s(now_s) <= 0
         )
 
@@ -40,38 +42,40 @@ class Lanes:
         self.share.undo(slot.tokens)
 
     def opens_in_s(self) -> float:
-        """Return after how long a lane opens, or the rate allows the next call."""
+        """Return after how long an upstream opens, or the rate allows the next call."""
         now_s = self._clock()
         rate_s = self.share.opens_in_s(now_s)
-        return rate_s if rate_s > 0 else min(lane.opens_in_s(now_s) for lane in self.all)
+        return rate_s if rate_s > 0 else min(upstream.opens_in_s(now_s) for upstream in self.all)
 
-    def choose(self, avoid: Lane | None = None) -> Lane:
-        """Return the lane with most places free; another one than `avoid`, if that has any free.
+    def choose(self, avoid: Upstream | None = None) -> Upstream:
+        """Return the upstream with most places free; another one than `avoid`, if that has any free.
 
-        A closed lane whose trial is due comes first: else it would stay closed as long as others have room.
+        A closed upstream whose trial is due comes first: else it would stay closed as long as others have room.
         """
         now_s = self._clock()
-        due = [lane for lane in self.all if lane.trial_is_due(now_s)]
+        due = [upstream for upstream in self.all if upstream.trial_is_due(now_s)]
         if due:
             return due[0]
-        free = {lane: lane.places(now_s) - lane.in_use for lane in self.all}
-        others = [lane for lane in self.all if lane is not avoid and free[lane] > 0]
-        return max(others or self.all, key=lambda lane: free[lane])
+        free = {upstream: upstream.places(now_s) - upstream.in_use for upstream in self.all}
+        others = [upstream for upstream in self.all if upstream is not avoid and free[upstream] > 0]
+        return max(others or self.all, key=lambda upstream: free[upstream])
 
     @property
     def refusal(self) -> EndpointRefusedError | None:
-        """Return why no lane takes calls; none where one does."""
-        refusals = [lane.refusal for lane in self.all]
+        """Return why no upstream takes calls, or none if one does."""
+        refusals = [upstream.refusal for upstream in self.all]
         return None if None in refusals else refusals[0]
 
     @property
     def limit(self) -> int:
         """Return how many calls may be in flight now."""
         now_s = self._clock()
-        places = sum(lane.places(now_s) for lane in self.all if lane.state(now_s) is not LaneState.CLOSED)
+        places = sum(
+            upstream.places(now_s) for upstream in self.all if upstream.state(now_s) is not UpstreamState.CLOSED
+        )
         return int(min(places, self.share.places))
 
     def closed_for_s(self) -> float:
-        """Return for how long no lane has taken calls."""
+        """Return for how long no upstream has taken calls."""
         now_s = self._clock()
-        return min((lane.closed_for_s(now_s) for lane in self.all), default=math.inf)
+        return min((upstream.closed_for_s(now_s) for upstream in self.all), default=math.inf)

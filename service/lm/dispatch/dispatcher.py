@@ -18,10 +18,10 @@ import structlog
 from service.lm.backoff import Backoff, wait_before_retry_s
 from service.lm.concurrency import Slots
 from service.lm.dispatch.adaptive_limit import AdaptiveLimit
-from service.lm.dispatch.balancer import Lanes
-from service.lm.dispatch.fleet_share import FleetLimits, Leases, Share
+from service.lm.dispatch.balancer import Balancer
+from service.lm.dispatch.fleet_share import FleetLimits, FleetShare, Leases
 from service.lm.dispatch.retrying import Retrying
-from service.lm.dispatch.upstream import Lane, LaneState
+from service.lm.dispatch.upstream import Upstream, UpstreamState
 from service.lm.errors import (
     AttemptFailedError,
     CallDroppedError,
@@ -69,14 +69,14 @@ class _Call:
     failures: int = 0
     unreadable: int = 0
     wasted: Usage | None = None
-    last: Lane | None = None
+    last: Upstream | None = None
 
 
 @dataclass(eq=False)
 class Dispatcher:
     """A `LanguageModel`. Its background work runs inside `async with dispatcher.running()`."""
 
-    lanes: Lanes
+    balancer: Balancer
     slots: Slots
     patience: Patience = field(default_factory=Patience)
     backoff: Backoff = field(default_factory=Backoff)
@@ -99,8 +99,10 @@ class Dispatcher:
         """
         now_s = anyio.current_time()
         limits = [AdaptiveLimit(concurrency, now_s, watches_pace=watches_pace) for _ in endpoints]
-        lanes = Lanes([Lane(endpoint, limit) for endpoint, limit in zip(endpoints, limits, strict=True)], Share())
-        return cls(lanes, Slots(concurrency, lanes), patience or Patience(), backoff or Backoff())
+        balancer = Balancer(
+            [Upstream(endpoint, limit) for endpoint, limit in zip(endpoints, limits, strict=True)], FleetShare()
+        )
+        return cls(balancer, Slots(concurrency, balancer), patience or Patience(), backoff or Backoff())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Dispatcher"]:
@@ -113,30 +115,30 @@ class Dispatcher:
 
     def restrict(self, limits: FleetLimits | None = None, leases: Leases | None = None) -> None:
         """Take other limits of the fleet over, or other leases of them."""
-        self.lanes.share.update(anyio.current_time(), limits, leases)
+        self.balancer.share.update(anyio.current_time(), limits, leases)
         self.slots.reconsider()
 
     def try_again(self) -> None:
-        """Try closed lanes as soon as possible: a key has changed."""
-        for lane in self.lanes.all:
-            lane.reopen_soon(anyio.current_time())
+        """Try closed upstreams as soon as possible: a key has changed."""
+        for upstream in self.balancer.all:
+            upstream.reopen_soon(anyio.current_time())
         self.slots.reconsider()
 
     @property
     def refusal(self) -> EndpointRefusedError | None:
         """Return why no call can be made now; none if one can."""
-        return self.lanes.refusal
+        return self.balancer.refusal
 
     @property
     def told(self) -> str:
         """Return what is going on, in a line."""
         now_s = anyio.current_time()
         if (refusal := self.refusal) is not None:
-            trial_s = min(lane.next_trial_in_s(now_s) for lane in self.lanes.all)
+            trial_s = min(upstream.next_trial_in_s(now_s) for upstream in self.balancer.all)
             mended = " or when the key's file changes" if refusal.refused is Refused.CREDENTIALS else ""
             return f"paused, and tried again in {trial_s:.0f} s{mended}: {refusal}"
-        calls = f"{self.slots.in_use} in flight, {self.slots.waiting} waiting, {self.lanes.limit} at once"
-        held_s = self.lanes.share.opens_in_s(now_s) if self.slots.waiting else 0.0
+        calls = f"{self.slots.in_use} in flight, {self.slots.waiting} waiting, {self.balancer.limit} at once"
+        held_s = self.balancer.share.opens_in_s(now_s) if self.slots.waiting else 0.0
         held = f"--rpm or --tpm allows the next in {held_s:.0f} s" if held_s >= 1 else ""
         return "; ".join(filter(None, (calls, held, self.retrying.told)))
 
@@ -155,18 +157,18 @@ class Dispatcher:
     async def _complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
         call = _Call(anyio.current_time())
         while True:
-            lane = self.lanes.choose(call.last)
+            upstream = self.balancer.choose(call.last)
             try:
-                completion = await self._attempt(lane, call, prompt, sampling)
+                completion = await self._attempt(upstream, call, prompt, sampling)
                 _check(prompt, completion)
             except AttemptFailedError as failure:
-                wait_s = self._after(failure, lane, call)
+                wait_s = self._after(failure, upstream, call)
             except EndpointRefusedError:
                 wait_s = 0.0
             else:
                 self.retrying.answered()
                 return replace(completion, attempts=call.attempts, wasted=call.wasted)
-            call.last = lane
+            call.last = upstream
             with self.retrying.waits():
                 await self._step_aside(call, wait_s)
 
@@ -181,13 +183,13 @@ class Dispatcher:
         if not goes_on:
             raise CallDroppedError(None, attempts=call.attempts, wasted=call.wasted)
 
-    async def _attempt(self, lane: Lane, call: _Call, prompt: ModelInput, sampling: Sampling) -> Completion:
-        """Ask once, and let the lane and the rates know what came of it."""
+    async def _attempt(self, upstream: Upstream, call: _Call, prompt: ModelInput, sampling: Sampling) -> Completion:
+        """Ask once, and let the upstream and the rates know what came of it."""
         call.attempts += 1
         try:
-            with lane.asking(sampling, anyio.current_time) as sent:
-                completion = await lane.endpoint.attempt(prompt, sampling)
-                lane.answered(sent, sampling, completion, anyio.current_time())
+            with upstream.asking(sampling, anyio.current_time) as sent:
+                completion = await upstream.endpoint.attempt(prompt, sampling)
+                upstream.answered(sent, sampling, completion, anyio.current_time())
         except AttemptFailedError as failure:
             self._use(failure.usage)
             raise
@@ -208,33 +210,33 @@ class Dispatcher:
         """Tell the rates what a call has taken, of which the server may have counted nothing."""
         slot = self.slots.held
         if slot is not None:
-            self.lanes.share.used(
+            self.balancer.share.used(
                 usage.prompt_tokens + usage.completion_tokens if usage is not None else 0, slot.tokens
             )
 
-    def _after(self, failure: AttemptFailedError, lane: Lane, call: _Call) -> float:
+    def _after(self, failure: AttemptFailedError, upstream: Upstream, call: _Call) -> float:
         """Return how long to wait before the next attempt; raises `UnansweredError` after the last."""
         call.wasted = added(call.wasted, failure.usage)
         now_s = anyio.current_time()
-        if failure.failing not in _UNCOUNTED and lane.state(now_s) is not LaneState.CLOSED:
+        if failure.failing not in _UNCOUNTED and upstream.state(now_s) is not UpstreamState.CLOSED:
             call.failures += 1
         call.unreadable += failure.failing in _NO_ANSWERS
         if call.failures >= self.patience.attempts or call.unreadable >= _MOST_UNREADABLE:
-            if lane.answered_s >= call.began_s or failure.failing in (Failing.INVALID_BODY, Failing.ABORTED):
+            if upstream.answered_s >= call.began_s or failure.failing in (Failing.INVALID_BODY, Failing.ABORTED):
                 raise UnansweredError(
                     f"Expected an answer, but {call.failures} attempts failed; the last one: {failure}",
                     failure.failing,
                     attempts=call.attempts,
                     wasted=call.wasted,
                 ) from failure
-            lane.gave_up_on(failure, now_s)
+            upstream.gave_up_on(failure, now_s)
             call.failures = 0
         wait_s = wait_before_retry_s(self.backoff.delay_s(max(0, call.failures - 1), self.random), failure.after_s)
         if self.retrying.failed(str(failure), now_s):
             waiting = self.retrying.waiting + 1
             log.warning("lm.calls_wait_for_another_attempt", calls=waiting, reason=str(failure))
         log.debug(
-            "lm.retried", endpoint=lane.endpoint.name, failing=failure.failing, reason=str(failure), wait_s=wait_s
+            "lm.retried", endpoint=upstream.endpoint.name, failing=failure.failing, reason=str(failure), wait_s=wait_s
         )
         return wait_s
 
@@ -242,12 +244,14 @@ class Dispatcher:
         """End all calls when no server has taken any for too long."""
         while True:
             await anyio.sleep(_LOOK_EVERY_S)
-            refusal = self.lanes.refusal
+            refusal = self.balancer.refusal
             if refusal is None:
                 continue
-            never_worked = refusal.refused is not Refused.AWAY and not any(lane.has_answered for lane in self.lanes.all)
+            never_worked = refusal.refused is not Refused.AWAY and not any(
+                upstream.has_answered for upstream in self.balancer.all
+            )
             patience_s = self.patience.refused_first_s if never_worked else self.patience.closed_s
-            if self.lanes.closed_for_s() >= patience_s:
+            if self.balancer.closed_for_s() >= patience_s:
                 self.slots.fail(refusal)
                 return
 

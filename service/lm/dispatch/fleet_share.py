@@ -9,7 +9,7 @@ import math
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from service.lm.dispatch.token_bucket import Bucket
+from service.lm.dispatch.token_bucket import TokenBucket
 
 _FIRST_GUESS_TOKENS = 500.0
 _GUESS_HORIZON = 100
@@ -47,13 +47,13 @@ NOTHING = Leases(frozenset(), 1)
 
 
 @dataclass(slots=True)
-class Share:
+class FleetShare:
     """Our part of the fleet's limits, and how much of it is used. Times are seconds."""
 
     limits: FleetLimits = FleetLimits()
     leases: Leases = EVERYTHING
-    _requests: Bucket | None = None
-    _tokens: Bucket | None = None
+    _requests: TokenBucket | None = None
+    _tokens: TokenBucket | None = None
     _guess: float = _FIRST_GUESS_TOKENS
     _guessed: int = field(default=0)
 
@@ -105,10 +105,10 @@ class Share:
             self._guess += (tokens - self._guess) / self._guessed
 
 
-def _resized(bucket: Bucket | None, per_minute: float | None, part: float, now_s: float) -> Bucket | None:
+def _resized(bucket: TokenBucket | None, per_minute: float | None, part: float, now_s: float) -> TokenBucket | None:
     if per_minute is None:
         return None
     if bucket is None:
-        return Bucket(per_minute * part, now_s)
+        return TokenBucket(per_minute * part, now_s)
     bucket.resize(per_minute * part, now_s)
     return bucket

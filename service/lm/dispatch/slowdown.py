@@ -49,7 +49,7 @@ class _Kind:
 
 
 @dataclass(slots=True)
-class Slowness:
+class Slowdown:
     """Tells when to cut a limit for slowness, and to restore it where the cut was of no help.
 
     `before` is the limit before the latest cut.

@@ -8,7 +8,7 @@ _MINUTE_S = 60.0
 
 
 @dataclass(slots=True)
-class Bucket:
+class TokenBucket:
     """So many units a minute, at most a second's worth at once; what was taken too much is waited for."""
 
     per_minute: float

@@ -31,7 +31,7 @@ _ENOUGH_UNACCEPTED = 3
 _SAME_AGAIN = frozenset({Failing.CONTEXT_LENGTH, Failing.NO_ANSWER, Failing.THINKING, Failing.INVALID_BODY})
 _SERVED = -1
 
-# (first, longest) interval between trials of a closed lane, in seconds. A wrong key does not mend itself.
+# (first, longest) interval between trials of a closed upstream, in seconds. A wrong key does not mend itself.
 _TRIALS_S = {
     Refused.AWAY: (0.5, 30.0),
     Refused.QUOTA: (60.0, 600.0),
@@ -42,8 +42,8 @@ _TRIALS_S = {
 log = structlog.get_logger()
 
 
-class LaneState(StrEnum):
-    """Whether a lane takes calls."""
+class UpstreamState(StrEnum):
+    """Whether an upstream takes calls."""
 
     OPEN = "open"
     RESTING = "resting"
@@ -52,7 +52,7 @@ class LaneState(StrEnum):
 
 @dataclass(slots=True)
 class _Closing:
-    """Why and since when a lane is closed, and when it is tried next; `kind` of the calls that it was closed for."""
+    """Reason and time of a closing, and the time of the next trial; `kind` of the calls that it was closed for."""
 
     error: EndpointRefusedError
     since_s: float
@@ -62,7 +62,7 @@ class _Closing:
 
 
 @dataclass(eq=False)
-class Lane:
+class Upstream:
     """One endpoint under an adaptive limit. Times are those of the event loop's clock, in seconds."""
 
     endpoint: Endpoint
@@ -79,11 +79,11 @@ class Lane:
     _closing: _Closing | None = None
     _trial: Sent | None = None
 
-    def state(self, now_s: float) -> LaneState:
+    def state(self, now_s: float) -> UpstreamState:
         """Return whether it takes calls now."""
         if self._closing is not None:
-            return LaneState.CLOSED
-        return LaneState.RESTING if now_s < self._rests_until_s else LaneState.OPEN
+            return UpstreamState.CLOSED
+        return UpstreamState.RESTING if now_s < self._rests_until_s else UpstreamState.OPEN
 
     @property
     def refusal(self) -> EndpointRefusedError | None:
@@ -105,7 +105,7 @@ class Lane:
         return int(self._trial is not None or self.trial_is_due(now_s))
 
     def trial_is_due(self, now_s: float) -> bool:
-        """Return whether a closed lane is to be tried with the next call."""
+        """Return whether a closed upstream is to be tried with the next call."""
         return self._closing is not None and self._trial is None and now_s >= self._closing.trial_s
 
     def opens_in_s(self, now_s: float) -> float:
@@ -201,7 +201,7 @@ class Lane:
         self._close_as_away(str(failure), now_s)
 
     def _check_kind(self, kind: Hashable, error: CallFailedError, now_s: float) -> None:
-        """Close the lane where no call of a kind was answered: each would be lost for the same reason."""
+        """Close the upstream where no call of a kind was answered: each would be lost for the same reason."""
         hopeless = error.failing is Failing.BAD_REQUEST or (error.failing in _SAME_AGAIN and not self.has_answered)
         if not hopeless or self._unaccepted[kind] == _SERVED:
             return
@@ -219,7 +219,7 @@ class Lane:
             self._latest.clear()
 
     def _doubt(self, failure: AttemptFailedError, now_s: float) -> None:
-        """Close the lane where nothing but failures come: nobody is there, or what is there talks nonsense."""
+        """Close the upstream where nothing but failures come: nobody is there, or what is there talks nonsense."""
         if failure.failing is Failing.RATE_LIMITED:
             self._refused_since_s = min(self._refused_since_s, now_s)
             if now_s - self._refused_since_s >= _LONGEST_REFUSAL_S:

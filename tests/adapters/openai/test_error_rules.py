@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.adapters.openai.error_body import Saying
+from service.adapters.openai.error_body import ErrorBody
 from service.adapters.openai.error_response import Refusal
 from service.adapters.openai.error_rules import ROWS, Then
 from service.lm.errors import (
@@ -209,7 +209,7 @@ def test_a_server_that_says_not_to_try_again_wins(status: int, kind: type[Except
 def test_every_status_is_met_by_a_row() -> None:
     for status in range(100, 1000):
         for should_retry in (None, True, False):
-            refusal = Refusal("http://host", status, Saying(""), "", should_retry=should_retry)
+            refusal = Refusal("http://host", status, ErrorBody(""), "", should_retry=should_retry)
             assert isinstance(refusal.as_error(), LanguageModelError)
 
 

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from service.lm.concurrency import Slot
-from service.lm.dispatch import LaneState, Patience
+from service.lm.dispatch import Patience, UpstreamState
 from service.lm.errors import CallFailedError, EndpointRefusedError, Failing, Refused, UnansweredError
 from service.lm.port import Completion
 from service.lm.usage import Usage
@@ -182,7 +182,7 @@ async def test_a_call_that_one_server_fails_goes_to_another(step: Exception) -> 
     assert model.refusal is None
     assert len(working.asked) == 20
     now_s = anyio.current_time()
-    assert [lane.state(now_s) for lane in model.lanes.all] == [LaneState.CLOSED, LaneState.OPEN]
+    assert [upstream.state(now_s) for upstream in model.balancer.all] == [UpstreamState.CLOSED, UpstreamState.OPEN]
 
 
 async def test_a_call_that_is_cancelled_gives_its_place_back() -> None:
@@ -193,7 +193,7 @@ async def test_a_call_that_is_cancelled_gives_its_place_back() -> None:
             await until(lambda: endpoint.running == 1)
             calls.cancel_scope.cancel()
         assert (endpoint.running, model.slots.in_use) == (0, 0)
-        assert model.lanes.all[0].in_use == 0
+        assert model.balancer.all[0].in_use == 0
 
 
 async def test_a_cancelled_trial_is_followed_by_another() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.lm.dispatch.fleet_share import EVERYTHING, NOTHING, FleetLimits, Leases, Share
-from service.lm.dispatch.token_bucket import Bucket
+from service.lm.dispatch.fleet_share import EVERYTHING, NOTHING, FleetLimits, FleetShare, Leases
+from service.lm.dispatch.token_bucket import TokenBucket
 
 
 @given(limit=st.integers(0, 500), total=st.integers(1, 60), owners=st.integers(1, 8))
@@ -22,7 +22,7 @@ def test_no_lease_is_no_call_and_all_leases_are_the_whole_limit() -> None:
     assert (EVERYTHING.units(64), EVERYTHING.part) == (64, 1.0)
 
 
-def calls_taken(share: Share, seconds: int, tokens: int = 100) -> int:
+def calls_taken(share: FleetShare, seconds: int, tokens: int = 100) -> int:
     """Take as many calls as the rates allow, in simulated time."""
     taken, now_s = 0, 0.0
     while now_s < seconds:
@@ -36,25 +36,25 @@ def calls_taken(share: Share, seconds: int, tokens: int = 100) -> int:
 
 @pytest.mark.parametrize("rpm", [30.0, 600.0, 6_000.0])
 def test_requests_a_minute_are_kept_to_evenly(rpm: float) -> None:
-    share = Share()
+    share = FleetShare()
     share.update(0.0, FleetLimits(rpm=rpm))
     assert calls_taken(share, 120) == pytest.approx(2 * rpm, rel=0.05)
 
 
 def test_tokens_a_minute_are_kept_to_by_what_calls_really_take() -> None:
-    share = Share()
+    share = FleetShare()
     share.update(0.0, FleetLimits(tpm=60_000.0))
     assert calls_taken(share, 120, tokens=300) * 300 == pytest.approx(120_000, rel=0.05)
 
 
 def test_a_part_of_the_fleet_gets_its_part_of_the_rate() -> None:
-    share = Share()
+    share = FleetShare()
     share.update(0.0, FleetLimits(rpm=600.0), Leases(frozenset({0, 1, 2}), 12))
     assert calls_taken(share, 60) == pytest.approx(150, rel=0.05)
 
 
 def test_without_leases_nothing_begins_until_there_are_some() -> None:
-    share = Share()
+    share = FleetShare()
     share.update(0.0, FleetLimits(max_in_flight=8, rpm=60.0), NOTHING)
     assert share.places == 0
     assert share.opens_in_s(100.0) == math.inf
@@ -64,20 +64,20 @@ def test_without_leases_nothing_begins_until_there_are_some() -> None:
 
 
 def test_a_limit_that_is_lifted_limits_no_more() -> None:
-    share = Share()
+    share = FleetShare()
     share.update(0.0, FleetLimits(1, 1.0, 1.0))
     share.update(0.0, FleetLimits())
     assert (share.places, share.opens_in_s(0.0)) == (math.inf, 0.0)
 
 
 def test_what_was_taken_too_much_is_waited_for() -> None:
-    bucket = Bucket(60.0, 0.0)
+    bucket = TokenBucket(60.0, 0.0)
     bucket.take(3.0)
     assert bucket.opens_in_s(0.0) == pytest.approx(4.0)
     assert bucket.opens_in_s(4.0) == 0
 
 
 def test_an_idle_bucket_saves_up_no_more_than_a_second() -> None:
-    bucket = Bucket(600.0, 0.0)
+    bucket = TokenBucket(600.0, 0.0)
     bucket.refill(1_000.0)
     assert bucket.level == 10.0

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.lm.dispatch import Dispatcher, LaneState, Patience
+from service.lm.dispatch import Dispatcher, Patience, UpstreamState
 from service.lm.errors import CallDroppedError, CallFailedError, EndpointRefusedError, Failing, Refused
 from service.lm.port import Completion
 from service.lm.usage import Usage, added
@@ -198,7 +198,7 @@ async def test_a_server_that_answers_takes_over_from_one_that_is_mute() -> None:
         for _ in range(9):
             await callers.ask()
         now_s = anyio.current_time()
-        assert [lane.state(now_s) for lane in model.lanes.all] == [LaneState.CLOSED, LaneState.OPEN]
+        assert [upstream.state(now_s) for upstream in model.balancer.all] == [UpstreamState.CLOSED, UpstreamState.OPEN]
     assert (len(callers.lost), len(callers.answers)) == (LOST_BEFORE_IT_CLOSES, 7)
 
 

@@ -5,7 +5,7 @@ import time
 import anyio
 import pytest
 
-from service.lm.dispatch import Dispatcher, LaneState, Patience
+from service.lm.dispatch import Dispatcher, Patience, UpstreamState
 from service.lm.dispatch.fleet_share import FleetLimits
 from service.lm.errors import (
     AttemptFailedError,
@@ -50,9 +50,9 @@ async def test_a_server_that_hangs_does_not_hold_up_another() -> None:
         for _ in range(32):
             tasks.start_soon(callers.ask_on)
         await until(lambda: hanging.running >= 8)
-        for lane in model.lanes.all[:1]:
-            lane.limit.restart(anyio.current_time())
-            lane._close_as_away("it hangs", anyio.current_time())  # noqa: SLF001 - as many timeouts would
+        for upstream in model.balancer.all[:1]:
+            upstream.limit.restart(anyio.current_time())
+            upstream._close_as_away("it hangs", anyio.current_time())  # noqa: SLF001 - as many timeouts would
         before = callers.answered
         await until(lambda: callers.answered >= before + 500)
         tasks.cancel_scope.cancel()
@@ -63,10 +63,10 @@ async def test_a_server_that_comes_back_is_used_again_though_others_have_room() 
     async with over(flaky, steady, concurrency=8).running() as model, anyio.create_task_group() as tasks:
         callers = Callers(model)
         tasks.start_soon(callers.ask_on)
-        lane = model.lanes.all[0]
-        await until(lambda: lane.state(anyio.current_time()) is LaneState.CLOSED)
+        upstream = model.balancer.all[0]
+        await until(lambda: upstream.state(anyio.current_time()) is UpstreamState.CLOSED)
         flaky.otherwise = completed
-        await until(lambda: lane.state(anyio.current_time()) is LaneState.OPEN)
+        await until(lambda: upstream.state(anyio.current_time()) is UpstreamState.OPEN)
         tasks.cancel_scope.cancel()
 
 
@@ -75,7 +75,7 @@ async def test_waiting_for_a_trial_takes_no_processor() -> None:
     async with over(broken, steady, concurrency=2).running() as model, anyio.create_task_group() as tasks:
         await model.complete(ModelInput("p"), SAMPLING)
         await model.complete(ModelInput("p"), SAMPLING)
-        model.lanes.all[0].reopen_soon(anyio.current_time())
+        model.balancer.all[0].reopen_soon(anyio.current_time())
         model.restrict(FleetLimits(max_in_flight=0))
         tasks.start_soon(model.complete, ModelInput("waits"), SAMPLING)
         await until(lambda: model.slots.waiting == 1)
@@ -106,7 +106,7 @@ async def test_a_wrong_parameter_loses_no_more_calls_than_it_takes_to_see_it() -
         await until(lambda: model.refusal is not None and endpoint.running == 0)
         await anyio.wait_all_tasks_blocked()
         assert len(callers.lost) == 2
-        assert not model.lanes.all[0].has_answered
+        assert not model.balancer.all[0].has_answered
         endpoint.otherwise = completed
         model.try_again()
     assert callers.answered == 62
@@ -166,9 +166,9 @@ async def test_a_call_that_is_nonsense_alone_is_given_up_alone() -> None:
 async def test_a_server_that_refuses_for_load_for_a_minute_without_an_answer_is_as_good_as_away() -> None:
     endpoint = ScriptedEndpoint()
     async with over(endpoint).running() as model:
-        lane = model.lanes.all[0]
+        upstream = model.balancer.all[0]
         for second in range(61):
-            with pytest.raises(AttemptFailedError), lane.asking(SAMPLING, lambda at=second: float(at)):  # type: ignore[misc]
+            with pytest.raises(AttemptFailedError), upstream.asking(SAMPLING, lambda at=second: float(at)):  # type: ignore[misc]
                 raise failed(Failing.RATE_LIMITED)
             assert (model.refusal is None) == (second < 60)
     assert "It was rate_limited." in str(model.refusal)

@@ -7,7 +7,7 @@ import pytest
 
 from consumers.classify import Classify
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.lm.dispatch import Dispatcher, LaneState, Patience
+from service.lm.dispatch import Dispatcher, Patience, UpstreamState
 from service.lm.errors import CallFailedError, Failing, UnansweredError
 from service.lm.port import Completion, FinishReason
 from service.lm.usage import Usage
@@ -110,12 +110,12 @@ async def test_without_a_check_any_text_is_an_answer() -> None:
 async def test_a_server_whose_answers_say_nothing_is_there() -> None:
     endpoint = ScriptedEndpoint(otherwise=lambda: completed("Maybe"))
     async with over(endpoint).running() as model:
-        before = model.lanes.limit
+        before = model.balancer.limit
         for _ in range(10):
             assert isinstance(await asked_of(model), UnansweredError)
-        (lane,) = model.lanes.all
-        assert lane.state(anyio.current_time()) is LaneState.OPEN
-        assert (model.refusal, model.lanes.limit >= before) == (None, True)
+        (upstream,) = model.balancer.all
+        assert upstream.state(anyio.current_time()) is UpstreamState.OPEN
+        assert (model.refusal, model.balancer.limit >= before) == (None, True)
 
 
 async def test_another_server_is_asked_where_there_is_one() -> None:
