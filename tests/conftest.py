@@ -22,10 +22,11 @@ hypothesis.settings.load_profile("any_machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker of pytest-xdist run all tests on Kafka, so that it is started once."""
+    """Let one worker of pytest-xdist run all tests on the shared Kafka, so that it is started once."""
     for item in items:
         if item.get_closest_marker("kafka") is not None:
-            item.add_marker(pytest.mark.xdist_group("kafka"))
+            shares = {"kafka", "open_broker"}.intersection(getattr(item, "fixturenames", ()))
+            item.add_marker(pytest.mark.xdist_group("kafka" if shares else item.path.stem))
 
 
 OpenBroker = Callable[[], AbstractAsyncContextManager[Broker]]

@@ -5,67 +5,66 @@ then, and its results are written. A record whose call has not begun is dropped 
 """
 
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Generic
 
 import anyio
 import structlog
-from anyio.abc import TaskGroup
 
 from service.errors import DecodeError, RecordTooLargeError
 from service.lm.concurrency import Slot, Slots
 from service.lm.errors import CallDroppedError, CallFailedError, EndpointRefusedError
 from service.messaging import codec
-from service.messaging.broker import NewRecord, Partition, Producer, Record
+from service.messaging.broker import NewRecord, Partition, Record
 from service.messaging.dead_letters import dead_letter
 from service.messaging.messages import FailedCall, Message
+from service.runtime.session import Session
 from service.runtime.stage import In, Stage
 
 log = structlog.get_logger()
 
 
+class CallState(Enum):
+    """How far a record's call is."""
+
+    DELIVERED = auto()  # a record that cannot be decoded stays so until its dead letter is written
+    WAITING = auto()  # for a slot: it has cost nothing
+    BEGUN = auto()  # it was sent, and may wait to be sent again
+    ANSWERED = auto()  # its results are acknowledged
+
+
 @dataclass(eq=False, slots=True)
 class Call:
-    """One record being worked on: whether it waits to be asked, with which slot it is, if its answer is written."""
+    """One record in flight; `slot` is there from the moment its call begins."""
 
     record: Record
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    waiting: bool = False
+    state: CallState = CallState.DELIVERED
     slot: Slot | None = None
-    answered: bool = False
-
-    @property
-    def begun(self) -> bool:
-        """Return whether it has been asked, be it that it waits to be asked again."""
-        return self.slot is not None
-
-
-def _tell_nobody(_: Record) -> None:
-    pass
 
 
 class InFlight(Generic[In]):
-    """What one worker has in flight, by partition and offset, over all generations of its group.
+    """The records that one worker has in flight, by partition and offset, over all generations of its group.
 
-    `on_answered` is told of each record whose results have been acknowledged. `dropped` is what attempts took of calls
-    that were dropped, and will be made again.
+    `on_answered` is called with each record whose results have been acknowledged. `dropped` lists the cost of calls
+    that were dropped and will be made again.
     """
 
-    def __init__(self, stage: Stage[In], run: str, slots: Slots) -> None:
-        self.drain = anyio.Event()
+    def __init__(
+        self, stage: Stage[In], run: str, slots: Slots, session: Session, on_answered: Callable[[Record], None]
+    ) -> None:
         self.refusal: EndpointRefusedError | None = None
         self.dropped: list[FailedCall] = []
-        self.on_answered: Callable[[Record], None] = _tell_nobody
         self._stage = stage
         self._run = run
         self._slots = slots
+        self._session = session
+        self._on_answered = on_answered
         self._calls: dict[tuple[Partition, int], Call] = {}
         self._fewer = anyio.Event()
         self._may_begin = anyio.Event()
-        self._producer: Producer
-        self._tasks: TaskGroup
 
     @property
     def in_flight(self) -> int:
@@ -83,28 +82,21 @@ class InFlight(Generic[In]):
     @property
     def stopping(self) -> bool:
         """Return whether no further call is to begin."""
-        return self.drain.is_set() or self.refusal is not None
-
-    @asynccontextmanager
-    async def running(self, producer: Producer) -> AsyncIterator[None]:
-        """Run calls inside the block; leaving it waits for them."""
-        self._producer = producer
-        async with anyio.create_task_group() as self._tasks:
-            yield
+        return self._session.drain.is_set() or self.refusal is not None
 
     def cancel(self) -> None:
-        """Give up what is in flight."""
-        self._tasks.cancel_scope.cancel()
+        """Give up all that is in flight."""
+        self._session.calls.cancel_scope.cancel()
 
     def begin(self, record: Record) -> None:
-        """Work on a record, unless that is what is being done already."""
+        """Work on a record, unless it is in flight already."""
         where = (record.partition, record.offset)
         if where not in self._calls or self._calls[where].scope.cancel_called:
             self._calls[where] = Call(record)
-            self._tasks.start_soon(self._process, self._calls[where])
+            self._session.calls.start_soon(self._process, self._calls[where])
 
     def hold_back(self) -> None:
-        """Let no call begin for now: who owns which partition is about to change."""
+        """Let no call begin until the partitions are assigned anew."""
         self._may_begin = anyio.Event()
 
     def let_begin(self) -> None:
@@ -112,76 +104,79 @@ class InFlight(Generic[In]):
         self._may_begin.set()
 
     def begun_on(self, partition: Partition) -> list[Call]:
-        """Return what has been asked and is not given up."""
+        """Return the calls of a partition that have begun and are not given up."""
         calls = (call for (each, _), call in self._calls.items() if each == partition)
-        return [call for call in calls if call.begun and not call.scope.cancel_called]
+        return [call for call in calls if call.state is CallState.BEGUN and not call.scope.cancel_called]
 
     def lose(self, partitions: frozenset[Partition], patience_s: float) -> None:
-        """Let what has begun on lost partitions run on for so long; drop the rest."""
+        """Let calls that have begun on revoked partitions run on for `patience_s` seconds; drop the others."""
         for (partition, _), call in self._calls.items():
             if partition in partitions:
-                if call.begun:
+                if call.state is CallState.BEGUN:
                     call.scope.deadline = anyio.current_time() + patience_s
                 else:
                     call.scope.cancel()
 
     def regain(self, partition: Partition) -> list[Call]:
-        """Return what still runs on a partition that was lost; its time is no longer limited."""
+        """Return the calls that still run on a partition that was revoked, and lift their time limit."""
         calls = self.begun_on(partition)
         for call in calls:
             call.scope.deadline = math.inf
         return calls
 
     def drop_waiting(self) -> None:
-        """Drop what is not being asked at this moment: it will be delivered again, and what it has cost is noted."""
+        """Drop calls that are not at a server now: their records will be delivered again; their cost is recorded."""
         for call in self._calls.values():
             if call.slot is not None and call.slot.aside:
                 self._slots.drop(call.slot)
-            elif call.waiting:
+            elif call.state is CallState.WAITING:
                 call.scope.cancel()
 
     async def wait_for_fewer(self, timeout_s: float) -> None:
-        """Wait until a call ends, if one does in time; one that has ended since the last waiting counts."""
+        """Wait until a call ends, `timeout_s` at most; a call that has ended since the last time counts."""
         with anyio.move_on_after(timeout_s):
             await self._fewer.wait()
         self._fewer = anyio.Event()
 
     async def _process(self, call: Call) -> None:
-        record = call.record
         try:
             with call.scope:
-                results = await self._results(call)
-                if results is not None:
-                    with self._slots.writing():
-                        await self._send(results, record)
-                    call.answered = True
-                    self.on_answered(record)
+                await self._answer(call)
         finally:
-            where = (record.partition, record.offset)
+            where = (call.record.partition, call.record.offset)
             if self._calls.get(where) is call:
                 del self._calls[where]
             self._fewer.set()
 
-    async def _send(self, results: Sequence[NewRecord], record: Record) -> None:
-        """Write what follows from a record; an answer that fits no record is a failed call."""
+    async def _answer(self, call: Call) -> None:
+        """Write the results of a record, or its dead letter, unless the worker stops before its call has begun."""
+        record = call.record
         try:
-            await self._producer.send(results)
-        except RecordTooLargeError as error:
-            failure = CallFailedError(f"the answer does not fit a record: {error}")
-            messages = self._stage.give_up(codec.decode(self._stage.source, record), failure)
-            await self._producer.send([codec.encode(message, self._run, record) for message in messages])
-
-    async def _results(self, call: Call) -> list[NewRecord] | None:
-        """Return the records that follow from one; none when the worker stopped before it was asked."""
-        try:
-            message = codec.decode(self._stage.source, call.record)
+            message = codec.decode(self._stage.source, record)
         except DecodeError as error:
             log.warning("record.dead_lettered", stage=self._stage.name, error=str(error))
-            return [dead_letter(call.record, error, self._stage.name)]
-        messages = await self._ask(message, call)
-        return None if messages is None else [codec.encode(each, self._run, call.record) for each in messages]
+            await self._send([dead_letter(record, error, self._stage.name)], call)
+            return
+        results = await self._ask(message, call)
+        if results is None:
+            return
+        try:
+            await self._send(self._encoded(results, record), call)
+        except RecordTooLargeError as error:
+            failure = CallFailedError(f"the answer does not fit a record: {error}")
+            await self._send(self._encoded(self._stage.give_up(message, failure), record), call)
+
+    async def _send(self, results: Sequence[NewRecord], call: Call) -> None:
+        with self._slots.writing():
+            await self._session.producer.send(results)
+        call.state = CallState.ANSWERED
+        self._on_answered(call.record)
+
+    def _encoded(self, results: Sequence[Message], cause: Record) -> list[NewRecord]:
+        return [codec.encode(message, self._run, cause) for message in results]
 
     async def _ask(self, message: In, call: Call) -> Sequence[Message] | None:
+        """Return the results of a message, or none if the worker stops first: the record will be delivered again."""
         try:
             return await self._ask_in_turn(message, call)
         except CallDroppedError as error:
@@ -201,11 +196,11 @@ class InFlight(Generic[In]):
 
         A cancelled call may get as far as here before its cancellation arrives: it must not be sent, and paid for, now.
         """
-        call.waiting = True
+        call.state = CallState.WAITING
         while not self.stopping:
             await self._may_begin.wait()
             async with self._slots.hold(self._stage.rank) as slot:
                 if self._may_begin.is_set() and not self.stopping and not call.scope.cancel_called:
-                    call.waiting, call.slot = False, slot
+                    call.state, call.slot = CallState.BEGUN, slot
                     return await self._stage(message)
         return None

@@ -14,10 +14,11 @@ import structlog
 
 from service.lm.concurrency import Slots
 from service.messaging import codec
-from service.messaging.broker import Broker, GroupMember
+from service.messaging.broker import Broker, GroupMember, Partition
 from service.messaging.messages import CallsDropped
-from service.runtime.assignment import Assignment
+from service.runtime.assignment import Assignment, ends_of, group_of
 from service.runtime.in_flight import InFlight
+from service.runtime.session import Session
 from service.runtime.stage import In, Stage
 
 _POLL_S = 0.2
@@ -40,76 +41,88 @@ class StatelessWorker(Generic[In]):
     ) -> None:
         self._stage = stage
         self._broker = broker
-        self._source = stage.source.of(run)
         self._run = run
+        self._slots = slots
         self._drain_s = drain_s
-        self._calls = InFlight(stage, run, slots)
-        self._assignment = Assignment(stage, broker, run, self._calls, patience_s=drain_s, margin_s=margin_s)
-        self._member: GroupMember
+        self._margin_s = margin_s
+        self._assignment: Assignment[In] | None = None
 
     @property
     def in_flight(self) -> int:
-        """Return how many records are being worked on."""
-        return self._calls.in_flight
+        """Return how many records are being worked on; none before `run`."""
+        return self._assignment.calls.in_flight if self._assignment is not None else 0
 
     async def run(self, drain: anyio.Event) -> None:
-        """Work until `drain` is set and what was in flight then is finished, or its time is up.
+        """Work until `drain` is set and the calls in flight then have ended, or their time is up.
 
         Raises:
             EndpointRefusedError: the model refuses every call. What was in flight has been finished and recorded.
         """
-        self._calls.drain = drain
-        assignment = self._assignment
-        await assignment.note_ends()
+        group, source = group_of(self._stage, self._run), self._stage.source.of(self._run)
+        ends = await ends_of(self._broker, self._stage.results.of(self._run))
+
+        # The member calls these from polls alone, and the assignment is there before the first.
+        async def on_revoked(partitions: frozenset[Partition]) -> None:
+            await assignment.on_revoked(partitions)
+
+        async def on_assigned(partitions: frozenset[Partition]) -> None:
+            await assignment.on_assigned(partitions)
+
         async with (
             self._broker.producer() as producer,
-            self._broker.group_member(
-                assignment.group, [self._source], assignment.on_revoked, assignment.on_assigned
-            ) as self._member,
+            self._broker.group_member(group, [source], on_revoked, on_assigned) as member,
         ):
-            async with anyio.create_task_group() as background, self._calls.running(producer):
-                assignment.open(self._member, background)
-                background.start_soon(self._commit_regularly)
-                await self._take_until_drained()
-                await self._finish_in_flight()
+            async with anyio.create_task_group() as background, anyio.create_task_group() as calls:
+                times = self._drain_s, self._margin_s
+                session = Session(self._broker, producer, member, calls, background, drain, *times)
+                assignment = Assignment(self._stage, self._run, self._slots, session, ends)
+                self._assignment = assignment
+                background.start_soon(_commit_regularly, assignment)
+                await _take_until_drained(assignment, member)
+                await self._finish_in_flight(assignment, member)
                 background.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await assignment.commit_at_last()
-                if self._calls.dropped:
-                    lost = CallsDropped.of(self._stage.name, self._calls.dropped)
+                if assignment.calls.dropped:
+                    lost = CallsDropped.of(self._stage.name, assignment.calls.dropped)
                     await producer.send([codec.encode(lost, self._run)])
-        if self._calls.refusal is not None:
-            raise self._calls.refusal
+        if assignment.calls.refusal is not None:
+            raise assignment.calls.refusal
 
-    async def _take_until_drained(self) -> None:
-        while not self._calls.stopping:
-            if self._calls.room:
-                records = await self._member.poll(self._calls.room, _POLL_S)
-                if not self._calls.stopping:
-                    for record in self._assignment.deliver(records):
-                        self._calls.begin(record)
-            else:
-                await self._stay_in_the_group()
-
-    async def _finish_in_flight(self) -> None:
-        """Let calls in flight come to their end; what is not done by then will be delivered again."""
+    async def _finish_in_flight(self, assignment: Assignment[In], member: GroupMember) -> None:
+        """Let calls in flight come to their end; records of calls that do not will be delivered again."""
+        calls = assignment.calls
         with anyio.move_on_after(self._drain_s) as patience:
-            while self._calls.in_flight:
-                self._calls.drop_waiting()
-                await self._stay_in_the_group()
+            while calls.in_flight:
+                calls.drop_waiting()
+                await _stay_in_the_group(calls, member)
         if patience.cancelled_caught:
             tell = log.warning if self._drain_s else log.info  # where nobody waits, nothing is amiss
-            tell("drain.given_up", stage=self._stage.name, in_flight=self._calls.in_flight)
-            self._calls.cancel()
+            tell("drain.given_up", stage=self._stage.name, in_flight=calls.in_flight)
+            calls.cancel()
 
-    async def _stay_in_the_group(self) -> None:
-        """Take part in rebalances without taking a record, and wait a little for a call to end."""
-        await self._member.poll(0, 0.0)
-        await self._calls.wait_for_fewer(_POLL_S)
 
-    async def _commit_regularly(self) -> None:
-        while True:
-            await anyio.sleep(_COMMIT_EVERY_S)
-            await self._assignment.note_ends()
-            with anyio.CancelScope(shield=True):
-                await self._assignment.commit()
+async def _take_until_drained(assignment: Assignment[In], member: GroupMember) -> None:
+    calls = assignment.calls
+    while not calls.stopping:
+        if calls.room:
+            records = await member.poll(calls.room, _POLL_S)
+            if not calls.stopping:
+                for record in assignment.deliver(records):
+                    calls.begin(record)
+        else:
+            await _stay_in_the_group(calls, member)
+
+
+async def _stay_in_the_group(calls: InFlight[In], member: GroupMember) -> None:
+    """Take part in rebalances without taking a record, and wait a little for a call to end."""
+    await member.poll(0, 0.0)
+    await calls.wait_for_fewer(_POLL_S)
+
+
+async def _commit_regularly(assignment: Assignment[In]) -> None:
+    while True:
+        await anyio.sleep(_COMMIT_EVERY_S)
+        await assignment.note_ends()
+        with anyio.CancelScope(shield=True):
+            await assignment.commit()

@@ -1,8 +1,8 @@
-"""A stand-in for a language model: an OpenAI-compatible server for load and fault tests.
+"""An OpenAI-compatible server that simulates a language model, for load and fault tests.
 
-What it writes has the shape that each stage expects and no meaning. It says so in its name, `seedstream-simulator`,
-which every answer carries. Endpoints, knobs and their names follow llm-d-inference-sim; the text is a function of seed
-and prompt:
+Its replies have the format that each stage expects, but no meaning. The model name in every response says so:
+`seedstream-simulator`. Endpoints, options and their names follow llm-d-inference-sim. The text is a function of the
+seed and the prompt:
 
     async with serve(SimulatorOptions(seed=7)) as simulator:
         ...  # any OpenAI client at simulator.url

@@ -1,4 +1,4 @@
-"""`/admin/config`, as llm-d-inference-sim has it: the options, and changes to them while the simulator runs."""
+"""The `/admin/config` endpoint of llm-d-inference-sim: reads and changes the options while the simulator runs."""
 
 import orjson
 from aiohttp import web
@@ -10,7 +10,7 @@ from service.simulator.state import Simulator
 
 
 def admin_routes(simulator: Simulator) -> list[web.RouteDef]:
-    """Return the endpoints for reading and changing options; a change is made whole or not at all."""
+    """Return the routes that read and change the options; a request applies all of its changes or none."""
 
     async def shown(_: web.Request) -> web.Response:
         return json_response(as_json(simulator.options))

@@ -1,4 +1,4 @@
-"""How much the simulator does at once, and how long a completion takes."""
+"""Concurrency limit and latency model of the simulator."""
 
 import random
 from collections import deque
@@ -9,12 +9,15 @@ from service.simulator.error_responses import OVERLOADED, RefusedError
 from service.simulator.options import SimulatorOptions
 from service.simulator.text.word_tables import seeded
 
-# llm-d keeps a drawn latency within 70 % of its mean.
+# llm-d clamps a drawn latency to within 70 % of its mean.
 _LEAST, _MOST = 0.3, 1.7
 
 
 class Capacity:
-    """`async with capacity:` holds one of `max_num_seqs` places, after a wait in a bounded queue, first come first."""
+    """Limits concurrent completions to `max_num_seqs` (0: no limit); the others wait in a bounded FIFO queue.
+
+    `async with capacity:` holds one place. Entering it raises `RefusedError` if the queue is full.
+    """
 
     def __init__(self, options: SimulatorOptions):
         self.running = 0
@@ -22,14 +25,14 @@ class Capacity:
         self.resize(options)
 
     def resize(self, options: SimulatorOptions) -> None:
-        """Have other numbers of places: more are filled from the queue at once, fewer as completions end."""
+        """Apply new limits: added places are filled from the queue at once, removed ones go as completions end."""
         self._places = options.max_num_seqs
         self._most_waiting = options.max_waiting_queue_length
         self._fill()
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place."""
+        """Number of requests that wait for a place."""
         return len(self._queue)
 
     async def __aenter__(self) -> None:
@@ -70,7 +73,7 @@ class Capacity:
 
 
 def latency_s(options: SimulatorOptions, prompt: str, tokens: int, running: int) -> float:
-    """Return how long a completion of so many tokens takes beside others: the same for the same prompt and load."""
+    """Return the latency in seconds of a completion of `tokens` tokens; equal prompts and loads give equal values."""
     if not (options.time_to_first_token_s or options.inter_token_latency_s):
         return 0.0
     rng = seeded(options.seed, "latency", prompt)
@@ -84,7 +87,7 @@ def _drawn(rng: random.Random, mean: float, deviation: float) -> float:
 
 
 def _load_factor(options: SimulatorOptions, running: int) -> float:
-    """Return 1 for a completion that is alone, `time_factor_under_load` when all places are taken."""
+    """Interpolate between 1 for a single completion and `time_factor_under_load` at full capacity."""
     others = options.max_num_seqs - 1
     load = min(1.0, (running - 1) / others) if others > 0 else 1.0
     return 1 + (options.time_factor_under_load - 1) * load

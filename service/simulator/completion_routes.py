@@ -1,4 +1,4 @@
-"""The endpoints that complete: a request is admitted, perhaps failed, held for its time, charged and recorded."""
+"""Completion endpoints: requests are admitted, perhaps failed on purpose, delayed, charged and recorded."""
 
 import hashlib
 import time
@@ -19,7 +19,7 @@ from service.simulator.wire_formats import CHAT, COMPLETIONS, Answer, Call, Dial
 
 
 def completion_routes(simulator: Simulator) -> list[web.RouteDef]:
-    """Return the endpoints for completions and chat completions."""
+    """Return the routes `/v1/completions` and `/v1/chat/completions`."""
 
     async def complete(request: web.Request) -> web.StreamResponse:
         return await _recorded(simulator, request, COMPLETIONS)
@@ -65,10 +65,10 @@ async def _answered(simulator: Simulator, request: web.Request, dialect: Dialect
 
 
 def understood(simulator: Simulator, call: Call, entry: Entry) -> Call:
-    """Note what is asked for, and return it within the limits of the model.
+    """Record prompt and `max_tokens` of a call; return it with `max_tokens` set if the context length is limited.
 
     Raises:
-        RefusedError: the model has another name, or prompt and answer do not fit its context.
+        RefusedError: the model name is unknown, or prompt and completion exceed the context length.
     """
     options = simulator.options
     entry.prompt_sha256 = hashlib.sha256(call.prompt.encode()).hexdigest()
@@ -95,13 +95,13 @@ async def _completed(simulator: Simulator, call: Call, entry: Entry, spoiled: Sp
 
 
 def written(simulator: Simulator, call: Call) -> Answer:
-    """Return what the model says to a call."""
+    """Generate the answer to a call, cut at its stop strings and `max_tokens`."""
     ended = end_reply(write_reply(simulator.options, call.prompt, call.json_stage), call.stop, call.max_tokens)
     return Answer(ended.text, ended.finish_reason, ended.tokens)
 
 
 def charged(simulator: Simulator, call: Call, entry: Entry, answer: Answer, spoiled: Spoiled = UNSPOILED) -> Document:
-    """Charge for an answer and return the body that tells of it, spoiled or not."""
+    """Apply `spoiled` to an answer, charge it to the entry and the simulator, and return the response body."""
     answer = spoiled.answer(answer)
     entry.prompt_tokens, entry.completion_tokens = call.prompt_tokens, answer.tokens
     entry.reasoning_tokens, entry.told = answer.reasoning_tokens, spoiled.told

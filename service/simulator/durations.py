@@ -1,4 +1,4 @@
-"""Durations as llm-d-inference-sim writes them: 250ms, 2s, 1m."""
+"""Durations in the notation of llm-d-inference-sim: 250ms, 2s, 1m."""
 
 import re
 
@@ -9,10 +9,10 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 
 
 def seconds(text: str) -> float:
-    """Return how many seconds a duration is; a number alone is one of seconds.
+    """Parse a duration into seconds; a number without a unit is in seconds.
 
     Raises:
-        ConfigurationError: it is not a duration.
+        ConfigurationError: the text is not a duration.
     """
     match = _DURATION.fullmatch(text)
     if match is None:
@@ -21,5 +21,5 @@ def seconds(text: str) -> float:
 
 
 def duration(value_s: float) -> str:
-    """Return so many seconds as a duration."""
+    """Format a number of seconds as a duration, in milliseconds if it is between 0 and 1 second."""
     return f"{value_s:g}s" if value_s >= 1 or not value_s else f"{value_s * 1000:g}ms"

@@ -1,4 +1,4 @@
-"""Answers that cost nothing: errors with the status and the shape that servers give them."""
+"""Error responses with the status codes and bodies of real servers; they are never charged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ from service.simulator.retry_after import retry_after
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error in OpenAI's shape, or as plain text; `waits`: it says when to come back.
+    """An error in OpenAI's format, or in plain text if `plain`.
 
-    `code` is the status where none is given, as vLLM has it.
+    `waits`: the response asks the client to wait, in the header of `retry_after_form`. `code` defaults to the HTTP
+    status, as in vLLM.
     """
 
     status: int
@@ -26,7 +27,7 @@ class Refusal:
 
 
 class RefusedError(Exception):
-    """A request is refused, for `after_s` if it is known how long."""
+    """A request is refused; `after_s` is the wait in seconds before a retry, None for the configured default."""
 
     def __init__(self, refusal: Refusal, after_s: float | None = None):
         super().__init__(refusal.message)
@@ -34,7 +35,7 @@ class RefusedError(Exception):
         self.after_s = after_s
 
     def answer(self, options: SimulatorOptions) -> web.Response:
-        """Return what the client sees."""
+        """Return the HTTP response for the refusal, with a header for the wait if the refusal asks for one."""
         refusal = self.refusal
         headers: Mapping[str, str] = {}
         if refusal.waits:
@@ -46,14 +47,14 @@ class RefusedError(Exception):
 
 
 class BadRequestError(RefusedError):
-    """A request that no server would complete; says what was expected."""
+    """A request is invalid (400); the message says what was expected."""
 
     def __init__(self, message: str):
         super().__init__(Refusal(400, "invalid_request_error", message))
 
 
 def json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Return a body as JSON."""
+    """Serialise a body with orjson and return it as a JSON response."""
     return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
 
 
@@ -70,12 +71,12 @@ WRONG_KEY = Refusal(
 
 
 def unknown_model(wanted: str, served: str) -> Refusal:
-    """Return what a server says of a model that it does not have."""
+    """Return the refusal (404) of a model name that the server does not serve."""
     return Refusal(404, "not_found_error", f"The model {wanted!r} does not exist; there is {served!r}")
 
 
 def too_long(most: int, prompt: int, wanted: int) -> Refusal:
-    """Return what a server says of a prompt and an answer that do not fit its context, all in tokens."""
+    """Return the refusal (400) of a prompt and completion that exceed the context length; all numbers are tokens."""
     message = (
         f"This model's maximum context length is {most} tokens. However, you requested {prompt + wanted} tokens "
         f"({prompt} in the prompt, {wanted} for the completion). Shorten the prompt or the completion."
@@ -84,7 +85,7 @@ def too_long(most: int, prompt: int, wanted: int) -> Refusal:
 
 
 def beyond(limit: str, most: int) -> Refusal:
-    """Return what a server says to a key that has used up one of its limits."""
+    """Return the refusal (429) of a request whose key has reached one of its limits."""
     message = f"Rate limit reached for {limit}: this key may have {most}. Try again later."
     return Refusal(429, "rate_limit_error", message, "rate_limit_exceeded", waits=True)
 

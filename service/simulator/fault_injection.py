@@ -1,4 +1,4 @@
-"""Which requests fail, and how: by order of arrival and seed, or because the client asks for it."""
+"""Choice of the requests that fail: drawn by seed in order of arrival, or requested by the client in a header."""
 
 from service.errors import ConfigurationError
 from service.simulator.faults import FAILURES, forced
@@ -9,10 +9,10 @@ _PERCENT = 100
 
 
 def check_failures(options: SimulatorOptions) -> None:
-    """Refuse names of failures that do not exist.
+    """Raise unless every configured failure exists and `failure_types` names at least one.
 
     Raises:
-        ConfigurationError: there is one; says which there are.
+        ConfigurationError: a name is unknown, or `failure_types` is empty; the message lists the known names.
     """
     for option, given in (("failure_types", options.failure_types), ("failure_rates", tuple(options.failure_rates))):
         unknown = [name for name in given if name not in FAILURES]
@@ -22,16 +22,16 @@ def check_failures(options: SimulatorOptions) -> None:
 
 
 class Injection:
-    """Draws failures: the same ones in the same order for the same options."""
+    """Draws failures; equal options give the same failures in the same order."""
 
     def __init__(self, seed: int):
         self._draws = seeded(seed, "failures")
 
     def failure(self, options: SimulatorOptions, header: str | None) -> str | None:
-        """Return the failure of the next request, by name; none if it succeeds.
+        """Return the name of the failure of the next request, None if it should succeed.
 
         Raises:
-            BadRequestError: the header asks for one that does not exist.
+            BadRequestError: the header names an unknown failure.
         """
         if header is not None:
             return forced(header)

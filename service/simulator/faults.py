@@ -1,4 +1,4 @@
-"""The failures that can be injected, by the names that llm-d-inference-sim gives them where it has them.
+"""The failures that can be injected, under the names of llm-d-inference-sim where it has an equivalent.
 
 | name | status | charged | told | the client gets |
 |---|---|---|---|---|
@@ -11,9 +11,9 @@
 | `quota` | 429 | no | - | an error with the code `insufficient_quota`, without Retry-After |
 | `payment` | 402 | no | - | an error: no credit left |
 | `internal_error` | 500 | no | - | plain text |
-| `timeout` | none | no | - | silence; then the connection is closed |
+| `timeout` | none | no | - | no response until the connection is closed |
 | `disconnect` | none | no | - | a closed connection |
-| `length` | 200 | yes | yes | a good completion that ends half-way, by `length` |
+| `length` | 200 | yes | yes | the first half of a good completion, finish_reason `length` |
 | `no_usage` | 200 | yes | no | a good completion without usage |
 | `abort` | 200 | yes | yes | finish_reason `abort` |
 | `null_content` | 200 | yes | yes | no text, finish_reason `stop` |
@@ -23,8 +23,9 @@
 | `malformed` | 200 | yes | no | half a JSON document |
 | `cut` | 200 | yes | no | half of the announced body; then the connection is closed |
 
-What is not charged is answered at once. What is charged is a completion that takes its place, its time and its tokens.
-In the journal a closed connection is status 444, or 499 where the client left first.
+`told`: the response reports its usage. A failure that is not charged takes no place and no latency. A charged one is a
+completion with its place, its latency and its tokens. In the journal a closed connection has status 444, or 499 if the
+client left first.
 """
 
 from collections.abc import Callable
@@ -47,10 +48,10 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Spoiled:
-    """A completion that is written, charged and then spoiled: as an answer, as a document, or on its way.
+    """A completion that is generated, charged and then spoiled: its answer, its JSON document or its transmission.
 
-    `told`: the client can read what it cost. `broken`: half of the body is missing. `cut`: and so the length that was
-    announced is not reached.
+    `told`: the response reports its usage. `broken`: the second half of the body is missing. `cut`: Content-Length
+    announces the whole body all the same, and the connection is closed after the first half.
     """
 
     answer: Callable[[Answer], Answer] = lambda answer: answer
@@ -81,7 +82,7 @@ def _without_usage(document: Document) -> Document:
     return {name: value for name, value in document.items() if name != "usage"}
 
 
-# The first of several with one status is what that status asks for in a header.
+# A status in `X-Return-Error` selects the first failure with that status.
 FAILURES: dict[str, Failure] = {
     "rate_limit": Refusal(
         429, "rate_limit_error", "Rate limit reached: too many requests. Try again later.", waits=True
@@ -114,7 +115,11 @@ _BY_STATUS = {str(failure.status): name for name, failure in reversed(FAILURES.i
 
 
 def forced(value: str) -> str:
-    """Return the name of the failure that the header `X-Return-Error` asks for, by status or by name."""
+    """Return the name of the failure that the header `X-Return-Error` selects, by status or by name.
+
+    Raises:
+        BadRequestError: no failure has this status or name.
+    """
     name = _BY_STATUS.get(value, value)
     if name in FAILURES:
         return name

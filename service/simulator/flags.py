@@ -1,4 +1,4 @@
-"""Options by the names that llm-d-inference-sim's flags have: max-num-seqs, and so on."""
+"""Options under the flag names of llm-d-inference-sim, such as `max-num-seqs`."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -24,12 +24,12 @@ _TYPES = {name: TypeAdapter[Any](hint) for name, hint in get_type_hints(Simulato
 
 
 def options_from(named: Mapping[str, object]) -> dict[str, Any]:
-    """Return the fields of `SimulatorOptions` for values by flag; a value that is None is left out.
+    """Convert values by flag name to fields of `SimulatorOptions`; a value of None is left out.
 
-    Durations are written 250ms, 2s or 1m. Failure types may have a rate of their own in percent: rate_limit:5.
+    Durations are written 250ms, 2s or 1m. A failure type may carry a rate of its own in percent: rate_limit:5.
 
     Raises:
-        ConfigurationError: there is no such flag, or its value is of another type.
+        ConfigurationError: a flag is unknown, or its value has the wrong type.
     """
     unknown = named.keys() - _FIELDS.keys()
     if unknown:
@@ -39,7 +39,7 @@ def options_from(named: Mapping[str, object]) -> dict[str, Any]:
 
 
 def as_json(options: SimulatorOptions) -> dict[str, object]:
-    """Return all options by flag, but for the keys, which are secret."""
+    """Return the options by flag name, except for the API keys, which are secret."""
     values = {flag: getattr(options, field) for flag, field in _FIELDS.items() if field not in _SECRET}
     return {
         flag: duration(value) if _FIELDS[flag].endswith(_DURATION_SUFFIX) else value for flag, value in values.items()
@@ -53,7 +53,7 @@ def _value(flag: str, value: object) -> object:
     try:
         return _TYPES[field].validate_python(value)
     except ValidationError as cause:
-        # Not from its cause, which shows the value.
+        # The cause would show the value, which may be secret.
         shown = "…" if field in _SECRET else repr(value)
         raise ConfigurationError(f"{flag} is {shown}: {cause.errors()[0]['msg']}") from None
 
@@ -66,7 +66,7 @@ def _seconds(flag: str, value: object) -> float:
 
 
 def _with_own_rates(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields with the failure types that have a rate apart from those that share one."""
+    """Split `failure_types` into the types that share one rate and those with their own (`failure_rates`)."""
     names = list(_names(given.pop("failure_types", ())))
     shared = tuple(name for name in names if ":" not in name)
     own = dict(_rate(name) for name in names if ":" in name)

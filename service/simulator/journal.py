@@ -1,24 +1,24 @@
-"""What the simulator was asked, answered and charged: the ground truth for tests of clients, and of their bills.
+"""Journal of requests, answers and charges: the ground truth for tests of clients and of their bills.
 
-A request is charged for when a completion was written for it. Whether the client can know is another matter: `told`
-says whether the answer stated its usage. Failures that write nothing cost nothing.
+A request is charged if a completion was generated for it. `told` says whether the response reported the usage to the
+client. Failures without a completion cost nothing.
 """
 
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-# As nginx logs them: the client hung up before the answer; the connection was closed without one.
+# nginx's status codes: 499, the client left before the response; 444, the server closed the connection without one.
 CLIENT_GONE = 499
 NO_ANSWER = 444
 
 
 @dataclass(slots=True)
 class Entry:
-    """One request; its tokens are those that were charged, reasoning ones part of the completion's.
+    """One request. Token counts are the charged ones; `completion_tokens` includes `reasoning_tokens`.
 
-    `failure` names one that was injected; `at_ms` is when it arrived, in milliseconds since the start; `key` a digest
-    of the client's; `finish_reason` as the client can have read it.
+    `at_ms` is the time of arrival in milliseconds since the start. `key` is a digest of the client's API key.
+    `failure` names the injected failure. `finish_reason` is None if the client cannot have read it.
     """
 
     seq: int
@@ -38,16 +38,17 @@ class Entry:
 
     @property
     def charged_tokens(self) -> int:
-        """All tokens of the request that cost something."""
+        """Sum of the charged prompt and completion tokens."""
         return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(slots=True)
 class Totals:
-    """Counters over all requests, those that have left the ring included.
+    """Counters over all requests since the last reset, including those that the journal has dropped.
 
-    Tokens without `untold` are those that were charged and told. `most_at_once` were being completed together,
-    `most_open` were in the house together: completed, waiting, hanging or about to be refused.
+    Tokens with the prefix `untold_` were charged without being reported to the client; the others were reported.
+    `most_at_once` is the peak of concurrent completions. `most_open` is the peak of open requests: running, waiting,
+    hanging or about to be refused.
     """
 
     requests: int = 0
@@ -64,7 +65,7 @@ class Totals:
     by_failure: Counter[str] = field(default_factory=Counter)
 
     def add(self, entry: Entry) -> None:
-        """Count one request."""
+        """Add a finished request to the counters."""
         self.requests += 1
         self.by_status[str(entry.status)] += 1
         if entry.failure:
@@ -81,7 +82,7 @@ class Totals:
 
 
 class Journal:
-    """The latest requests, in the order in which they ended, and totals since the last reset."""
+    """The latest `size` requests in the order in which they ended, and totals since the last reset."""
 
     def __init__(self, size: int):
         self.entries: deque[Entry] = deque(maxlen=size)
@@ -91,30 +92,30 @@ class Journal:
         self._open = 0
 
     def open(self, path: str) -> Entry:
-        """Return an entry for a request that has arrived; numbers start at 1 and survive a reset."""
+        """Return an entry for a new request; sequence numbers start at 1 and continue after a reset."""
         self._opened += 1
         self._open += 1
         self.totals.most_open = max(self.totals.most_open, self._open)
         return Entry(self._opened, path, self._now_ms())
 
     def close(self, entry: Entry) -> None:
-        """Record how a request ended."""
+        """Set the duration of a finished request, store its entry and add it to the totals."""
         self._open -= 1
         entry.duration_ms = round(self._now_ms() - entry.at_ms, 3)
         self.entries.append(entry)
         self.totals.add(entry)
 
     def running(self, completions: int) -> None:
-        """Take note that so many are being completed together."""
+        """Update the peak of concurrent completions."""
         self.totals.most_at_once = max(self.totals.most_at_once, completions)
 
     def reset(self) -> None:
-        """Forget all entries and totals."""
+        """Drop all entries and totals."""
         self.entries.clear()
         self.totals = Totals()
 
     def as_json(self) -> dict[str, object]:
-        """Return totals and entries, for orjson."""
+        """Return totals and entries as objects that orjson can serialise."""
         return {"totals": self.totals, "requests": list(self.entries)}
 
     def _now_ms(self) -> float:

@@ -1,4 +1,4 @@
-"""What each key may do: so many requests and tokens a minute, so many requests at once."""
+"""Rate limits per API key: requests per minute, tokens per minute and concurrent requests."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,25 +9,25 @@ from service.simulator.error_responses import RefusedError, beyond
 from service.simulator.journal import Entry
 from service.simulator.options import SimulatorOptions
 
-# How much of a minute's allowance may be used in one moment: five seconds' worth.
+# Burst size: five seconds' worth of the allowance may be used at once.
 _BURST_S = 5.0
 _MINUTE_S = 60.0
-# What is left over when sums of fractions are compared.
+# Tolerance for the rounding errors of float sums.
 _NOTHING = 1e-6
 
 
 @dataclass(slots=True)
 class Bucket:
-    """How much of an allowance per minute is in use; it runs down evenly.
+    """A leaky bucket: the used part of an allowance per minute, which drains evenly.
 
-    What is more than fits in is let in when the bucket is empty: nothing is refused for ever.
+    An amount larger than the bucket is admitted once the bucket is empty, so no request is refused for ever.
     """
 
     used: float = 0.0
     at_s: float = 0.0
 
     def wait_s(self, amount: float, per_minute: int, now_s: float) -> float:
-        """Return in how many seconds so much may be taken: 0 if it may be now."""
+        """Return the seconds until `amount` may be taken, 0 if it may be taken now."""
         rate = per_minute / _MINUTE_S
         self.used = max(0.0, self.used - (now_s - self.at_s) * rate)
         self.at_s = now_s
@@ -43,7 +43,7 @@ class _Use:
 
 
 class KeyLimits:
-    """The limits of every key, and what is in use of them; those without a key share theirs."""
+    """The limits of every key and their current usage; all requests without a key share one usage."""
 
     def __init__(self, options: SimulatorOptions, clock: Callable[[], float] = time.monotonic):
         self._options = options
@@ -51,15 +51,15 @@ class KeyLimits:
         self._uses: dict[str | None, _Use] = {}
 
     def change(self, options: SimulatorOptions) -> None:
-        """Have other limits from now on; what is in use stays so."""
+        """Apply new limits from now on; the current usage is kept."""
         self._options = options
 
     @contextmanager
     def admitted(self, entry: Entry, reserved: int) -> Iterator[None]:
-        """Let a request in that may use so many tokens; what it was not charged is given back when it ends.
+        """Admit a request and reserve tokens for it; tokens that it was not charged are returned when it ends.
 
         Raises:
-            RefusedError: a limit of its key is reached; says when it will not be.
+            RefusedError: the key has reached a limit; `after_s` is the wait for a limit per minute.
         """
         use = self._uses.setdefault(entry.key, _Use())
         self._refuse_beyond(use, reserved)

@@ -1,4 +1,4 @@
-"""The few of vLLM's metrics that mean something here, in the Prometheus text format."""
+"""The subset of vLLM's metrics that applies to the simulator, in the Prometheus text format."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ vllm:generation_tokens_total{{model_name="{model}"}} {generation_tokens}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The values at one moment."""
+    """A snapshot of the metrics; token counts are totals since the start."""
 
     model: str
     running: int
@@ -29,7 +29,7 @@ class Reading:
     generation_tokens: int
 
     def as_text(self) -> str:
-        """Return them as Prometheus reads them."""
+        """Render the snapshot in the Prometheus text format."""
         model = self.model.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
         return _LINES.format(
             model=model,

@@ -1,4 +1,4 @@
-"""What the simulator is told to do."""
+"""Options of the simulator."""
 
 import math
 from collections.abc import Mapping
@@ -13,26 +13,27 @@ _WHOLE = 100.0
 
 @dataclass(frozen=True, slots=True)
 class SimulatorOptions:
-    """Every knob of the simulator; names and meanings follow llm-d-inference-sim where it has one.
+    """Every option of the simulator; names and meanings follow llm-d-inference-sim where it has an equivalent.
 
-    Capacity: `max_num_seqs` completions at once (0: no limit), `max_waiting_queue_length` more wait, the next gets 429.
-    `max_model_len`: tokens of prompt and answer together, 400 beyond (0: no limit).
-    Latency: `time_to_first_token_s` + (tokens - 1) x `inter_token_latency_s`, each with a standard deviation, clamped
-    to 30 … 170 % of its mean as llm-d does, times up to `time_factor_under_load` as the places fill up.
-    `startup_duration_s`: "Loading model" (503) for so long.
-    Keys: any key will do unless `api_keys` are given. Each key may begin `requests_per_minute` and use
-    `tokens_per_minute` (a prompt's and its `max_tokens`; what was not written is given back), evenly, with five
-    seconds' worth at a time, and have `requests_at_once` in flight; 0 is no limit, beyond it comes a 429.
-    Failures: `failure_injection_rate` in percent of requests, drawn from `failure_types` in order of arrival;
-    `failure_rates` in percent for each type, drawn each by itself (where several hit, it is one of them).
-    Every 429 but `quota` asks the client to wait, for `retry_after_s` or until the limit has room, in the form
-    `retry_after_form`. A `timeout` is silent for `timeout_duration_s`, or until the client leaves.
-    Batches: answered within `batch_duration_s`, with 0 when they are next looked at; `max_batch_requests` in each,
-    `max_batch_tokens` in all that are under way (0: no limit). `batch_expired_rate` is the share (0 … 1) of lines that
-    are not done in time. Injected failures befall lines.
-    Text: the rates are shares (0 … 1) of candidates, except `truncation_rate` and `unusable_rate`, of replies (Alpaca's
-    unusable ones: of tasks). `classification_rate` is the share of fresh instructions that ask for a label.
-    Numbers of tasks in a reply are (least, most); a reply still ends where the request's `stop` says.
+    Capacity: `max_num_seqs` completions run at once (0: no limit), `max_waiting_queue_length` more wait, and the next
+    gets 429. `max_model_len` limits prompt and completion together, in tokens; longer requests get 400 (0: no limit).
+    Latency: `time_to_first_token_s` + (tokens - 1) x `inter_token_latency_s`, each with a standard deviation and
+    clamped to 30 … 170 % of its mean as in llm-d, times a factor that rises to `time_factor_under_load` as the places
+    fill up. Requests get 503, "Loading model", for the first `startup_duration_s`.
+    Keys: any API key is accepted unless `api_keys` are given. Each key may start `requests_per_minute` requests, use
+    `tokens_per_minute` tokens and have `requests_at_once` requests in flight; requests beyond a limit get 429 (0: no
+    limit). A request reserves its prompt and its `max_tokens`, and returns the tokens that were not generated. Limits
+    per minute recover evenly and allow bursts of five seconds' worth.
+    Failures: `failure_injection_rate` is the percentage of requests that fail, with types drawn from `failure_types`
+    in order of arrival. `failure_rates` are percentages by type, drawn independently; if several types hit, one of
+    them is chosen. Every 429 except `quota` asks the client to wait, for `retry_after_s` or until the limit has room,
+    in the form `retry_after_form`. A `timeout` sends nothing for `timeout_duration_s`, or until the client leaves.
+    Batches: lines are answered within `batch_duration_s`; with 0, at the next API request. A batch may have
+    `max_batch_requests` requests, and all batches under way `max_batch_tokens` tokens (0: no limit).
+    `batch_expired_rate` is the share (0 … 1) of lines that expire. Injected failures apply to lines.
+    Text: rates are shares (0 … 1) of candidates, except `truncation_rate` and `unusable_rate`, which are shares of
+    replies (for Alpaca, `unusable_rate` is a share of tasks). `classification_rate` is the share of fresh instructions
+    that ask for a label. Numbers of tasks in a reply are (least, most); a reply still ends at the request's `stop`.
     """
 
     seed: int = 0
@@ -78,7 +79,7 @@ class SimulatorOptions:
     journal_size: int = 10_000
 
     def __post_init__(self) -> None:
-        """Refuse values that have no meaning."""
+        """Raise `ConfigurationError` unless every number is within its range."""
         for name, most in _MOST.items():
             _require(name, getattr(self, name), 0, most)
         for name, rate in self.failure_rates.items():

@@ -1,4 +1,4 @@
-"""The ways in which servers say when to come back."""
+"""Headers by which servers ask clients to wait before a retry."""
 
 import math
 import time
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class RetryAfterForm(StrEnum):
-    """How a refusal says when to come back; zero and negative are what some gateways send, whatever the wait."""
+    """The form of the header in a refusal; some gateways send zero or a negative number, whatever the wait."""
 
     SECONDS = "seconds"
     MS = "ms"
@@ -19,7 +19,7 @@ class RetryAfterForm(StrEnum):
 
 
 def retry_after(form: RetryAfterForm, wait_s: float) -> dict[str, str]:
-    """Return the header that asks a client to wait so long, rounded up to what the form can say."""
+    """Return the header for a wait of `wait_s` seconds, rounded up to the resolution of the form; empty for `NONE`."""
     return _FORMS[form](wait_s)
 
 
@@ -34,5 +34,5 @@ _FORMS: Mapping[RetryAfterForm, Callable[[float], dict[str, str]]] = {
 
 
 def _whole_ms(wait_s: float) -> int:
-    # Rounded before it is rounded up: 0.5 s times 1,000 may be a hair more than 500.
+    # `round` removes float errors before `ceil`: 0.5 s times 1,000 may be slightly more than 500.
     return math.ceil(round(wait_s * 1000, 6))

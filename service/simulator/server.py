@@ -14,14 +14,14 @@ from service.simulator.state import Simulator
 from service.simulator.status_routes import report_routes
 
 _LARGEST_BODY_BYTES = 4 * 1024**2
-# Thousands of clients may connect in one moment.
+# Thousands of clients may connect at the same moment.
 _BACKLOG = 4096
-# Requests in progress are cut off soon after the block is left: nobody is there to read the answers.
+# Requests in progress are aborted soon after the block is left: nobody is there to read the responses.
 _SHUTDOWN_TIMEOUT_S = 0.1
 
 
 def application(simulator: Simulator) -> web.Application:
-    """Return the routes."""
+    """Build the aiohttp application with the routes of all endpoints."""
     app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
     app.add_routes(completion_routes(simulator))
     app.add_routes(report_routes(simulator))
@@ -32,7 +32,7 @@ def application(simulator: Simulator) -> web.Application:
 
 @asynccontextmanager
 async def serve(options: SimulatorOptions, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Simulator]:
-    """Run a simulator for as long as the block lasts; port 0 takes a free one, told by `.url`."""
+    """Run a simulator until the block is left; port 0 binds a free port, which `Simulator.url` contains."""
     simulator = Simulator(options)
     runner = web.AppRunner(
         application(simulator), access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_TIMEOUT_S

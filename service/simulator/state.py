@@ -1,4 +1,4 @@
-"""The state of a simulator: what it is told to do, what it has been asked, and what it is doing."""
+"""The state of a running simulator: options, journal, capacity, limits and charges."""
 
 import hashlib
 import time
@@ -15,13 +15,13 @@ from service.simulator.journal import Journal
 from service.simulator.limits import KeyLimits
 from service.simulator.options import SimulatorOptions
 
-# What is used once, at the start.
+# Options that are read once, at the start.
 FIXED = frozenset({"seed", "startup_duration_s", "journal_size"})
 _SHOWN_OF_DIGEST = 16
 
 
 class Simulator:
-    """A running simulator. `charged` is all that it wrote and read for it, whatever became of the answer."""
+    """A running simulator. `charged` counts the tokens of all completions, including those that clients never got."""
 
     def __init__(self, options: SimulatorOptions):
         check_failures(options)
@@ -35,7 +35,7 @@ class Simulator:
         self._ready_at = time.monotonic() + options.startup_duration_s
 
     def reconfigure(self, **changes: Any) -> None:
-        """Change options while requests run; all of the changes or none.
+        """Change options while requests run; apply all of the changes or none.
 
         Raises:
             ConfigurationError: an option does not exist, is fixed at the start, or may not have this value.
@@ -53,10 +53,10 @@ class Simulator:
         self.limits.change(options)
 
     def admit(self, headers: Mapping[str, str]) -> str | None:
-        """Return the digest of the key that a request carries, none if it carries none.
+        """Check the API key of a request and return its digest, None if the request has no key.
 
         Raises:
-            RefusedError: the model is still loading, or the key is not among those that are known.
+            RefusedError: the model is still loading, or the key is not in `api_keys`.
         """
         self.check_ready()
         key = headers.get("Authorization", "").removeprefix("Bearer ") or headers.get("api-key")
@@ -71,5 +71,5 @@ class Simulator:
 
 
 def digest(key: str) -> str:
-    """Return what the journal shows of a key."""
+    """Return the first 16 hex digits of a key's SHA-256, by which the journal identifies it."""
     return hashlib.sha256(key.encode()).hexdigest()[:_SHOWN_OF_DIGEST]

@@ -1,4 +1,4 @@
-"""The endpoints that only tell: models, health, metrics, and the journal."""
+"""Status endpoints: models, health, metrics and the journal."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,7 +12,7 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def report_routes(simulator: Simulator) -> list[web.RouteDef]:
-    """Return the endpoints that change nothing but the journal."""
+    """Return the status routes; they are read-only, except that `DELETE /sim/requests` resets the journal."""
 
     async def models(request: web.Request) -> web.Response:
         simulator.admit(request.headers)

@@ -1,4 +1,4 @@
-"""The two forms of a request and its answer: completions and chat completions."""
+"""Request and response formats of completions and chat completions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request understood; `json_stage` is the stage whose answer it wants as JSON, if it wants JSON."""
+    """A parsed request; `json_stage` is the stage to answer in JSON, None if the request asks for text."""
 
     dialect: "Dialect"
     prompt: str
@@ -30,7 +30,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said to a call, with OpenAI's reason for its end; no text where all tokens went into reasoning."""
+    """The answer to a call, with OpenAI's finish reason; `text` is None if all tokens went into reasoning."""
 
     text: str | None
     finish_reason: str
@@ -39,13 +39,13 @@ class Answer:
 
     @property
     def reasoning_tokens(self) -> int:
-        """How many of the tokens are not part of the text."""
+        """Number of tokens that went into reasoning: all of them or 0."""
         return 0 if self.reasoning is None else self.tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What differs between the endpoints."""
+    """The differences between the two endpoints: object type, id prefix, prompt and choice."""
 
     kind: str
     id_prefix: str
@@ -53,10 +53,10 @@ class Dialect:
     choice: Callable[[Answer], dict[str, object]]
 
     def parse(self, raw: bytes) -> Call:
-        """Read a request.
+        """Parse the JSON body of a request.
 
         Raises:
-            BadRequestError: it is malformed or asks for what the simulator does not do.
+            BadRequestError: the body is malformed or asks for an unsupported feature (`stream`, several choices).
         """
         body = _json_object(raw)
         if body.get("stream"):
@@ -111,7 +111,7 @@ def _stop(body: Body) -> tuple[str, ...]:
 
 
 def _tokens_before(body: Body) -> int:
-    """Return the tokens of a system message, which stands before the prompt."""
+    """Count the tokens of the system messages, which precede the prompt."""
     messages = body.get("messages")
     said = [each for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
     texts = [each.get("content") for each in said if each.get("role") == "system"]
@@ -162,7 +162,7 @@ CHAT = Dialect("chat.completion", "chatcmpl", _chat_prompt, _chat_choice)
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a completion is labelled with."""
+    """The identification of a response: id without prefix, model name and creation time (Unix time in seconds)."""
 
     id: str
     model: str
@@ -170,7 +170,7 @@ class Served:
 
 
 def document(call: Call, served: Served, answer: Answer) -> dict[str, Any]:
-    """Return the body of an answer, before it is JSON."""
+    """Build the body of a response, before serialisation."""
     choice = {"index": 0, **call.dialect.choice(answer), "logprobs": None, "finish_reason": answer.finish_reason}
     return {
         "id": f"{call.dialect.id_prefix}-{served.id}",

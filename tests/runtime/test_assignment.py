@@ -16,8 +16,9 @@ from service.lm.concurrency import Slots
 from service.messaging import codec, topics
 from service.messaging.broker import Committed, Isolation, Offsets, Partition, Record
 from service.messaging.messages import Prompt
-from service.runtime.assignment import Assignment
+from service.runtime.assignment import Assignment, ends_of
 from service.runtime.in_flight import InFlight
+from service.runtime.session import Session
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.fakes.models import Hold, ScriptedModel, always
 from tests.support import examples
@@ -111,18 +112,18 @@ async def desk(
         assert isinstance(broker, Log)
         broker.offsets = group.offsets
         await create(broker)
-        calls: InFlight[Prompt] = InFlight(stage, RUN, slots or Slots(8))
-        assignment = Assignment(stage, broker, RUN, calls, patience_s=patience_s, margin_s=margin_s)
-        await assignment.note_ends()
+        ends = await ends_of(broker, topics.CANDIDATES.of(RUN))
         with anyio.fail_after(DEADLINE_S):
             async with (
                 anyio.create_task_group() as background,
                 broker.producer() as producer,
-                calls.running(producer),
+                anyio.create_task_group() as calls,
             ):
-                assignment.open(group, background)
-                yield Desk(broker, group, model, calls, assignment)
-                calls.cancel()
+                times = patience_s, margin_s
+                session = Session(broker, producer, group, calls, background, anyio.Event(), *times)
+                assignment = Assignment(stage, RUN, slots or Slots(8), session, ends)
+                yield Desk(broker, group, model, assignment.calls, assignment)
+                calls.cancel_scope.cancel()
                 background.cancel_scope.cancel()
 
 

@@ -1,4 +1,4 @@
-"""The broker port on Apache Kafka 3.7 … 4.x, through aiokafka 0.14."""
+"""The broker port on Apache Kafka 3.7 … 4.x, with aiokafka 0.14."""
 
 from service.adapters.kafka.broker import KafkaBroker
 from service.adapters.kafka.options import KafkaOptions, Security

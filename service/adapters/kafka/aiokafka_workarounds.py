@@ -1,4 +1,4 @@
-"""What aiokafka 0.14 does in haste while Kafka is away, done with patience."""
+"""Workarounds for aiokafka 0.14 while Kafka is unreachable: metadata requests without pause, stray cancellations."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _BACK_OFF_S = 0.2
 
 
 class _PatientClient:
-    """A client that waits before metadata is asked for again that did not come. All else is the client's own."""
+    """Proxy for a client that pauses after a failed metadata request; all else is delegated to the client."""
 
     def __init__(self, client: AIOKafkaClient) -> None:
         self._client = client
@@ -23,7 +23,7 @@ class _PatientClient:
         return getattr(self._client, name)
 
     def force_metadata_update(self) -> "asyncio.Future[bool]":
-        """Ask for metadata, and be a moment longer about it if nobody answers."""
+        """Request metadata; a failed request completes after a pause of `_BACK_OFF_S`."""
         return asyncio.ensure_future(self._ask())
 
     async def _ask(self) -> bool:
@@ -34,24 +34,24 @@ class _PatientClient:
 
 
 def without_haste(producer: AIOKafkaProducer) -> None:
-    """Let the sending half of a producer wait between its questions for metadata.
+    """Make a producer's sender pause between failed metadata requests.
 
-    While a partition has no leader (a broker that shuts down says so of its own) and nobody answers, it asks again at
-    once: 2,500 times a second, measured, and each time is a line in the log.
+    While a partition has no leader (a broker that shuts down reports this for its own partitions) and no broker
+    answers, the sender retries at once: 2,500 times a second, measured, with one line in the log each time.
     """
-    sender = producer._sender  # noqa: SLF001 - it takes no client of ours
+    sender = producer._sender  # noqa: SLF001 - the producer has no parameter for its client
     sender.client = _PatientClient(sender.client)
 
 
 @contextmanager
 def against_stray_cancellation(what: str) -> Iterator[None]:
-    """Turn a cancellation that nobody here asked for into an error.
+    """Translate a cancellation that did not come from our own code into an error.
 
-    When its connections are cut off, aiokafka cancels futures that others wait for. To a task group that looks as if
-    this task had been cancelled: it would end without a word.
+    When its connections are cut off, aiokafka cancels futures that other tasks await. A task group takes that for a
+    cancellation of this task, and would end it without an error.
 
     Raises:
-        OutcomeUnknownError: there was one.
+        OutcomeUnknownError: aiokafka cancelled the future that the block awaited.
     """
     try:
         yield

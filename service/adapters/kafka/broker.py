@@ -13,7 +13,7 @@ from service.messaging.broker import Committed, Isolation, Listener, Member, Par
 
 
 class KafkaBroker:
-    """A Kafka cluster."""
+    """A connection to a Kafka cluster."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -24,22 +24,22 @@ class KafkaBroker:
         """Connect to a cluster.
 
         Raises:
-            BrokerError: nobody answers there.
-            BrokersGoneError: later on, nobody has answered for too long.
+            BrokerError: no broker answers at the address.
+            BrokersGoneError: inside the block, no broker has answered for `gone_after_s`.
         """
         async with Cluster.open(options) as cluster:
             yield cls(cluster)
 
     async def create_topics(self, specs: Sequence[TopicSpec]) -> None:
-        """Create the topics that do not exist yet."""
+        """Create the topics that do not exist yet, and wait until every broker knows their leaders."""
         await topics.create(self._cluster, specs)
 
     async def describe_topics(self, names: Sequence[str]) -> list[topics.TopicState]:
-        """Return the state of those of the topics that exist."""
+        """Return the state of each topic that exists; missing topics are left out."""
         return await topics.describe(self._cluster, names)
 
     async def topic_names(self) -> list[str]:
-        """Return the names of all topics that we may know of."""
+        """Return the names of all topics that this client may see, sorted."""
         return sorted(await self._cluster.topics())
 
     async def partitions(self, topic: str) -> int:
@@ -48,7 +48,7 @@ class KafkaBroker:
 
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[KafkaProducer]:
-        """Open a producer."""
+        """Open a producer without transactions."""
         producer = KafkaProducer(self._cluster)
         try:
             yield producer
@@ -56,7 +56,7 @@ class KafkaBroker:
             await producer.close()
 
     def transactional_producer(self, transactional_id: str) -> AbstractAsyncContextManager[KafkaTransactionalProducer]:
-        """Open a transactional id; fences its predecessor."""
+        """Open a transactional producer; it fences the previous producer with the same id."""
         return KafkaTransactionalProducer.open(self._cluster, transactional_id)
 
     def reader(self, partitions: Sequence[Partition]) -> AbstractAsyncContextManager[KafkaReader]:
@@ -66,17 +66,17 @@ class KafkaBroker:
     def group_member(
         self, group: str, topics: Sequence[str], on_revoked: Listener, on_assigned: Listener
     ) -> AbstractAsyncContextManager[KafkaGroupMember]:
-        """Join a group."""
+        """Join a consumer group."""
         return KafkaGroupMember.open(self._cluster, group, topics, on_revoked, on_assigned)
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
-        """Return what the group has committed for the partition."""
+        """Return the offset and note that a group has committed for a partition, None if it has committed none."""
         return await self._cluster.committed(group, partition)
 
     async def members(self, group: str) -> Sequence[Member]:
-        """Return who is in a group now."""
+        """Return the current members of a group."""
         return await self._cluster.members(group)
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
-        """Return the offset behind the last record."""
+        """Return the offset behind the last record; if read-committed, behind the last stable one."""
         return (await self._cluster.end_offsets([partition], isolation))[partition]

@@ -1,7 +1,7 @@
-"""What is asked of the brokers beside the streams themselves: topics, ends, committed offsets, members; are they there?
+"""Requests to the brokers beside reading and writing: topics, end offsets, committed offsets, members, liveness.
 
-aiokafka's admin client raises whatever a broker in trouble answers; here every question is asked again until it is
-answered, or nobody has answered for `gone_after_s`.
+aiokafka's admin client raises every error that a broker returns. Here a request is retried until it succeeds, or until
+no broker has answered for `gone_after_s`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class Cluster:
-    """The brokers, as one thing that answers questions."""
+    """The brokers of a cluster, behind one interface with retries."""
 
     def __init__(self, options: KafkaOptions) -> None:
         self.options = options
@@ -45,11 +45,11 @@ class Cluster:
     @classmethod
     @asynccontextmanager
     async def open(cls, options: KafkaOptions) -> "AsyncIterator[Cluster]":
-        """Connect.
+        """Connect, and check inside the block that the brokers still answer.
 
         Raises:
-            BrokerError: nobody answers there.
-            BrokersGoneError: nobody has answered for too long, later on.
+            BrokerError: no broker answers at the address.
+            BrokersGoneError: inside the block, no broker has answered for `gone_after_s`.
         """
         cluster = cls(options)
         try:
@@ -61,7 +61,7 @@ class Cluster:
         except BaseExceptionGroup as group:
             if len(group.exceptions) > 1:
                 raise
-            raise group.exceptions[0] from group.exceptions[0].__cause__  # the task group is no business of the caller
+            raise group.exceptions[0] from group.exceptions[0].__cause__  # hides the task group from the caller
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_ANSWER_S):
                 for consumer in cluster._ends.values():
@@ -69,11 +69,13 @@ class Cluster:
                 await cluster.admin.close()
 
     async def ask(self, what: str, question: Callable[[], Awaitable[T]]) -> T:
-        """Return the answer to a question that may be asked again.
+        """Send a request that may be repeated, retry it until it succeeds, and return its result.
+
+        `what` names the request in logs and errors.
 
         Raises:
-            BrokersGoneError: it was not answered for `gone_after_s`.
-            BrokerError: the answer is no, for good.
+            BrokersGoneError: the request did not succeed within `gone_after_s`.
+            BrokerError: the broker returned an error that is not retriable.
         """
         with anyio.move_on_after(self.options.gone_after_s):
             while True:
@@ -92,9 +94,9 @@ class Cluster:
         raise BrokersGoneError(f"{what}: {self.options.bootstrap} gave no answer for {self.options.gone_after_s:g} s")
 
     async def topics(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the partitions of every topic, as the brokers describe them now.
+        """Return the current description of the partitions of every topic.
 
-        All topics are asked for: asking for one by name would make a broker that is set so create it.
+        The request asks for all topics: a request by name would create the topic on brokers that auto-create topics.
         """
         found = await self.ask("the list of topics", self.admin.describe_topics)
         topics = {each["topic"]: each["partitions"] for each in found}
@@ -102,12 +104,12 @@ class Cluster:
         return topics
 
     async def brokers(self) -> list[int]:
-        """Return the ids of the brokers that there are."""
+        """Return the ids of the brokers in the cluster."""
         found = await self.ask("the list of brokers", self.admin.describe_cluster)
         return [each["node_id"] for each in found["brokers"]]
 
     async def wait_until_known_at(self, broker: int, topics: set[str]) -> None:
-        """Wait until one broker knows these topics and their leaders; new ones are not known to all at once."""
+        """Wait until one broker knows these topics and their leaders; brokers learn of new topics one by one."""
         request = MetadataRequest(None)
         while True:
             answer = await self.ask("topics", lambda: self.admin._send_request(request, broker))  # noqa: SLF001
@@ -133,12 +135,12 @@ class Cluster:
             ) from None
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
-        """Return what a group has committed for a partition, with its note."""
+        """Return the offset and note that a group has committed for a partition, None if it has committed none."""
         key = TopicPartition(partition.topic, partition.number)
 
         async def fetch() -> Any:
             found = await self.admin.list_consumer_group_offsets(group, partitions=[key])
-            if key not in found:  # aiokafka drops the error of the whole answer: a coordinator on the move
+            if key not in found:  # aiokafka drops the error of the whole response: the coordinator is moving
                 raise KafkaConnectionError(f"group {group}: no answer for {partition}")
             return found[key]
 
@@ -146,7 +148,7 @@ class Cluster:
         return Committed(answer.offset, answer.metadata or "") if answer.offset >= 0 else None
 
     async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> dict[Partition, int]:
-        """Return the offset behind the last record of each; read-committed: behind the last stable one."""
+        """Return the offset behind the last record of each partition; if read-committed, behind the last stable one."""
         for partition in partitions:
             await self.width(partition.topic)
         consumer = await self._consumer(isolation)
@@ -155,10 +157,10 @@ class Cluster:
         return {partition: found[key] for partition, key in zip(partitions, keys, strict=True)}
 
     async def wait_until_visible(self, partitions: Sequence[Partition]) -> None:
-        """Wait until readers may see what has been written so far, or for a second.
+        """Wait until read-committed readers see everything that has been written so far, for at most a second.
 
-        A commit is acknowledged a moment before its markers are in place (KAFKA-10167). Somebody else's open
-        transaction may hide records for longer, which is nothing to wait for.
+        A commit is acknowledged a moment before its markers are written (KAFKA-10167). The open transaction of another
+        producer may hide records for longer; that is not worth the wait.
         """
         written = await self.end_offsets(partitions, Isolation.READ_UNCOMMITTED)
         with anyio.move_on_after(_VISIBLE_S):
@@ -169,7 +171,7 @@ class Cluster:
                 await anyio.sleep(_MARKER_S)
 
     async def members(self, group: str) -> list[Member]:
-        """Return who is in a group now, and what each one owns."""
+        """Return the current members of a group, each with its partitions."""
 
         async def fetch() -> Any:
             (answer,) = await self.admin.describe_consumer_groups([group])
@@ -189,7 +191,7 @@ class Cluster:
             )
 
     async def _consumer(self, isolation: Isolation) -> AIOKafkaConsumer:
-        """Return a consumer that reads nothing: aiokafka's `end_offsets` goes by its consumer's isolation level."""
+        """Return a consumer for `end_offsets` only: aiokafka applies the isolation level of the consumer there."""
         async with self._opening:
             if isolation not in self._ends:
                 consumer = AIOKafkaConsumer(isolation_level=isolation.value, **self.options.client_options())
@@ -198,7 +200,7 @@ class Cluster:
             return self._ends[isolation]
 
     async def _watch(self) -> None:
-        """Raise once nobody has answered for `gone_after_s`: sends and polls of their own would wait for ever."""
+        """Raise once no broker has answered for `gone_after_s`: aiokafka's sends and polls would wait for ever."""
         heard = anyio.current_time()
         while True:
             await anyio.sleep(min(_LOOK_EVERY_S, self.options.gone_after_s / 2))
@@ -217,7 +219,7 @@ class Cluster:
 
 
 def _member(found: dict[str, Any]) -> Member:
-    """Return a member from a broker's description of a group."""
+    """Parse a member in a broker's description of a group."""
     owned: set[Partition] = set()
     if found["member_assignment"]:
         assignment = ConsumerProtocol.ASSIGNMENT.decode(found["member_assignment"])
@@ -226,5 +228,5 @@ def _member(found: dict[str, Any]) -> Member:
 
 
 def as_keys(partitions: Sequence[Partition]) -> list[TopicPartition]:
-    """Return partitions as aiokafka names them."""
+    """Convert partitions to aiokafka's `TopicPartition`."""
     return [TopicPartition(partition.topic, partition.number) for partition in partitions]

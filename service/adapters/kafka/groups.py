@@ -1,10 +1,10 @@
-"""A member of a consumer group on Kafka: rebalances are taken part in by polling, nowhere else.
+"""A member of a consumer group on Kafka, which takes part in rebalances in its polls only.
 
-aiokafka calls its listener from a task of its own. Here that task waits until the member polls, and the poll runs the
-callbacks: the owner of partitions is never surprised in the middle of something, and one that does not poll is taken
-for dead by its group. Gaining partitions must not hold that task up, since nobody would send heartbeats meanwhile: the
-next poll does it before it returns a record. Polls may be cancelled; aiokafka then no longer notices a member that does
-not poll, which is why that is left to the above.
+aiokafka calls its rebalance listener from a task of its own. Here that task waits until the member polls, and the poll
+runs the callbacks. A member therefore never loses partitions in the middle of its work, and the group expels a member
+that does not poll. Gained partitions must not block that task, since no heartbeats would be sent meanwhile: the next
+poll takes them over before it returns a record. Polls may be cancelled. aiokafka then no longer notices a member that
+does not poll, so its own check (`max_poll_interval_ms`) is turned off.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -39,7 +39,7 @@ _MOVED_ON = (IllegalGeneration, UnknownMemberIdError, RebalanceInProgressError)
 
 
 class KafkaGroupMember:
-    """Reads the partitions that its group gives it."""
+    """Reads the partitions that its group assigns to it."""
 
     def __init__(
         self, cluster: Cluster, group: str, topics: Sequence[str], on_revoked: Listener, on_assigned: Listener
@@ -71,7 +71,7 @@ class KafkaGroupMember:
     async def open(
         cls, cluster: Cluster, group: str, topics: Sequence[str], on_revoked: Listener, on_assigned: Listener
     ) -> "AsyncIterator[KafkaGroupMember]":
-        """Join a group; partitions come with the first poll."""
+        """Join a group; the member gets its partitions when it polls."""
         for topic in topics:
             await cluster.width(topic)
         member = cls(cluster, group, topics, on_revoked, on_assigned)
@@ -93,18 +93,25 @@ class KafkaGroupMember:
         return self._owned
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        """Return what can be read of the owned partitions; takes part in a rebalance first, if there is one."""
+        """Return records of the owned partitions; a pending rebalance comes first.
+
+        The list is empty if no record comes within `timeout_s`, or if the other members do not finish the rebalance.
+        """
         deadline = anyio.current_time() + timeout_s
         while True:
             if not await self._take_part():
                 return []
             records = await self._fetch(max_records, max(0.0, deadline - anyio.current_time()))
-            # What was fetched when a rebalance began is fetched again: it starts anew at what is committed.
+            # Records fetched when a rebalance begins are dropped: reading resumes at the committed offsets.
             if not self._rebalances.pending and (records or anyio.current_time() >= deadline):
                 return records
 
     async def commit(self, offsets: Offsets) -> None:
-        """Commit offsets of owned partitions."""
+        """Commit offsets of owned partitions.
+
+        Raises:
+            IllegalGenerationError: a partition is not owned, or the group has moved on.
+        """
         foreign = [str(partition) for partition in offsets if partition not in self._owned]
         if foreign:
             raise IllegalGenerationError(f"group {self._group}: expected partitions of the member, got {foreign}")
@@ -116,10 +123,11 @@ class KafkaGroupMember:
         await self._cluster.ask(f"commit of {self._group}", lambda: self._sent(request))
 
     async def _sent(self, request: OffsetCommitRequest) -> None:
-        """Send a commit of the generation in which the partitions were gained.
+        """Send a commit with the generation in which the partitions were gained.
 
-        aiokafka's own `commit` takes the generation of the moment. Once the group has expelled this member, that is
-        none, and such a commit is accepted as one by hand: it would overwrite what the partitions' new owners commit.
+        aiokafka's own `commit` sends the current generation. After the group has expelled this member there is none,
+        and Kafka accepts such a commit as one from a consumer with manual assignment: it would overwrite the commits of
+        the partitions' new owners.
         """
         coordinator = self._consumer._coordinator  # noqa: SLF001 - see above
         await coordinator.ensure_coordinator_known()
@@ -136,9 +144,9 @@ class KafkaGroupMember:
                 raise error(self._group)
 
     async def _take_part(self) -> bool:
-        """Give up and take over what the group asks for; wait for the others, but not for ever.
+        """Give up and take over partitions as the group asks; wait for the other members, in bounded time.
 
-        Returns whether it is settled who has what.
+        Returns whether the assignment is settled.
         """
         options = self._cluster.options
         deadline = anyio.current_time() + options.rebalance_timeout_s + options.session_timeout_s
@@ -162,12 +170,12 @@ class KafkaGroupMember:
         self._owned, self._fetched = frozenset(), []
 
     async def _take_over(self, gained: frozenset[Partition]) -> None:
-        """Start at the group's committed offsets, set by hand: what aiokafka looks up by itself is ignored."""
-        coordinator = self._consumer._coordinator  # noqa: SLF001 - what commits will belong to; see `_sent`
+        """Seek to the group's committed offsets, in place of the positions that aiokafka looks up by itself."""
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - the generation of later commits; see `_sent`
         generation = coordinator.generation, coordinator.member_id
         starts = {partition: await self._start(partition) for partition in sorted(gained)}
         if self._rebalances.gained is not gained or self._rebalances.revoking is not None:
-            return  # it is over already
+            return  # a newer rebalance has replaced this one
         for partition, start in starts.items():
             self._consumer.seek(TopicPartition(partition.topic, partition.number), start)
         self._owned, self._positions = gained, starts
@@ -186,12 +194,12 @@ class KafkaGroupMember:
         return begin
 
     async def _fetch(self, max_records: int, timeout_s: float) -> list[Record]:
-        """Return records, or none as soon as a rebalance begins: it would hold up a fetch until it is over."""
+        """Return records, or an empty list once a rebalance begins, which would block a fetch until it has ended."""
         if max_records == 0 or not self._owned:
             self._check()
             await self._rebalances.wait(timeout_s)
             return []
-        if not self._fetched:  # else a poll was interrupted that had them already
+        if not self._fetched:  # a poll that was cancelled after its fetch leaves its records for the next one
             async with anyio.create_task_group() as race:
 
                 async def watch() -> None:
@@ -208,11 +216,11 @@ class KafkaGroupMember:
 
     def _is_expelled(self) -> bool:
         """Return whether the group does not know this member: it is new, or was silent for too long."""
-        coordinator = self._consumer._coordinator  # noqa: SLF001 - aiokafka forgets the generation then
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - aiokafka resets the generation then
         return bool(coordinator.generation == OffsetCommitRequest.DEFAULT_GENERATION_ID)
 
     def _check(self) -> None:
-        """Raise what aiokafka's background task died of; its polls do so, and there may be none."""
+        """Raise the error that ended aiokafka's background task; aiokafka itself does so in its fetches only."""
         coordinator = self._consumer._coordinator  # noqa: SLF001 - there is no other way to ask without fetching
         try:
             coordinator.check_errors()
@@ -221,7 +229,7 @@ class KafkaGroupMember:
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
-    """What the group asks of the member, passed from aiokafka's task to the member's polls."""
+    """Rebalance listener: passes the requests of the group from aiokafka's task to the member's polls."""
 
     def __init__(self) -> None:
         self.revoking: frozenset[Partition] | None = None
@@ -233,17 +241,17 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
 
     @property
     def pending(self) -> bool:
-        """Return whether a rebalance is under way that the member has not finished its part of."""
+        """Whether the member has not finished its part of a rebalance."""
         return not self._settled
 
     async def wait(self, timeout_s: float) -> None:
-        """Wait until the group asks for something."""
+        """Wait until partitions are revoked or assigned, for at most `timeout_s`."""
         if self.revoking is None and self.gained is None:
             with anyio.move_on_after(timeout_s):
                 await self._news.wait()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Hold aiokafka's task until a poll has given the partitions up."""
+        """Block aiokafka's task until a poll has given the partitions up."""
         self._settled, self.gained = False, None
         self.revoking = _ours(revoked)
         self._given_up = anyio.Event()
@@ -252,22 +260,22 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._given_up.wait()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Leave the taking over to the next poll."""
+        """Store the assignment; the next poll takes it over."""
         self.gained = _ours(assigned)
         self._tell()
 
     def revoked(self) -> None:
-        """Note that everything has been given up."""
+        """Mark the partitions as given up, and unblock aiokafka's task."""
         self.revoking = None
         self._given_up.set()
 
     def taken(self, gained: frozenset[Partition]) -> None:
-        """Note that what was gained has been taken over, unless it has been asked for again meanwhile."""
+        """Mark the gained partitions as taken over, unless a newer rebalance has begun meanwhile."""
         if self.gained is gained:
             self.gained, self._settled = None, True
 
     def let_go(self) -> None:
-        """Hold nothing up any more: the member is leaving."""
+        """Never block aiokafka's task again: the member is leaving."""
         self._left = True
         self._given_up.set()
 
@@ -277,9 +285,9 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 class _KeepingAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
-    """Shares partitions out so that as few as possible change hands; members say what they have had.
+    """Sticky assignor: as few partitions as possible change hands. Members report the partitions that they have had.
 
-    aiokafka's own sticky assignor keeps that on its class, so that two groups in a process would mix.
+    aiokafka's own sticky assignor stores those on its class, so two groups in one process would share them.
     """
 
     name = "seedstream"
@@ -289,7 +297,7 @@ class _KeepingAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         self._is_expelled = is_expelled
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        """Return what this member tells the one that shares out: one that was expelled has lost what it had."""
+        """Return this member's topics and partitions for the group leader; an expelled member has no partitions."""
         if self._is_expelled():
             self.owned = frozenset()
         owned = [[partition.topic, partition.number] for partition in sorted(self.owned)]
@@ -298,7 +306,7 @@ class _KeepingAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
     def assign(
         self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
-        """Share the partitions of all topics out among those who want them."""
+        """Assign the partitions of each topic to the members that subscribe to it."""
         shares: dict[str, set[Partition]] = {member: set() for member in members}
         wanted = {name: frozenset(each.subscription) for name, each in members.items()}
         for takers, topics in topics_by_takers(wanted).items():
@@ -310,7 +318,7 @@ class _KeepingAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         return {name: ConsumerProtocolMemberAssignment(0, _by_topic(share), b"") for name, share in shares.items()}
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Do nothing: what is owned is noted when it has been taken over."""
+        """Do nothing: `owned` is set when the partitions are taken over."""
 
 
 def _by_topic(share: set[Partition]) -> list[tuple[str, list[int]]]:

@@ -1,4 +1,4 @@
-"""How to reach a Kafka cluster, and how long to wait for it."""
+"""Connection options and timeouts for a Kafka cluster."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from service.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Security:
-    """Who we are and whom we trust. Files are PEM; without a CA of one's own those of the system are trusted."""
+    """Options for TLS and SASL. Files are PEM; without `ca_file`, the system's CAs are trusted."""
 
     tls: bool = False
     sasl_mechanism: str | None = None
@@ -26,11 +26,11 @@ class Security:
 
     @property
     def protocol(self) -> str:
-        """Return Kafka's name for what is used of TLS and SASL."""
+        """Kafka's name for the combination of TLS and SASL, such as `SASL_SSL`."""
         return ("SASL_" if self.sasl_mechanism else "") + ("SSL" if self.tls else "PLAINTEXT")
 
     def client_options(self) -> dict[str, Any]:
-        """Return the options that aiokafka's clients take.
+        """Return the options for TLS and SASL under aiokafka's names.
 
         Raises:
             ConfigurationError: a certificate or key cannot be used.
@@ -64,12 +64,12 @@ def _own_name() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaOptions:
-    """One cluster, seen from one process.
+    """One cluster, as seen from one process.
 
-    `gone_after_s` is how long nobody may answer before the process gives up; `transaction_timeout_s` how long a
-    transaction that its writer left open hides later records, if nobody takes its place; `session_timeout_s` how long a
-    member of a group may be silent (brokers refuse less than 6 s unless told otherwise); `rebalance_timeout_s` how long
-    the others wait for it at a rebalance.
+    The process gives up when no broker has answered for `gone_after_s`. A transaction that its producer left open hides
+    later records for `transaction_timeout_s`, unless a new producer takes over its id. A group expels a member that is
+    silent for `session_timeout_s` (brokers refuse less than 6 s unless configured otherwise). At a rebalance, the other
+    members wait for it for `rebalance_timeout_s`.
     """
 
     bootstrap: str
@@ -86,7 +86,7 @@ class KafkaOptions:
     gone_after_s: float = 120.0
 
     def client_options(self) -> dict[str, Any]:
-        """Return the options that all of aiokafka's clients take."""
+        """Return the options common to all clients of aiokafka, under its names."""
         return {
             "bootstrap_servers": self.bootstrap.split(","),
             "client_id": self.client_id,

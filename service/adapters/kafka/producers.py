@@ -1,13 +1,13 @@
-"""Writing to Kafka, record by record or in transactions.
+"""Kafka producers, with and without transactions.
 
-aiokafka 0.14 must be handled with care here (each measured or read in its code):
+They work around these properties of aiokafka 0.14 (each measured or read in its source):
 
-- A record that fails inside a transaction does not make its commit fail: every future is awaited before a commit.
-- A failed send leaves an idempotent producer with a broken sequence, for good: it is thrown away.
-- `stop()` waits for ever for what cannot be delivered, `start()` for a coordinator that never comes: both are bounded.
-- `stop()` leaves an open transaction open, which holds back all readers: it is aborted first.
-- A commit whose answer is late may take effect late, on top of the next transaction: such a producer is not used again.
-- Its states are checked by `assert`: they are kept here too, and raise errors of ours.
+- A record that fails inside a transaction does not fail the commit: every future is awaited before a commit.
+- A failed send leaves an idempotent producer with a broken sequence, for good: the producer is discarded.
+- `stop()` waits for ever for undeliverable records, `start()` for a coordinator that never comes: both get a timeout.
+- `stop()` leaves an open transaction open, which blocks all readers: the transaction is aborted first.
+- A commit with a late response may take effect late, on the next transaction: such a producer is not used again.
+- aiokafka checks its states by `assert`: the states are tracked here too, and violations raise our own errors.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ log = structlog.get_logger()
 
 
 class KafkaProducer:
-    """Writes records, each call on its own: at least once, in order within each partition as far as nothing fails."""
+    """Writes records without transactions: at least once, and in order within each partition unless a send fails."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -57,7 +57,12 @@ class KafkaProducer:
         self._turn = 0
 
     async def send(self, records: Sequence[NewRecord]) -> None:
-        """Write records and wait until all are acknowledged; what failed is written again by a new producer."""
+        """Write records and wait until all are acknowledged; after a failure, a new producer writes all of them again.
+
+        Raises:
+            TopicMissingError, RecordTooLargeError: a record cannot be written.
+            BrokersGoneError: the records were not acknowledged within `gone_after_s`.
+        """
         placed = await place(self._cluster, records, self._turn)
         self._turn += len(records)
         with anyio.move_on_after(self._cluster.options.gone_after_s):
@@ -84,7 +89,7 @@ class KafkaProducer:
         )
 
     async def close(self) -> None:
-        """Stop, in bounded time."""
+        """Stop the current client, if there is one, in bounded time."""
         if self._client is not None:
             await stop(self._client)
 
@@ -97,7 +102,7 @@ class KafkaProducer:
             return self._client
 
     async def _discard(self, client: AIOKafkaProducer) -> None:
-        """Throw a broken producer away; other calls that still use it fail, and come here too."""
+        """Discard a broken producer; other calls that still use it fail and discard it too."""
         async with self._renewing:
             if self._client is client:
                 self._client = None
@@ -105,7 +110,7 @@ class KafkaProducer:
 
 
 class KafkaTransactionalProducer:
-    """Writes records and offsets that appear together."""
+    """Writes records and offsets in transactions, so that they become visible together."""
 
     def __init__(self, cluster: Cluster, transactional_id: str, client: AIOKafkaProducer) -> None:
         self._cluster = cluster
@@ -120,7 +125,7 @@ class KafkaTransactionalProducer:
     @classmethod
     @asynccontextmanager
     async def open(cls, cluster: Cluster, transactional_id: str) -> "AsyncIterator[KafkaTransactionalProducer]":
-        """Take the id over: when this is entered, the predecessor is fenced and what it left open is ended."""
+        """Take over the transactional id: on entry, its previous producer is fenced and its open transaction ended."""
         client = _new_client(
             cluster.options,
             transactional_id=transactional_id,
@@ -135,7 +140,7 @@ class KafkaTransactionalProducer:
             await producer.close()
 
     async def begin(self) -> None:
-        """Open a transaction."""
+        """Begin a transaction."""
         self._check()
         if self._is_open:
             raise BrokerError(f"{self._id}: expected no open transaction, and one is open; commit or abort it first")
@@ -155,7 +160,7 @@ class KafkaTransactionalProducer:
         await self._do("send", _deliver(self._client, placed))
 
     async def send_offsets(self, group: str, offsets: Offsets) -> None:
-        """Commit offsets of a group with the transaction."""
+        """Add offsets of a group to the transaction; they are committed with it."""
         self._check_open()
         for partition in offsets:  # a missing topic would be retried for ever
             await self._cluster.width(partition.topic)
@@ -166,7 +171,7 @@ class KafkaTransactionalProducer:
         await self._do("offsets", self._client.send_offsets_to_transaction(named, group))
 
     async def commit(self) -> None:
-        """Make everything visible. Once begun it is not interrupted: nobody would know how it ended."""
+        """Commit the transaction. A commit under way cannot be cancelled: its outcome would be unknown."""
         await lowlevel.checkpoint()
         self._check_open()
         if self._refused is not None:
@@ -194,7 +199,7 @@ class KafkaTransactionalProducer:
             )
 
     async def abort(self) -> None:
-        """Take the transaction back."""
+        """Abort the transaction, if one is open."""
         if isinstance(self._broken, FencedError):
             raise self._broken
         if self._is_open:
@@ -205,7 +210,7 @@ class KafkaTransactionalProducer:
             self._broken = broken
 
     async def close(self) -> None:
-        """End what is open, as far as that can be done in bounded time."""
+        """Abort an open transaction and stop the client, both in bounded time."""
         with anyio.CancelScope(shield=True):
             if self._is_open and self._broken is None:
                 try:
@@ -216,11 +221,11 @@ class KafkaTransactionalProducer:
             await stop(self._client)
 
     async def _do(self, what: str, action: Awaitable[Any]) -> None:
-        """Carry one step out; whatever goes wrong on the log leaves this producer broken.
+        """Execute one step of a transaction; a failure or a cancellation leaves this producer broken.
 
         Raises:
             FencedError: another producer has opened the id.
-            OutcomeUnknownError: anything else.
+            OutcomeUnknownError: any other failure.
         """
         try:
             with anyio.fail_after(_END_S), against_stray_cancellation(f"{self._id}: {what}"):
@@ -258,10 +263,10 @@ class KafkaTransactionalProducer:
 
 
 async def place(cluster: Cluster, records: Sequence[NewRecord], turn: int) -> list[tuple[NewRecord, int]]:
-    """Return each record with its partition; nothing has been written when one is refused.
+    """Check all records and return each with its partition, before any of them is written.
 
     Raises:
-        TopicMissingError, RecordTooLargeError: it cannot be written.
+        TopicMissingError, RecordTooLargeError: a record cannot be written.
     """
     placed = []
     for number, record in enumerate(records):
@@ -277,7 +282,7 @@ async def _deliver(client: AIOKafkaProducer, placed: Sequence[tuple[NewRecord, i
     try:
         for record, partition in placed:
             futures.append(await _hand_over(client, record, partition))
-    finally:  # each is asked for its outcome, also when the next could not be handed over
+    finally:  # every future is awaited, also if a later record could not be handed over
         results = await asyncio.gather(*futures, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
@@ -288,7 +293,7 @@ async def _hand_over(client: AIOKafkaProducer, record: NewRecord, partition: int
     headers = list(record.headers)
     if record.key is not None or record.value is not None:
         return await client.send(record.topic, record.value, key=record.key, partition=partition, headers=headers)  # type: ignore[no-any-return]
-    # `send` refuses a record without key and value by an assertion; a dead letter may be one.
+    # `send` asserts that a record has a key or a value; a dead letter may have neither.
     batch = client.create_batch()
     batch.append(key=None, value=None, timestamp=None, headers=headers)
     batch.close()
@@ -309,10 +314,10 @@ def _new_client(options: KafkaOptions, **more: Any) -> AIOKafkaProducer:
 
 
 async def start(client: AIOKafkaProducer, what: str) -> None:
-    """Start a producer, in bounded time.
+    """Start a producer in bounded time; `what` names the awaited response in errors.
 
     Raises:
-        BrokerError: it got no id.
+        BrokerError: the producer got no producer id.
     """
     try:
         with anyio.fail_after(_START_S), against_stray_cancellation(what):
@@ -335,11 +340,11 @@ async def start(client: AIOKafkaProducer, what: str) -> None:
 
 
 async def stop(client: AIOKafkaProducer) -> None:
-    """Stop a producer, in bounded time: what can no longer be delivered is given up."""
+    """Stop a producer in bounded time; records that cannot be delivered by then are dropped."""
     with anyio.CancelScope(shield=True):
         with anyio.move_on_after(_STOP_S) as patience:
             await client.stop()
         if patience.cancelled_caught:
-            sender = client._sender  # noqa: SLF001 - `stop` itself waits for ever for what cannot be delivered
+            sender = client._sender  # noqa: SLF001 - `stop` itself waits for ever for undeliverable records
             await sender.close()
             await client.client.close()

@@ -1,7 +1,8 @@
-"""Reading from Kafka by hand.
+"""Kafka readers with manual assignment of partitions.
 
-Positions are set before anything is read, so that aiokafka never has to look for one; they are noted after each poll,
-when they pass the markers of transactions. Values are decoded by us alone: aiokafka would get stuck at one it cannot.
+Positions are set before the first read, so that aiokafka never has to look one up. They are recorded after each poll,
+when they have passed the markers of transactions. aiokafka does not decode values: it would get stuck at one that it
+cannot decode.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -19,13 +20,13 @@ from service.errors import BrokerError
 from service.messaging.broker import Isolation, Partition, Record
 
 _STOP_S = 10.0
-# A node answers one fetch at a time: one that waits for news of an idle topic holds up the next of a busy one.
+# A broker answers one fetch at a time: a fetch that waits for an idle topic delays the next one for a busy topic.
 _FETCH_WAIT_MS = 100
 _POSITION_S = 5.0
 
 
 def new_consumer(cluster: Cluster, **more: object) -> AIOKafkaConsumer:
-    """Return a consumer of what is committed, that commits nothing by itself."""
+    """Return a read-committed consumer without auto-commit; `more` are further options of aiokafka."""
     return AIOKafkaConsumer(
         isolation_level=Isolation.READ_COMMITTED.value,
         enable_auto_commit=False,
@@ -37,18 +38,18 @@ def new_consumer(cluster: Cluster, **more: object) -> AIOKafkaConsumer:
 
 
 async def stop(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer, in bounded time."""
+    """Stop a consumer in bounded time."""
     with anyio.CancelScope(shield=True), anyio.move_on_after(_STOP_S):
         await consumer.stop()
 
 
 async def fetch(consumer: AIOKafkaConsumer, max_records: int, timeout_s: float) -> list[Record]:
-    """Return the next records.
+    """Return the next records, up to `max_records`; an empty list if none comes within `timeout_s`.
 
     Raises:
-        BrokerError: Kafka refuses, for good.
+        BrokerError: Kafka returned a permanent error.
     """
-    await lowlevel.checkpoint()  # without one, polls that find nothing would keep the fetching from its turn
+    await lowlevel.checkpoint()  # without one, polls that find nothing would starve the fetch task
     try:
         with against_stray_cancellation("reading"):
             found = await consumer.getmany(timeout_ms=round(timeout_s * 1000), max_records=max_records)
@@ -58,7 +59,7 @@ async def fetch(consumer: AIOKafkaConsumer, max_records: int, timeout_s: float) 
 
 
 async def positions(consumer: AIOKafkaConsumer, partitions: Sequence[Partition]) -> dict[Partition, int]:
-    """Return the next offset to read of each partition, where it is known."""
+    """Return the next offset to read of each partition, without those whose position is not known in time."""
     found: dict[Partition, int] = {}
     with anyio.move_on_after(_POSITION_S):
         for partition, key in zip(partitions, as_keys(partitions), strict=True):
@@ -68,7 +69,7 @@ async def positions(consumer: AIOKafkaConsumer, partitions: Sequence[Partition])
 
 
 class KafkaReader:
-    """Reads partitions that were assigned by hand."""
+    """Reads manually assigned partitions."""
 
     def __init__(self, consumer: AIOKafkaConsumer, starts: dict[Partition, int]) -> None:
         self._consumer = consumer
@@ -78,7 +79,7 @@ class KafkaReader:
     @classmethod
     @asynccontextmanager
     async def open(cls, cluster: Cluster, partitions: Sequence[Partition]) -> "AsyncIterator[KafkaReader]":
-        """Read partitions from their beginnings."""
+        """Open a reader at the beginning of each partition."""
         for partition in partitions:
             await cluster.width(partition.topic)
         consumer = new_consumer(cluster)
@@ -95,19 +96,19 @@ class KafkaReader:
             await stop(consumer)
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        """Return records in order within each partition."""
-        if not self._fetched:  # else a poll was interrupted that had them already
+        """Return records in order within each partition, an empty list if none comes within `timeout_s`."""
+        if not self._fetched:  # a poll that was cancelled after its fetch leaves its records for the next one
             self._fetched = await fetch(self._consumer, max_records, timeout_s)
         self._positions |= await positions(self._consumer, list(self._positions))
         records, self._fetched = self._fetched, []
         return records
 
     def position(self, partition: Partition) -> int:
-        """Return the next offset to read."""
+        """Return the next offset to read of a partition."""
         return self._positions[partition]
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read on from this offset."""
+        """Continue at this offset of a partition; records fetched ahead are dropped."""
         self._consumer.seek(TopicPartition(partition.topic, partition.number), offset)
         self._fetched = [record for record in self._fetched if record.partition != partition]
         self._positions[partition] = offset

@@ -1,4 +1,4 @@
-"""Topics of a Kafka cluster: created as the pipeline needs them, and compared with what is there."""
+"""Topics of a Kafka cluster: creation with the settings of a run, and a description of existing topics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,20 @@ from service.adapters.partitioning import max_bytes_of
 from service.errors import BrokerError
 from service.messaging.broker import TopicSpec
 
-# A batch has a header, and a record lengths of its own, which the limit on a record does not count.
+# Headroom for the header of a batch and the length fields of its records, which the limit on a record does not count.
 _BATCH_HEADROOM_BYTES = 64 * 1024
-# What is lost must not depend on one machine, where there are more.
+# The loss of one machine must not lose records if the cluster has more.
 _REPLICATION = 3
 _APPEAR_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as it is. `replication` is that of its worst partition, `configs` those that matter here."""
+    """The current state of a topic.
+
+    `replication` and `in_sync` are the smallest numbers of replicas and in-sync replicas of a partition. `configs`
+    contains the settings that a run needs, and `min.insync.replicas`.
+    """
 
     name: str
     partitions: int
@@ -32,7 +36,7 @@ class TopicState:
     max_record_bytes: int
 
     def wrong_configs(self) -> dict[str, str]:
-        """Return the settings that are not as a run needs them, as they should be; a higher limit is no fault."""
+        """Return the expected values of the settings that are wrong; a higher `max.message.bytes` is not wrong."""
         return {
             name: value
             for name, value in configs_of(self.name, self.max_record_bytes).items()
@@ -42,7 +46,7 @@ class TopicState:
 
 
 def configs_of(topic: str, max_record_bytes: int) -> dict[str, str]:
-    """Return the settings that every topic of a run needs: nothing expires, since the log is the run."""
+    """Return the settings that a topic of a run needs: no record expires, since the log holds the whole run."""
     return {
         "cleanup.policy": "delete",
         "retention.ms": "-1",
@@ -52,10 +56,11 @@ def configs_of(topic: str, max_record_bytes: int) -> dict[str, str]:
 
 
 async def create(cluster: Cluster, specs: Sequence[TopicSpec]) -> None:
-    """Create the topics that do not exist yet, and wait until every one has its leaders.
+    """Create the topics that do not exist yet, and wait until every broker knows the leaders of all.
 
     Raises:
-        BrokerError: the cluster refuses (too few brokers for the replication, no permission …).
+        BrokerError: the cluster refuses (too few brokers for the replication, no permission …), or a broker does not
+            know the topics in time.
     """
     existing = await cluster.topics()
     options = cluster.options
@@ -93,7 +98,7 @@ async def _wait_for_leaders(cluster: Cluster, names: set[str]) -> None:
 
 
 async def describe(cluster: Cluster, names: Sequence[str]) -> list[TopicState]:
-    """Return the state of those of the topics that exist."""
+    """Return the state of each topic that exists; missing topics are left out."""
     topics = await cluster.topics()
     present = [name for name in names if name in topics]
     configs = await _configs(cluster, present)

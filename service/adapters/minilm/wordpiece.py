@@ -1,6 +1,6 @@
-"""A text as numbers of word pieces, as BERT's uncased models are used to (Devlin et al. 2019; Wu et al. 2016).
+"""WordPiece tokenizer of BERT's uncased models (Devlin et al. 2019; Wu et al. 2016).
 
-Differs from the package `tokenizers` in one thing: a text that says `[SEP]` means those five characters.
+It differs from the package `tokenizers` in one respect: `[SEP]` in a text means those five characters.
 """
 
 import unicodedata
@@ -12,7 +12,7 @@ _INNER = "##"
 _WHITE = "\t\n\r"
 _REPLACEMENT = "\ufffd"
 _NOT_SHOWN = ("Cc", "Cf", "Co", "Cs")
-# Blocks of Chinese characters, each of which is a word.
+# Unicode blocks of Chinese characters; each character is a word.
 _IDEOGRAPHS = (
     (0x4E00, 0x9FFF),
     (0x3400, 0x4DBF),
@@ -26,13 +26,13 @@ _IDEOGRAPHS = (
 
 
 class WordPieces:
-    """The tokenizer for a vocabulary: pieces in the order of their numbers."""
+    """A tokenizer with a vocabulary, which maps each word piece to its id."""
 
     def __init__(self, numbers: Mapping[str, int]) -> None:
         self._numbers = numbers
 
     def numbers(self, text: str, at_most: int) -> list[int]:
-        """Return the numbers of a text's pieces between those of start and end: `at_most` so many in all."""
+        """Return the ids of a text's word pieces between those of `[CLS]` and `[SEP]`, `at_most` ids in all."""
         found = [self._numbers[_START]]
         for word in words(text):
             if len(found) >= at_most:
@@ -41,7 +41,7 @@ class WordPieces:
         return [*found[: at_most - 1], self._numbers[_END]]
 
     def _pieces(self, word: str) -> list[int]:
-        """Return the longest pieces that make up a word, from its beginning on; one unknown if there are none."""
+        """Return the ids of a word's pieces, the longest match first from its start on; `[UNK]` if one fails."""
         found: list[int] = []
         start = 0
         while start < len(word) <= _LONGEST_WORD:
@@ -58,7 +58,7 @@ class WordPieces:
 
 
 def words(text: str) -> Iterator[str]:
-    """Yield the words of a text in small letters without accents; a punctuation mark is a word of its own."""
+    """Yield the words of a text in lower case without accents; a punctuation mark is a word of its own."""
     for word in "".join(map(_cleaned, text)).split():
         plain = "".join(each for each in unicodedata.normalize("NFD", word) if unicodedata.category(each) != "Mn")
         yield from _split(plain.lower())
@@ -69,7 +69,7 @@ def _split(word: str) -> list[str]:
 
 
 def _cleaned(character: str) -> str:
-    """Return what stands for a character: itself, blanks around it, a blank, or nothing."""
+    """Return the replacement of a character: itself, itself between spaces, a space, or the empty string."""
     if character.isascii() and character.isprintable():
         return character
     if character in _WHITE:

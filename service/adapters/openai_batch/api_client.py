@@ -1,7 +1,7 @@
-"""The files and batches of one server over HTTP.
+"""Client for the files and batches of one server.
 
-What may pass is tried again here, patiently: a batch that is paid for is not given up because a server restarts. What
-the server does not accept, it will not accept from any batch, so it is a refusal.
+Transient failures are retried for up to `patience_s`: a paid batch is not abandoned because the server restarts. A
+permanent failure would hit every batch, so it is raised as `EndpointRefusedError`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -40,14 +40,14 @@ _Entry = TypeVar("_Entry")
 _LONGEST_ASKED_WAIT_S = 120.0
 _BATCHES_A_PAGE = 100
 _FILES_A_PAGE = 1000
-# Azure takes its time before a file can be used.
+# Azure processes an uploaded file for a while before a batch can use it.
 _UNREADY = frozenset({"pending", "running"})
 _BACKOFF = Backoff(base_s=1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchServer:
-    """One server with a batch API. `sleep` and `random` are fields so that tests wait for nothing."""
+    """One server with a batch API. `sleep` and `random` are fields so that tests need not wait."""
 
     options: BatchOptions
     transport: Transport
@@ -55,10 +55,11 @@ class BatchServer:
     random: Random = field(default_factory=Random)
 
     async def upload(self, upload: Upload) -> str:
-        """Store an input file and return its id, once it can be used.
+        """Upload an input file and return its id, once batches can use it.
 
         Raises:
-            EndpointRefusedError: as for every method here: it will not have it, or has been away for too long.
+            EndpointRefusedError: as for every method here, the server rejects the request or has been unavailable for
+                too long.
         """
         stored = await self._patiently(partial(self._file, Call("POST", "files", upload=upload)))
         while stored.status in _UNREADY:
@@ -72,7 +73,7 @@ class BatchServer:
         return stored.id
 
     async def create(self, file_id: str) -> Batch:
-        """Make a batch of an input file: one, even where the answer to the first attempt is lost."""
+        """Create one batch from an input file; a retry first looks for a batch whose response was lost."""
         attempts = count()
 
         async def once() -> Batch:
@@ -82,27 +83,27 @@ class BatchServer:
         return await self._patiently(once)
 
     async def batch(self, batch_id: str) -> Batch:
-        """Return the state of a batch."""
+        """Fetch the current state of a batch."""
         return await self._patiently(partial(self._batch, Call("GET", f"batches/{batch_id}")))
 
     async def batches(self, since: float) -> list[Batch]:
-        """Return all batches that were created since a moment (Unix time), whoever's they are, newest first."""
+        """Return all batches created since a moment (Unix time), those of other runs included, newest first."""
         query = {"limit": str(_BATCHES_A_PAGE)}
         listed = await self._list("batches", query, read_batch, lambda batch: batch.created_at < since)
         return [batch for batch in listed if batch.created_at >= since]
 
     async def files(self, since: float) -> list[StoredFile]:
-        """Return this run's input files that were created since a moment (Unix time), newest first."""
+        """Return this run's input files created since a moment (Unix time), newest first."""
         query = {"limit": str(_FILES_A_PAGE), "purpose": "batch"}
         listed = await self._list("files", query, read_file, lambda stored: stored.created_at < since)
         return [stored for stored in listed if is_ours(stored.name, self.options.run) and stored.created_at >= since]
 
     async def delete(self, file_id: str) -> None:
-        """Delete a file, which may be gone already."""
+        """Delete a file; it is no error if the file does not exist."""
         await self._patiently(partial(self.transport.exchange, Call("DELETE", f"files/{file_id}", may_miss=True)))
 
     async def read(self, file_id: str, take: Callable[[bytes], object]) -> bool:
-        """Give `take` the lines of a file, some again where a download broke off; return whether there is one."""
+        """Pass the lines of a file to `take` and return whether the file exists; a retried download repeats lines."""
         return await self._patiently(partial(self._download, file_id, take))
 
     async def _download(self, file_id: str, take: Callable[[bytes], object]) -> bool:
@@ -133,7 +134,7 @@ class BatchServer:
         return await self._batch(Call("POST", "batches", body=orjson.dumps(wanted)))
 
     async def _made_of(self, file_id: str) -> Batch | None:
-        """Return the batch that was made of a file just now."""
+        """Return the batch of an input file if it is among the newest batches, else None."""
         listed = await self._list("batches", {"limit": str(_BATCHES_A_PAGE)}, read_batch, lambda _: True)
         return next((batch for batch in listed if batch.input_file_id == file_id), None)
 
@@ -144,7 +145,7 @@ class BatchServer:
         read: Callable[[Mapping[str, Any]], _Entry],
         is_last: Callable[[_Entry], bool],
     ) -> list[_Entry]:
-        """Return what is listed, page after page, up to the page with the last that is wanted at its end."""
+        """Return the entries of a list page by page, until `is_last` is true of the last entry of a page."""
         found: list[_Entry] = []
         after: str | None = None
         while True:
@@ -159,7 +160,7 @@ class BatchServer:
         return read_object(await self.transport.exchange(call))
 
     async def _patiently(self, call: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        """Call until it is answered or refused, or the server has been away for too long."""
+        """Retry a call until it succeeds, is rejected, or the waits add up to `patience_s`."""
         waited_s = 0.0
         for retry in count():
             try:

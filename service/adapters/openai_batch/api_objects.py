@@ -1,4 +1,4 @@
-"""What a server says about a batch or a file. Pure."""
+"""Batch and file objects of the API, and their parsers. Pure."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ _DIGEST_LETTERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """What is wrong with a batch that failed; `line` counts from 1 and is none where it is no single line."""
+    """An error of a failed batch; `line` counts from 1 and is None if the error concerns no single line."""
 
     code: str
     message: str
@@ -31,7 +31,7 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The state of a batch; `run` is whose it is, and none where it is a stranger's."""
+    """The state of a batch; `run` is the run named in its metadata, None if they name none."""
 
     id: str
     status: str
@@ -44,13 +44,13 @@ class Batch:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the status is final."""
         return self.status in _ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file on the server."""
+    """A file on the server; `created_at` is Unix time."""
 
     id: str
     name: str
@@ -61,28 +61,28 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Entry]):
-    """A piece of a list; `next` is what to ask for the piece behind it, and none at the end."""
+    """One page of a list; `next` is the cursor of the next page, None on the last one."""
 
     entries: list[Entry]
     next: str | None
 
 
 def file_name(run: str, digest: str) -> str:
-    """Return the name of an input file of a run."""
+    """Return the name of an input file: the run, percent-encoded, and the first 16 hex digits of a digest."""
     return _NAME.format(run=quote(run, safe=""), digest=digest[:_DIGEST_LETTERS])
 
 
 def is_ours(name: str, run: str) -> bool:
-    """Tell whether a file is named as the input files of this run are."""
+    """Tell whether a file name has the form of this run's input files."""
     pattern = _NAME.format(run=re.escape(quote(run, safe="")), digest=f"[0-9a-f]{{{_DIGEST_LETTERS}}}")
     return re.fullmatch(pattern, name) is not None
 
 
 def read_batch(entry: Mapping[str, Any]) -> Batch:
-    """Return the batch that an answer describes.
+    """Parse a batch object.
 
     Raises:
-        AttemptFailedError: it describes none.
+        AttemptFailedError: a required field is missing or has the wrong type.
     """
     metadata, errors = entry.get("metadata"), entry.get("errors")
     run = metadata.get(RUN) if isinstance(metadata, dict) else None
@@ -100,10 +100,10 @@ def read_batch(entry: Mapping[str, Any]) -> Batch:
 
 
 def read_file(entry: Mapping[str, Any]) -> StoredFile:
-    """Return the file that an answer describes.
+    """Parse a file object.
 
     Raises:
-        AttemptFailedError: it describes none.
+        AttemptFailedError: a required field is missing or has the wrong type.
     """
     return StoredFile(
         id=_text(entry, "id"),
@@ -115,7 +115,7 @@ def read_file(entry: Mapping[str, Any]) -> StoredFile:
 
 
 def read_page(body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Entry]) -> Page[Entry]:
-    """Return a piece of a list, without the entries that cannot be read: they are not ours."""
+    """Parse one page of a list, without the entries that cannot be parsed: they are not ours."""
     listed = body.get("data")
     objects = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
     last = _optional(objects[-1], "id") if objects and body.get("has_more") is True else None
@@ -123,10 +123,10 @@ def read_page(body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Entry
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in an answer.
+    """Parse the body of a response as a JSON object.
 
     Raises:
-        AttemptFailedError: there is none.
+        AttemptFailedError: the body is not a JSON object.
     """
     try:
         answer = orjson.loads(body)

@@ -1,4 +1,4 @@
-"""What the server holds of this run: which batch has which question. The server remembers; this is read from it."""
+"""Index of this run's batches on the server: which batch has which question. It is rebuilt from the server's data."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 @dataclass(eq=False, slots=True)
 class Flight:
-    """A batch on its way, or at its end, and the questions that wait for it. `followed`: somebody looks at it."""
+    """A batch, under way or ended, and the questions that wait for it. `followed`: a task polls it."""
 
     batch: Batch
     questions: dict[str, Question] = field(default_factory=dict)
@@ -23,14 +23,15 @@ class Flight:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether anybody waits for an answer from it."""
+        """Whether any caller still waits for a question of the batch."""
         return any(question.askers for question in self.questions.values())
 
 
 class Memory:
-    """The run's batches and where each question is, as far as it has not been answered from there.
+    """The run's batches, and the batch of each question that has not been answered from it yet.
 
-    `input_files` are those that batches were made of, those of others too: a server may not say whose a batch is.
+    `input_files` are the ids of the input files of all batches, those of other runs included: a server may not report
+    the run of a batch.
     """
 
     def __init__(self, server: BatchServer) -> None:
@@ -40,12 +41,13 @@ class Memory:
         self.input_files: set[str] = set()
 
     async def refresh(self, since: float, answer: Callable[[Result], bool]) -> None:
-        """Take note of batches that are new, whoever created them.
+        """Load the run's new batches, those of other processes included, and update the state of the known ones.
 
-        What the model answered is offered to `answer`, which says whether it was waited for; the rest is remembered.
+        `answer` gets each answer of the model in an ended batch and returns whether a question waited for it; answers
+        that no question waited for are indexed.
 
         Raises:
-            EndpointRefusedError: the server will not say, or has been away for too long.
+            EndpointRefusedError: the server rejects the request or has been unavailable for too long.
         """
         listed = await self._server.batches(since)
         self.input_files |= {batch.input_file_id for batch in listed}
@@ -57,20 +59,20 @@ class Memory:
                 known.batch = batch
 
     def place(self, name: str) -> Flight | None:
-        """Return the batch that a question is in."""
+        """Return the batch that a question is in, None if no known batch has it."""
         return self._places.get(name)
 
     def add(self, flight: Flight, names: Iterable[str]) -> None:
-        """Remember a batch and the questions in it."""
+        """Index a batch and its questions by name."""
         self._flights[flight.batch.id] = flight
         self._places.update(dict.fromkeys(names, flight))
 
     def forget(self, name: str) -> None:
-        """Forget where a question was: it has been answered from there, or has no answer there."""
+        """Remove a question from the index: its batch has answered it, or has no answer for it."""
         self._places.pop(name, None)
 
     async def _load(self, flight: Flight, answer: Callable[[Result], bool]) -> None:
-        """Read which questions are in a batch: all where it is on its way, the answered ones where it has ended."""
+        """Read which questions a batch has: all if it is under way, the answered ones if it has ended."""
         batch, names = flight.batch, set[str]()
 
         def take_result(line: bytes) -> None:

@@ -1,4 +1,4 @@
-"""From questions to batches: wait until enough are asked, see where each is already, and send the rest."""
+"""Batching: wait for questions to accumulate, find those that are in a batch already, and send the others."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from service.lm.errors import EndpointRefusedError
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _DAY_S = 86_400.0
-# Questions that trickle in do not hold up the others for longer than so many times `linger_s`.
+# Limit on the waits of `linger_s`, so that a trickle of new questions does not hold up the others.
 _MOST_LINGERS = 12
 
 
@@ -37,7 +37,7 @@ class Gathering:
         self._swept = False
 
     async def run(self) -> None:
-        """Gather for ever."""
+        """Gather questions and place them in batches until cancelled."""
         while True:
             await self._questions.until_unplaced()
             await self._linger()
@@ -48,7 +48,7 @@ class Gathering:
                 self._following.refuse(refusal)
 
     async def _linger(self) -> None:
-        """Wait for more questions."""
+        """Wait until no new question has come for `linger_s` or a batch is full, for at most `_MOST_LINGERS` waits."""
         for _ in range(_MOST_LINGERS):
             asked = self._questions.asked
             await self._server.sleep(self._options.linger_s)
@@ -56,7 +56,7 @@ class Gathering:
                 return
 
     async def _place(self) -> None:
-        """Find the batch of each question; what is in none goes into a new one."""
+        """Find the batch of each question; questions without one go into a new batch."""
         now = self._clock()
         since = now - self._options.history_days * _DAY_S
         await self._memory.refresh(since, self._answer)
@@ -75,7 +75,7 @@ class Gathering:
             await self._send(new)
 
     def _answer(self, result: Result) -> bool:
-        """Settle a question by a result that was there before it was asked; tell whether anybody had asked."""
+        """Settle a question with a result of an earlier batch; return whether a caller waited for it."""
         question = self._questions.waiting(result.custom_id)
         if question is None:
             return False
@@ -83,7 +83,7 @@ class Gathering:
         return True
 
     async def _send(self, questions: Sequence[Question]) -> None:
-        """Ask questions in a new batch."""
+        """Upload questions and create a new batch from them."""
         names = [question.name for question in questions]
         size = sum(question.size + self._envelope_bytes for question in questions)
         upload = Upload(

@@ -1,4 +1,4 @@
-"""Input files that were stored and never became a batch, for a process was killed between the two."""
+"""Cleanup of input files without a batch: their process was killed between the upload and the batch."""
 
 import structlog
 
@@ -9,9 +9,9 @@ logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 async def delete_orphans(server: BatchServer, used: set[str], since: float, before: float) -> None:
-    """Delete this run's input files that are not used and were created between two moments (Unix time).
+    """Delete this run's input files that no batch uses and that were created between two moments (Unix time).
 
-    That a server does not list or delete files is nobody's trouble but its own.
+    If the server does not list or delete files, its refusal is logged and not raised.
     """
     try:
         for stored in await server.files(since):

@@ -116,12 +116,11 @@ class BatchEndpoint:
         return read_answer(result, asked, datetime.now(UTC))
 
     def _read_for_nothing(self, result: Result, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
-        """Read a result that another caller has paid for: its usage counts as zero, or None for a failed attempt."""
+        """Read a result that another caller has paid for; its usage is not counted again."""
         try:
             outcome = self._read(result, prompt, sampling)
         except AttemptFailedError as failure:
-            failure.usage = None
-            raise
+            raise AttemptFailedError(failure.failing, str(failure), failure.after_s) from failure.__cause__
         if isinstance(outcome, Refusal) or outcome.completion.usage is None:
             return outcome
         return replace(outcome, completion=replace(outcome.completion, usage=_NOTHING))

@@ -1,4 +1,4 @@
-"""HTTP calls to a batch API: each is made once, and its failure is what the table for live calls says it is."""
+"""HTTP calls to a batch API. Each is made once; failures are classified as for live calls."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -18,19 +18,19 @@ from service.adapters.openai.urls import Addresses
 from service.adapters.openai_batch.upload_form import Upload
 from service.lm.errors import AttemptFailedError, Failing
 
-_GOOD = range(200, 300)  # Azure says 201 for an upload
+_GOOD = range(200, 300)  # Azure answers 201 to an upload
 _MISSING = 404
 _MAX_BODY_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
 _CONNECT_S = 5.0
 _KEEPALIVE_S = 4.0  # uvicorn drops idle connections after five seconds
-# An upload that is slower has stalled.
+# A slower upload counts as stalled.
 _LEAST_BYTES_A_SECOND = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked. With `may_miss`, that there is no such thing is an answer too: an empty one."""
+    """One HTTP request. With `may_miss`, a 404 is no error and gives an empty body."""
 
     method: str
     path: str
@@ -42,7 +42,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """One HTTP session with one server. Redirects are not followed, cookies not kept, proxies not looked for."""
+    """One HTTP session with one server, without redirects, cookies and proxies from the environment."""
 
     options: OpenAIOptions
     credentials: Credentials
@@ -51,7 +51,7 @@ class Transport:
     @classmethod
     @asynccontextmanager
     async def open(cls, options: OpenAIOptions, credentials: Credentials) -> AsyncIterator[Self]:
-        """Open a session for as long as the block lasts."""
+        """Open a session, which is closed when the block is left."""
         timeout = aiohttp.ClientTimeout(
             total=None, connect=_CONNECT_S, sock_connect=_CONNECT_S, sock_read=options.timeout_s
         )
@@ -62,12 +62,12 @@ class Transport:
             yield cls(options, credentials, session)
 
     async def exchange(self, call: Call) -> bytes:
-        """Return the body of a good answer.
+        """Send a request and return the body of its 2xx response.
 
         Raises:
-            AttemptFailedError: nothing came of it, and the next attempt may succeed.
-            CallFailedError: the server does not accept this.
-            EndpointRefusedError: the server accepts nothing: key, quota, address.
+            AttemptFailedError: this attempt failed, and the next may succeed.
+            CallFailedError: the server rejects this request.
+            EndpointRefusedError: the server rejects every request: key, quota, address.
         """
         upload, url = call.upload, address_of(self.options.addresses, call.path, call.query)
         headers = {**self.credentials.headers, **(upload.headers if upload else {})}
@@ -84,7 +84,7 @@ class Transport:
                 return body
 
     async def download(self, path: str, take: Callable[[bytes], None]) -> bool:
-        """Give `take` the content of a file in chunks; return whether there is such a file.
+        """Pass the content of a file to `take` in chunks; return whether the file exists.
 
         Raises:
             AttemptFailedError, CallFailedError, EndpointRefusedError: as for `exchange`.
@@ -101,7 +101,7 @@ class Transport:
         return True
 
     def shown(self, words: str) -> str:
-        """Return a server's words fit to be shown."""
+        """Return a server's message fit for display: one bounded line without our secrets."""
         return shown(words, self.credentials.secrets)
 
     def _check(self, url: URL, response: aiohttp.ClientResponse, body: bytes) -> None:
@@ -111,7 +111,7 @@ class Transport:
 
     @contextmanager
     def _translated(self, url: URL) -> Iterator[None]:
-        """Turn it into a failed attempt that no answer came."""
+        """Translate connection errors and timeouts into `AttemptFailedError`."""
         try:
             yield
         except (aiohttp.ClientError, OSError) as error:
@@ -124,7 +124,7 @@ class Transport:
 
 
 def address_of(addresses: Addresses, path: str, query: Mapping[str, str]) -> URL:
-    """Return where files and batches are: beside the list of models, whatever a deployment is called."""
+    """Return the URL of files or batches: a sibling of the list of models, whatever the deployment's own path."""
     models = URL(addresses.models, encoded=True)
     return URL(f"{models.parent}/{path}", encoded=True).with_query({**models.query, **query})
 

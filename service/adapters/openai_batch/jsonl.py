@@ -1,4 +1,4 @@
-"""The lines of a batch: one request each in its input, one result each in its output and error files. Pure."""
+"""The JSON lines of a batch: requests in its input file, results in its output and error files. Pure."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one request: a status and a body, as if it had been asked live. Without a status it was not asked.
+    """The result of one request: status and body, as of a live response. Without a status, it was not executed.
 
-    `custom_id` is the name that the request went by.
+    `custom_id` is the name of the request.
     """
 
     custom_id: str
@@ -28,33 +28,33 @@ class Result:
 
     @property
     def is_answer(self) -> bool:
-        """Whether the model was asked and answered; no other result is worth keeping."""
+        """Whether the status is 200: the model has answered. No other result is worth keeping."""
         return self.status == _OK
 
 
 def custom_id(body: bytes) -> str:
-    """Return the name of a request: the same for the same request, in every process."""
+    """Return the name of a request, the SHA-256 of its body in hex: equal requests have one name in every process."""
     return hashlib.sha256(body).hexdigest()
 
 
 def request_line(name: str, path: str, body: bytes) -> bytes:
-    """Return the line that asks for one completion, with its line feed."""
+    """Return the line of an input file for one request, with its line feed."""
     request = {"custom_id": name, "method": "POST", "url": path, "body": orjson.Fragment(body)}
     return orjson.dumps(request, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def envelope_bytes(path: str) -> int:
-    """Return how many bytes a request line has besides its body, which is the same for all."""
+    """Return the size of a request line without its body in bytes, which is the same for all requests."""
     return len(request_line(custom_id(b""), path, b"{}")) - len(b"{}")
 
 
 def read_name(line: bytes) -> str | None:
-    """Return the name of the request in a line of an input file; none where it is no such line."""
+    """Return the name of the request in a line of an input file, None if the line has no `custom_id`."""
     return _name(_object(line))
 
 
 def read_result(line: bytes) -> Result | None:
-    """Return the result in a line of an output or error file; none where it is no such line."""
+    """Return the result in a line of an output or error file, None if the line has no `custom_id`."""
     entry = _object(line)
     name = _name(entry)
     if name is None:
@@ -67,13 +67,13 @@ def read_result(line: bytes) -> Result | None:
 
 
 class Splitter:
-    """Cuts a stream of bytes into lines; what has no end yet is held."""
+    """Splits a stream of bytes into lines; an unfinished line is buffered."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def lines(self, chunk: bytes) -> Sequence[bytes]:
-        """Return the lines that this chunk ends, without empty ones.
+        """Return the lines that this chunk completes, without empty ones.
 
         Raises:
             AttemptFailedError: a line is longer than any result.

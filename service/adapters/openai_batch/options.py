@@ -1,4 +1,4 @@
-"""How questions are gathered into batches, and how long a server is waited for."""
+"""Options for gathering questions into batches and for waiting on the server."""
 
 import math
 from dataclasses import dataclass, fields
@@ -11,13 +11,14 @@ _MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """One model behind one batch API, asked for one run.
+    """One model behind one batch API, used for one run.
 
-    A batch is sent when nothing was asked for `linger_s`, or `max_requests` or `max_bytes` are reached (OpenAI's limits
-    are the defaults). It is looked at every `poll_s` at most. `window` is the time that the server is given, in its own
-    words. Batches older than `history_days` are not searched for answers. A file of this run that no batch uses is
-    deleted once it is older than `orphan_age_s`: until then another process may be about to use it. A server that
-    answers nothing is asked again for `patience_s`.
+    A batch is sent when no question has come for `linger_s` or `max_requests` are waiting. It has at most
+    `max_requests` requests and `max_bytes` bytes (the defaults are OpenAI's limits). Batches are polled at intervals of
+    at most `poll_s`. `window` is the completion window in the server's notation. Batches older than `history_days` are
+    not searched for answers. A file of this run that no batch uses is deleted once it is older than `orphan_age_s`:
+    until then another process may be about to use it. Calls to a server that does not answer are retried for
+    `patience_s`.
     """
 
     openai: OpenAIOptions
@@ -32,10 +33,10 @@ class BatchOptions:
     patience_s: float = 1800.0
 
     def __post_init__(self) -> None:
-        """Refuse what can never work.
+        """Raise unless the run has a printable name and every number is in its range.
 
         Raises:
-            ConfigurationError: names the option.
+            ConfigurationError: an option is invalid; the message names it.
         """
         if not self.run or not self.run.isprintable():
             raise ConfigurationError(f"A batch carries the name of its run in one line, and {self.run!r} came.")
@@ -47,5 +48,5 @@ class BatchOptions:
 
     @property
     def path(self) -> str:
-        """Where each request of a batch goes, as the server writes it, whatever its own address."""
+        """The URL path that each request line names, independent of the server's base URL."""
         return "/v1/chat/completions" if self.openai.api == "chat" else "/v1/completions"

@@ -1,4 +1,4 @@
-"""What a batch that ended means for a question that has no result in it. Pure."""
+"""Verdicts on the questions for which an ended batch has no result. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -15,16 +15,19 @@ from service.lm.errors import (
 )
 
 _QUOTA = re.compile(r"insufficient[ _](?:quota|credit|balance)|billing", re.IGNORECASE)
-# OpenAI's token_limit_exceeded: more is queued than the account may have queued at once.
+# OpenAI's token_limit_exceeded: the account has more tokens enqueued than it may have at once.
 _CROWDED = re.compile(r"token_limit_exceeded|enqueued token limit", re.IGNORECASE)
 _PASSING = re.compile(r"server_error|internal_error|rate_limit|try again", re.IGNORECASE)
-# All lines are made alike: with so many wrong ones, it is not for what is in them. Servers do not list all.
+# All lines are built alike: if this many are wrong, their content is not the cause. Servers do not list all errors.
 _MANY_WRONG_LINES = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why there is no result; `refused` is set where no other question would have one, `is_final` where only this."""
+    """The reason why a question has no result.
+
+    `refused` is set if every other question would fail too. `is_final`: this question fails for good, others may work.
+    """
 
     message: str
     failing: Failing = Failing.ABORTED
@@ -32,7 +35,7 @@ class Verdict:
     is_final: bool = False
 
     def error(self) -> LanguageModelError:
-        """Return it as an error, a new one for each who waits."""
+        """Convert the verdict to an exception; each call creates a new one, for one waiting caller."""
         if self.refused is not None:
             return EndpointRefusedError(self.message, self.refused)
         if self.is_final:
@@ -41,14 +44,14 @@ class Verdict:
 
 
 def is_crowded(batch: Batch) -> bool:
-    """Tell whether a batch failed because too much is queued: a smaller one may be accepted, or this one later."""
+    """Tell whether a batch failed because too much is enqueued: a smaller or a later batch may be accepted."""
     return batch.status == "failed" and any(_CROWDED.search(f"{wrong.code} {wrong.message}") for wrong in batch.wrong)
 
 
 def without_result(batch: Batch, words: str, *, spares_some: bool = False) -> Verdict:
-    """Judge a question that an ended batch has no result for.
+    """Return the verdict on a question for which an ended batch has no result.
 
-    `words` are the server's, fit to be shown. `spares_some`: what is wrong is wrong with other lines only.
+    `words` is the server's message, fit for display. `spares_some`: the errors concern other lines only.
     """
     came = f"Expected an answer, but batch {batch.id} is {batch.status}"
     match batch.status:
@@ -63,19 +66,19 @@ def without_result(batch: Batch, words: str, *, spares_some: bool = False) -> Ve
 
 
 def wrong_lines(batch: Batch) -> dict[int, Wrong]:
-    """Return what is wrong with single lines of a batch that failed, by their number from 1, where it is only a few."""
+    """Return the errors of a failed batch by line number from 1; empty unless they are few and all name a line."""
     lines = {wrong.line: wrong for wrong in batch.wrong if wrong.line is not None}
     return lines if len(lines) < _MANY_WRONG_LINES and all(wrong.line is not None for wrong in batch.wrong) else {}
 
 
 def wrong_line(batch: Batch, words: str) -> Verdict:
-    """Judge a question whose line the server did not accept."""
+    """Return the verdict on a question whose line the server rejected."""
     message = f'Expected an answer, but batch {batch.id} failed, for this line ("{words}").'
     return Verdict(message, Failing.BAD_REQUEST, is_final=True)
 
 
 def words_of(wrong: Sequence[Wrong]) -> str:
-    """Return what a server says went wrong, in one text."""
+    """Join the codes and messages of a server's errors into one text."""
     return "; ".join(dict.fromkeys(f"{one.code}: {one.message}" for one in wrong)) or "no reason was given"
 
 

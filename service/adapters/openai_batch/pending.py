@@ -1,4 +1,4 @@
-"""What was asked and has not been answered yet."""
+"""Questions that have been asked and not answered yet."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ Outcome = Result | Verdict
 
 @dataclass(eq=False, slots=True)
 class Question:
-    """One request, and who waits for its answer: the same request, made twice at once, is one question.
+    """One request and the number of callers (`askers`) that wait for it; equal concurrent requests are one question.
 
-    `body` writes the JSON of `size` bytes that asks it: what waits for hours is not kept in memory twice. Of those who
-    read the outcome, one has to pay for it.
+    `body` builds the JSON body of `size` bytes on demand, so that a question that waits for hours is in memory once,
+    not twice. One of the callers that read the outcome has to pay for it.
     """
 
     name: str
@@ -29,25 +29,25 @@ class Question:
     _paid: bool = False
 
     def settle(self, outcome: Outcome) -> None:
-        """Say what became of it."""
+        """Set the outcome and wake all waiting callers."""
         self.outcome = outcome
         self._settled.set()
 
     async def answered(self) -> Outcome:
-        """Wait for what becomes of it."""
+        """Wait for the outcome."""
         while self.outcome is None:
             await self._settled.wait()
         return self.outcome
 
     def pay(self) -> bool:
-        """Tell whether this reader is the first: the cost is counted once."""
+        """Return True for the first reader only, so that the cost is counted once."""
         is_first = not self._paid
         self._paid = True
         return is_first
 
 
 class Questions:
-    """The questions that somebody waits for; those without a place are in no batch yet."""
+    """The questions that callers wait for. A question is unplaced while it is in no batch."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -57,7 +57,10 @@ class Questions:
 
     @contextmanager
     def ask(self, body: Callable[[], bytes]) -> Iterator[Question]:
-        """Have a question for as long as the block lasts; one that nobody waits for any more is forgotten."""
+        """Register a caller for a question until the block is left; equal requests share a question.
+
+        A question is dropped when its last caller leaves.
+        """
         question = self._question(body)
         question.askers += 1
         try:
@@ -69,21 +72,21 @@ class Questions:
 
     @property
     def unplaced(self) -> int:
-        """How many questions are in no batch yet."""
+        """Number of questions that are in no batch yet."""
         return len(self._unplaced)
 
     async def until_unplaced(self) -> None:
-        """Wait until there is a question without a place."""
+        """Wait until there is an unplaced question."""
         while not self._unplaced:
             self._news = anyio.Event()
             await self._news.wait()
 
     def waiting(self, name: str) -> Question | None:
-        """Return the question of that name, if somebody waits for it."""
+        """Return the question with this name, None if no caller waits for it."""
         return self._waiting.get(name)
 
     def take(self, most: int, most_bytes: int, envelope_bytes: int) -> list[Question]:
-        """Return questions without a place, the oldest first, as many as fit; they count as placed."""
+        """Take unplaced questions, oldest first, up to `most` and `most_bytes`, but at least one if there is any."""
         taken: list[Question] = []
         size = 0
         for question in list(self._unplaced.values()):
@@ -94,24 +97,24 @@ class Questions:
         return taken
 
     def put_back(self, questions: Iterable[Question]) -> None:
-        """Let questions that somebody still waits for be without a place again."""
+        """Mark questions as unplaced again, without those that no caller waits for any more."""
         for question in questions:
             if self._waiting.get(question.name) is question:
                 self._unplaced[question.name] = question
         self._tell()
 
     def settle(self, question: Question, outcome: Outcome) -> None:
-        """Say what became of a question."""
+        """Set the outcome of a question and stop tracking it."""
         self._forget(question)
         question.settle(outcome)
 
     def settle_all(self, outcome: Outcome) -> None:
-        """Say the same of every question."""
+        """Set the same outcome for every question."""
         for question in list(self._waiting.values()):
             self.settle(question, outcome)
 
     def _question(self, body: Callable[[], bytes]) -> Question:
-        """Return the question with that body, a new one unless somebody waits for it already."""
+        """Return the question with this body; create it unless a caller waits for it already."""
         request = body()
         name = custom_id(request)
         if name in self._waiting:

@@ -1,4 +1,4 @@
-"""The wait for batches: look at each from time to time, and hand out what is in it when it has ended."""
+"""Polling of batches, and distribution of their results once they have ended."""
 
 from collections.abc import Iterable, Mapping
 from itertools import count
@@ -29,9 +29,10 @@ _LATER_LOOKS = 1.5
 
 
 class Following:
-    """Looks after the batches that somebody waits for.
+    """Polls the batches that callers wait for, and settles their questions.
 
-    `most` is how many questions a batch may hold: fewer than the options say after a server had no room for more.
+    `most` is the maximum number of questions in a batch. It is lower than `max_requests` after the server had no room
+    for a batch, and grows again with each completed one.
     """
 
     def __init__(self, server: BatchServer, memory: Memory, questions: Questions, tasks: TaskGroup) -> None:
@@ -46,25 +47,25 @@ class Following:
         self._looks = Backoff(base_s=_FIRST_LOOK_S, factor=_LATER_LOOKS, cap_s=server.options.poll_s)
 
     def join(self, flight: Flight, questions: Iterable[Question]) -> None:
-        """Answer questions from a batch that was found, now or when it has ended."""
+        """Answer questions from a batch found on the server: now if it has ended, otherwise when it ends."""
         if flight.batch.ended:
             self._tasks.start_soon(self._recall, flight, {question.name: question for question in questions})
         else:
             self.follow(flight, questions)
 
     def follow(self, flight: Flight, questions: Iterable[Question]) -> None:
-        """Answer questions from the batch that they are in, or say why it does not."""
+        """Poll the batch of these questions in a task, unless one does so already, and settle them when it ends."""
         flight.questions |= {question.name: question for question in questions}
         if not flight.followed:
             flight.followed = True
             self._tasks.start_soon(self._follow, flight)
 
     async def until_room(self) -> None:
-        """Wait while the server has no room for another batch, until one of ours has ended."""
+        """Wait while the server has no room for another batch; there is room once one of ours has ended."""
         await self._room.wait()
 
     def refuse(self, refusal: EndpointRefusedError) -> None:
-        """Tell everybody who waits that nothing will come of it. Batches stay where they are, to be found again."""
+        """Settle every question with this refusal. Batches stay on the server, where a later call finds them."""
         self._questions.settle_all(Verdict(str(refusal), refused=refusal.refused))
 
     async def _follow(self, flight: Flight) -> None:
@@ -81,7 +82,7 @@ class Following:
             await self._end(flight)
 
     async def _watch(self, flight: Flight) -> None:
-        """Look until it has ended or nobody waits for it."""
+        """Poll a batch until it has ended or no caller waits for it."""
         for look in count():
             if flight.batch.ended or not flight.is_awaited:
                 return
@@ -101,7 +102,7 @@ class Following:
             self.refuse(refusal)
 
     def _may_fit_later(self, questions: int) -> bool:
-        """Tell whether questions that the server has no room for can be asked later, or in smaller batches."""
+        """Tell whether questions that the server has no room for can be asked later, or after lowering `most`."""
         if self._under_way:
             self._room = anyio.Event()
             return True
@@ -110,7 +111,7 @@ class Following:
         return questions > 1
 
     async def _hand_out(self, flight: Flight, waiting: dict[str, Question]) -> None:
-        """Settle each question by its line, or by why there is none."""
+        """Settle each question with its result, or with the verdict on why it has none."""
         batch = flight.batch
         if batch.status == "completed":
             self.most = min(self._server.options.max_requests, self.most + self.most // 4 + 1)
@@ -123,25 +124,25 @@ class Following:
             self._settle(question, wrong.get(name, verdict))
 
     async def _recall(self, flight: Flight, waiting: dict[str, Question]) -> None:
-        """Answer questions from a batch that ended before they were asked; what has no answer there is asked anew."""
+        """Answer questions from a batch that ended before they were asked; put the unanswered ones back."""
         file_id = flight.batch.output_file_id
         try:
             if file_id is not None:
                 await self._server.read(file_id, lambda line: self._take(line, waiting))
         except EndpointRefusedError as refusal:
-            self.refuse(refusal)  # where the answers are is still known: whoever asks again reads them there
+            self.refuse(refusal)  # the batch stays in the index: a repeated question is answered from it
             return
         self._put_back(waiting)
 
     async def _read_results(self, file_id: str, waiting: dict[str, Question]) -> None:
-        """Settle what is in a file, which may take its time to appear."""
+        """Settle the questions that a file answers; if the file does not exist, try once more after `poll_s`."""
         found = await self._server.read(file_id, lambda line: self._take(line, waiting))
         if not found:
             await self._server.sleep(self._looks.cap_s)
             await self._server.read(file_id, lambda line: self._take(line, waiting))
 
     async def _wrong_lines(self, flight: Flight) -> dict[str, Verdict]:
-        """Return the verdict on each question whose line is wrong, where others are not."""
+        """Return the verdict on each question whose line is wrong; empty if every line of the batch is."""
         wrong = wrong_lines(flight.batch)
         if not wrong:
             return {}

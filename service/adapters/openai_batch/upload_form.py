@@ -1,4 +1,4 @@
-"""A form with a file in it, sent as it is written: a file of 200 MB is at no time in memory."""
+"""A multipart form with a file, streamed while it is generated: a file of 200 MB is never in memory as a whole."""
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An input file for a batch: `lines` writes its `content_bytes` anew for each attempt. `name` needs no quoting."""
+    """An input file for a batch; `lines` generates its `content_bytes` bytes anew for each attempt.
+
+    `name` must not need quoting in a header.
+    """
 
     name: str
     content_bytes: int
@@ -16,16 +19,16 @@ class Upload:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes out before it; servers of old want to know the length."""
+        """HTTP headers of the form; they include Content-Length, which old servers require."""
         return {"Content-Type": f"multipart/form-data; boundary={self.boundary}", "Content-Length": str(self.size)}
 
     @property
     def size(self) -> int:
-        """How many bytes the form has."""
+        """Size of the form in bytes."""
         return len(self._head) + self.content_bytes + len(self._tail)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the form in pieces, each time from its beginning."""
+        """Yield the form in pieces; each call starts at the beginning."""
         yield self._head
         for line in self.lines():
             yield line

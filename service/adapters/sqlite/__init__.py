@@ -1,6 +1,7 @@
-"""The embedded broker: one SQLite file, one process, the semantics of Apache Kafka; for a laptop and for tests.
+"""The embedded broker, for laptops and tests: the semantics of Apache Kafka on one SQLite file in one process.
 
-`broker` is the port, `log` the partitions in memory, `groups` the consumer groups, `storage` the SQL.
+`broker` implements the port. `engine` assigns offsets and orders writes, `log` holds the partitions in memory, `groups`
+the consumer groups, `storage` the SQL.
 """
 
 from service.adapters.sqlite.broker import SqliteBroker

@@ -16,7 +16,7 @@ _REBALANCE_TIMEOUT_S = 30.0
 
 
 class SqliteBroker:
-    """The embedded broker: one file, one process that writes it."""
+    """The embedded broker: one file, and one process that writes to it."""
 
     def __init__(self, engine: LogEngine, rebalance_timeout_s: float) -> None:
         self._engine = engine
@@ -34,11 +34,11 @@ class SqliteBroker:
         max_record_bytes: int = _MAX_RECORD_BYTES,
         rebalance_timeout_s: float = _REBALANCE_TIMEOUT_S,
     ) -> "AsyncIterator[SqliteBroker]":
-        """Open the log in a file, creating it; read-only beside another process that writes it.
+        """Open the log in a file, which is created if needed; with `read_only`, another process may be writing to it.
 
         Raises:
-            RunLockedError: another process has it open for writing.
-            BrokerError: the file is something else.
+            RunLockedError: another process has the file open for writing.
+            BrokerError: the file cannot be opened, or is not a log of this version.
         """
         engine = await LogEngine.open(path, read_only=read_only, max_record_bytes=max_record_bytes)
         try:
@@ -56,12 +56,12 @@ class SqliteBroker:
 
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[SqliteProducer]:
-        """Open a producer."""
+        """Open a producer without transactions."""
         yield SqliteProducer(self._engine)
 
     @asynccontextmanager
     async def transactional_producer(self, transactional_id: str) -> AsyncIterator[SqliteTransactionalProducer]:
-        """Open a transactional id; fences its predecessor."""
+        """Open a transactional producer; it fences the previous producer with the same id."""
         predecessor = self._transactional.get(transactional_id)
         producer = self._transactional[transactional_id] = SqliteTransactionalProducer(self._engine, transactional_id)
         if predecessor is not None:
@@ -85,7 +85,7 @@ class SqliteBroker:
     async def group_member(
         self, group: str, topics: Sequence[str], on_revoked: Listener, on_assigned: Listener
     ) -> AsyncIterator[SqliteGroupMember]:
-        """Join a group."""
+        """Join a consumer group."""
         for topic in topics:
             self._engine.partitions(topic)
         joined = self._groups.setdefault(group, Group(group, self._engine.partitions, self._rebalance_timeout_s))
@@ -96,15 +96,15 @@ class SqliteBroker:
             member.close()
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
-        """Return what the group has committed for the partition."""
+        """Return the offset and note that a group has committed for a partition, None if it has committed none."""
         return self._engine.committed.get((group, partition))
 
     async def members(self, group: str) -> Sequence[Member]:
-        """Return who is in a group now; they are all in this process."""
+        """Return the current members of a group, all of which are in this process."""
         joined = self._groups.get(group)
         return [] if joined is None else [Member(f"pid {os.getpid()}", owned) for owned in joined.owned()]
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
-        """Return the offset behind the last record."""
+        """Return the offset behind the last record; if read-committed, behind the last stable one."""
         log = self._engine.log(partition)
         return log.readable_end if isolation is Isolation.READ_COMMITTED else log.next_offset

@@ -1,7 +1,8 @@
-"""The heart of the embedded broker: offsets are taken in memory, what was taken is written in groups.
+"""The engine of the embedded broker: it assigns offsets in memory and writes records in groups.
 
-One thread writes at a time, everything that is waiting in one SQL transaction (group commit); readers see a record when
-that has returned. What is not durable is nowhere: a crash leaves of an open transaction just a gap in the offsets.
+One thread writes at a time, with all waiting writes in one SQL transaction (group commit). Readers see a record once
+that transaction has been committed. Only durable records survive a crash; an open transaction leaves at most a gap in
+the offsets.
 """
 
 import time
@@ -29,13 +30,13 @@ _FOREIGN_POLL_S = 0.2
 
 @dataclass(eq=False, slots=True)
 class Unfinished:
-    """A write that readers do not see yet, in memory."""
+    """A write in memory that readers do not see yet."""
 
     write: Write
     number: int
 
     def offsets_in(self, partition: Partition) -> set[int]:
-        """Return the offsets that this write has taken in a partition."""
+        """Return the offsets of this write's records in a partition."""
         return {record.offset for record in self.write.records if record.partition == partition}
 
 
@@ -47,7 +48,7 @@ class _Ticket:
 
 
 class LogEngine:
-    """The partitions of one file, their order of writing, and the committed offsets of all groups."""
+    """The partitions of one file, the order of their writes, and the committed offsets of all groups."""
 
     def __init__(self, storage: Storage, *, read_only: bool, max_record_bytes: int) -> None:
         self.read_only = read_only
@@ -63,7 +64,7 @@ class LogEngine:
 
     @classmethod
     async def open(cls, path: Path, *, read_only: bool, max_record_bytes: int) -> "LogEngine":
-        """Open or create the file; blocking work happens in a thread."""
+        """Open or create the file; blocking work runs in a worker thread."""
         storage = await to_thread.run_sync(lambda: Storage(path, read_only=read_only))
         engine = cls(storage, read_only=read_only, max_record_bytes=max_record_bytes)
         await engine.refresh()
@@ -76,7 +77,7 @@ class LogEngine:
                 await to_thread.run_sync(self._storage.close)
 
     async def refresh(self) -> None:
-        """Learn from the file what is there: at the start, and again and again where another process writes it."""
+        """Load partitions and committed offsets from the file: at the start, and again if another process writes it."""
         async with self._reading:
             ends = await to_thread.run_sync(self._storage.partitions)
             self.committed = await to_thread.run_sync(self._storage.committed)
@@ -99,13 +100,13 @@ class LogEngine:
             await self.refresh()
 
     def partitions(self, topic: str) -> list[Partition]:
-        """Return the partitions of a topic; raises `TopicMissingError`."""
+        """Return the partitions of a topic; raise `TopicMissingError` if there is none."""
         if topic not in self._widths:
             raise TopicMissingError(f"expected a topic {topic}, and there is none; create the topics of the run first")
         return [Partition(topic, number) for number in range(self._widths[topic])]
 
     def log(self, partition: Partition) -> PartitionLog:
-        """Return one partition's log; raises `TopicMissingError`."""
+        """Return the log of a partition; raise `TopicMissingError` if there is none."""
         if partition not in self._logs:
             raise TopicMissingError(f"expected a partition {partition}, and there is none")
         return self._logs[partition]
@@ -116,7 +117,7 @@ class LogEngine:
         return Unfinished(Write(), self._writes)
 
     def append(self, unfinished: Unfinished, records: Sequence[NewRecord]) -> None:
-        """Take offsets for records; all of them or, on an error, none."""
+        """Assign offsets to records, to all of them or, on an error, to none."""
         placed = [(self._place(record), record) for record in records]
         now_ms = time.time_ns() // 1_000_000
         for partition, new in placed:
@@ -127,14 +128,15 @@ class LogEngine:
             unfinished.write.ends[partition] = log.next_offset
 
     def mark(self, unfinished: Unfinished) -> None:
-        """Take the offset of a transaction's marker in every partition that it wrote to."""
+        """Assign an offset to the transaction's marker in every partition that it wrote to."""
         for partition in unfinished.write.ends:
             unfinished.write.ends[partition] = self._logs[partition].mark()
 
     async def finish(self, unfinished: Unfinished) -> None:
         """Make a write durable, then visible.
 
-        The caller's cancellation waits: a write that is half on its way can be neither taken back nor counted on.
+        A cancellation of the caller is delayed until the write has ended: a write in progress can neither be rolled
+        back nor relied on.
         """
         ticket = _Ticket(unfinished.write)
         self._queue.append(ticket)
@@ -149,12 +151,12 @@ class LogEngine:
         self._release(unfinished)
 
     def take_back(self, unfinished: Unfinished) -> None:
-        """Forget a write; its offsets stay a gap."""
+        """Drop a write; its offsets remain a gap."""
         for partition in unfinished.write.ends:
             self._logs[partition].drop(unfinished.number, unfinished.offsets_in(partition))
 
     async def read(self, partition: Partition, start: int, limit: int) -> tuple[list[Record], int]:
-        """Return up to `limit` readable records from `start` on, and the position behind them and any gap."""
+        """Return up to `limit` readable records from `start` on, and the next position, which passes gaps."""
         log = self._logs[partition]
         end = log.readable_end
         found = log.tail_from(start, limit)
@@ -167,7 +169,7 @@ class LogEngine:
         return found, max(start, end)
 
     async def wait(self, wakeup: anyio.Event, timeout_s: float) -> None:
-        """Wait for an event; where another process writes the file, look for news at least once."""
+        """Wait for an event; if another process writes the file, also reload it after at most `_FOREIGN_POLL_S`."""
         if not self.read_only:
             with anyio.move_on_after(timeout_s):
                 await wakeup.wait()

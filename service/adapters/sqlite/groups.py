@@ -1,7 +1,8 @@
-"""Consumer groups of the embedded broker: who owns which partition, by generation, as Kafka's eager protocol does it.
+"""Consumer groups of the embedded broker: ownership of partitions by generation, as in Kafka's eager protocol.
 
-A member notices a rebalance at its next poll: it gives up everything (its last commit is still accepted), waits for the
-others, and the last to come starts the next generation. Who does not come in time is expelled and must join again.
+A member notices a rebalance at its next poll. It gives up all partitions (its last commit is still accepted) and waits
+for the other members. The last member to arrive starts the next generation. A member that does not arrive in time is
+expelled and must join again.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -16,7 +17,7 @@ from service.messaging.broker import Partition
 
 @dataclass(eq=False, slots=True)
 class Membership:
-    """One member's place in its group. `kept` is what it owned last, also while it owns nothing at a rebalance."""
+    """One member of a group. `kept` is its last assignment, also while it owns no partition during a rebalance."""
 
     topics: tuple[str, ...]
     wake: Callable[[], None]
@@ -27,7 +28,7 @@ class Membership:
 
 @dataclass(eq=False)
 class Group:
-    """The members of one group. Everything happens on one event loop, so no step here can be interrupted."""
+    """The members of one group. All calls run on one event loop, so code without `await` cannot be interrupted."""
 
     name: str
     partitions_of: Callable[[str], Sequence[Partition]]
@@ -39,12 +40,12 @@ class Group:
     _settled: anyio.Event = field(default_factory=anyio.Event)
 
     def join(self, member: Membership) -> None:
-        """Add a member; everybody has to come together again."""
+        """Add a member and start a rebalance."""
         self._members.append(member)
         self._disturb()
 
     def leave(self, member: Membership) -> None:
-        """Remove a member; the rest share its partitions at their next polls."""
+        """Remove a member and start a rebalance; the others share its partitions at their next polls."""
         self._waiting.discard(member)
         if member in self._members:
             self._members.remove(member)
@@ -56,7 +57,7 @@ class Group:
         return self._rebalancing or member.generation != self.generation
 
     async def settle(self, member: Membership) -> None:
-        """Wait for the others, then take this member's share of the next generation."""
+        """Wait for the next generation, in which this member has its share; expel members that do not come in time."""
         try:
             while member not in self._members or self.must_rejoin(member):
                 self._come(member)
@@ -74,7 +75,7 @@ class Group:
         self._settle_if_complete()
 
     def check(self, member: Membership, partitions: Collection[Partition]) -> None:
-        """Raise unless the member still owns these partitions in the group's present generation."""
+        """Raise `IllegalGenerationError` unless the member owns these partitions in the group's current generation."""
         if member not in self._members or member.generation != self.generation:
             raise IllegalGenerationError(
                 f"group {self.name}: expected a commit of generation {self.generation}, got {member.generation}; "
@@ -85,7 +86,7 @@ class Group:
             raise IllegalGenerationError(f"group {self.name}: expected partitions of the member, got {foreign}")
 
     def owned(self) -> list[frozenset[Partition]]:
-        """Return what each member owns."""
+        """Return the partitions of each member, in the order of joining."""
         return [member.owned for member in self._members]
 
     def _disturb(self) -> None:
@@ -111,7 +112,7 @@ class Group:
         self._settled.set()
 
     def _shares(self) -> list[set[Partition]]:
-        """Return the partitions of each member; what it has had so far is what it keeps first."""
+        """Return the new partitions of each member; members keep as many of their last ones as possible."""
         shares: list[set[Partition]] = [set() for _ in self._members]
         wanted = {place: frozenset(member.topics) for place, member in enumerate(self._members)}
         for takers, topics in topics_by_takers(wanted).items():

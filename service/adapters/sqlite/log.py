@@ -1,8 +1,8 @@
-"""The partitions of the embedded broker as the event loop sees them: what may be read, and the newest records.
+"""The partitions of the embedded broker in memory: the readable range of offsets, and the newest records.
 
-An unfinished write (an open transaction, or anything not durable yet) holds back every later offset of the partitions
-it touches, as a transaction does in Kafka. Most readers follow the end of a log, so its newest records are kept in
-memory and need no SQL.
+An unfinished write (an open transaction, or any write that is not durable yet) hides every later offset of its
+partitions from readers, as an open transaction does in Kafka. Most readers follow the end of a log, so its newest
+records are kept in memory and need no SQL.
 """
 
 from bisect import bisect_left
@@ -16,7 +16,7 @@ _offset_of = attrgetter("offset")
 
 
 class PartitionLog:
-    """One partition: where it ends, what holds it back, and its tail."""
+    """One partition: its end offset, its unfinished writes and its tail, the newest records."""
 
     def __init__(self, next_offset: int) -> None:
         self.next_offset = next_offset
@@ -27,11 +27,11 @@ class PartitionLog:
 
     @property
     def readable_end(self) -> int:
-        """Return the offset behind the last that a read-committed reader may see (Kafka's last stable offset)."""
+        """The offset behind the last one that a read-committed reader may see (Kafka's last stable offset)."""
         return min(self._unfinished.values(), default=self.next_offset)
 
     def append(self, write: int, record: Record) -> None:
-        """Take the next offset for a record of an unfinished write."""
+        """Append a record of an unfinished write, which has the next offset."""
         self.hold(write)
         self._tail.append(record)
         self.next_offset = record.offset + 1
@@ -41,12 +41,12 @@ class PartitionLog:
         self._unfinished.setdefault(write, self.next_offset)
 
     def mark(self) -> int:
-        """Take an offset for the marker that ends a transaction; returns the new end."""
+        """Use one offset for the marker that ends a transaction, and return the new end offset."""
         self.next_offset += 1
         return self.next_offset
 
     def finish(self, write: int) -> None:
-        """Let readers see what a write has left here."""
+        """Make the records of a write visible, and notify the watchers."""
         if self._unfinished.pop(write, None) is None:
             return
         if len(self._tail) > 2 * _TAIL_RECORDS:
@@ -62,17 +62,17 @@ class PartitionLog:
             del self._tail[:cut]
 
     def drop(self, write: int, offsets: set[int]) -> None:
-        """Forget the records of a write that was taken back; their offsets stay a gap."""
+        """Drop the records of an aborted write; their offsets remain a gap."""
         self._tail = [record for record in self._tail if record.offset not in offsets]
         self.finish(write)
 
     def extend_to(self, next_offset: int) -> None:
-        """Follow a log that another process writes: everything up to there is to be read from storage."""
+        """Move the end of a log that another process writes; all offsets before it are read from storage."""
         if next_offset > self.next_offset:
             self.next_offset = self._tail_start = next_offset
 
     def tail_from(self, offset: int, limit: int) -> list[Record] | None:
-        """Return readable records from `offset` on; none when the tail does not reach back that far."""
+        """Return up to `limit` readable records from `offset` on, None if the tail begins after `offset`."""
         if offset < self._tail_start:
             return None
         first = bisect_left(self._tail, offset, key=_offset_of)
@@ -81,5 +81,5 @@ class PartitionLog:
 
     @property
     def tail_start(self) -> int:
-        """Return the offset from which the tail is complete."""
+        """The offset from which on the tail is complete."""
         return self._tail_start

@@ -1,4 +1,4 @@
-"""Writing to the embedded broker, record by record or in transactions."""
+"""Producers of the embedded broker, with and without transactions."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from service.messaging.broker import NewRecord, Offsets
 
 
 class SqliteProducer:
-    """Writes records, each call on its own."""
+    """Writes records without transactions."""
 
     def __init__(self, engine: LogEngine) -> None:
         self._engine = engine
@@ -23,7 +23,10 @@ class SqliteProducer:
 
 
 class SqliteTransactionalProducer:
-    """Writes records and offsets that appear together. Its predecessor of the same id is fenced when it opens."""
+    """Writes records and offsets in transactions, so that they become visible together.
+
+    Opening it fences the previous producer with the same id.
+    """
 
     def __init__(self, engine: LogEngine, transactional_id: str) -> None:
         self._engine = engine
@@ -34,13 +37,13 @@ class SqliteTransactionalProducer:
         self._ending = anyio.Lock()
 
     async def fence(self) -> None:
-        """Make every further operation fail; waits for a commit that is on its way, takes back what is open."""
+        """Make every further operation fail; wait for a commit in progress, and abort an open transaction."""
         self._fenced = True
         async with self._ending:
             self._take_back()
 
     async def begin(self) -> None:
-        """Open a transaction."""
+        """Begin a transaction."""
         self._check()
         if self._open is not None:
             raise BrokerError(f"{self._id}: expected no open transaction, and one is open; commit or abort it first")
@@ -56,7 +59,7 @@ class SqliteTransactionalProducer:
             raise
 
     async def send_offsets(self, group: str, offsets: Offsets) -> None:
-        """Commit offsets of a group with the transaction."""
+        """Add offsets of a group to the transaction; they are committed with it."""
         write = self._transaction()
         write.write.offsets.update({(group, partition): committed for partition, committed in offsets.items()})
 
@@ -73,12 +76,12 @@ class SqliteTransactionalProducer:
             await self._engine.finish(write)
 
     async def abort(self) -> None:
-        """Take the transaction back."""
+        """Abort the transaction, if one is open."""
         self._check()
         self._take_back()
 
     async def close(self) -> None:
-        """End what is open; bounded, since nothing is waited for but a write on its way."""
+        """Abort an open transaction; the only wait is for a commit in progress."""
         with anyio.CancelScope(shield=True):
             async with self._ending:
                 self._take_back()

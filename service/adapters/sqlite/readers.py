@@ -1,4 +1,4 @@
-"""Reading from the embedded broker, by hand or as a member of a group."""
+"""Readers of the embedded broker: with manual assignment, and as members of a group."""
 
 import anyio
 from anyio import lowlevel
@@ -9,7 +9,7 @@ from service.messaging.broker import Committed, Listener, Offsets, Partition, Re
 
 
 class SqliteReader:
-    """Reads some partitions and remembers where it is in each."""
+    """Reads assigned partitions and tracks its position in each."""
 
     def __init__(self, engine: LogEngine) -> None:
         self._engine = engine
@@ -17,33 +17,33 @@ class SqliteReader:
         self._news = anyio.Event()
 
     def assign(self, positions: dict[Partition, int]) -> None:
-        """Read these partitions from now on, and no others."""
+        """Replace the assigned partitions; `positions` are the next offsets to read."""
         self.release()
         self._positions = positions
         for partition in positions:
             self._engine.log(partition).watchers.add(self.wake)
 
     def release(self) -> None:
-        """Read nothing any more."""
+        """Give up all assigned partitions."""
         for partition in self._positions:
             self._engine.log(partition).watchers.discard(self.wake)
         self._positions = {}
 
     def wake(self) -> None:
-        """Let a waiting poll look again."""
+        """Wake a waiting poll, so that it looks for records again."""
         self._news.set()
 
     def position(self, partition: Partition) -> int:
-        """Return the next offset to read."""
+        """Return the next offset to read of a partition."""
         return self._positions[partition]
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read on from this offset."""
+        """Continue at this offset of a partition."""
         self._positions[partition] = offset
         self.wake()
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        """Return what can be read, waiting for it up to `timeout_s`."""
+        """Return the next records, up to `max_records`; an empty list if none comes within `timeout_s`."""
         await lowlevel.checkpoint()
         deadline = anyio.current_time() + timeout_s
         while True:
@@ -54,11 +54,11 @@ class SqliteReader:
             await self.wait(remaining_s)
 
     async def wait(self, timeout_s: float) -> None:
-        """Wait until something may have changed."""
+        """Wait until there may be new records, for at most `timeout_s`."""
         await self._engine.wait(self._news, timeout_s)
 
     async def take(self, max_records: int) -> list[Record]:
-        """Return what can be read now, or nothing: it is not interrupted. Partitions take turns in going first."""
+        """Return the records that are readable now, without interruption. Partitions take turns in being read first."""
         records: list[Record] = []
         with anyio.CancelScope(shield=True):
             await self._take_into(records, max_records)
@@ -81,7 +81,7 @@ class SqliteReader:
 
 
 class SqliteGroupMember:
-    """Reads the partitions that its group gives it."""
+    """Reads the partitions that its group assigns to it."""
 
     def __init__(
         self, engine: LogEngine, group: Group, topics: tuple[str, ...], on_revoked: Listener, on_assigned: Listener
@@ -103,7 +103,7 @@ class SqliteGroupMember:
         return self._membership.owned
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        """Return what can be read of the owned partitions; takes part in a rebalance first, if there is one."""
+        """Return records of the owned partitions; a pending rebalance comes first."""
         await lowlevel.checkpoint()
         deadline = anyio.current_time() + timeout_s
         while True:
@@ -116,7 +116,11 @@ class SqliteGroupMember:
             await self._reader.wait(remaining_s)
 
     async def commit(self, offsets: Offsets) -> None:
-        """Commit offsets of owned partitions."""
+        """Commit offsets of owned partitions.
+
+        Raises:
+            IllegalGenerationError: a partition is not owned, or the group has moved on.
+        """
         self._group.check(self._membership, offsets.keys())
         write = self._engine.start()
         write.write.offsets.update({(self._group.name, partition): entry for partition, entry in offsets.items()})

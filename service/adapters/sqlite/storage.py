@@ -1,7 +1,6 @@
-"""The SQL of the embedded broker. Everything here blocks: it is called in worker threads, never on the event loop.
+"""The SQL of the embedded broker. All calls block: they are made in worker threads, never on the event loop.
 
-A record's row id is `partition id << 40 | offset`, so that one partition is one contiguous, ordered stretch of
-the table.
+A record's row id is `partition id << 40 | offset`, so each partition is one contiguous, ordered range of the table.
 """
 
 import fcntl
@@ -47,7 +46,7 @@ _SCHEMA_VERSION = 1
 
 @dataclass(slots=True)
 class Write:
-    """What becomes durable together: records, group offsets, and how far each partition has got."""
+    """Data that become durable together: records, committed offsets of groups, and the end offset of each partition."""
 
     records: list[Record] = field(default_factory=list)
     offsets: dict[tuple[str, Partition], Committed] = field(default_factory=dict)
@@ -63,7 +62,7 @@ def _load_headers(raw: bytes) -> Headers:
 
 
 class Storage:
-    """One SQLite file, its lock, and one connection for each direction."""
+    """One SQLite file, its lock, a connection for writing and one for reading."""
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
         self._path = path
@@ -89,7 +88,7 @@ class Storage:
     def _connect(self, opened: ExitStack) -> sqlite3.Connection:
         mode = "ro" if self._read_only else "rwc"
         if self._read_only and not os.access(self._path.parent, os.W_OK):
-            mode = "ro&immutable=1"  # SQLite cannot keep its index of the log there
+            mode = "ro&immutable=1"  # SQLite cannot create the index of its write-ahead log there
         connection = sqlite3.connect(
             f"{self._path.absolute().as_uri()}?mode={mode}",
             uri=True,
@@ -120,7 +119,7 @@ class Storage:
             )
 
     def partitions(self) -> dict[Partition, int]:
-        """Return every partition with its next offset: never one that a group has already passed.
+        """Return every partition with its next offset, which is at least the committed offset of every group.
 
         A group may have passed the gap of an aborted transaction, of which nothing was written.
         """
@@ -132,7 +131,7 @@ class Storage:
         return {Partition(topic, number): end for _, topic, number, end in rows}
 
     def committed(self) -> dict[tuple[str, Partition], Committed]:
-        """Return what every group has committed."""
+        """Return the committed offset and note of every group and partition."""
         rows = self._query(
             "SELECT consumer_group, topic, number, committed.next_offset, note "
             "FROM committed JOIN partitions ON partitions.id = committed.partition"
@@ -149,7 +148,7 @@ class Storage:
         self.partitions()
 
     def apply(self, writes: Iterable[Write]) -> None:
-        """Make writes durable, all in one SQL transaction; raises `BrokerError` and leaves nothing behind."""
+        """Make writes durable in one SQL transaction; on an error, raise `BrokerError` and write none of them."""
         with self._writing():
             for write in writes:
                 self._apply(write)
@@ -209,7 +208,7 @@ class Storage:
         ]
 
     def close(self) -> None:
-        """Close the file and let others open it."""
+        """Close the file and release its lock."""
         self._opened.close()
 
     def _position(self, partition: Partition, offset: int) -> int:

@@ -1,4 +1,4 @@
-"""The files of the batch API: uploaded, listed, read and deleted; they live as long as the simulator."""
+"""File storage of the batch API: upload, list, read and delete. Files live in memory, as long as the simulator."""
 
 import time
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ _LARGEST_FIELD_BYTES = 1000
 
 
 class Listed(Protocol):
-    """What can be in a list: it is known by an id and describes itself."""
+    """An object that the list endpoints can return."""
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """The id of the object, which also serves as the cursor `after`."""
         ...
 
     def as_json(self) -> dict[str, object]:
-        """Return what a client is told of it."""
+        """Return the object as the API describes it."""
         ...
 
 
@@ -31,7 +31,7 @@ _Entry = TypeVar("_Entry", bound=Listed)
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file and what it is for."""
+    """A file; `purpose` is `batch` for an input file and `batch_output` for results, `created_at` is Unix time."""
 
     id: str
     name: str
@@ -40,7 +40,7 @@ class StoredFile:
     created_at: int = field(default_factory=lambda: int(time.time()))
 
     def as_json(self) -> dict[str, object]:
-        """Return what a client is told of it."""
+        """Return the API's file object, without the content."""
         return {
             "id": self.id,
             "object": "file",
@@ -53,44 +53,44 @@ class StoredFile:
 
 
 class Files:
-    """All files, in the order in which they came."""
+    """All files, in the order of their creation."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, StoredFile] = {}
         self._stored = 0
 
     def store(self, name: str, purpose: str, content: bytes) -> StoredFile:
-        """Keep a file."""
+        """Store a file under a new id."""
         self._stored += 1
         stored = StoredFile(f"file-sim-{self._stored}", name, purpose, content)
         self.by_id[stored.id] = stored
         return stored
 
     def find(self, file_id: str) -> StoredFile:
-        """Return a file.
+        """Return the file with this id.
 
         Raises:
-            RefusedError: there is none of that id.
+            RefusedError: no file has this id.
         """
         if file_id not in self.by_id:
             raise RefusedError(Refusal(404, "invalid_request_error", f"No such File object: {file_id}"))
         return self.by_id[file_id]
 
     def delete(self, file_id: str) -> dict[str, object]:
-        """Forget a file and return what the client is told.
+        """Delete a file and return the API's confirmation.
 
         Raises:
-            RefusedError: there is none of that id.
+            RefusedError: no file has this id.
         """
         del self.by_id[self.find(file_id).id]
         return {"id": file_id, "object": "file", "deleted": True}
 
 
 async def uploaded(request: web.Request, files: Files) -> StoredFile:
-    """Keep the file in a form.
+    """Store the file of a multipart form.
 
     Raises:
-        RefusedError: the form has not the two fields that it should have, or the file is too large.
+        RefusedError: the form lacks a file or the purpose `batch`, or a field is too large.
     """
     if request.content_type != "multipart/form-data":
         raise BadRequestError(f"the body is {request.content_type}; expected multipart/form-data with purpose and file")
@@ -106,10 +106,10 @@ async def uploaded(request: web.Request, files: Files) -> StoredFile:
 
 
 def page(entries: Sequence[_Entry], request: web.Request, most: int) -> dict[str, object]:
-    """Return a piece of a list, newest first: `limit` entries behind `after`.
+    """Return one page of a list, newest first: up to `limit` entries behind `after`, both from the query string.
 
     Raises:
-        BadRequestError: there is no such piece.
+        BadRequestError: `limit` is out of range, or `after` is not in the list.
     """
     newest = list(reversed(entries))
     after, limit = request.query.get("after"), request.query.get("limit", "20")

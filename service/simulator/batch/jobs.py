@@ -1,7 +1,7 @@
-"""How a batch comes to its end: checked, worked off line by line, and put into files.
+"""Batch jobs: validation, processing line by line, and result files.
 
-Nothing runs in the background: a batch is brought up to date whenever somebody asks. It answers its lines evenly over
-`batch_duration_s`, and with 0 all of them as soon as it is looked at.
+Nothing runs in the background: every request to the batch API first brings all batches up to date. A batch answers its
+lines evenly over `batch_duration_s`; with 0, it answers all of them at the next request.
 """
 
 import time
@@ -19,7 +19,7 @@ from service.simulator.text.word_tables import seeded
 _UNDER_WAY = ("in_progress", "finalizing")
 _ENDED = ("completed", "failed", "expired", "cancelled")
 _WINDOW_S = 86_400
-# From here on it is called finalizing.
+# Share of `batch_duration_s` after which the status is `finalizing`.
 _NEARLY = 0.9
 _LINES_A_TURN = 20
 
@@ -29,7 +29,11 @@ _CANCELLED = "This request was not executed, because the batch was cancelled."
 
 @dataclass(slots=True)
 class StoredBatch:
-    """A batch: what was ordered, how far it is, and what has come of it."""
+    """A batch: its request, its progress and its results.
+
+    `late` holds the custom ids of lines that expire, `done` the number of lines processed so far. `good` and `bad` are
+    the lines of the output and error files, `moments` the times of status changes (Unix time) by their API field.
+    """
 
     id: str
     endpoint: str
@@ -52,17 +56,17 @@ class StoredBatch:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the status is final."""
         return self.status in _ENDED
 
     def become(self, status: str) -> None:
-        """Take note of a new status and when it came."""
+        """Set the status, and the time of the change if it is a new one."""
         if status != self.status:
             self.status = status
             self.moments[f"{status}_at"] = int(time.time())
 
     def as_json(self) -> dict[str, object]:
-        """Return what a client is told of it."""
+        """Return the API's batch object."""
         errors = {"object": "list", "data": [asdict(fault) for fault in self.faults]} if self.faults else None
         return {
             "id": self.id,
@@ -82,7 +86,7 @@ class StoredBatch:
 
 
 class Batches:
-    """All batches, in the order in which they came."""
+    """All batches, in the order of their creation."""
 
     def __init__(self, simulator: Simulator, files: Files) -> None:
         self.by_id: dict[str, StoredBatch] = {}
@@ -92,26 +96,26 @@ class Batches:
     def create(
         self, endpoint: str, input_file_id: str, window: str, metadata: Mapping[str, str] | None, key: str | None
     ) -> StoredBatch:
-        """Take an order; it is looked into later."""
+        """Create a batch; its input file is validated at the next update."""
         batch = StoredBatch(f"batch_sim-{len(self.by_id) + 1}", endpoint, input_file_id, window, metadata, key)
         self.by_id[batch.id] = batch
         return batch
 
     def find(self, batch_id: str) -> StoredBatch:
-        """Return a batch.
+        """Return the batch with this id.
 
         Raises:
-            RefusedError: there is none of that id.
+            RefusedError: no batch has this id.
         """
         if batch_id not in self.by_id:
             raise RefusedError(Refusal(404, "invalid_request_error", f"No batch found with id '{batch_id}'."))
         return self.by_id[batch_id]
 
     def cancel(self, batch: StoredBatch) -> None:
-        """Stop a batch: what is not done will not be.
+        """Cancel a batch; its remaining lines will not be processed.
 
         Raises:
-            RefusedError: it has ended.
+            RefusedError: the batch has ended.
         """
         if batch.ended:
             message = f"Cannot cancel a batch with status '{batch.status}'."
@@ -119,7 +123,7 @@ class Batches:
         batch.become("cancelling")
 
     async def bring_up_to_date(self) -> None:
-        """Do what should have been done by now."""
+        """Advance every batch to the state that the elapsed time calls for."""
         for batch in self.by_id.values():
             async with batch.busy:
                 await self._advance(batch)
@@ -157,7 +161,7 @@ class Batches:
         return bool(most) and queued + _tokens(batch.endpoint, lines) > most
 
     def _late(self, batch: StoredBatch, lines: Sequence[Line]) -> frozenset[str]:
-        """Draw the lines that will not be done in time."""
+        """Draw the custom ids of the lines that expire."""
         options = self._simulator.options
         draw = seeded(options.seed, "batch", batch.id).random
         return frozenset(line.custom_id for line in lines if draw() < options.batch_expired_rate)
@@ -182,7 +186,7 @@ class Batches:
             (batch.good if answer.is_good else batch.bad).append(answer.line)
 
     def _end(self, batch: StoredBatch, status: str, code: str, message: str) -> None:
-        """Store what there is, and say of every line that was not asked why."""
+        """Store the result files; each line that was not processed gets an error with this code and message."""
         undone = [line for line in batch.lines[: batch.done] if line.custom_id in batch.late]
         undone += batch.lines[batch.done :]
         batch.bad += [failed_line(line, code, message).line for line in undone]
@@ -199,7 +203,7 @@ class Batches:
 
 
 def _tokens(endpoint: str, lines: Sequence[Line]) -> int:
-    """Return the tokens that lines may cost."""
+    """Count the tokens that lines may use: prompts and `max_tokens`. Lines with an invalid body count as 0."""
     tokens = 0
     for line in lines:
         try:

@@ -1,4 +1,4 @@
-"""The lines of a batch: what is wrong with those of an input file, and what the model says to each."""
+"""The lines of a batch: validation of the input file, and the answer to each line."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a batch cannot be made of a file; `line` counts from 1."""
+    """A validation error of an input file; `line` counts from 1."""
 
     code: str
     message: str
@@ -40,14 +40,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A line of the output file, or of the error file where `is_good` is false."""
+    """A line of the output file, or of the error file if `is_good` is false."""
 
     line: bytes
     is_good: bool
 
 
 def read_lines(content: bytes, endpoint: str, model: str | None) -> tuple[list[Line], list[Fault]]:
-    """Return the requests in an input file, and what is wrong with it. `model` is the only one there is, if it is."""
+    """Parse an input file into its requests and its validation errors; every line must name `model`, if given."""
     lines: dict[str, Line] = {}
     faults: list[Fault] = []
     for number, raw in enumerate(content.splitlines(), 1):
@@ -85,7 +85,7 @@ def _read_line(raw: bytes, number: int, endpoint: str, model: str | None) -> Lin
 
 
 def answered(simulator: Simulator, line: Line, endpoint: str, key: str | None) -> Answered:
-    """Ask the model one line, charge and record it, and return the line that tells of it."""
+    """Answer one line, charge and record it, and return its result line."""
     entry = simulator.journal.open(PATH)
     entry.key = key
     try:
@@ -99,21 +99,21 @@ def answered(simulator: Simulator, line: Line, endpoint: str, key: str | None) -
 
 
 def failed_line(line: Line, code: str, message: str) -> Answered:
-    """Return the line of a request that was not asked."""
+    """Return the result line of a request without a response."""
     error = {"code": code, "message": message}
     request = {"id": f"batch_req_{line.custom_id}", "custom_id": line.custom_id, "response": None, "error": error}
     return Answered(orjson.dumps(request), is_good=False)
 
 
 def shuffled(lines: Sequence[bytes], seed: int) -> bytes:
-    """Return the content of a file of results: in another order than the requests'."""
+    """Return the content of a result file, with its lines shuffled: their order is not that of the requests."""
     rows = list(lines)
     seeded(seed, "batch order").shuffle(rows)
     return b"".join(row + b"\n" for row in rows)
 
 
 def _response(simulator: Simulator, line: Line, endpoint: str, entry: Entry) -> Mapping[str, Any] | None:
-    """Return status and body of an answer; none where there is none."""
+    """Return the `response` of a result line, None if the injected failure is silence."""
     try:
         dialect = DIALECTS[endpoint]
         call = understood(simulator, dialect.parse(line.body), entry)

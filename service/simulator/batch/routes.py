@@ -1,6 +1,6 @@
-"""The batch API, as OpenAI has it: files, batches made of them, and files with their results.
+"""Routes of the batch API in OpenAI's format: input files, batches and result files.
 
-The answers are those of the other endpoints, and every line is a request in the journal.
+Lines get the same answers as requests to the other endpoints, and each line is a request in the journal.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,7 +21,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def batch_routes(simulator: Simulator) -> list[web.RouteDef]:
-    """Return the endpoints for files and batches."""
+    """Return the routes under `/v1/files` and `/v1/batches`."""
     desk = _Desk(simulator)
     return [
         web.post("/v1/files", desk.served(desk.upload)),
@@ -43,7 +43,7 @@ class _Desk:
         self._batches = Batches(simulator, self._files)
 
     def served(self, handler: _Handler) -> _Handler:
-        """Return a handler that knows the client and finds everything up to date."""
+        """Wrap a handler: check the API key, bring all batches up to date, and turn refusals into responses."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             try:
@@ -101,10 +101,10 @@ class _Desk:
 
 
 def _order(raw: bytes) -> Mapping[str, Any]:
-    """Read an order for a batch.
+    """Parse the body of a request that creates a batch.
 
     Raises:
-        BadRequestError: it lacks something, or wants what there is not.
+        BadRequestError: a field is missing or has an unsupported value.
     """
     try:
         order = orjson.loads(raw)

@@ -1,1 +1,1 @@
-"""The text that the simulator writes."""
+"""Generation of the simulator's text."""

@@ -1,4 +1,4 @@
-"""What the simulator answers: a deterministic function of its options (the seed among them) and the prompt."""
+"""Reply generator: a deterministic function of the options, including the seed, and the prompt."""
 
 import random
 import re
@@ -14,14 +14,14 @@ from service.simulator.text.prompt_parser import Request, Stage, recognise
 from service.simulator.text.word_tables import seeded
 
 _TOKEN = re.compile(r"\S+")
-# A truncated reply keeps this share of itself.
+# Bounds of the share of a truncated reply that is kept.
 _LEAST_KEPT, _MOST_KEPT = 0.3, 0.95
 _ALPACA_NO_INPUT = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply as the model would write it, before the request's limits; `truncated`: it ran into the model's own."""
+    """A reply before the request's limits are applied; `truncated`: the model's own limit has cut it short."""
 
     text: str
     truncated: bool = False
@@ -29,7 +29,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A reply within the request's limits, with OpenAI's reason for its end."""
+    """A reply cut to the request's limits, with OpenAI's finish reason."""
 
     text: str
     finish_reason: str
@@ -37,14 +37,14 @@ class Ended:
 
 
 def count_tokens(text: str) -> int:
-    """Return the number of words: the tokens of this model."""
+    """Count the words of a text, which are the tokens of this model."""
     return len(text.split())
 
 
 def write_reply(options: SimulatorOptions, prompt: str, json_stage: Stage | None = None) -> Reply:
-    """Return the whole reply to a prompt, cut short at the set rate (verdicts excepted).
+    """Generate the reply to a prompt; a share of `truncation_rate` is cut short, except for verdicts.
 
-    With `json_stage` it is the JSON answer of that stage, whatever form the prompt has.
+    With `json_stage`, the reply is the JSON answer of that stage, whatever the form of the prompt.
     """
     if json_stage is not None:
         return _json_reply(options, prompt, json_stage)
@@ -65,7 +65,7 @@ def _json_reply(options: SimulatorOptions, prompt: str, stage: Stage) -> Reply:
 
 
 def end_reply(reply: Reply, stop: Sequence[str], max_tokens: int | None) -> Ended:
-    """Cut a reply where the request's limits do: at so many tokens, and before the first stop string."""
+    """Cut a reply at `max_tokens` tokens and before the first stop string."""
     text = reply.text
     tokens = count_tokens(text)
     finish_reason = "length" if reply.truncated else "stop"
@@ -146,6 +146,6 @@ def _shortened(text: str, rng: random.Random) -> str:
 
 
 def first_tokens(text: str, count: int) -> str:
-    """Return a text up to the end of so many tokens."""
+    """Return the first `count` tokens of a text, or the whole text if it has fewer."""
     last = next(islice(_TOKEN.finditer(text), count - 1, None), None)
     return text[: last.end()] if last else text

@@ -1,4 +1,4 @@
-"""Verdicts and instances for one instruction."""
+"""Generation of verdicts and instances for one instruction."""
 
 import random
 import re
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from service.simulator.text.vocabulary import LABELS
 from service.simulator.text.word_tables import SENTENCES, Draw, pick, seeded
 
-# Wordings that ask for one label out of a few.
+# Phrases by which an instruction asks for a label.
 _ASKS_FOR_LABEL = re.compile(
     r"\b(?:classif\w*|labels?|categor\w*|decide (?:whether|if)|determine (?:whether|if)|identify whether|tell whether"
     r"|is the following|sentiment|true or false|spam)\b",
@@ -20,13 +20,13 @@ _MOST_EXAMPLES = 3
 
 
 def verdict(seed: int, instruction: str) -> str:
-    """Return `Yes` or `No`: the same for one instruction in whatever prompt it stands."""
+    """Return ` Yes` or ` No`; the verdict depends on the seed and the instruction, not on the prompt around it."""
     chance = _YES_WHEN_ASKED if _ASKS_FOR_LABEL.search(instruction) else _YES_OTHERWISE
     return " Yes" if seeded(seed, "verdict", instruction).random() < chance else " No"
 
 
 def prose(rng: random.Random, sentences: int) -> str:
-    """Return a paragraph of so many sentences."""
+    """Return a paragraph of the given number of sentences."""
     draw = rng.random
     return " ".join([_sentence(draw) for _ in range(sentences)])
 
@@ -43,7 +43,7 @@ def generation_instances(rng: random.Random) -> str:
 
 
 def classification_instances(rng: random.Random, instruction: str) -> str:
-    """Return a text for each of the labels that the instruction names, label first."""
+    """Return one example for each label of the instruction, the label before the text."""
     labels = labels_of(instruction, rng)
     return "\n".join(f"Class label: {label.capitalize()}\nText: {prose(rng, 1)}" for label in labels)
 
@@ -85,7 +85,7 @@ def _sentence(draw: Draw) -> str:
 
 
 def labels_of(instruction: str, rng: random.Random) -> Sequence[str]:
-    """Return the labels that an instruction names, else some."""
+    """Return the labels that an instruction names, or random ones if it names none."""
     lowered = instruction.lower()
     named = (labels for labels in LABELS if labels[0] in lowered and labels[1] in lowered)
     return next(named, None) or pick(LABELS, rng.random)

@@ -1,4 +1,4 @@
-"""Candidate instructions: fresh ones, and at set rates such as the filters refuse."""
+"""Candidate instructions: fresh ones, and at configured rates instructions that the filters reject."""
 
 import random
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from service.simulator.options import SimulatorOptions
 from service.simulator.text.prompt_parser import Stage, demonstrations
 from service.simulator.text.word_tables import BLOCKED, CLASSIFICATION, GENERATION, SHORT, TABLES, pick
 
-# Below this many words one changed word brings ROUGE-L under 0.7.
+# In an instruction with fewer words, one changed word lowers ROUGE-L below 0.7.
 _LEAST_WORDS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class InstructionWriter:
-    """Writes the candidates of one reply."""
+    """Generates the candidate instructions of one reply."""
 
     options: SimulatorOptions
     rng: random.Random
@@ -21,7 +21,7 @@ class InstructionWriter:
     stage: Stage
 
     def write(self, count: int) -> list[str]:
-        """Return so many instructions."""
+        """Return `count` instructions, each drawn at the rates of the options."""
         return [self._write_one() for _ in range(count)]
 
     def _write_one(self) -> str:
@@ -43,7 +43,7 @@ class InstructionWriter:
         return pick(frames, draw).fill(draw)
 
     def _near_duplicate(self) -> str:
-        """Return an instruction of the prompt with one word changed: the pool is not known here, the prompt is."""
+        """Return an instruction of the prompt with one word changed; the simulator does not know the task pool."""
         shown = [text.split() for text in demonstrations(self.prompt, self.stage)]
         long_enough = [words for words in shown if len(words) >= _LEAST_WORDS]
         if not long_enough:

@@ -1,4 +1,4 @@
-"""Answers in JSON: what a request wants, by its schema or its words, and the same texts in that form."""
+"""JSON answers: recognises the stage by the schema or the wording of a request, and writes its texts as JSON."""
 
 import json
 import random
@@ -26,7 +26,7 @@ _NO_INPUT = 0.4
 
 
 def wanted_stage(body: Body) -> Stage | None:
-    """Return the stage whose answer a request wants as JSON; none where it wants a text."""
+    """Return the stage that a request wants answered in JSON, None if it wants text."""
     schema = _schema(body)
     if schema is None:
         return _stage_in_words(body)
@@ -37,7 +37,7 @@ def wanted_stage(body: Body) -> Stage | None:
 
 
 def write_json(options: SimulatorOptions, rng: random.Random, prompt: str, stage: Stage) -> str:
-    """Return a JSON answer to a prompt for one stage."""
+    """Generate the JSON answer of a stage to a prompt."""
     about = _TASK.findall(prompt)
     instruction = about[-1] if about else ""
     match stage:
@@ -55,7 +55,7 @@ def write_json(options: SimulatorOptions, rng: random.Random, prompt: str, stage
 
 
 def _schema(body: Body) -> Body | None:
-    """Return the schema of a request: in `response_format`, or beside it as llama.cpp has it."""
+    """Return the JSON schema of a request, from `response_format` or llama.cpp's top-level `json_schema`."""
     format_ = body.get("response_format")
     nested = format_.get("json_schema") if isinstance(format_, dict) else None
     schema = nested.get("schema") if isinstance(nested, dict) else body.get("json_schema")

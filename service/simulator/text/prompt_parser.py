@@ -1,4 +1,4 @@
-"""Which stage of which recipe a prompt belongs to, read from its end: templates may be replaced by users."""
+"""Recognition of a prompt's stage. The end of the prompt decides, since users may replace the templates."""
 
 import json
 import re
@@ -11,7 +11,7 @@ _ALPACA_DEMONSTRATION = re.compile(r"\s*Instruction\s*:\s*(.*)", re.IGNORECASE)
 
 
 class Stage(StrEnum):
-    """What is asked for."""
+    """The stage of a recipe that a prompt belongs to."""
 
     INSTRUCTIONS = "instructions"
     ALPACA = "alpaca"
@@ -23,7 +23,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt understood: its stage, the instruction it is about and the number of the task to be written first."""
+    """A parsed prompt: its stage, the instruction that it concerns and the number of the first task to write."""
 
     stage: Stage
     instruction: str = ""
@@ -45,7 +45,7 @@ def _in_json(prompt: str) -> list[str]:
 
 
 def recognise(prompt: str) -> Request:
-    """Return what a prompt asks for, judged by its last line and, for instances, by its worked examples."""
+    """Recognise the stage of a prompt by its last line and, for instances, by its worked examples."""
     text = prompt.rstrip()
     last_line = text[text.rfind("\n") + 1 :].strip()
     if match := _NUMBER.fullmatch(last_line):
@@ -67,7 +67,7 @@ def _about_one_task(text: str, last_line: str) -> Request:
 
 
 def demonstrations(prompt: str, stage: Stage) -> list[str]:
-    """Return the instructions that a prompt shows (the first line of each)."""
+    """Return the first line of each instruction that a prompt shows as a demonstration."""
     if listed := _in_json(prompt):
         return listed
     numbered = [line.partition(".") for line in prompt.splitlines() if line[:1].isdigit()]

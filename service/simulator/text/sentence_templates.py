@@ -1,6 +1,6 @@
-"""The sentences that the simulator fills with words; the most frequent first in each list.
+"""Sentence templates of the simulator; the most frequent comes first in each list.
 
-`{slot}` names a table of `tables`. `{tail}` is empty or one more short sentence.
+`{slot}` names a table of `word_tables`. `{tail}` is empty or one more short sentence.
 """
 
 TAILS = """

@@ -1,7 +1,7 @@
-"""The words that the simulator writes with, the most frequent first in each list.
+"""Vocabulary of the simulator; the most frequent word comes first in each list.
 
-Frequency falls with rank (see `tables`), so new words come ever more rarely, as they do in life. No word here is among
-those that the recipes block; blocked ones are put in on purpose, at a set rate.
+Frequency falls with rank (see `word_tables`), so new words become ever rarer, as in natural text. No word here is
+blocked by the recipes; blocked words are added on purpose, at `blocked_word_rate`.
 """
 
 
@@ -154,7 +154,7 @@ LABELS = (
     ("past", "present", "future"),
 )
 
-# Family names and towns are put together from syllables: they are the long tail that no list ends.
+# Family names and towns are composed of syllables: they are the long tail, which no word list could cover.
 SYLLABLES = (
     _words("Bar Cor Dal Fen Gar Hol Ker Lan Mor Nor Ost Pel Quin Ros Sal Tor Ul Var Wes Zan Bel Cas Dor Esk"),
     _words("a e i o u an er il om ur esta ovi"),

@@ -1,4 +1,4 @@
-"""Weighted tables of words, and sentences filled from them: a lookup a word, so that a reply costs microseconds."""
+"""Weighted word tables and sentences filled from them: one lookup per word, so a reply costs microseconds."""
 
 import hashlib
 import random
@@ -21,7 +21,7 @@ _WITH_TAIL = 0.6
 
 
 def seeded(seed: int, *parts: str) -> random.Random:
-    """Return a generator that depends on these values only, in any process (`hash()` would not)."""
+    """Return a random generator that depends on these values only, in every process (`hash()` would not)."""
     digest = hashlib.blake2b(repr(seed).encode(), digest_size=16)
     for part in parts:
         digest.update(b"\0")
@@ -30,7 +30,7 @@ def seeded(seed: int, *parts: str) -> random.Random:
 
 
 def weighted(items: Sequence[T], exponent: float) -> tuple[T, ...]:
-    """Return a table in which items of lower rank are rarer (Zipf): one uniform draw picks one."""
+    """Return a table in which frequency falls with rank (Zipf's law), so that one uniform draw picks an item."""
     bounds = list(accumulate((rank + 1) ** -exponent for rank in range(len(items))))
     ends = [int(_SIZE * bound / bounds[-1] + 0.5) for bound in bounds]
     cells = [[item] * (end - start) for item, start, end in zip(items, [0, *ends], ends, strict=False)]
@@ -38,7 +38,7 @@ def weighted(items: Sequence[T], exponent: float) -> tuple[T, ...]:
 
 
 def pick(table: Sequence[T], draw: Draw) -> T:
-    """Return one item of a table."""
+    """Return the item of a table that one draw from [0, 1) selects."""
     return table[int(draw() * len(table))]
 
 
@@ -62,7 +62,7 @@ def _full_names() -> list[str]:
 
 
 def _mixed(rare: Sequence[str], common: Sequence[str]) -> tuple[str, ...]:
-    """Return a table of which one part in four is from a long list."""
+    """Return a table that takes a quarter of its cells from a long list of rare items."""
     return (*weighted(rare, _LONG_TAIL), *(3 * weighted(common, 0.5)))
 
 
@@ -93,14 +93,14 @@ TABLES = _slots()
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A sentence with a table for each of its gaps."""
+    """A sentence template as a format string, with one word table for each gap."""
 
     form: str
     gaps: tuple[tuple[str, ...], ...]
 
     @classmethod
     def compile(cls, line: str) -> "Frame":
-        """Read a line such as `Explain {noun}` and find its tables."""
+        """Parse a line such as `Explain {noun}` and look up its tables."""
         literal, *slots = line.replace("%", "%%").split("{")
         pairs = [slot.split("}", 1) for slot in slots]
         return cls("%s".join([literal, *(rest for _, rest in pairs)]), tuple(TABLES[name] for name, _ in pairs))
