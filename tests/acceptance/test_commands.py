@@ -1,4 +1,4 @@
-"""The commands around a run: looking at it, taking its tasks out, changing what it is made of."""
+"""The commands around a run: inspect it, export its tasks, change its recipe and its seeds."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def test_status_counts_what_is_on_the_log(shelf: Shelf) -> None:
 _PRICES = {"prompt_tokens": 1, "completion_tokens": 2}
 
 
-def test_explain_tells_a_task_from_its_parents_to_its_calls_and_a_refusal_from_its_reason(shelf: Shelf) -> None:
+def test_explain_shows_how_tasks_were_finished_or_rejected(shelf: Shelf) -> None:
     ledger = shelf.ledger()
     task = ledger.tasks[0]
     refused = next(each for decision in ledger.all(Decision) for each in decision.verdicts if each.nearest is not None)
@@ -94,7 +94,7 @@ def test_export_writes_each_form(shelf: Shelf, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alpaca.json", "seeds.jsonl"]
 
 
-def test_export_of_a_topic_is_all_of_its_records_or_as_many_as_are_read(shelf: Shelf) -> None:
+def test_export_of_a_topic_writes_all_records_or_until_closed(shelf: Shelf) -> None:
     with start(shelf.folder, "export", "--topic", "candidates", read_at_most=1) as head:
         pool, wrong = run_side_by_side(shelf.folder, ("export", "--topic", "pool"), ("export", "--topic", "nothing"))
         ended = head.end()
@@ -104,7 +104,7 @@ def test_export_of_a_topic_is_all_of_its_records_or_as_many_as_are_read(shelf: S
     assert (ended.code, ended.err) == (141, "")
 
 
-def test_refilter_compares_verdicts_and_makes_a_run_that_pays_for_nothing_twice(shelf: Shelf, tmp_path: Path) -> None:
+def test_refilter_compares_verdicts_and_a_new_run_reuses_calls(shelf: Shelf, tmp_path: Path) -> None:
     folder, old = shelf.copy_to(tmp_path), shelf.ledger()
     stricter = ("refilter", "--threshold", "0.4")
     compared, made = run_side_by_side(folder, ("refilter",), (*stricter, "--into", "stricter"))
@@ -128,7 +128,7 @@ def test_refilter_compares_verdicts_and_makes_a_run_that_pays_for_nothing_twice(
         invariant(new)
 
 
-# The parents of a task may have been refused by the new recipe: what holds of parents does not hold here.
+# The new recipe may have rejected the parents of a task, so the invariants of parents are left out.
 _OF_A_REFILTERED_RUN = (
     task_ids_are_unique,
     pool_seq_is_dense_and_ordered,
@@ -139,9 +139,7 @@ _OF_A_REFILTERED_RUN = (
 )
 
 
-def test_added_seeds_are_shown_in_the_prompts_that_a_raised_cap_allows(
-    shelf: Shelf, tmp_path: Path, own_seeds: Path
-) -> None:
+def test_added_seeds_appear_in_prompts_after_the_cap_is_raised(shelf: Shelf, tmp_path: Path, own_seeds: Path) -> None:
     folder, old = shelf.copy_to(tmp_path), shelf.ledger("capped")
     more, changed = tmp_path / "more.jsonl", tmp_path / "changed.jsonl"
     known = old.all(SubmittedSeed)[0].model_dump()["seed"]
@@ -194,8 +192,8 @@ def test_check_and_preview_try_and_store_nothing(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_the_simulator_serves_a_run_and_watch_shows_it_as_it_goes(tmp_path: Path) -> None:
-    latency = ("--time-to-first-token", "100ms")
+def test_the_simulator_serves_a_run_and_watch_follows_it(tmp_path: Path) -> None:
+    latency = ("--time-to-first-token", "400ms")
     with start(tmp_path, "simulator", "--port", "0", *latency) as simulator:
         found = re.search(r"http://127\.0\.0\.1:\d+/v1", simulator.wait_for_word("http://"))
         assert found is not None
@@ -203,6 +201,7 @@ def test_the_simulator_serves_a_run_and_watch_shows_it_as_it_goes(tmp_path: Path
         with start(tmp_path, "run", *flags, "--target", "60", "--concurrency", "4") as program:
             program.wait_for_lines(1)
             with start(tmp_path, "watch") as watcher:
+                watcher.wait_for_lines(1)
                 ended, watched = program.end(), watcher.end()
         with urllib.request.urlopen(f"{found[0].removesuffix('/v1')}/sim/requests", timeout=5) as answer:
             requests = json.load(answer)["requests"]
@@ -229,7 +228,7 @@ def _table(ended: Ended) -> dict[str, tuple[int, int]]:
     return {name: (int(before), int(after)) for name, before, after in rows}
 
 
-def test_an_export_never_takes_the_place_of_what_is_no_file(shelf: Shelf, tmp_path: Path) -> None:
+def test_an_export_never_replaces_a_pipe_or_a_link(shelf: Shelf, tmp_path: Path) -> None:
     pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
     os.mkfifo(pipe)
     link.symlink_to(target)
@@ -248,7 +247,7 @@ def test_an_export_never_takes_the_place_of_what_is_no_file(shelf: Shelf, tmp_pa
     assert not list(shelf.folder.glob("*.partial"))
 
 
-def test_small_things_a_newcomer_tries(shelf: Shelf) -> None:
+def test_version_unknown_ids_and_bad_names_are_answered(shelf: Shelf) -> None:
     version, nonsense, watching, into = run_side_by_side(
         shelf.folder,
         ("--version",),

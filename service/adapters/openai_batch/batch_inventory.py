@@ -8,17 +8,17 @@ import structlog
 from service.adapters.openai_batch.api_client import BatchServer
 from service.adapters.openai_batch.api_objects import Batch
 from service.adapters.openai_batch.jsonl import Result, read_name, read_result
-from service.adapters.openai_batch.pending import Question
+from service.adapters.openai_batch.pending import PendingQuestion
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 @dataclass(eq=False, slots=True)
-class Flight:
+class SubmittedBatch:
     """A batch, under way or ended, and the questions that wait for it. `followed`: a task polls it."""
 
     batch: Batch
-    questions: dict[str, Question] = field(default_factory=dict)
+    questions: dict[str, PendingQuestion] = field(default_factory=dict)
     followed: bool = False
 
     @property
@@ -27,7 +27,7 @@ class Flight:
         return any(question.askers for question in self.questions.values())
 
 
-class Memory:
+class BatchInventory:
     """The run's batches, and the batch of each question that has not been answered from it yet.
 
     `input_files` are the ids of the input files of all batches, those of other runs included: a server may not report
@@ -36,8 +36,8 @@ class Memory:
 
     def __init__(self, server: BatchServer) -> None:
         self._server = server
-        self._flights: dict[str, Flight] = {}
-        self._places: dict[str, Flight] = {}
+        self._flights: dict[str, SubmittedBatch] = {}
+        self._places: dict[str, SubmittedBatch] = {}
         self.input_files: set[str] = set()
 
     async def refresh(self, since: float, answer: Callable[[Result], bool]) -> None:
@@ -54,15 +54,15 @@ class Memory:
         for batch in (batch for batch in listed if batch.run == self._server.options.run):
             known = self._flights.get(batch.id)
             if known is None:
-                await self._load(Flight(batch), answer)
+                await self._load(SubmittedBatch(batch), answer)
             elif not known.batch.ended:
                 known.batch = batch
 
-    def place(self, name: str) -> Flight | None:
+    def place(self, name: str) -> SubmittedBatch | None:
         """Return the batch that a question is in, None if no known batch has it."""
         return self._places.get(name)
 
-    def add(self, flight: Flight, names: Iterable[str]) -> None:
+    def add(self, flight: SubmittedBatch, names: Iterable[str]) -> None:
         """Index a batch and its questions by name."""
         self._flights[flight.batch.id] = flight
         self._places.update(dict.fromkeys(names, flight))
@@ -71,7 +71,7 @@ class Memory:
         """Remove a question from the index: its batch has answered it, or has no answer for it."""
         self._places.pop(name, None)
 
-    async def _load(self, flight: Flight, answer: Callable[[Result], bool]) -> None:
+    async def _load(self, flight: SubmittedBatch, answer: Callable[[Result], bool]) -> None:
         """Read which questions a batch has: all if it is under way, the answered ones if it has ended."""
         batch, names = flight.batch, set[str]()
 

@@ -8,11 +8,11 @@ from anyio.abc import TaskGroup
 
 from service.adapters.openai_batch.api_client import BatchServer
 from service.adapters.openai_batch.api_objects import file_name
-from service.adapters.openai_batch.batch_inventory import Flight, Memory
+from service.adapters.openai_batch.batch_inventory import BatchInventory, SubmittedBatch
 from service.adapters.openai_batch.cleanup import delete_orphans
 from service.adapters.openai_batch.jsonl import Result, custom_id, envelope_bytes, request_line
-from service.adapters.openai_batch.pending import Question, Questions
-from service.adapters.openai_batch.polling import Following
+from service.adapters.openai_batch.pending import PendingQuestion, PendingQuestions
+from service.adapters.openai_batch.polling import Polling
 from service.adapters.openai_batch.upload_form import Upload
 from service.lm.errors import EndpointRefusedError
 
@@ -23,15 +23,17 @@ _DAY_S = 86_400.0
 _MOST_LINGERS = 12
 
 
-class Gathering:
+class Batching:
     """Gathers questions into batches."""
 
-    def __init__(self, server: BatchServer, questions: Questions, tasks: TaskGroup, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, server: BatchServer, questions: PendingQuestions, tasks: TaskGroup, clock: Callable[[], float]
+    ) -> None:
         self._server = server
         self._options = server.options
         self._questions = questions
-        self._memory = Memory(server)
-        self._following = Following(server, self._memory, questions, tasks)
+        self._memory = BatchInventory(server)
+        self._following = Polling(server, self._memory, questions, tasks)
         self._clock = clock
         self._envelope_bytes = envelope_bytes(self._options.path)
         self._swept = False
@@ -64,7 +66,7 @@ class Gathering:
             await delete_orphans(self._server, self._memory.input_files, since, now - self._options.orphan_age_s)
             self._swept = True
         questions = self._questions.take(self._following.most, self._options.max_bytes, self._envelope_bytes)
-        places: defaultdict[Flight | None, list[Question]] = defaultdict(list)
+        places: defaultdict[SubmittedBatch | None, list[PendingQuestion]] = defaultdict(list)
         for question in questions:
             places[self._memory.place(question.name)].append(question)
         new = places.pop(None, [])
@@ -82,7 +84,7 @@ class Gathering:
         self._questions.settle(question, result)
         return True
 
-    async def _send(self, questions: Sequence[Question]) -> None:
+    async def _send(self, questions: Sequence[PendingQuestion]) -> None:
         """Upload questions and create a new batch from them."""
         names = [question.name for question in questions]
         size = sum(question.size + self._envelope_bytes for question in questions)
@@ -91,9 +93,9 @@ class Gathering:
         )
         batch = await self._server.create(await self._server.upload(upload))
         logger.info("lm.batch_sent", batch=batch.id, questions=len(questions), bytes=size)
-        flight = Flight(batch)
+        flight = SubmittedBatch(batch)
         self._memory.add(flight, names)
         self._following.follow(flight, questions)
 
-    def _lines(self, questions: Sequence[Question]) -> Iterator[bytes]:
+    def _lines(self, questions: Sequence[PendingQuestion]) -> Iterator[bytes]:
         return (request_line(question.name, self._options.path, question.body()) for question in questions)

@@ -25,12 +25,12 @@ from service.adapters.openai.request import request_body
 from service.adapters.openai.response import Asked, Reading
 from service.adapters.openai.server_profiles import Profile
 from service.adapters.openai_batch.api_client import BatchServer
-from service.adapters.openai_batch.batching import Gathering
+from service.adapters.openai_batch.batching import Batching
 from service.adapters.openai_batch.http_client import Transport
 from service.adapters.openai_batch.jsonl import Result
 from service.adapters.openai_batch.options import BatchOptions
-from service.adapters.openai_batch.outcomes import Verdict
-from service.adapters.openai_batch.pending import Questions
+from service.adapters.openai_batch.outcomes import NoResult
+from service.adapters.openai_batch.pending import PendingQuestions
 from service.adapters.openai_batch.results import read_answer, refused
 from service.lm.errors import AttemptFailedError
 from service.lm.port import Completion
@@ -44,7 +44,7 @@ _NOTHING = Usage(0, 0)
 class BatchEndpoint:
     """An `Endpoint` over a batch API."""
 
-    def __init__(self, options: BatchOptions, questions: Questions, credentials: Credentials) -> None:
+    def __init__(self, options: BatchOptions, questions: PendingQuestions, credentials: Credentials) -> None:
         self.name = f"{urlsplit(options.openai.base_url).netloc}/{options.openai.model} in batches"
         self._options = options.openai
         self._path = options.path
@@ -65,12 +65,12 @@ class BatchEndpoint:
 
         `clock` returns Unix time in seconds. Nothing is sent before the first question.
         """
-        openai, questions = options.openai, Questions()
+        openai, questions = options.openai, PendingQuestions()
         credentials = Credentials(openai.profile.auth, openai.extra_headers, openai.api_key)
         try:
             async with Transport.open(openai, credentials) as transport, anyio.create_task_group() as tasks:
                 server = BatchServer(options, transport, sleep)
-                tasks.start_soon(Gathering(server, questions, tasks, clock).run)
+                tasks.start_soon(Batching(server, questions, tasks, clock).run)
                 yield cls(options, questions, credentials)
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
@@ -101,7 +101,7 @@ class BatchEndpoint:
     async def _ask(self, profile: Profile, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
         with self._questions.ask(partial(request_body, self._options, profile, prompt, sampling)) as question:
             outcome = await question.answered()
-        if isinstance(outcome, Verdict):
+        if isinstance(outcome, NoResult):
             raise outcome.error()
         return (
             self._read(outcome, prompt, sampling)

@@ -23,7 +23,7 @@ _MANY_WRONG_LINES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class NoResult:
     """The reason why a question has no result.
 
     `refused` is set if every other question would fail too. `is_final`: this question fails for good, others may work.
@@ -48,7 +48,7 @@ def is_crowded(batch: Batch) -> bool:
     return batch.status == "failed" and any(_CROWDED.search(f"{wrong.code} {wrong.message}") for wrong in batch.wrong)
 
 
-def without_result(batch: Batch, words: str, *, spares_some: bool = False) -> Verdict:
+def without_result(batch: Batch, words: str, *, spares_some: bool = False) -> NoResult:
     """Return the verdict on a question for which an ended batch has no result.
 
     `words` is the server's message, fit for display. `spares_some`: the errors concern other lines only.
@@ -56,13 +56,13 @@ def without_result(batch: Batch, words: str, *, spares_some: bool = False) -> Ve
     came = f"Expected an answer, but batch {batch.id} is {batch.status}"
     match batch.status:
         case "expired":
-            return Verdict(f"{came}: it was not done in time.")
+            return NoResult(f"{came}: it was not done in time.")
         case "cancelled":
-            return Verdict(f"{came}: somebody stopped it.")
+            return NoResult(f"{came}: somebody stopped it.")
         case "failed":
             return _failed(batch, f'{came} ("{words}").', spares_some=spares_some)
         case _:
-            return Verdict(f"{came} and holds no line for it.", Failing.INVALID_BODY)
+            return NoResult(f"{came} and holds no line for it.", Failing.INVALID_BODY)
 
 
 def wrong_lines(batch: Batch) -> dict[int, Wrong]:
@@ -71,10 +71,10 @@ def wrong_lines(batch: Batch) -> dict[int, Wrong]:
     return lines if len(lines) < _MANY_WRONG_LINES and all(wrong.line is not None for wrong in batch.wrong) else {}
 
 
-def wrong_line(batch: Batch, words: str) -> Verdict:
+def wrong_line(batch: Batch, words: str) -> NoResult:
     """Return the verdict on a question whose line the server rejected."""
     message = f'Expected an answer, but batch {batch.id} failed, for this line ("{words}").'
-    return Verdict(message, Failing.BAD_REQUEST, is_final=True)
+    return NoResult(message, Failing.BAD_REQUEST, is_final=True)
 
 
 def words_of(wrong: Sequence[Wrong]) -> str:
@@ -82,14 +82,14 @@ def words_of(wrong: Sequence[Wrong]) -> str:
     return "; ".join(dict.fromkeys(f"{one.code}: {one.message}" for one in wrong)) or "no reason was given"
 
 
-def _failed(batch: Batch, came: str, *, spares_some: bool) -> Verdict:
+def _failed(batch: Batch, came: str, *, spares_some: bool) -> NoResult:
     said = " ".join(f"{wrong.code} {wrong.message}" for wrong in batch.wrong)
     if _QUOTA.search(said):
-        return Verdict(f"{came} Add credit or raise the limit.", refused=Refused.QUOTA)
+        return NoResult(f"{came} Add credit or raise the limit.", refused=Refused.QUOTA)
     if is_crowded(batch):
-        return Verdict(f"{came} Even one request is more than may be queued.", Failing.RATE_LIMITED)
+        return NoResult(f"{came} Even one request is more than may be queued.", Failing.RATE_LIMITED)
     if spares_some or not batch.wrong or _PASSING.search(said):
-        return Verdict(came)
-    return Verdict(
+        return NoResult(came)
+    return NoResult(
         f"{came} It accepts no line of ours: check the model and what it may be asked.", refused=Refused.ADDRESS
     )

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import anyio
 
 from service.adapters.openai_batch.jsonl import Result, custom_id
-from service.adapters.openai_batch.outcomes import Verdict
+from service.adapters.openai_batch.outcomes import NoResult
 
-Outcome = Result | Verdict
+Outcome = Result | NoResult
 
 
 @dataclass(eq=False, slots=True)
-class Question:
+class PendingQuestion:
     """One request and the number of callers (`askers`) that wait for it; equal concurrent requests are one question.
 
     `body` builds the JSON body of `size` bytes on demand, so that a question that waits for hours is in memory once,
@@ -46,17 +46,17 @@ class Question:
         return is_first
 
 
-class Questions:
+class PendingQuestions:
     """The questions that callers wait for. A question is unplaced while it is in no batch."""
 
     def __init__(self) -> None:
         self.asked = 0
-        self._waiting: dict[str, Question] = {}
-        self._unplaced: dict[str, Question] = {}
+        self._waiting: dict[str, PendingQuestion] = {}
+        self._unplaced: dict[str, PendingQuestion] = {}
         self._news = anyio.Event()
 
     @contextmanager
-    def ask(self, body: Callable[[], bytes]) -> Iterator[Question]:
+    def ask(self, body: Callable[[], bytes]) -> Iterator[PendingQuestion]:
         """Register a caller for a question until the block is left; equal requests share a question.
 
         A question is dropped when its last caller leaves.
@@ -81,13 +81,13 @@ class Questions:
             self._news = anyio.Event()
             await self._news.wait()
 
-    def waiting(self, name: str) -> Question | None:
+    def waiting(self, name: str) -> PendingQuestion | None:
         """Return the question with this name, None if no caller waits for it."""
         return self._waiting.get(name)
 
-    def take(self, most: int, most_bytes: int, envelope_bytes: int) -> list[Question]:
+    def take(self, most: int, most_bytes: int, envelope_bytes: int) -> list[PendingQuestion]:
         """Take unplaced questions, oldest first, up to `most` and `most_bytes`, but at least one if there is any."""
-        taken: list[Question] = []
+        taken: list[PendingQuestion] = []
         size = 0
         for question in list(self._unplaced.values()):
             size += question.size + envelope_bytes
@@ -96,14 +96,14 @@ class Questions:
             taken.append(self._unplaced.pop(question.name))
         return taken
 
-    def put_back(self, questions: Iterable[Question]) -> None:
+    def put_back(self, questions: Iterable[PendingQuestion]) -> None:
         """Mark questions as unplaced again, without those that no caller waits for any more."""
         for question in questions:
             if self._waiting.get(question.name) is question:
                 self._unplaced[question.name] = question
         self._tell()
 
-    def settle(self, question: Question, outcome: Outcome) -> None:
+    def settle(self, question: PendingQuestion, outcome: Outcome) -> None:
         """Set the outcome of a question and stop tracking it."""
         self._forget(question)
         question.settle(outcome)
@@ -113,18 +113,18 @@ class Questions:
         for question in list(self._waiting.values()):
             self.settle(question, outcome)
 
-    def _question(self, body: Callable[[], bytes]) -> Question:
+    def _question(self, body: Callable[[], bytes]) -> PendingQuestion:
         """Return the question with this body; create it unless a caller waits for it already."""
         request = body()
         name = custom_id(request)
         if name in self._waiting:
             return self._waiting[name]
-        question = self._waiting[name] = self._unplaced[name] = Question(name, body, len(request))
+        question = self._waiting[name] = self._unplaced[name] = PendingQuestion(name, body, len(request))
         self.asked += 1
         self._tell()
         return question
 
-    def _forget(self, question: Question) -> None:
+    def _forget(self, question: PendingQuestion) -> None:
         for questions in (self._waiting, self._unplaced):
             if questions.get(question.name) is question:
                 del questions[question.name]

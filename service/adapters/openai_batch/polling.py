@@ -8,17 +8,17 @@ import structlog
 from anyio.abc import TaskGroup
 
 from service.adapters.openai_batch.api_client import BatchServer
-from service.adapters.openai_batch.batch_inventory import Flight, Memory
+from service.adapters.openai_batch.batch_inventory import BatchInventory, SubmittedBatch
 from service.adapters.openai_batch.jsonl import Result, read_name, read_result
 from service.adapters.openai_batch.outcomes import (
-    Verdict,
+    NoResult,
     is_crowded,
     without_result,
     words_of,
     wrong_line,
     wrong_lines,
 )
-from service.adapters.openai_batch.pending import Question, Questions
+from service.adapters.openai_batch.pending import PendingQuestion, PendingQuestions
 from service.lm.backoff import Backoff
 from service.lm.errors import EndpointRefusedError
 
@@ -28,14 +28,16 @@ _FIRST_LOOK_S = 2.0
 _LATER_LOOKS = 1.5
 
 
-class Following:
+class Polling:
     """Polls the batches that callers wait for, and settles their questions.
 
     `most` is the maximum number of questions in a batch. It is lower than `max_requests` after the server had no room
     for a batch, and grows again with each completed one.
     """
 
-    def __init__(self, server: BatchServer, memory: Memory, questions: Questions, tasks: TaskGroup) -> None:
+    def __init__(
+        self, server: BatchServer, memory: BatchInventory, questions: PendingQuestions, tasks: TaskGroup
+    ) -> None:
         self.most = server.options.max_requests
         self._server = server
         self._memory = memory
@@ -46,14 +48,14 @@ class Following:
         self._room.set()
         self._looks = Backoff(base_s=_FIRST_LOOK_S, factor=_LATER_LOOKS, cap_s=server.options.poll_s)
 
-    def join(self, flight: Flight, questions: Iterable[Question]) -> None:
+    def join(self, flight: SubmittedBatch, questions: Iterable[PendingQuestion]) -> None:
         """Answer questions from a batch found on the server: now if it has ended, otherwise when it ends."""
         if flight.batch.ended:
             self._tasks.start_soon(self._recall, flight, {question.name: question for question in questions})
         else:
             self.follow(flight, questions)
 
-    def follow(self, flight: Flight, questions: Iterable[Question]) -> None:
+    def follow(self, flight: SubmittedBatch, questions: Iterable[PendingQuestion]) -> None:
         """Poll the batch of these questions in a task, unless one does so already, and settle them when it ends."""
         flight.questions |= {question.name: question for question in questions}
         if not flight.followed:
@@ -66,9 +68,9 @@ class Following:
 
     def refuse(self, refusal: EndpointRefusedError) -> None:
         """Settle every question with this refusal. Batches stay on the server, where a later call finds them."""
-        self._questions.settle_all(Verdict(str(refusal), refused=refusal.refused))
+        self._questions.settle_all(NoResult(str(refusal), refused=refusal.refused))
 
-    async def _follow(self, flight: Flight) -> None:
+    async def _follow(self, flight: SubmittedBatch) -> None:
         self._under_way += 1
         try:
             await self._watch(flight)
@@ -81,7 +83,7 @@ class Following:
         if flight.batch.ended:
             await self._end(flight)
 
-    async def _watch(self, flight: Flight) -> None:
+    async def _watch(self, flight: SubmittedBatch) -> None:
         """Poll a batch until it has ended or no caller waits for it."""
         for look in count():
             if flight.batch.ended or not flight.is_awaited:
@@ -89,7 +91,7 @@ class Following:
             await self._server.sleep(self._looks.ceiling_s(look))
             flight.batch = await self._server.batch(flight.batch.id)
 
-    async def _end(self, flight: Flight) -> None:
+    async def _end(self, flight: SubmittedBatch) -> None:
         batch, waiting = flight.batch, flight.questions
         flight.questions = {}
         logger.info("lm.batch_ended", batch=batch.id, status=batch.status, questions=len(waiting))
@@ -110,7 +112,7 @@ class Following:
         logger.warning("lm.batch_too_large", questions=questions, most=self.most)
         return questions > 1
 
-    async def _hand_out(self, flight: Flight, waiting: dict[str, Question]) -> None:
+    async def _hand_out(self, flight: SubmittedBatch, waiting: dict[str, PendingQuestion]) -> None:
         """Settle each question with its result, or with the verdict on why it has none."""
         batch = flight.batch
         if batch.status == "completed":
@@ -123,7 +125,7 @@ class Following:
         for name, question in waiting.items():
             self._settle(question, wrong.get(name, verdict))
 
-    async def _recall(self, flight: Flight, waiting: dict[str, Question]) -> None:
+    async def _recall(self, flight: SubmittedBatch, waiting: dict[str, PendingQuestion]) -> None:
         """Answer questions from a batch that ended before they were asked; put the unanswered ones back."""
         file_id = flight.batch.output_file_id
         try:
@@ -134,14 +136,14 @@ class Following:
             return
         self._put_back(waiting)
 
-    async def _read_results(self, file_id: str, waiting: dict[str, Question]) -> None:
+    async def _read_results(self, file_id: str, waiting: dict[str, PendingQuestion]) -> None:
         """Settle the questions that a file answers; if the file does not exist, try once more after `poll_s`."""
         found = await self._server.read(file_id, lambda line: self._take(line, waiting))
         if not found:
             await self._server.sleep(self._looks.cap_s)
             await self._server.read(file_id, lambda line: self._take(line, waiting))
 
-    async def _wrong_lines(self, flight: Flight) -> dict[str, Verdict]:
+    async def _wrong_lines(self, flight: SubmittedBatch) -> dict[str, NoResult]:
         """Return the verdict on each question whose line is wrong; empty if every line of the batch is."""
         wrong = wrong_lines(flight.batch)
         if not wrong:
@@ -159,17 +161,17 @@ class Following:
             if name is not None and number in wrong
         }
 
-    def _take(self, line: bytes, waiting: dict[str, Question]) -> None:
+    def _take(self, line: bytes, waiting: dict[str, PendingQuestion]) -> None:
         result = read_result(line)
         question = waiting.pop(result.custom_id, None) if result is not None else None
         if result is not None and question is not None:
             self._settle(question, result)
 
-    def _settle(self, question: Question, outcome: Result | Verdict) -> None:
+    def _settle(self, question: PendingQuestion, outcome: Result | NoResult) -> None:
         self._memory.forget(question.name)
         self._questions.settle(question, outcome)
 
-    def _put_back(self, waiting: Mapping[str, Question]) -> None:
+    def _put_back(self, waiting: Mapping[str, PendingQuestion]) -> None:
         for name in waiting:
             self._memory.forget(name)
         self._questions.put_back(waiting.values())

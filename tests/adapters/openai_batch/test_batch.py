@@ -120,4 +120,4 @@ def test_files_are_beside_the_models(base_url: str, files: str) -> None:
 async def test_it_is_an_endpoint() -> None:
     async with batch_api() as api, endpoint_at(api) as endpoint:
         as_port: Endpoint = endpoint
-        assert (await as_port.attempt(ModelInput("Who?"), SAMPLING)).attempts == 1
+        assert (await as_port.attempt(ModelInput("Who?"), SAMPLING)).cost.attempts == 1
