@@ -1,4 +1,4 @@
-"""The command line: `seedstream …`, or `python -m service …`."""
+"""The command line: `seedstream …` or `python -m service …`."""
 
 import io
 import os
@@ -28,10 +28,11 @@ from service.cli.worker import worker
 from service.errors import OutputClosedError, SeedstreamError
 
 _EXIT_INTERRUPTED = 130
+_SUMMARY = "Streaming Self-Instruct: generate an instruction-tuning data set from a few seed tasks."
 
 app = typer.Typer(
     name="seedstream",
-    help="Self-Instruct as a stream: a handful of seed tasks becomes an instruction-tuning set.",
+    help=_SUMMARY,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -60,32 +61,32 @@ app.add_typer(seeds.app, name="seeds")
 app.add_typer(topics.app, name="topics")
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer passes the value by position
     if wanted:
         typer.echo(metadata.version("seedstream"))
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_SUMMARY)
 def seedstream(
     _: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Self-Instruct as a stream: a handful of seed tasks becomes an instruction-tuning set."""
+    """Take the options of `seedstream` itself."""
 
 
 def main() -> None:
-    """Run the command line; an error that Seedstream knows is one message and its exit code, without a traceback."""
+    """Run the command line; print an error of Seedstream as one line without a traceback, and exit with its code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a character gets a question mark
+            stream.reconfigure(errors="replace")  # prints ? for characters that the encoding lacks
     try:
         app()
     except* KeyboardInterrupt:
         sys.exit(_EXIT_INTERRUPTED)
     except* OutputClosedError as group:
-        # The interpreter would flush standard output once more at exit, and fail again.
+        # Otherwise the interpreter flushes standard output at exit, and fails again.
         if sys.stdout is not None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(next(_leaves(group)).exit_code)

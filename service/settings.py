@@ -1,7 +1,7 @@
-"""Where things are and how a process runs: flags, then `SEEDSTREAM_*`, then `seedstream.toml`, then defaults.
+"""Settings, read from flags, then `SEEDSTREAM_*` variables, then `seedstream.toml`, then defaults.
 
-The only place that reads the environment. What a run *is* (recipe, seeds, templates, random seed) is fixed when it is
-defined; these settings only say what is asked for.
+This module alone reads the environment. Recipe, seeds, templates and random seed of a run are fixed when the run is
+defined; for an existing run, the settings are only compared with that definition.
 """
 
 import tomllib
@@ -33,7 +33,7 @@ LmDialect = Literal[
 
 TOML_FILE = "seedstream.toml"
 
-# Valid in a topic's name and as a file's: no path can be made of it.
+# Valid in a topic name and as a file name; it cannot contain a path.
 RunName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$")]
 
 
@@ -47,10 +47,10 @@ Names = Annotated[
 
 BrokerAddress = Annotated[str, StringConstraints(pattern=r"^(?:sqlite:.+|kafka://[^\s/,]+:\d+(?:,[^\s/,]+:\d+)*)$")]
 
-# What is in the name of every setting that holds a secret.
+# Every setting that holds a secret has one of these words in its name.
 _SECRET = ("key", "password", "headers")
 
-# What to say in the place of a regular expression.
+# Error texts for settings where pydantic's own message would show a regular expression or a type.
 _EXPECTED = {
     "run": "expected small letters and digits, with - and _ between them, at most 63",
     "broker": "expected sqlite:DIR, or kafka://HOST:PORT with more of them after commas",
@@ -59,14 +59,14 @@ _EXPECTED = {
 
 
 class _TomlSource(TomlConfigSettingsSource):
-    """The settings file; some editors save it with a byte order mark, which TOML does not know."""
+    """Reads the settings file, with or without a byte order mark; some editors add one, and TOML rejects it."""
 
     def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
         return tomllib.loads(file_path.read_bytes().decode("utf-8-sig"))
 
 
 class LmKind(StrEnum):
-    """Which adapter answers prompts."""
+    """Kind of language model: a local GGUF file, an OpenAI-compatible server, or the simulator."""
 
     LOCAL = "local"
     OPENAI = "openai"
@@ -74,119 +74,135 @@ class LmKind(StrEnum):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Field names are flag names, `SEEDSTREAM_` names and keys of `seedstream.toml`."""
+    """All settings. A field name is also the flag, the `SEEDSTREAM_` variable and the key in `seedstream.toml`."""
 
     model_config = SettingsConfigDict(
         env_prefix="SEEDSTREAM_", toml_file=TOML_FILE, extra="forbid", frozen=True, env_ignore_empty=True
     )
     broker: BrokerAddress = Field(
-        default="sqlite:runs", description="where the log is: sqlite:DIR or kafka://HOST:PORT,…"
+        default="sqlite:runs", description="location of the log: sqlite:DIR or kafka://HOST:PORT,…"
     )
-    run: RunName = Field(default="default", description="the run's name")
-    recipe: RecipeName = Field(default=RecipeName.SELF_INSTRUCT, description="self-instruct or alpaca")
+    run: RunName = Field(default="default", description="name of the run")
+    recipe: RecipeName = Field(default=RecipeName.SELF_INSTRUCT, description="recipe: self-instruct or alpaca")
     form: FormChoice = Field(
         default="auto",
-        description="how tasks are asked for and answered: text, json, or auto: json with chat, else text",
+        description="format of prompts and replies: text, json or auto (json for chat models, else text)",
     )
-    semantic: bool = Field(default=False, description="record which task is nearest in meaning; decides nothing")
+    semantic: bool = Field(default=False, description="record the nearest task in meaning; does not affect decisions")
     semantic_threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        default=None, description="refuse what is nearer in meaning than this cosine; implies semantic"
+        default=None, description="reject candidates above this cosine similarity in meaning; implies semantic"
     )
     seeds: Path | None = Field(
-        default=None, description="seed tasks, JSON Lines or a JSON array; ours where none is named"
+        default=None, description="file of seed tasks, JSON Lines or a JSON array; default: the bundled seed tasks"
     )
-    templates: Path | None = Field(default=None, description="folder of prompt templates that replace ours")
-    target: Annotated[int, Field(ge=1)] = Field(default=100, description="finished tasks wanted")
-    max_prompts: Annotated[int, Field(ge=1)] | None = Field(default=None, description="never issue more prompts")
+    templates: Path | None = Field(default=None, description="folder of prompt templates that replace the bundled ones")
+    target: Annotated[int, Field(ge=1)] = Field(default=100, description="number of finished tasks to produce")
+    max_prompts: Annotated[int, Field(ge=1)] | None = Field(default=None, description="issue at most this many prompts")
     budget: Dollars | None = Field(
-        default=None, description="US dollars that the run may cost since its beginning; 0 lifts the limit"
+        default=None, description="limit on the cost of the run since its beginning, US dollars; 0 removes the limit"
     )
     max_marginal_cost: Dollars | None = Field(
-        default=None, description="US dollars that each of the last 1,000 accepted tasks may cost; 0 lifts the limit"
+        default=None,
+        description="limit on the average cost of the last 1,000 accepted tasks, US dollars; 0 removes the limit",
     )
     rpm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
-        default=None, description="calls a minute of all processes together; 0 lifts the limit"
+        default=None, description="limit on calls per minute, for all processes together; 0 removes the limit"
     )
     tpm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
-        default=None, description="tokens a minute of all processes together; 0 lifts the limit"
+        default=None, description="limit on tokens per minute, for all processes together; 0 removes the limit"
     )
     max_in_flight: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="calls in flight of all processes together; 0 lifts the limit"
+        default=None, description="limit on calls in flight, for all processes together; 0 removes the limit"
     )
     patience: Annotated[int, Field(ge=1)] = Field(
-        default=200, description="give up after so many prompts in a row without an acceptance"
+        default=200, description="give up after this many prompts in a row without an accepted task"
     )
-    seed: int = Field(default=0, description="random seed of sampling, and of the simulator")
-    lm: LmKind = Field(default=LmKind.LOCAL, description="local, openai or simulator")
+    seed: int = Field(default=0, description="random seed for sampling and for the simulator")
+    lm: LmKind = Field(default=LmKind.LOCAL, description="language model: local, openai or simulator")
     lm_url: str | None = Field(
-        default=None, description="base URL of an OpenAI-compatible server; several that offer the model after commas"
+        default=None,
+        description="base URL of an OpenAI-compatible server; separate several servers of the same model by commas",
     )
-    model: str | None = Field(default=None, description="the model's name at that server")
+    model: str | None = Field(default=None, description="name of the model on the server")
     model_file: Path | None = Field(default=None, description="GGUF file for the local model")
-    lm_api: LmApi = Field(default="chat", description="which endpoint is called")
-    lm_dialect: LmDialect = Field(default="auto", description="what kind of server it is; auto finds out")
-    lm_omit: Names = Field(default=(), description="request parameters never to send, after commas")
+    lm_api: LmApi = Field(default="chat", description="API to call: chat or completions")
+    lm_dialect: LmDialect = Field(default="auto", description="kind of server; auto detects it")
+    lm_omit: Names = Field(default=(), description="request parameters never to send, separated by commas")
     lm_thinking_tokens: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         default="auto",
-        description="tokens on top of a recipe's for a model that thinks before it answers; auto finds out if it does",
+        description="tokens for a model's thinking, added to the recipe's limit; auto detects whether the model thinks",
     )
-    lm_headers: dict[str, SecretStr] = Field(default={}, description="extra headers of every call")
-    lm_api_key: SecretStr | None = Field(default=None, description="API key; better in a file")
+    lm_headers: dict[str, SecretStr] = Field(default={}, description="extra headers for every call")
+    lm_api_key: SecretStr | None = Field(default=None, description="API key; prefer lm_api_key_file")
     lm_api_key_file: Path | None = Field(default=None, description="file that holds the API key")
-    lm_timeout_s: Annotated[float, Field(gt=0)] = Field(default=120.0, description="limit of one attempt, seconds")
-    lm_attempts: Annotated[int, Field(ge=1)] = Field(default=10, description="attempts before a call is given up")
+    lm_timeout_s: Annotated[float, Field(gt=0)] = Field(default=120.0, description="timeout of one attempt, seconds")
+    lm_attempts: Annotated[int, Field(ge=1)] = Field(default=10, description="attempts per call")
     lm_gone_s: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="give up when no call was taken for so long; a run 600, workers wait for ever"
+        default=None,
+        description="give up after this many seconds with no accepted call; default: 600 for `run`, never for workers",
     )
-    lm_batch: bool = Field(default=False, description="ask through the batch API: cheap, and slow")
+    lm_batch: bool = Field(default=False, description="use the batch API of the server, which is cheap and slow")
     lm_batch_linger_s: Annotated[float, Field(ge=0)] = Field(
-        default=5.0, description="send a batch when nothing was asked for so long"
+        default=5.0, description="send a batch after this many seconds without a new question"
     )
-    lm_end_of_text_token: int | None = Field(default=None, description="token number that Alpaca bans")
-    prices: PriceTable | None = Field(default=None, description="prices by model, with the version of their table")
+    lm_end_of_text_token: int | None = Field(default=None, description="id of the end-of-text token, which Alpaca bans")
+    prices: PriceTable | None = Field(default=None, description="price table: its version and the prices of each model")
     price_prompt: Dollars | None = Field(
-        default=None, description="US dollars for a million prompt tokens of the model; wins over prices"
+        default=None, description="US dollars per million prompt tokens; overrides prices"
     )
     price_completion: Dollars | None = Field(
-        default=None, description="US dollars for a million completion tokens of the model; wins over prices"
+        default=None, description="US dollars per million completion tokens; overrides prices"
     )
     concurrency: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="calls in flight; 4 for the local model, 2000 in batches, else 32"
+        default=None, description="calls in flight; default: 4 for the local model, 2000 with lm_batch, else 32"
     )
     window: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="prompts without a decision; twice the calls in flight, of all generators together"
+        default=None,
+        description="limit on prompts without a decision; default: twice the calls in flight of this process",
     )
     partitions: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="partitions of a new run's work topics; 1, on Kafka 12"
+        default=None, description="partitions of each work topic of a new run; default: 1, on Kafka 12"
     )
     replication: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="copies of each new topic on Kafka; 3, or as many as there are brokers"
+        default=None,
+        description="replication factor of new topics on Kafka; default: 3, or the number of brokers if lower",
     )
-    kafka_tls: bool = Field(default=False, description="speak TLS with Kafka")
+    kafka_tls: bool = Field(default=False, description="connect to Kafka over TLS")
     kafka_sasl: SaslMechanism | None = Field(
-        default=None, description="log in at Kafka: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+        default=None, description="SASL mechanism for Kafka: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
     )
-    kafka_username: str | None = Field(default=None, description="who logs in at Kafka")
-    kafka_password: SecretStr | None = Field(default=None, description="password at Kafka; better in a file")
-    kafka_password_file: Path | None = Field(default=None, description="file that holds the password at Kafka")
-    kafka_ca_file: Path | None = Field(default=None, description="CA that signed Kafka's certificates, PEM")
-    kafka_certificate_file: Path | None = Field(default=None, description="certificate to show Kafka, PEM")
-    kafka_key_file: Path | None = Field(default=None, description="key of that certificate, PEM, without a password")
+    kafka_username: str | None = Field(default=None, description="SASL user name for Kafka")
+    kafka_password: SecretStr | None = Field(
+        default=None, description="SASL password for Kafka; prefer kafka_password_file"
+    )
+    kafka_password_file: Path | None = Field(default=None, description="file that holds the SASL password for Kafka")
+    kafka_ca_file: Path | None = Field(
+        default=None, description="certificate of the CA that signed the brokers' certificates, PEM"
+    )
+    kafka_certificate_file: Path | None = Field(default=None, description="client certificate for Kafka, PEM")
+    kafka_key_file: Path | None = Field(
+        default=None, description="private key of the client certificate, PEM, not encrypted"
+    )
     kafka_session_s: Annotated[float, Field(ge=1)] = Field(
-        default=6.0, description="how long a process may be silent before others take its place at Kafka"
+        default=6.0, description="session timeout of a consumer group member, seconds"
     )
     kafka_transaction_s: Annotated[float, Field(ge=1)] = Field(
-        default=30.0, description="how long Kafka waits for the end of a transaction whose process stands still"
+        default=30.0,
+        description="transaction timeout, seconds; Kafka then aborts the transaction of a process that hangs",
     )
     kafka_gone_s: Annotated[float, Field(ge=5)] = Field(
-        default=120.0, description="give up when no Kafka broker has answered for so long"
+        default=120.0, description="give up after this many seconds without an answer from any Kafka broker"
     )
     http_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
-        default=None, description="serve health and metrics of a worker there"
+        default=None, description="port on which a worker serves health and metrics"
     )
-    http_host: str = Field(default="127.0.0.1", description="address for health and metrics")
-    drain_s: Annotated[float, Field(ge=0)] = Field(default=60.0, description="how long calls may finish at a stop")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="what is logged")
+    http_host: str = Field(default="127.0.0.1", description="address on which a worker serves health and metrics")
+    drain_s: Annotated[float, Field(ge=0)] = Field(
+        default=60.0, description="time for calls in flight to finish after a stop signal, seconds"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="lowest level to log: debug, info, warning or error"
+    )
     log_json: bool = Field(default=False, description="log JSON lines instead of text")
 
     @classmethod
@@ -198,13 +214,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags win over the environment, that over the file."""
+        """Order the sources: flags override the environment, which overrides the settings file."""
         return init_settings, env_settings, _TomlSource(settings_cls)
 
     @model_validator(mode="before")
     @classmethod
     def _a_url_means_its_server(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Take a base URL for the wish to ask that server."""
+        """Default to `lm=openai` if a base URL is given."""
         return {"lm": LmKind.OPENAI, **given} if given.get("lm_url") else given
 
     @model_validator(mode="after")
@@ -230,48 +246,48 @@ class Settings(BaseSettings):
 
     @property
     def lm_urls(self) -> tuple[str, ...]:
-        """Return the base URLs of the servers that offer the model."""
+        """Base URLs of the servers, split at commas."""
         return tuple(url.strip() for url in (self.lm_url or "").split(",") if url.strip())
 
     @property
     def api(self) -> LmApi:
-        """Return which endpoint is called: what runs on this machine completes texts unless chat is asked for."""
+        """API to call: the local model and the simulator use completions unless `lm_api` is set explicitly."""
         if self.lm is LmKind.OPENAI or "lm_api" in self.model_fields_set:
             return self.lm_api
         return "completions"
 
     @property
     def asked_form(self) -> Form | None:
-        """Return the form that is asked for; none for the one that fits."""
+        """Form set by the user, or `None` for `auto`."""
         return None if self.form == "auto" else Form(self.form)
 
     @property
     def compares_meanings(self) -> bool:
-        """Return whether a new run is to compare meanings."""
+        """Whether a new run computes similarity in meaning; a threshold implies it."""
         return self.semantic or self.semantic_threshold is not None
 
     @property
     def on_kafka(self) -> bool:
-        """Return whether the log is Kafka's."""
+        """Whether the log is on Kafka rather than in SQLite."""
         return self.broker.startswith("kafka://")
 
     def prices_for(self, asked: str) -> PriceTable | None:
-        """Return the prices that hold where a model of this name is asked."""
+        """Return the price table for calls to model `asked`, with `price_prompt` and `price_completion` applied."""
         return table_in_force(self.prices, asked, self.price_prompt, self.price_completion)
 
     @property
     def work_partitions(self) -> int:
-        """Return how many partitions a new run's work topics get."""
+        """Partitions of each work topic of a new run: `partitions`, else 12 on Kafka and 1 on SQLite."""
         return self.partitions or (12 if self.on_kafka else 1)
 
     @property
     def sqlite_file(self) -> Path:
-        """The embedded broker's file for this run."""
+        """SQLite file that holds this run's log; valid only for a `sqlite:` broker."""
         return Path(self.broker.removeprefix("sqlite:")) / f"{self.run}.sqlite3"
 
     @property
     def calls_in_flight(self) -> int:
-        """How many calls may be in flight at once."""
+        """Limit on calls in flight of this process: `concurrency`, else a default that depends on the model."""
         if self.concurrency is not None:
             return self.concurrency
         if self.lm_batch:
@@ -280,10 +296,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(flags: dict[str, Any]) -> Settings:
-    """Return the settings in force; `flags` are those given, without the others.
+    """Return the settings in force. A flag that is `None` was not given and is ignored.
 
     Raises:
-        ConfigurationError: a value is not what it should be; names it and where it can come from.
+        ConfigurationError: a value is invalid; names the setting and its possible sources.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
@@ -295,7 +311,7 @@ def load_settings(flags: dict[str, Any]) -> Settings:
 
 
 def _explained(error: ValidationError) -> str:
-    """Say which setting is wrong, what came and what was expected; a secret is not repeated."""
+    """Return a message with the invalid setting, the value and the expected value; secret values are left out."""
     first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     what = first["msg"].removeprefix("Value error, ")
@@ -311,7 +327,7 @@ def _explained(error: ValidationError) -> str:
 
 
 def origins(flags: dict[str, Any]) -> dict[str, str]:
-    """Return for each setting where its value comes from: flag, environment, file or default."""
+    """Return the source of each setting's value: `flag`, `environment`, `seedstream.toml` or `default`."""
     found = dict.fromkeys(Settings.model_fields, "default")
     for origin, names in (
         (TOML_FILE, _TomlSource(Settings)()),

@@ -1,4 +1,4 @@
-"""`seedstream check`: everything that a run needs, tried once before money is spent."""
+"""`seedstream check`: test everything that a run needs before it costs money."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -17,7 +17,7 @@ from service.dataset.seed_warnings import seed_warnings
 from service.errors import RunNotFoundError
 from service.lm.dispatch import Patience
 from service.messaging.messages import RunDefined
-from service.run.definition import check_same, define
+from service.run.definition import AskedRun
 from service.run.goals import look
 from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
@@ -26,36 +26,26 @@ _IMPATIENT = Patience(attempts=3, closed_s=10.0, refused_first_s=0.0)
 _BEWARE = "beware: "
 
 
+@options.expand_groups
 def check(
-    broker: options.Broker = None,
-    run: options.Run = None,
-    recipe: options.Recipe = None,
-    form: options.Form = None,
-    semantic: options.Semantic = None,
-    semantic_threshold: options.SemanticThreshold = None,
-    seeds: options.Seeds = None,
-    templates: options.Templates = None,
+    *,
+    run: options.RunOptions,
+    recipe: options.RecipeOptions,
     target: options.Target = None,
-    lm: options.Lm = None,
-    lm_url: options.LmUrl = None,
-    model: options.Model = None,
-    model_file: options.ModelFile = None,
-    lm_api: options.LmApi = None,
-    lm_dialect: options.LmDialect = None,
-    lm_api_key_file: options.LmApiKeyFile = None,
-    price_prompt: options.PricePrompt = None,
-    price_completion: options.PriceCompletion = None,
+    model: options.ModelOptions,
+    prices: options.PriceOptions,
 ) -> None:
-    """Try all that a run needs: seeds, templates, the log, the model's server, and one paid call of each step.
+    """Test seeds, templates, the log and the model's server, and make one paid call of each step.
 
-    Exit codes: 0 it will do; 2 something is wrong, or nothing of what the model answers can be read; 5 the language
-    model refuses every call.
+    Exit codes: 0 everything works; 2 a setting is wrong, or no reply of the model can be read; 5 the language model
+    refuses every call.
     """
-    anyio.run(_check, options.settings_from(**locals()))
+    anyio.run(_check, options.settings_from(run, recipe, model, prices, target=target))
 
 
 async def _check(settings: Settings) -> None:
-    definition, seeds = define(settings)
+    asked_run = AskedRun(settings)
+    definition, seeds = asked_run.new
     _tell("seeds", _described(seeds, definition.seeds))
     for warning in seed_warnings(definition.recipe, seeds):
         _tell("seeds", f"{_BEWARE}{clean(warning)}")
@@ -63,14 +53,14 @@ async def _check(settings: Settings) -> None:
     if definition.recipe.semantic is not None:
         await to_thread.run_sync(check_embedder, definition.recipe)
         _tell("meanings", f"{definition.recipe.semantic.model} is installed")
-    definition = await _check_run(settings) or definition
+    definition = await _check_run(asked_run) or definition
     _tell("templates", f"digest {definition.templates.digest}")
     if settings.on_kafka:
         async with open_log(settings):
-            _tell("log", f"{settings.broker} answers, and the run's topics are as they must be")
+            _tell("log", f"{settings.broker} answers, and the topics of the run are correct")
     else:
         await to_thread.run_sync(check_writable, settings)
-        _tell("log", f"{settings.sqlite_file} can be written")
+        _tell("log", f"{settings.sqlite_file} is writable")
     at_once = settings.model_copy(update={"lm_batch": False})
     async with open_model(at_once, _IMPATIENT) as asked:
         async for line in _try_model(asked):
@@ -81,26 +71,25 @@ async def _check(settings: Settings) -> None:
 
 
 def _described(seeds: Sequence[SeedTask], digest: str) -> str:
-    """Return how many seeds there are, and of which kind as far as they say."""
+    """Return the number of seeds, the number of classification tasks among them, and the digest."""
     classification = sum(seed.is_classification is True for seed in seeds)
     unsaid = sum(seed.is_classification is None for seed in seeds)
-    rest = f", {unsaid} do not say" if unsaid else ""
+    rest = f", {unsaid} not labelled" if unsaid else ""
     return f"{len(seeds)} tasks, {classification} of them classification{rest}, digest {digest}"
 
 
-async def _check_run(settings: Settings) -> RunDefined | None:
-    """Check that a run that exists is the one that is asked for, and has what it needs to go on; returns what it is."""
+async def _check_run(asked: AskedRun) -> RunDefined | None:
+    """Check that an existing run matches the settings and can continue; return its definition, if there is a run."""
     try:
-        async with open_existing(settings) as broker:
-            progress = await look(broker, settings)
+        async with open_existing(asked.settings) as broker:
+            progress = await look(broker, asked)
     except RunNotFoundError:
         return None
     if progress.defined is None:
         return None
     recipe = progress.defined.recipe
-    check_same(progress.defined, settings)
     await to_thread.run_sync(check_embedder, recipe)
-    _tell("run", f"{settings.run} has {progress.finished} tasks: {recipe.title}, digest {recipe.digest}")
+    _tell("run", f"{asked.settings.run} has {progress.finished} tasks: {recipe.title}, digest {recipe.digest}")
     return progress.defined
 
 

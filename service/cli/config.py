@@ -1,4 +1,4 @@
-"""`seedstream config`: which settings are in force and where each comes from; secrets are masked."""
+"""`seedstream config`: the settings in force and the source of each; secrets are masked."""
 
 from typing import Any
 
@@ -11,16 +11,17 @@ from service.cli import options
 from service.settings import load_settings, origins
 
 
-def config(broker: options.Broker = None, run: options.Run = None, as_json: options.AsJson = False) -> None:
-    """Print the settings in force and where each comes from: flag, environment, seedstream.toml or default."""
-    flags = {"broker": broker, "run": run}
+@options.expand_groups
+def config(run: options.RunOptions, as_json: options.AsJson = False) -> None:
+    """Print the settings in force and the source of each: flag, environment, seedstream.toml or default."""
+    flags = options.values_of(run)
     settings, origin = load_settings(flags), origins(flags)
     values = {name: _shown(getattr(settings, name)) for name in type(settings).model_fields}
     if as_json:
         facts = {name: {"value": value, "from": origin[name]} for name, value in values.items()}
         options.print_json(facts)
         return
-    table = Table("setting", "value", "from", "what it is")
+    table = Table("setting", "value", "from", "description")
     for name, field in type(settings).model_fields.items():
         value = "" if values[name] is None else str(values[name])
         table.add_row(name, Text(value), origin[name], Text(field.description or "", style="dim"))

@@ -1,4 +1,4 @@
-"""`seedstream consume`: the finished tasks of a run as JSON Lines on standard output, as they come."""
+"""`seedstream consume`: the live stream of finished tasks as JSON Lines on standard output."""
 
 import os
 import re
@@ -29,38 +29,42 @@ _PLACES: dict[str, Start] = {"beginning": "beginning", "now": "now"}
 _OFFSETS = re.compile(r"\d{1,9}:\d{1,18}(?:,\d{1,9}:\d{1,18})*", re.ASCII)
 
 
+@options.expand_groups
 def consume(
-    broker: options.Broker = None,
-    run: options.Run = None,
+    run: options.RunOptions,
     start: Annotated[
         str | None,
         typer.Option(
             "--from",
-            help="beginning (where none is named), now, or the next offset of partitions: PARTITION:OFFSET,….",
+            help="Start of the stream: beginning (the default), now, or offsets: PARTITION:OFFSET,….",
             metavar="PLACE",
         ),
     ] = None,
     group: Annotated[
         str | None,
         typer.Option(
-            "--group", help="Share the stream with others of this name; go on where it got to.", metavar="NAME"
+            "--group",
+            help="Consumer group: its members share the stream, and it continues at its last commit.",
+            metavar="NAME",
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="Stop after so many tasks.", metavar="N", min=1)] = None,
-    until_end: Annotated[bool, typer.Option("--until-end", help="Stop where the stream ends now.")] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Stop after this many tasks.", metavar="N", min=1)
+    ] = None,
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the current end of the stream.")] = False,
     offsets: Annotated[bool, typer.Option("--offsets", help="Add partition and offset to each line.")] = False,
     log_level: options.LogLevel = None,
 ) -> None:
-    """Write the finished tasks of a run to standard output as they come, for ever unless told otherwise.
+    """Write finished tasks to standard output as they arrive, until --limit, --until-end or a signal stops it.
 
-    With --group every task is written at least once, by one of those who share the name: what has been written is
-    committed every second and at the end.
+    With --group, one member of the group writes each task, at least once. Written tasks are committed every second and
+    at the end.
 
-    Exit codes: 0 the limit or the end is reached; 1 the log cannot be used; 2 a setting is wrong, or there is no such
-    run; 130, 143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
+    Exit codes: 0 the limit or the end is reached; 1 the log cannot be used; 2 a setting is wrong, or the run does not
+    exist; 130, 143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
     """
     subscription = Subscription(_start(start), group, until_end, auto_commit=group is not None)
-    settings = options.settings_from(broker=broker, run=run, log_level=log_level)
+    settings = options.settings_from(run, log_level=log_level)
     raise typer.Exit(anyio.run(_consume, settings, subscription, limit, offsets))
 
 
@@ -79,7 +83,7 @@ def _start(text: str | None) -> Start | None:
 
 
 async def _consume(settings: Settings, subscription: Subscription, limit: int | None, offsets: bool) -> int:
-    """Write tasks until there are enough; returns the exit code."""
+    """Write tasks until the limit or the end of the stream, and return the exit code."""
     output, stopped = _Output(), Stopped()
     async with anyio.create_task_group() as background:
         async with open_stream(settings, subscription) as tasks:
@@ -89,7 +93,7 @@ async def _consume(settings: Settings, subscription: Subscription, limit: int | 
             await _write(tasks, output, limit, offsets)
         background.cancel_scope.cancel()
     if tasks.unreadable:
-        say(f"{tasks.unreadable} records could not be read, and were passed over")
+        say(f"{tasks.unreadable} records could not be read and were skipped")
     return 0 if stopped.by is None else EXIT_SIGNALLED + stopped.by
 
 
@@ -114,7 +118,7 @@ def _lines(deliveries: Iterable[Delivery], offsets: bool) -> Iterable[bytes]:
 
 
 async def _stop_on_signal(tasks: Tasks, everything: anyio.CancelScope, stopped: Stopped) -> None:
-    """End the stream at the first signal, and give up soon where nobody reads our output; exit at the second."""
+    """At the first signal, end the stream, within two seconds even if the output is not read; at the second, exit."""
     with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
         async for signal in signals:
             if stopped.by is not None:
@@ -125,10 +129,10 @@ async def _stop_on_signal(tasks: Tasks, everything: anyio.CancelScope, stopped: 
 
 
 class _Output:
-    """Standard output, written past Python's buffer: what `write` has returned for is with the reader.
+    """Standard output without Python's buffer: when `write` returns, the data is in the pipe or file.
 
-    A pipe that nobody reads makes `write` wait, and it can be cancelled then, since it never asks for more than the
-    pipe has room for.
+    `write` waits while a pipe is full. The wait can be cancelled, because no write is larger than the free space of the
+    pipe.
     """
 
     def __init__(self) -> None:
@@ -141,16 +145,16 @@ class _Output:
         """Write everything."""
         rest = memoryview(data)
         while rest:
-            with suppress(PermissionError):  # a file, which is always ready
+            with suppress(PermissionError):  # a regular file is always ready, and cannot be polled
                 await anyio.wait_writable(self._file)
             rest = rest[await to_thread.run_sync(self._write_some, rest[: select.PIPE_BUF]) :]
 
     async def watch(self) -> None:
-        """Notice that the reader of a pipe has gone, also while there is nothing to write."""
+        """Raise an error when the reader of a pipe closes it, even if no data is being written."""
         if self._is_pipe:
             await anyio.wait_readable(self._file)
             if self._is_broken():
-                raise OutputClosedError("nobody reads the tasks any more")
+                raise OutputClosedError("the reader of the tasks has closed the pipe")
 
     def _is_broken(self) -> bool:
         poll = select.poll()
@@ -163,6 +167,6 @@ class _Output:
         except BlockingIOError:
             return 0
         except BrokenPipeError as error:
-            raise OutputClosedError("nobody reads the tasks any more") from error
+            raise OutputClosedError("the reader of the tasks has closed the pipe") from error
         except OSError as error:
-            raise ConfigurationError(f"standard output: expected to write tasks there: {error}") from error
+            raise ConfigurationError(f"standard output: cannot write tasks: {error}") from error

@@ -1,4 +1,4 @@
-"""`seedstream cost`: what a run has cost, by stage and by what came of it, and what it will have cost at its target."""
+"""`seedstream cost`: the cost of a run by stage and by outcome, and the forecast for its target."""
 
 import anyio
 import typer
@@ -18,13 +18,14 @@ from service.run.progress import Progress
 from service.settings import Settings
 
 
-def cost(broker: options.Broker = None, run: options.Run = None, as_json: options.AsJson = False) -> None:
-    """Print the bill of a run: by stage, by outcome, each accepted and finished task, the forecast, the budget.
+@options.expand_groups
+def cost(run: options.RunOptions, as_json: options.AsJson = False) -> None:
+    """Print the bill of a run: by stage, by outcome, per accepted and finished task, the forecast, the budget.
 
-    Everything that was ever paid counts, over all restarts. What is not known is `unknown` (null), never 0; rates and
-    the forecast count calls of unknown cost at the average of their stage.
+    The bill covers all restarts. An unknown cost is shown as `unknown` (null), never as 0. The costs per task and the
+    forecast count a call of unknown cost at the average of its stage.
     """
-    progress = anyio.run(_read, options.settings_from(broker=broker, run=run))
+    progress = anyio.run(_read, options.settings_from(run))
     if as_json:
         options.print_json(statement(progress))
         return
@@ -33,7 +34,7 @@ def cost(broker: options.Broker = None, run: options.Run = None, as_json: option
     console.print(by_outcome(progress))
     console.print(_essentials(progress))
     if without := progress.bill.total.without_price:
-        typer.echo(f"{without} calls have no price: [prices] in seedstream.toml gives one to those to come", err=True)
+        typer.echo(f"{without} calls have no price; set [prices] in seedstream.toml for later calls", err=True)
 
 
 async def _read(settings: Settings) -> Progress:
@@ -48,7 +49,7 @@ async def _read(settings: Settings) -> Progress:
 
 
 def by_stage(progress: Progress) -> Table:
-    """Return what the calls of each stage took; `wasted` are tokens of attempts that gave nothing."""
+    """Return calls, tokens and cost of each stage; `wasted` tokens belong to attempts without a result."""
     stages = [(name, progress.spent[name]) for name in (GENERATE, CLASSIFY, INSTANCES) if name in progress.spent]
     stages.append(("all", progress.bill.total))
     table = Table("", *(name for name, _ in stages))
@@ -78,10 +79,10 @@ def _told(spent: Spent) -> dict[str, str]:
 
 
 def by_outcome(progress: Progress) -> Table:
-    """Return what was paid for what came of it."""
+    """Return the cost by outcome."""
     bill = progress.bill
     whole = bill.total.cost
-    table = Table("paid for", "what came of it", "cost", "share")
+    table = Table("paid for", "outcome", "cost", "share")
     for column in table.columns[2:]:
         column.justify = "right"
     outcomes = [("writing candidates", name, cost) for name, cost in bill.candidates.most_common()]

@@ -1,4 +1,4 @@
-"""`seedstream explain ID`: everything that is known of a task, a candidate, a prompt or a seed."""
+"""`seedstream explain ID`: all facts about a task, a candidate, a prompt or a seed."""
 
 from typing import Annotated, Any
 
@@ -15,16 +15,16 @@ from service.run.lineage import Evidence, gather
 from service.settings import Settings
 
 
+@options.expand_groups
 def explain(
     name: Annotated[
-        str, typer.Argument(help="Id of a task or candidate (p17.3), a prompt (p17) or a seed.", metavar="ID")
+        str, typer.Argument(help="Id of a task or candidate (p17.3), of a prompt (p17) or of a seed.", metavar="ID")
     ],
-    broker: options.Broker = None,
-    run: options.Run = None,
+    run: options.RunOptions,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say why: verdict, reason, nearest tasks and scores, parents, prompt, completions, model, versions, cost."""
-    found = anyio.run(_explain, options.settings_from(broker=broker, run=run), name)
+    """Explain a verdict: reason, nearest tasks and scores, parents, prompt, completions, model, versions, cost."""
+    found = anyio.run(_explain, options.settings_from(run), name)
     if as_json:
         options.print_json(found)
         return

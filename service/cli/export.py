@@ -1,4 +1,4 @@
-"""`seedstream export`: the finished tasks in the form that a trainer reads, or any topic as JSON Lines."""
+"""`seedstream export`: finished tasks in a training format, or any topic as JSON Lines."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,23 +20,22 @@ from service.settings import Settings
 _TOPICS = {topic.name: topic for topic in ALL}
 
 
+@options.expand_groups
 def export(
-    broker: options.Broker = None,
-    run: options.Run = None,
-    form: Annotated[Format, typer.Option("--format", help="The form of finished tasks.")] = Format.JSONL,
+    run: options.RunOptions,
+    form: Annotated[Format, typer.Option("--format", help="Format of the finished tasks.")] = Format.JSONL,
     topic: Annotated[
-        str | None, typer.Option("--topic", help=f"Export this topic, whole: {', '.join(_TOPICS)}.", metavar="TOPIC")
+        str | None,
+        typer.Option("--topic", help=f"Export all records of this topic: {', '.join(_TOPICS)}.", metavar="TOPIC"),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="The file to write; standard output where none, or -, is named.")
-    ] = None,
+    output: options.Output = None,
 ) -> None:
-    """Write finished tasks, or with --topic every record of a topic in order, to a file or to standard output."""
+    """Write finished tasks, or with --topic all records of a topic in order, to a file or to standard output."""
     if topic is not None and topic not in _TOPICS:
         raise ConfigurationError(f"--topic: expected one of {', '.join(_TOPICS)}, got {topic!r}")
     if topic is not None and form is not Format.JSONL:
-        raise ConfigurationError(f"--topic {topic} is exported as jsonl only; leave --format {form} out")
-    settings = options.settings_from(broker=broker, run=run)
+        raise ConfigurationError(f"--topic {topic} is exported as jsonl only; omit --format {form}")
+    settings = options.settings_from(run)
     anyio.run(_export, settings, form, topic, output)
 
 

@@ -1,4 +1,4 @@
-"""`seedstream goal`: say what a run is and what is wanted of it, and leave the work to its workers."""
+"""`seedstream goal`: define a run and set its target and limits; workers do the work."""
 
 import anyio
 import typer
@@ -7,52 +7,43 @@ from service.billing.totals import plain
 from service.bootstrap.open_broker import open_log
 from service.cli import options
 from service.messaging.messages import GoalSet
+from service.run.definition import AskedRun
 from service.run.goals import asked_goal, begin, look
 from service.settings import Settings
 
 
+@options.expand_groups
 def goal(
-    broker: options.Broker = None,
-    run: options.Run = None,
-    recipe: options.Recipe = None,
-    form: options.Form = None,
-    semantic: options.Semantic = None,
-    semantic_threshold: options.SemanticThreshold = None,
-    seeds: options.Seeds = None,
-    templates: options.Templates = None,
-    target: options.Target = None,
-    max_prompts: options.MaxPrompts = None,
-    budget: options.Budget = None,
-    max_marginal_cost: options.MaxMarginalCost = None,
-    rpm: options.Rpm = None,
-    tpm: options.Tpm = None,
-    max_in_flight: options.MaxInFlight = None,
+    run: options.RunOptions,
+    recipe: options.RecipeOptions,
+    goal: options.GoalOptions,
     lm_api: options.LmApi = None,
     seed: options.Seed = None,
 ) -> None:
-    """Define a run, if it is new, and set how many finished tasks are wanted; its workers do the rest.
+    """Define a run, if it is new, and set its target and limits; its workers do the rest.
 
-    A limit that is not given stays as it was; 0 lifts it. A budget needs workers that know prices.
+    A limit that is not given stays unchanged; 0 removes it. For a budget, the workers need prices.
 
-    Exit codes: 0 it is written; 1 the log cannot be used; 2 a setting is wrong, or the run is another one.
+    Exit codes: 0 the goal is written; 1 the log cannot be used; 2 a setting is wrong, or differs from the existing run.
     """
-    anyio.run(_set, options.settings_from(**locals()))
+    anyio.run(_set, options.settings_from(run, recipe, goal, lm_api=lm_api, seed=seed))
 
 
 async def _set(settings: Settings) -> None:
     async with open_log(settings) as broker:
-        progress = await look(broker, settings)
+        asked = AskedRun(settings)
+        progress = await look(broker, asked)
         wanted = asked_goal(progress.goal, settings)
-        definition = await begin(broker, settings, progress, wanted)
+        definition = await begin(broker, asked, progress, wanted)
         typer.echo(
-            f"run {settings.run!r} ({definition.recipe.title}): {wanted.target} finished tasks are wanted, "
-            f"{progress.finished} are there{limits_in_words(wanted)}",
+            f"run {settings.run!r} ({definition.recipe.title}): target {wanted.target} finished tasks, "
+            f"{progress.finished} finished so far{limits_in_words(wanted)}",
             err=True,
         )
 
 
 def limits_in_words(goal: GoalSet) -> str:
-    """Return the limits of a goal, behind a semicolon; nothing where it has none."""
+    """Return the limits of a goal after a semicolon, or an empty string without limits."""
     limits = {
         "{} prompts": goal.max_prompts,
         "a budget of ${}": goal.budget_usd,

@@ -1,4 +1,4 @@
-"""Where a running pipeline is shown: a person's terminal, or a pipe that carries finished tasks and nothing else."""
+"""Views of a running pipeline: a panel on a terminal, or finished tasks alone in a pipe."""
 
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -24,10 +24,10 @@ Counts = Callable[[], tuple[Progress, str | None]]
 
 
 class View(Protocol):
-    """Shows messages as they come."""
+    """Shows messages as they arrive."""
 
     async def observe(self, message: Message) -> None:
-        """Show a message, if it is one to be shown."""
+        """Show a message if it is a finished task."""
         ...
 
 
@@ -54,14 +54,14 @@ class PipeView:
 
 def _write_line(line: bytes) -> None:
     if sys.stdout is None:
-        raise BrokenPipeError  # it was closed before we began
+        raise BrokenPipeError  # it was closed before the process started
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
 
 
 @asynccontextmanager
 async def open_view(counts: Counts, pace: Pace) -> AsyncIterator[View]:
-    """Open the view that fits standard output; it is kept up to date inside the block."""
+    """Open the view for standard output, terminal or pipe, and refresh it inside the block."""
     console = Console()
     async with anyio.create_task_group() as tasks:
         if console.is_terminal:

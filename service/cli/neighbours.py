@@ -1,4 +1,4 @@
-"""`seedstream neighbours`: for each accepted task the nearest before it and the mean score, as the original stores."""
+"""`seedstream neighbours`: the nearest earlier tasks of each accepted task, as the original stores them."""
 
 import os
 import sys
@@ -22,21 +22,19 @@ from service.messaging.topics import POOL
 from service.settings import Settings
 
 
+@options.expand_groups
 def neighbours(
-    broker: options.Broker = None,
-    run: options.Run = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="The file to write; standard output where none, or -, is named.")
-    ] = None,
+    run: options.RunOptions,
+    output: options.Output = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Threads that compare; one for each core.", metavar="N")
+        int | None, typer.Option("--workers", min=1, help="Number of threads; default: one per core.", metavar="N")
     ] = None,
 ) -> None:
-    """Write a JSON line for each accepted task: the ten nearest before it with their scores, and the mean score.
+    """Write a JSON line for each accepted task: the ten nearest earlier tasks with scores, and the mean score.
 
-    Every task is compared with all that were in the pool when it came: a second for thousands, minutes for 50,000.
+    Each task is compared with all earlier tasks. This takes a second for thousands of tasks, minutes for 50,000.
     """
-    settings = options.settings_from(broker=broker, run=run)
+    settings = options.settings_from(run)
     with _bar(output) as report:
         anyio.run(_neighbours, settings, output, _at_most_the_cores(workers), report)
 
@@ -55,7 +53,7 @@ async def _neighbours(settings: Settings, output: Path | None, workers: int, rep
 
 
 class _Told:
-    """Chunks that pass by, and whether there was anything in them."""
+    """Passes chunks on, and records whether any of them had content."""
 
     def __init__(self, chunks: Chunks) -> None:
         self._chunks = chunks
@@ -69,7 +67,7 @@ class _Told:
 
 @contextmanager
 def _bar(output: Path | None) -> Iterator[Callable[[float], None]]:
-    """Show how far it has got, on a terminal where no lines scroll by."""
+    """Show a progress bar on a terminal, unless the lines themselves are printed there."""
     console = Console(stderr=True)
     scrolls = (output is None or str(output) == "-") and sys.stdout is not None and sys.stdout.isatty()
     with Progress(

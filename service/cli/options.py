@@ -1,8 +1,15 @@
-"""The options that several commands share, and how flags become settings."""
+"""Options that several commands share, in groups, and the settings made from them.
 
+A command declares a group as one parameter; `expand_groups` replaces that parameter by the options of the group.
+"""
+
+import inspect
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, asdict, dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import orjson
 import typer
@@ -11,99 +18,225 @@ from service.selfinstruct.recipe import RecipeName
 from service.settings import LmKind, Settings, load_settings
 from service.telemetry.log_setup import configure_logging
 
-Broker = Annotated[
-    str | None, typer.Option("--broker", help="Where the log is: sqlite:DIR or kafka://HOST:PORT,….", metavar="LOG")
-]
-Run = Annotated[str | None, typer.Option("--run", help="The run's name.", metavar="NAME")]
-Recipe = Annotated[RecipeName | None, typer.Option("--recipe", help="The procedure to follow.")]
-Form = Annotated[
-    str | None,
-    typer.Option("--form", help="Ask for tasks as text or as json; auto: json with chat, else text.", metavar="FORM"),
-]
-Seeds = Annotated[
-    Path | None,
-    typer.Option(
-        "--seeds", help="Seed tasks, JSON Lines or a JSON array; our 175 where none is named.", metavar="FILE"
-    ),
-]
-Templates = Annotated[
-    Path | None, typer.Option("--templates", help="Folder of prompt templates that replace ours.", metavar="DIR")
-]
 Semantic = Annotated[
     bool | None,
-    typer.Option("--semantic", help="Record for each candidate which task is nearest in meaning; decides nothing."),
+    typer.Option(
+        "--semantic", help="Record the nearest task in meaning for each candidate; does not affect decisions."
+    ),
 ]
 SemanticThreshold = Annotated[
     float | None,
-    typer.Option("--semantic-threshold", help="Refuse what is nearer in meaning than this cosine.", metavar="T"),
-]
-Target = Annotated[int | None, typer.Option("--target", help="Finished tasks wanted.", metavar="N")]
-MaxPrompts = Annotated[int | None, typer.Option("--max-prompts", help="Never issue more prompts.", metavar="N")]
-Budget = Annotated[
-    float | None,
-    typer.Option("--budget", help="US dollars that the run may cost since its beginning; 0: no limit.", metavar="USD"),
-]
-MaxMarginalCost = Annotated[
-    float | None,
     typer.Option(
-        "--max-marginal-cost",
-        help="US dollars that each of the last 1,000 accepted tasks may cost; 0: no limit.",
-        metavar="USD",
+        "--semantic-threshold", help="Reject candidates above this cosine similarity in meaning.", metavar="T"
     ),
 ]
-Rpm = Annotated[
-    float | None, typer.Option("--rpm", help="Calls a minute of all processes together; 0: no limit.", metavar="N")
-]
-Tpm = Annotated[
-    float | None, typer.Option("--tpm", help="Tokens a minute of all processes together; 0: no limit.", metavar="N")
-]
-MaxInFlight = Annotated[
+Target = Annotated[int | None, typer.Option("--target", help="Number of finished tasks to produce.", metavar="N")]
+LmApi = Annotated[str | None, typer.Option("--lm-api", help="API to call: chat or completions.", metavar="API")]
+Concurrency = Annotated[
     int | None,
-    typer.Option("--max-in-flight", help="Calls in flight of all processes together; 0: no limit.", metavar="N"),
+    typer.Option(
+        "--concurrency",
+        help="Calls in flight; default: 4 for the local model, 2000 with lm_batch, else 32.",
+        metavar="C",
+    ),
 ]
-Partitions = Annotated[
-    int | None, typer.Option("--partitions", help="Partitions of the topics that are shared out.", metavar="N")
-]
-Replication = Annotated[int | None, typer.Option("--replication", help="Copies of each topic.", metavar="N")]
-Window = Annotated[
-    int | None,
-    typer.Option("--window", help="Prompts without a decision; twice the calls in flight of all.", metavar="N"),
-]
-HttpPort = Annotated[int | None, typer.Option("--http-port", help="Serve health and metrics there.", metavar="PORT")]
-HttpHost = Annotated[str | None, typer.Option("--http-host", help="Address for them.", metavar="HOST")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Random seed of sampling.", metavar="INT")]
-Lm = Annotated[LmKind | None, typer.Option("--lm", help="Which language model answers.")]
-LmUrl = Annotated[str | None, typer.Option("--lm-url", help="OpenAI-compatible server.", metavar="URL")]
-Model = Annotated[str | None, typer.Option("--model", help="The model's name at the server.", metavar="NAME")]
-ModelFile = Annotated[Path | None, typer.Option("--model-file", help="GGUF file for --lm local.", metavar="FILE")]
-LmApi = Annotated[str | None, typer.Option("--lm-api", help="chat or completions.", metavar="API")]
-LmDialect = Annotated[
-    str | None, typer.Option("--lm-dialect", help="What kind of server it is; auto finds out.", metavar="DIALECT")
-]
-LmApiKeyFile = Annotated[
-    Path | None, typer.Option("--lm-api-key-file", help="File that holds the API key.", metavar="FILE")
-]
-Concurrency = Annotated[int | None, typer.Option("--concurrency", help="Calls in flight.", metavar="C")]
 Patience = Annotated[
-    int | None, typer.Option("--patience", help="Give up after so many prompts in a row without success.", metavar="N")
+    int | None,
+    typer.Option("--patience", help="Give up after this many prompts in a row without an accepted task.", metavar="N"),
 ]
-PricePrompt = Annotated[
-    float | None, typer.Option("--price-prompt", help="US dollars for a million prompt tokens.", metavar="USD")
+Seed = Annotated[int | None, typer.Option("--seed", help="Random seed for sampling.", metavar="INT")]
+LogLevel = Annotated[
+    str | None, typer.Option("--log-level", help="Lowest level to log: debug, info, warning or error.", metavar="LEVEL")
 ]
-PriceCompletion = Annotated[
-    float | None, typer.Option("--price-completion", help="US dollars for a million completion tokens.", metavar="USD")
-]
-LogLevel = Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.", metavar="LEVEL")]
+Output = Annotated[Path | None, typer.Option("--output", help="Output file; default, or -: standard output.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def print_json(value: Any) -> None:
-    """Write a value to standard output as a person reads JSON."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+@dataclass(frozen=True, slots=True)
+class OptionGroup:
+    """A group of options. Subclasses are dataclasses, and each field is an option as typer declares it."""
 
 
-def settings_from(**flags: Any) -> Settings:
-    """Return the settings in force with these flags, none of which are those not given, and log as they say."""
-    settings = load_settings(flags)
+@dataclass(frozen=True, slots=True)
+class RunOptions(OptionGroup):
+    """The name of the run, and the location of its log."""
+
+    broker: Annotated[
+        str | None,
+        typer.Option("--broker", help="Location of the log: sqlite:DIR or kafka://HOST:PORT,….", metavar="LOG"),
+    ] = None
+    run: Annotated[str | None, typer.Option("--run", help="Name of the run.", metavar="NAME")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeOptions(OptionGroup):
+    """The recipe of a new run, its seed tasks and its templates."""
+
+    recipe: Annotated[RecipeName | None, typer.Option("--recipe", help="Recipe for the generation of tasks.")] = None
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--form",
+            help="Format of prompts and replies: text, json or auto (json for chat models, else text).",
+            metavar="FORM",
+        ),
+    ] = None
+    semantic: Semantic = None
+    semantic_threshold: SemanticThreshold = None
+    seeds: Annotated[
+        Path | None,
+        typer.Option(
+            "--seeds",
+            help="File of seed tasks, JSON Lines or a JSON array; default: the 175 bundled seed tasks.",
+            metavar="FILE",
+        ),
+    ] = None
+    templates: Annotated[
+        Path | None,
+        typer.Option("--templates", help="Folder of prompt templates that replace the bundled ones.", metavar="DIR"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoalOptions(OptionGroup):
+    """The target and the limits of a run."""
+
+    target: Target = None
+    max_prompts: Annotated[
+        int | None, typer.Option("--max-prompts", help="Issue at most this many prompts.", metavar="N")
+    ] = None
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            "--budget", help="Limit on the cost of the run since its beginning, US dollars; 0: no limit.", metavar="USD"
+        ),
+    ] = None
+    max_marginal_cost: Annotated[
+        float | None,
+        typer.Option(
+            "--max-marginal-cost",
+            help="Limit on the average cost of the last 1,000 accepted tasks, US dollars; 0: no limit.",
+            metavar="USD",
+        ),
+    ] = None
+    rpm: Annotated[
+        float | None,
+        typer.Option("--rpm", help="Limit on calls per minute, for all processes together; 0: no limit.", metavar="N"),
+    ] = None
+    tpm: Annotated[
+        float | None,
+        typer.Option("--tpm", help="Limit on tokens per minute, for all processes together; 0: no limit.", metavar="N"),
+    ] = None
+    max_in_flight: Annotated[
+        int | None,
+        typer.Option(
+            "--max-in-flight", help="Limit on calls in flight, for all processes together; 0: no limit.", metavar="N"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions(OptionGroup):
+    """The language model and its server."""
+
+    lm: Annotated[LmKind | None, typer.Option("--lm", help="Kind of language model.")] = None
+    lm_url: Annotated[
+        str | None,
+        typer.Option(
+            "--lm-url",
+            help="Base URL of an OpenAI-compatible server; separate several servers of the same model by commas.",
+            metavar="URL",
+        ),
+    ] = None
+    model: Annotated[str | None, typer.Option("--model", help="Name of the model on the server.", metavar="NAME")] = (
+        None
+    )
+    model_file: Annotated[
+        Path | None, typer.Option("--model-file", help="GGUF file for --lm local.", metavar="FILE")
+    ] = None
+    lm_api: LmApi = None
+    lm_dialect: Annotated[
+        str | None, typer.Option("--lm-dialect", help="Kind of server; auto detects it.", metavar="DIALECT")
+    ] = None
+    lm_api_key_file: Annotated[
+        Path | None, typer.Option("--lm-api-key-file", help="File that holds the API key.", metavar="FILE")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceOptions(OptionGroup):
+    """The prices of the model's tokens."""
+
+    price_prompt: Annotated[
+        float | None, typer.Option("--price-prompt", help="US dollars per million prompt tokens.", metavar="USD")
+    ] = None
+    price_completion: Annotated[
+        float | None,
+        typer.Option("--price-completion", help="US dollars per million completion tokens.", metavar="USD"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicOptions(OptionGroup):
+    """Partitions and replication factor of the topics of a run."""
+
+    partitions: Annotated[
+        int | None, typer.Option("--partitions", help="Partitions of each work topic.", metavar="N")
+    ] = None
+    replication: Annotated[
+        int | None, typer.Option("--replication", help="Replication factor of each topic.", metavar="N")
+    ] = None
+
+
+def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command for typer, with the options of each option group as separate parameters."""
+    signature = inspect.signature(command, eval_str=True)
+    groups = {name: each.annotation for name, each in signature.parameters.items() if _is_group(each.annotation)}
+
+    @wraps(command)
+    def expanded(**flags: Any) -> None:
+        filled = {
+            name: group(**{field.name: flags.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**filled, **flags)
+
+    options = [option for each in signature.parameters.values() for option in _options_of(each)]
+    expanded.__signature__ = signature.replace(parameters=options)  # type: ignore[attr-defined]
+    return expanded
+
+
+def _is_group(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, OptionGroup)
+
+
+def _options_of(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
+    """Yield the options of a group, or the parameter itself if it is no group.
+
+    They are keyword-only, because a required parameter may follow an optional one.
+    """
+    kind = inspect.Parameter.KEYWORD_ONLY
+    if not _is_group(parameter.annotation):
+        yield parameter.replace(kind=kind)
+        return
+    hints = get_type_hints(parameter.annotation, include_extras=True)
+    for field in fields(parameter.annotation):
+        default = inspect.Parameter.empty if field.default is MISSING else field.default
+        yield inspect.Parameter(field.name, kind, default=default, annotation=hints[field.name])
+
+
+def values_of(*groups: OptionGroup) -> dict[str, Any]:
+    """Return the option values of these groups by option name."""
+    return {name: value for group in groups for name, value in asdict(group).items()}
+
+
+def settings_from(*groups: OptionGroup, **flags: Any) -> Settings:
+    """Return the settings for these options, and configure logging; None means that an option was not given."""
+    settings = load_settings(values_of(*groups) | flags)
     configure_logging(settings)
     return settings
+
+
+def print_json(value: Any) -> None:
+    """Write a value to standard output as indented JSON."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")

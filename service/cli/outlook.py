@@ -1,4 +1,4 @@
-"""The cost of a target in a line, said before the first call together with its basis."""
+"""The expected cost of a target in one line, with the basis of the estimate."""
 
 from collections.abc import Sequence
 from math import floor, log10
@@ -16,14 +16,14 @@ from service.settings import LmKind, Settings
 def outlook_by_length(
     definition: RunDefined, seeds: Sequence[SeedTask], tasks: int, settings: Settings, model: str
 ) -> str:
-    """Return what so many tasks will take, judged by the texts that are sent: nothing has been asked yet."""
+    """Return the expected calls, tokens and cost of `tasks` tasks, estimated from text lengths before any call."""
     prompt = first_prompt(definition, seeds).as_input(definition.recipe)
     rates = rates_by_length(definition.recipe, definition.templates, seeds, prompt)
     return outlook(rates, tasks, settings, model)
 
 
 def outlook(rates: Rates, tasks: int, settings: Settings, model: str) -> str:
-    """Return what so many tasks will take at these rates."""
+    """Return the expected calls, tokens and cost of `tasks` tasks at these rates."""
     table = settings.prices_for(model)
     price = table.models.get(model) if table is not None else None
     found = reckon(rates, tasks, price, batch=settings.lm_batch)
@@ -38,11 +38,13 @@ def outlook(rates: Rates, tasks: int, settings: Settings, model: str) -> str:
 
 
 def outlook_of(progress: Progress) -> str:
-    """Return what a run that goes on will have cost, judged by its own calls; empty where that is not known."""
+    """Return the forecast cost of an existing run at its target, based on its own calls; empty if unknown."""
     usd = forecast_usd(progress) if progress.spent else None
     if usd is None:
         return ""
-    return f"{_tasks(progress.target)}: {dollars(usd)} in all, judged by the {progress.finished:,} that are finished"
+    return (
+        f"{_tasks(progress.target)}: {dollars(usd)} in total, estimated from the {progress.finished:,} finished so far"
+    )
 
 
 def _tasks(count: int) -> str:
@@ -50,12 +52,12 @@ def _tasks(count: int) -> str:
 
 
 def _about(usd: float) -> str:
-    """Return an amount of money with two digits that say something."""
+    """Return an amount of money rounded to two significant digits."""
     digits = 0 if usd <= 0 else max(0, 1 - floor(log10(usd)))
     return f"${round(usd, digits):,.{max(2, digits)}f}" if usd else "$0"
 
 
 def _round(count: int) -> str:
-    """Return a number with two digits that say something."""
+    """Return a number rounded to two significant digits."""
     digits = max(0, len(str(count)) - 2)
     return f"{round(count, -digits):,}"

@@ -1,4 +1,4 @@
-"""Where a command's product goes: to standard output, or into a file that is whole or not there."""
+"""The output of a command: standard output, or a file that is replaced as a whole."""
 
 import sys
 from pathlib import Path
@@ -11,11 +11,11 @@ from service.errors import ConfigurationError, OutputClosedError
 
 
 async def write(chunks: Chunks, output: Path | None) -> None:
-    """Write chunks to a file, or to standard output where none, or `-`, is named.
+    """Write chunks to a file, or to standard output if `output` is None or `-`.
 
     Raises:
-        OutputClosedError: whoever read standard output has gone.
-        ConfigurationError: it cannot be written there.
+        OutputClosedError: the reader of standard output has closed it.
+        ConfigurationError: the output is not writable.
     """
     if output is None or str(output) == "-":
         await _to_stdout(chunks)
@@ -31,24 +31,24 @@ async def _to_stdout(chunks: Chunks) -> None:
             await to_thread.run_sync(sys.stdout.buffer.write, chunk)
         await to_thread.run_sync(sys.stdout.buffer.flush)
     except BrokenPipeError as error:
-        raise OutputClosedError("nobody reads the output any more") from error
+        raise OutputClosedError("the reader of the output has closed it") from error
     except OSError as error:
-        raise ConfigurationError(f"standard output: expected to write there: {error}") from error
+        raise ConfigurationError(f"standard output: cannot write: {error}") from error
 
 
 async def _to_file(chunks: Chunks, output: anyio.Path) -> None:
-    """Write to a path; what cannot be replaced (a device, a pipe) is written to as it is."""
+    """Write to a path: replace a regular file, write directly to anything else (a device, a pipe)."""
     try:
         if await output.exists() and not await output.is_file():
             await _write_to(chunks, output)
         else:
             await _replace(chunks, await output.resolve())
     except OSError as error:
-        raise ConfigurationError(f"{output}: expected a file that can be written: {error.strerror}") from error
+        raise ConfigurationError(f"{output}: expected a writable file: {error.strerror}") from error
 
 
 async def _replace(chunks: Chunks, target: anyio.Path) -> None:
-    """Write beside a file, then put it in its place: what was there stays until the new one is whole."""
+    """Write a temporary file beside the target, then replace the target: the old content stays until then."""
     partial = target.with_name(f"{target.name}.partial")
     try:
         await _write_to(chunks, partial)

@@ -1,4 +1,4 @@
-"""`seedstream refilter`: a run's candidates judged again with another recipe, without a call to the model."""
+"""`seedstream refilter`: judge the candidates of a run again with other filters, without a call to the model."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -23,42 +23,54 @@ from service.selfinstruct.tasks import Reason
 from service.settings import Settings, load_settings
 
 
-def refilter(
+@dataclass(frozen=True, slots=True)
+class FilterOptions(options.OptionGroup):
+    """Changes to the filters of the run."""
+
     threshold: Annotated[
         str | None,
         typer.Option(
             "--threshold",
-            help="Reject ROUGE-L above this; 0.5..0.9 or 0.5..0.9:0.1 compares many.",
+            help="Reject candidates above this ROUGE-L; a range (0.5..0.9, 0.5..0.9:0.1) compares thresholds.",
             metavar="T|T..T[:STEP]",
         ),
-    ] = None,
-    min_words: Annotated[int | None, typer.Option("--min-words", min=1, help="Reject shorter instructions.")] = None,
-    max_words: Annotated[int | None, typer.Option("--max-words", min=1, help="Reject longer instructions.")] = None,
-    block: Annotated[list[str] | None, typer.Option("--block", help="Block this word too; may be repeated.")] = None,
-    semantic: options.Semantic = None,
-    semantic_threshold: options.SemanticThreshold = None,
+    ] = None
+    min_words: Annotated[
+        int | None, typer.Option("--min-words", min=1, help="Reject instructions with fewer words.")
+    ] = None
+    max_words: Annotated[
+        int | None, typer.Option("--max-words", min=1, help="Reject instructions with more words.")
+    ] = None
+    block: Annotated[
+        list[str] | None, typer.Option("--block", help="Block this word or phrase as well. Repeatable.")
+    ] = None
+    semantic: options.Semantic = None
+    semantic_threshold: options.SemanticThreshold = None
+
+
+@options.expand_groups
+def refilter(
+    *,
+    filters: FilterOptions,
     into: Annotated[
-        str | None, typer.Option("--into", help="Make a new run of what is accepted.", metavar="NAME")
+        str | None, typer.Option("--into", help="Write the accepted tasks to a new run.", metavar="NAME")
     ] = None,
-    broker: options.Broker = None,
-    run: options.Run = None,
+    run: options.RunOptions,
     as_json: options.AsJson = False,
 ) -> None:
-    """Judge all candidates of a run again; prints both verdicts side by side, and with --into makes a run of them.
+    """Judge all candidates of a run again and compare the counts; with --into, write the result to a new run.
 
-    With a range of thresholds it prints what each would have accepted, the run's own among them, reading the log once:
-    about a second a threshold for some thousand candidates.
+    With a range of thresholds, print the counts at each threshold and at the run's own. The log is read once; some
+    thousand candidates take about a second per threshold.
     """
-    settings = options.settings_from(broker=broker, run=run, semantic_threshold=semantic_threshold)
-    meanings = None
-    if semantic or semantic_threshold is not None:
-        check_model()
-        meanings = SemanticFilter(threshold=semantic_threshold)
-    change = _Change(min_words, max_words, _words(block), meanings)
-    thresholds = Thresholds.parse(threshold) if threshold is not None else None
+    settings = options.settings_from(run, semantic_threshold=filters.semantic_threshold)
+    change = _Change.of_options(filters)
+    thresholds = Thresholds.parse(filters.threshold) if filters.threshold is not None else None
     if thresholds is not None and thresholds.is_range:
         if into is not None:
-            raise ConfigurationError(f"--into: expected one threshold to make a run with, got --threshold {threshold}")
+            raise ConfigurationError(
+                f"--into: expected one threshold for the new run, got --threshold {filters.threshold}"
+            )
         curve = anyio.run(_draw_curve, settings, change, thresholds)
         _show(_curve_as_json(curve) if as_json else _curve_as_table(curve))
         return
@@ -73,9 +85,12 @@ def refilter(
 
 def _remark(before: Progress, after: Progress, into: str | None) -> None:
     if after.candidates != before.candidates:
-        typer.echo("the run went on between the two counts: compare shares, or do it again when it rests", err=True)
+        typer.echo(
+            "the run received candidates between the two counts: compare shares, or repeat when the run is stopped",
+            err=True,
+        )
     if into is not None:
-        typer.echo(f"run {into!r} holds what was accepted: `seedstream run --run {into}` goes on from there", err=True)
+        typer.echo(f"run {into!r} holds the accepted tasks; `seedstream run --run {into}` continues it", err=True)
 
 
 def _words(block: list[str] | None) -> tuple[str, ...]:
@@ -87,13 +102,21 @@ def _words(block: list[str] | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What is asked to be different; what is none stays as it is in the run's recipe."""
+    """The requested changes to a recipe; a value of None changes nothing."""
 
     min_words: int | None
     max_words: int | None
     block: tuple[str, ...]
     semantic: SemanticFilter | None
     threshold: float | None = None
+
+    @classmethod
+    def of_options(cls, filters: FilterOptions) -> "_Change":
+        meanings = None
+        if filters.semantic or filters.semantic_threshold is not None:
+            check_model()
+            meanings = SemanticFilter(threshold=filters.semantic_threshold)
+        return cls(filters.min_words, filters.max_words, _words(filters.block), meanings)
 
     def of(self, recipe: Recipe) -> Recipe:
         old = recipe.filters
@@ -106,7 +129,7 @@ class _Change:
         )
         if filters.min_words > filters.max_words:
             raise ConfigurationError(
-                f"expected fewer words at least than at most, got {filters.min_words} and {filters.max_words}"
+                f"expected min_words <= max_words, got {filters.min_words} and {filters.max_words}"
             )
         return replace(recipe, filters=filters, semantic=self.semantic or recipe.semantic)
 

@@ -1,6 +1,6 @@
-"""What a person sees: finished tasks, and a panel of how far the run has got.
+"""Display of finished tasks and of the progress of a run.
 
-Everything that a model wrote passes `clean`: it is hostile text, and a terminal obeys control characters.
+Text from a model must pass `clean`: it is untrusted, and terminals execute control characters.
 """
 
 import re
@@ -18,7 +18,7 @@ from service.messaging.messages import FinishedTask
 from service.run.cost_report import essentials, paid_for
 from service.run.progress import Progress
 
-# Control characters but tab and line feed, and those that turn the direction of writing.
+# Control characters except tab and line feed, and characters that change the text direction.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _LONGEST_SHOWN = 2_000
 _TINY_USD = 1e-5
@@ -26,13 +26,13 @@ _DIGITS, _DIGITS_OF_CENTS, _DIGITS_OF_TINY = 4, 6, 9
 
 
 def clean(text: str) -> str:
-    """Return text that a terminal only shows: control characters become a replacement mark, a long one is cut."""
+    """Return text that is safe on a terminal: control characters are replaced, and a long text is cut."""
     shown = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
     return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
 
 
 def task_view(task: FinishedTask) -> RenderableType:
-    """Return a finished task as a person reads it."""
+    """Return a finished task in readable form."""
     kind = {True: "classification", False: "generation", None: ""}[task.is_classification]
     head = Text.assemble(
         (f"#{task.task_seq + 1} ", "bold green"), (clean(task.instruction), "bold"), (f"  {task.id} {kind}", "dim")
@@ -51,26 +51,26 @@ def _indented(text: str) -> str:
 
 @dataclass(slots=True)
 class Pace:
-    """How fast the run has been since this process watches it."""
+    """The pace of a run since this process started to watch it."""
 
     started_s: float = field(default_factory=time.monotonic)
     finished_before: int = 0
 
     def per_minute(self, finished: int) -> float:
-        """Return finished tasks a minute."""
+        """Return the number of finished tasks per minute."""
         elapsed_s = max(time.monotonic() - self.started_s, 1e-9)
         return (finished - self.finished_before) * 60 / elapsed_s
 
     def left_s(self, progress: Progress) -> float | None:
-        """Return the seconds left at this pace; none before the first task."""
+        """Return the seconds left at this pace; None before the first task."""
         rate = self.per_minute(progress.finished)
         return (progress.target - progress.finished) * 60 / rate if rate > 0 else None
 
 
 def summary(progress: Progress, pace: Pace | None = None, calls: str | None = None) -> dict[str, str]:
-    """Return the facts of a run in the order in which they are shown; pace and calls only of one that is running.
+    """Return the facts of a run in display order; `pace` and `calls` only exist for a running one.
 
-    `calls` says what is going on between this process and the model.
+    `calls` describes the calls between this process and the model.
     """
     facts = {
         "finished": f"{progress.finished} of {progress.target}{_classification(progress)}",
@@ -111,12 +111,12 @@ def panel(progress: Progress, pace: Pace | None = None, calls: str | None = None
 
 
 def acceptance(progress: Progress) -> float:
-    """Return the share of candidates that entered the pool, 0 … 1."""
+    """Return the share of accepted candidates, 0 … 1."""
     return progress.accepted / progress.candidates if progress.candidates else 0.0
 
 
 def _classification(progress: Progress) -> str:
-    """Return the share of classification tasks among the finished, where the recipe asks for it."""
+    """Return the share of classification tasks among the finished ones, if the recipe classifies tasks."""
     recipe = progress.defined.recipe if progress.defined is not None else None
     if not progress.finished or recipe is None or not recipe.has_classification_step:
         return ""
@@ -124,14 +124,14 @@ def _classification(progress: Progress) -> str:
 
 
 def reasons(progress: Progress) -> str:
-    """Return why candidates were refused and accepted instructions dropped, the most frequent first."""
+    """Return the reasons for rejected candidates and for dropped instructions, the most frequent first."""
     counts = [f"{reason} {count}" for reason, count in progress.rejected.most_common()]
     dropped = [f"{reason} {count} (without instances)" for reason, count in progress.dropped.most_common()]
     return ", ".join(counts + dropped)
 
 
 def dead_letters(progress: Progress) -> str:
-    """Return what could not be read, by topic, and what is stuck by it."""
+    """Return the numbers of dead letters by topic, and of prompts and tasks stuck because of them."""
     counts = ", ".join(f"{topic} {count}" for topic, count in progress.dead_letters.most_common())
     return f"{counts}; {progress.stuck_prompts} prompts and {progress.stuck_tasks} tasks stuck"
 
@@ -161,7 +161,7 @@ def cost(progress: Progress) -> str:
 
 
 def _whole(told: dict[str, Any]) -> str:
-    """Return the sum, as far as it is known."""
+    """Return the total cost, as far as it is known."""
     if told["cost_usd"] is not None:
         return dollars(told["cost_usd"])
     if told["known_cost_usd"] is None:
@@ -170,7 +170,7 @@ def _whole(told: dict[str, Any]) -> str:
 
 
 def essential_costs(progress: Progress) -> dict[str, str]:
-    """Return what a run costs in a few facts, those that are unknown included."""
+    """Return the main costs of a run, including unknown ones."""
     told = essentials(progress)
     limit = told["max_marginal_cost_usd"]
     allowed = f", {dollars(limit)} allowed" if limit is not None else ""
@@ -187,7 +187,7 @@ def essential_costs(progress: Progress) -> dict[str, str]:
 
 
 def _breakdown(progress: Progress) -> dict[str, str]:
-    """Return the bill by stage and by what came of the calls, as far as prices are known."""
+    """Return the bill by stage and by outcome, as far as prices are known."""
     stages = {stage: spent.known_usd for stage, spent in sorted(progress.bill.stages.items())}
     if not any(stages.values()):
         return {}
@@ -200,7 +200,7 @@ def _breakdown(progress: Progress) -> dict[str, str]:
 
 
 def _outlook(told: dict[str, Any], target: int) -> dict[str, str]:
-    """Return what is known of the costs to come."""
+    """Return the forecast and the rest of the budget, if known."""
     facts: dict[str, str] = {}
     if told["forecast_usd"] is not None:
         facts["forecast"] = f"{dollars(told['forecast_usd'])} for {target:,} finished tasks"
@@ -214,7 +214,7 @@ def _budget(told: dict[str, Any]) -> str:
 
 
 def dollars(usd: float | None) -> str:
-    """Return an amount of money as a person reads it; the smaller, the more digits."""
+    """Return an amount of money in readable form; smaller amounts have more digits."""
     if usd is None:
         return "unknown"
     if usd == 0:
@@ -223,7 +223,7 @@ def dollars(usd: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a time as a person says it."""
+    """Return a duration in readable form."""
     if seconds is None:
         return "unknown time"
     minutes, rest = divmod(int(seconds), 60)

@@ -1,4 +1,4 @@
-"""`seedstream replay`: dead letters go back into their topics, after what was wrong with them is mended."""
+"""`seedstream replay`: put dead letters back into their topics after a fix."""
 
 import sys
 from collections.abc import Sequence
@@ -21,21 +21,24 @@ from service.settings import Settings
 _NAMES = ", ".join(topic.name for topic in STAGE_INPUTS)
 
 
+@options.expand_groups
 def replay(
+    *,
     topic: Annotated[
-        list[str] | None, typer.Argument(help=f"Of {_NAMES}; all where none is named.", metavar="TOPIC")
+        list[str] | None, typer.Argument(help=f"Topics to replay, of {_NAMES}; default: all.", metavar="TOPIC")
     ] = None,
-    broker: options.Broker = None,
-    run: options.Run = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be put back, and why.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Put back, or list, at most so many.", metavar="N")] = None,
+    run: options.RunOptions,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the dead letters and their reasons; put nothing back.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Put back or list at most this many.", metavar="N")] = None,
 ) -> None:
-    """Put dead letters back into their topics, each exactly once; what still cannot be read returns to them.
+    """Put dead letters back into their topics, each exactly once; unreadable ones become dead letters again.
 
-    Do it once what was wrong is mended: with a newer version of Seedstream, for example, that can read them.
+    Use it after the cause is fixed, for example with a newer version of Seedstream that can read the records.
     """
     chosen = _chosen(topic or [])
-    settings = options.settings_from(broker=broker, run=run)
+    settings = options.settings_from(run)
     if dry_run:
         for letter in anyio.run(_waiting, settings, chosen, limit or sys.maxsize):
             typer.echo("\t".join(_line(part) for part in (letter.topic, letter.place, letter.id, letter.reason)))
@@ -51,7 +54,7 @@ def _chosen(names: Sequence[str]) -> list[Topic[Message]]:
     for name in names:
         if name not in [topic.name for topic in STAGE_INPUTS]:
             raise ConfigurationError(
-                f"expected one of {_NAMES}, got {name!r}: only what a stage reads has dead letters"
+                f"expected one of {_NAMES}, got {name!r}: only the input topics of stages have dead letters"
             )
     return [topic for topic in STAGE_INPUTS if topic.name in names or not names]
 

@@ -1,4 +1,4 @@
-"""`seedstream run`: the whole pipeline in this process, until exactly as many tasks are finished as wanted."""
+"""`seedstream run`: the whole pipeline in this process, until the target is reached."""
 
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -18,15 +18,13 @@ from service.cli.outlook import outlook_by_length, outlook_of
 from service.cli.rendering import Pace, clean
 from service.cli.signals import EXIT_SIGNALLED, Stopped, say, stop_on_signal
 from service.dataset.seed_warnings import seed_warnings
-from service.dataset.seeds import load_seeds
-from service.dataset.templates import check_templates
 from service.lm.dispatch import Patience
 from service.messaging.broker import Broker
 from service.messaging.messages import Ending, GoalSet, Message, RunDefined
 from service.pipeline.limits import Limits
 from service.pipeline.roles import SINGLE
 from service.pipeline.single_process import Observer, Pipeline
-from service.run.definition import define
+from service.run.definition import AskedRun
 from service.run.goals import asked_goal, begin, check_budget, look, spent_already
 from service.run.progress import Progress
 from service.runtime.leader_election import elected
@@ -45,72 +43,67 @@ _EXIT_OF_ENDING = {
 }
 
 
+@options.expand_groups
 def run(
-    broker: options.Broker = None,
-    run: options.Run = None,
-    recipe: options.Recipe = None,
-    form: options.Form = None,
-    semantic: options.Semantic = None,
-    semantic_threshold: options.SemanticThreshold = None,
-    seeds: options.Seeds = None,
-    templates: options.Templates = None,
-    target: options.Target = None,
-    max_prompts: options.MaxPrompts = None,
-    budget: options.Budget = None,
-    max_marginal_cost: options.MaxMarginalCost = None,
-    rpm: options.Rpm = None,
-    tpm: options.Tpm = None,
-    max_in_flight: options.MaxInFlight = None,
-    lm: options.Lm = None,
-    lm_url: options.LmUrl = None,
-    model: options.Model = None,
-    model_file: options.ModelFile = None,
-    lm_api: options.LmApi = None,
-    lm_dialect: options.LmDialect = None,
-    lm_api_key_file: options.LmApiKeyFile = None,
+    *,
+    run: options.RunOptions,
+    recipe: options.RecipeOptions,
+    goal: options.GoalOptions,
+    model: options.ModelOptions,
     concurrency: options.Concurrency = None,
     patience: options.Patience = None,
     seed: options.Seed = None,
-    price_prompt: options.PricePrompt = None,
-    price_completion: options.PriceCompletion = None,
+    prices: options.PriceOptions,
     log_level: options.LogLevel = None,
 ) -> None:
-    """Run the whole pipeline until exactly N tasks are finished; run it again to go on.
+    """Run the whole pipeline until exactly N tasks are finished; run it again to continue.
 
     Exit codes: 0 the target is reached; 1 the log cannot be used; 2 a setting is wrong, or the language model cannot be
-    reached at the start; 3 no acceptance for many prompts; 4 --max-prompts is used up; 5 the language model refuses or
-    answers no more; 6 --budget is spent; 7 the last 1,000 accepted tasks cost more than --max-marginal-cost each;
-    8 a limit in dollars cannot be kept, because calls come without a price or without usage; 130, 143 or 141 stopped by
-    Ctrl-C, SIGTERM or a closed pipe.
+    reached at the start; 3 many prompts in a row gave no accepted task; 4 --max-prompts is used up; 5 the language
+    model refuses or no longer answers; 6 --budget is spent; 7 the last 1,000 accepted tasks cost more than
+    --max-marginal-cost on average; 8 a limit in dollars cannot be kept, because calls come without a price or without
+    usage; 130, 143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
     """
-    settings = options.settings_from(**locals())
-    refuse_early(settings)
-    raise typer.Exit(anyio.run(run_to_target, settings))
+    settings = options.settings_from(
+        run,
+        recipe,
+        goal,
+        model,
+        prices,
+        concurrency=concurrency,
+        patience=patience,
+        seed=seed,
+        log_level=log_level,
+    )
+    asked = AskedRun(settings)
+    refuse_early(asked)
+    raise typer.Exit(anyio.run(run_to_target, asked))
 
 
-def refuse_early(settings: Settings) -> None:
-    """Refuse seeds, templates and models of meanings that cannot be used, before anything is opened or asked."""
+def refuse_early(asked: AskedRun) -> None:
+    """Raise an error for unusable seeds, templates or embedding models, before the log is opened or a call is made."""
+    settings = asked.settings
     if settings.compares_meanings:
         check_model()
     if settings.on_kafka or settings.sqlite_file.exists():
-        load_seeds(settings.seeds)
-        check_templates(settings.templates)
+        asked.check_files()
     else:
-        define(settings)
+        _ = asked.new  # raises if it cannot be
 
 
-async def run_to_target(settings: Settings, hint: str = "run it again to go on") -> int:
-    """Define the run, or find it as it was left, and run it; returns the exit code.
+async def run_to_target(asked: AskedRun, hint: str = "run it again to continue") -> int:
+    """Define or continue the run, run it to its target, and return the exit code.
 
-    `hint` is what to tell someone who stopped it.
+    `hint` is printed when the run is stopped by a signal.
     """
+    settings = asked.settings
     async with open_log(settings) as broker:
-        progress = await look(broker, settings)
+        progress = await look(broker, asked)
         if progress.defined is not None:
             await anyio.to_thread.run_sync(check_embedder, progress.defined.recipe)
         goal = asked_goal(progress.goal, settings)
         if progress.finished >= goal.target:
-            say(f"{progress.finished} tasks are finished and {goal.target} are wanted: nothing to do")
+            say(f"{progress.finished} tasks are finished, the target is {goal.target}: nothing to do")
             return 0
         if (ended := spent_already(progress, goal)) is not None:
             say(ended.detail)
@@ -121,36 +114,35 @@ async def run_to_target(settings: Settings, hint: str = "run it again to go on")
                 await probe(model)
             if progress.defined and (told := _other_model(await latest_model(broker, settings.run), model.name)):
                 say(told)
-            new = define(settings) if progress.defined is None else None
-            if new is not None:
-                _say_before(*new, goal, settings, model.name)
-            definition = await begin(broker, settings, progress, goal, new)
+            if progress.defined is None:
+                _say_before(*asked.new, goal, settings, model.name)
+            definition = await begin(broker, asked, progress, goal)
             warn_of_other_api(model, definition.recipe)
             pipeline = Pipeline(broker, definition, model, Limits.of(settings))
             return await _run_shown(pipeline, progress.finished, hint)
 
 
 def _other_model(latest: str | None, asked: str) -> str:
-    """Say so where another model goes on with a run; servers add versions to the names of models."""
+    """Return a warning if another model wrote the latest tasks of the run; a suffix or prefix makes no difference."""
     if latest is None or latest.startswith(asked) or asked.startswith(latest) or latest.endswith(asked):
         return ""
     return (
         f"beware: the latest tasks of this run are by {clean(latest)}, and {clean(asked)} is asked now; "
-        "another --run keeps them apart"
+        "use another --run to keep them separate"
     )
 
 
 def _say_before(
     definition: RunDefined, seeds: Sequence[SeedTask], goal: GoalSet, settings: Settings, model: str
 ) -> None:
-    """Say what is odd about the seeds of a new run, and what its target will take."""
+    """Print warnings about the seeds of a new run, and the expected cost of its target."""
     for warning in seed_warnings(definition.recipe, seeds):
         say(f"beware: {clean(warning)}")
     say(f"{definition.recipe.title}; {outlook_by_length(definition, seeds, goal.target, settings, model)}")
 
 
 def patience_of(settings: Settings) -> Patience:
-    """Return how long a run goes on without an answer: not at all with a key that never worked, else for a while."""
+    """Return the patience of a run: none if the server refuses the first calls, else `lm_gone_s` or ten minutes."""
     return Patience(
         settings.lm_attempts,
         closed_s=_PATIENCE_S if settings.lm_gone_s is None else settings.lm_gone_s,
@@ -160,7 +152,7 @@ def patience_of(settings: Settings) -> Patience:
 
 @asynccontextmanager
 async def _alone(broker: Broker, settings: Settings) -> AsyncIterator[None]:
-    """See to it that nobody else is at work on the run; the embedded log can be open in one process only anyway."""
+    """Ensure that no other process works on the run; on the embedded log, the broker itself ensures this."""
     if settings.on_kafka:
         async with elected(broker, settings.run, SINGLE, _PATIENCE_SESSIONS * settings.kafka_session_s):
             yield
@@ -169,9 +161,9 @@ async def _alone(broker: Broker, settings: Settings) -> AsyncIterator[None]:
 
 
 async def _run_shown(pipeline: Pipeline, finished: int, hint: str) -> int:
-    """Run the pipeline under a view until it ends or is stopped; returns the exit code.
+    """Run the pipeline under a view until it ends or is stopped, and return the exit code.
 
-    `finished` tasks were there before, and are no work of this process.
+    `finished` is the number of tasks finished before this process started.
     """
     pace, stopped = Pace(finished_before=finished), Stopped()
     async with anyio.create_task_group() as tasks:
@@ -181,8 +173,8 @@ async def _run_shown(pipeline: Pipeline, finished: int, hint: str) -> int:
         tasks.cancel_scope.cancel()
     if ended is not None:
         if ended.ending is Ending.TARGET_REACHED and sys.stdout is not None and sys.stdout.isatty():
-            say("`seedstream export` writes them to a file, `seedstream explain ID` tells where one comes from,")
-            say("a higher --target goes on")
+            say("`seedstream export` writes the tasks to a file; `seedstream explain ID` shows the origin of a task;")
+            say("a higher --target continues the run")
         say(f"{ended.ending.value.replace('_', ' ')}: {ended.detail}")
         return _EXIT_OF_ENDING[ended.ending]
     say(f"stopped with {pipeline.progress.finished} of {pipeline.progress.target} tasks finished; {hint}")
@@ -190,13 +182,13 @@ async def _run_shown(pipeline: Pipeline, finished: int, hint: str) -> int:
 
 
 def _say_forecast(progress: Progress) -> None:
-    """Say what the run will have cost, where it goes on from calls of its own."""
+    """Print the forecast cost of the run, if it can be estimated from earlier calls of the run."""
     if told := outlook_of(progress):
         say(told)
 
 
 def _until_closed(view: View, pipeline: Pipeline, stopped: Stopped) -> Observer:
-    """Return an observer that shows messages until nobody reads them any more; the pipeline stops then."""
+    """Return an observer that shows messages, and stops the pipeline when the reader closes the pipe."""
 
     async def observe(message: Message) -> None:
         if stopped.by is SIGPIPE:
@@ -205,7 +197,7 @@ def _until_closed(view: View, pipeline: Pipeline, stopped: Stopped) -> Observer:
             await view.observe(message)
         except BrokenPipeError:
             stopped.by = SIGPIPE
-            sys.stdout = None  # or the interpreter would try to flush it at exit
+            sys.stdout = None  # otherwise the interpreter tries to flush it at exit
             pipeline.stop()
 
     return observe

@@ -1,4 +1,4 @@
-"""`seedstream seeds add`: more human-written tasks for a run that exists."""
+"""`seedstream seeds add`: add human-written tasks to an existing run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,13 +27,13 @@ app = typer.Typer(help="The human-written tasks of a run.", no_args_is_help=True
 
 
 @app.command()
+@options.expand_groups
 def add(
-    file: Annotated[Path, typer.Argument(help="Seed tasks, JSON Lines or a JSON array.", metavar="FILE")],
-    broker: options.Broker = None,
-    run: options.Run = None,
+    file: Annotated[Path, typer.Argument(help="File of seed tasks, JSON Lines or a JSON array.", metavar="FILE")],
+    run: options.RunOptions,
 ) -> None:
-    """Add the seed tasks of a file to a run's pool; those that it has already are passed over."""
-    settings = options.settings_from(broker=broker, run=run)
+    """Add the seed tasks of a file to the pool of a run; tasks that it already has are skipped."""
+    settings = options.settings_from(run)
     seeds = load_seeds(file)
     added = anyio.run(_add, settings, seeds)
     typer.echo(f"{added} seed tasks added, {len(seeds) - added} were there already", err=True)
@@ -57,7 +57,7 @@ async def _add(settings: Settings, seeds: tuple[SeedTask, ...]) -> int:
             typer.echo(f"beware: {clean(warning)}", err=True)
         new = _new(seeds, known)
         await submit_seeds(broker, settings.run, new)
-        if not settings.on_kafka:  # there the run's own admit takes them in
+        if not settings.on_kafka:  # on Kafka, the admit role of the run adds them to the pool
             drain = anyio.Event()
             drain.set()
             await admitting(broker, progress.defined).run(drain, anyio.Event())
@@ -65,14 +65,14 @@ async def _add(settings: Settings, seeds: tuple[SeedTask, ...]) -> int:
 
 
 def _new(seeds: Sequence[SeedTask], known: Mapping[str, SeedTask | None]) -> list[SeedTask]:
-    """Return the seed tasks that are not among those that are known.
+    """Return the seed tasks that the run does not have yet.
 
     Raises:
-        SeedTaskError: another task has the id of one of them.
+        SeedTaskError: the run has a different task with the same id.
     """
     for seed in seeds:
         if seed.id in known and known[seed.id] != seed:
             raise SeedTaskError(
-                f"seed task {seed.id!r}: the run has another task of this id; give the new one an id of its own"
+                f"seed task {seed.id!r}: the run has another task with this id; give the new task a different id"
             )
     return [seed for seed in seeds if seed.id not in known]

@@ -1,4 +1,4 @@
-"""How commands that work for long are stopped: in order at the first signal, at once at the second."""
+"""Stopping long-running commands: in an orderly way at the first signal, immediately at the second."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ EXIT_SIGNALLED = 128
 
 @dataclass(slots=True)
 class Stopped:
-    """Why the work was asked to stop, if it was."""
+    """The signal that stopped the work, or None."""
 
     by: Signals | None = None
 
@@ -23,7 +23,7 @@ async def stop_on_signal(stop: Callable[[], None], stopped: Stopped) -> None:
     with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
         async for signal in signals:
             if stopped.by is not None:
-                say(f"{Signals(signal).name}: stopped at once; run it again to go on")
+                say(f"{Signals(signal).name}: stopped at once; run it again to continue")
                 os._exit(EXIT_SIGNALLED + signal)
             stopped.by = Signals(signal)
             say(f"{stopped.by.name}: finishing the calls in flight; once more to exit at once")
@@ -31,6 +31,6 @@ async def stop_on_signal(stop: Callable[[], None], stopped: Stopped) -> None:
 
 
 def say(line: str) -> None:
-    """Tell a person; the line is put above a live view, which stands in the place of standard error."""
+    """Print a line to standard error; a live view redirects it and prints it above the panel."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

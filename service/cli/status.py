@@ -1,4 +1,4 @@
-"""`seedstream status` and `seedstream watch`: how far a run has got, now or live, beside the process that runs it."""
+"""`seedstream status` and `seedstream watch`: the progress of a run, once or live, from another process."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -26,9 +26,10 @@ from service.settings import Settings
 _FOLLOWED = (*ALL, *DEAD_LETTER_TOPICS)
 
 
-def status(broker: options.Broker = None, run: options.Run = None, as_json: options.AsJson = False) -> None:
-    """Print how far a run has got: exact counts, reasons, tokens and cost."""
-    settings = options.settings_from(broker=broker, run=run)
+@options.expand_groups
+def status(run: options.RunOptions, as_json: options.AsJson = False) -> None:
+    """Print the progress of a run: exact counts, rejections by reason, tokens and cost."""
+    settings = options.settings_from(run)
     progress, staff = anyio.run(_read, settings)
     if as_json:
         options.print_json(facts(progress) | {"at_work": {role.value: asdict(each) for role, each in staff.items()}})
@@ -37,14 +38,15 @@ def status(broker: options.Broker = None, run: options.Run = None, as_json: opti
     _tell_if_undefined(progress, settings)
 
 
-def watch(broker: options.Broker = None, run: options.Run = None) -> None:
-    """Show a run live until it comes to rest: a panel and each finished task; JSON Lines in a pipe."""
-    anyio.run(_watch, options.settings_from(broker=broker, run=run))
+@options.expand_groups
+def watch(run: options.RunOptions) -> None:
+    """Show a run live until it ends: a panel and each finished task; in a pipe, JSON Lines."""
+    anyio.run(_watch, options.settings_from(run))
 
 
 def _tell_if_undefined(progress: Progress, settings: Settings) -> None:
     if progress.defined is None:
-        typer.echo(f"run {settings.run!r} has topics and no goal yet: `seedstream goal` says what is wanted", err=True)
+        typer.echo(f"run {settings.run!r} has topics but no goal yet; set one with `seedstream goal`", err=True)
 
 
 def facts(progress: Progress) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
 
 
 def at_work(staff: Mapping[Role, AtWork]) -> str:
-    """Return who has which role, in a line; nothing where nobody is known to work."""
+    """Return the processes at work on each role, in one line; empty if none is known."""
     return ", ".join(
         f"{role}: {_counted(each.active) or 'nobody'}"
         + (f" ({_counted(each.standing_by)} stands by)" if each.standing_by else "")
@@ -130,5 +132,5 @@ async def _watch(settings: Settings) -> None:
                     progress.apply(message)
                     await view.observe(message)
                 if not news and not await to_thread.run_sync(is_worked_on, settings):
-                    typer.echo(f"no process works on run {settings.run!r}; `seedstream run` goes on with it", err=True)
+                    typer.echo(f"no process works on run {settings.run!r}; `seedstream run` continues it", err=True)
                     return

@@ -1,4 +1,4 @@
-"""What `--threshold` takes: one ROUGE-L threshold, or a range of them."""
+"""The value of `--threshold`: one ROUGE-L threshold, or a range of thresholds."""
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -12,17 +12,17 @@ _BETWEEN, _BEFORE_STEP = "..", ":"
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """One threshold, or those of a range from low to high, 0 … 1 each; at most `MOST`."""
+    """One threshold, or the thresholds of a range from low to high; at most `MOST`, each in 0 … 1."""
 
     values: tuple[float, ...]
     is_range: bool
 
     @classmethod
     def parse(cls, text: str) -> "Thresholds":
-        """Return what `0.6`, `0.5..0.9` or `0.5..0.9:0.1` says; a range ends where one more step would leave it.
+        """Return the thresholds of `0.6`, `0.5..0.9` or `0.5..0.9:0.1`; the last one is at most the upper bound.
 
         Raises:
-            ConfigurationError: it says no thresholds, or too many.
+            ConfigurationError: the text is no threshold and no range, or the range has more than `MOST` thresholds.
         """
         if _BETWEEN not in text:
             return cls((float(_share(text, text)),), is_range=False)
@@ -35,12 +35,12 @@ class Thresholds:
         if width == 0:
             raise _refused(text, "its step is 0")
         if high - low >= width * MOST:
-            raise _refused(text, f"it holds more than {MOST}; take a larger step")
+            raise _refused(text, f"it has more than {MOST} thresholds; use a larger step")
         return cls(tuple(float(low + number * width) for number in range(int((high - low) / width) + 1)), is_range=True)
 
 
 def _share(number: str, text: str) -> Decimal:
-    """Return a number of the text, exactly as it is written: sums of steps are then the numbers that one would type."""
+    """Return a number as an exact decimal, so that sums of steps have no rounding errors."""
     try:
         value = Decimal(number)
     except InvalidOperation:
@@ -52,6 +52,6 @@ def _share(number: str, text: str) -> Decimal:
 
 def _refused(text: str, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f"--threshold: expected a number from 0 to 1 (0.6), or a range of them, with a step if it is not {_STEP} "
-        f"(0.5..0.9, 0.5..0.9:0.1), got {text!r}: {why}"
+        f"--threshold: expected a number from 0 to 1 (0.6), a range (0.5..0.9, in steps of {_STEP}) "
+        f"or a range with a step (0.5..0.9:0.1), got {text!r}: {why}"
     )

@@ -1,4 +1,4 @@
-"""`seedstream topics`: create a run's topics on Kafka, look at them, and check that they are as they must be."""
+"""`seedstream topics`: create, describe and check the topics of a run on Kafka."""
 
 from dataclasses import asdict
 
@@ -16,24 +16,24 @@ app = typer.Typer(no_args_is_help=True, help="The topics of a run on Kafka.", ri
 
 
 @app.command()
+@options.expand_groups
 def create(
-    broker: options.Broker = None,
-    run: options.Run = None,
-    partitions: options.Partitions = None,
-    replication: options.Replication = None,
+    run: options.RunOptions,
+    layout: options.TopicOptions,
 ) -> None:
-    """Create those topics of a run that do not exist yet; nothing is changed about the others.
+    """Create the missing topics of a run; existing topics are not changed.
 
-    Exit codes: 0 all topics are there and as they must be; 1 Kafka refuses; 2 some are not as they must be.
+    Exit codes: 0 all topics exist and are correct; 1 Kafka cannot be used; 2 some topics are wrong.
     """
-    settings = options.settings_from(**locals())
+    settings = options.settings_from(run, layout)
     _report(anyio.run(_create, settings))
 
 
 @app.command()
-def describe(broker: options.Broker = None, run: options.Run = None, as_json: options.AsJson = False) -> None:
-    """Show the topics of a run: partitions, replicas, settings."""
-    settings = options.settings_from(broker=broker, run=run)
+@options.expand_groups
+def describe(run: options.RunOptions, as_json: options.AsJson = False) -> None:
+    """Show the topics of a run: partitions, replicas and settings."""
+    settings = options.settings_from(run)
     states = anyio.run(_describe, settings)
     if as_json:
         options.print_json([{**asdict(state), "configs": dict(state.configs)} for state in states])
@@ -42,14 +42,13 @@ def describe(broker: options.Broker = None, run: options.Run = None, as_json: op
 
 
 @app.command()
+@options.expand_groups
 def check(
-    broker: options.Broker = None,
-    run: options.Run = None,
-    partitions: options.Partitions = None,
-    replication: options.Replication = None,
+    run: options.RunOptions,
+    layout: options.TopicOptions,
 ) -> None:
-    """Compare the topics of a run with what it needs; exit code 2 and the commands that mend it, if they differ."""
-    settings = options.settings_from(**locals())
+    """Check the topics of a run; if some are wrong, print commands that fix them and exit with code 2."""
+    settings = options.settings_from(run, layout)
     _report(anyio.run(_check, settings))
 
 
@@ -73,7 +72,7 @@ def _report(wrong: list[str]) -> None:
     if wrong:
         typer.echo("\n".join(wrong), err=True)
         raise typer.Exit(2)
-    typer.echo("all topics are there and as they must be")
+    typer.echo("all topics exist and are correct")
 
 
 def _table(states: list[TopicState], run: str) -> Table:

@@ -26,10 +26,10 @@ _FINISHED_SO_FAR = 0.9
 async def check_steps(
     definition: RunDefined, seeds: Sequence[SeedTask], asked: AskedModel, settings: Settings
 ) -> AsyncIterator[str]:
-    """Yield what came of one call of each step, and what a run would take by that.
+    """Yield the results of one call of each step, and the expected cost of a run based on them.
 
     Raises:
-        ConfigurationError: nothing that the model answers can be read; says what to do.
+        ConfigurationError: no reply of the model can be read; the message names a remedy.
         EndpointRefusedError: the server refuses every call.
     """
     tried = []
@@ -43,11 +43,11 @@ async def check_steps(
     async for line in _structure(definition.recipe, asked):
         yield line
     if (rates := _rates(tried)) is not None:
-        yield f"by that, {outlook(rates, settings.target, settings, asked.name)}"
+        yield f"estimate: {outlook(rates, settings.target, settings, asked.name)}"
 
 
 def _lines(tried: Tried) -> list[str]:
-    """Return what came of a step: the call, the head of the reply, and what was read in it."""
+    """Return the result of a step: the call, the beginning of the reply, and the tasks read from it."""
     call = tried.call
     if call is None:
         return []
@@ -83,10 +83,10 @@ def _verdicts(tried: Tried) -> list[str]:
 
 
 def _check_readable(tried: Tried, recipe: Recipe) -> None:
-    """Check that a run would get somewhere with replies like this.
+    """Check that tasks can be read from a reply.
 
     Raises:
-        ConfigurationError: it would not.
+        ConfigurationError: the call failed, or nothing of the reply can be read.
     """
     if tried.failure is not None:
         raise ConfigurationError(f"{tried.step}: a run would get no answer: {tried.failure}")
@@ -95,17 +95,17 @@ def _check_readable(tried: Tried, recipe: Recipe) -> None:
 
 
 def _unreadable(tried: Tried, recipe: Recipe) -> str:
-    """Say why nothing of a reply is a task, and what to do."""
+    """Return the reason why no task can be read from a reply, and a remedy."""
     if tried.call is not None and tried.call.finish_reason is FinishReason.CONTENT_FILTER:
-        return "the server's content filter left nothing of the reply; change the seeds or templates, or ask elsewhere"
+        return "the server's content filter removed the reply; change the seeds or templates, or use another server"
     if set(_reasons(tried)) == {Reason.REFUSAL.value}:
-        return "the model refuses to write tasks; try again, change the templates, or ask another model"
+        return "the model refuses to write tasks; try again, change the templates, or use another model"
     reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(tried).most_common())
     return f"nothing of the reply can be read ({reasons}); {_remedy(recipe)}"
 
 
 def _hard_to_read(tried: Tried, recipe: Recipe) -> str | None:
-    """Return what to know where most of a reply cannot be read."""
+    """Return a warning if most of a reply cannot be read."""
     if not tried.verdicts or tried.readable >= _ENOUGH_READABLE * len(tried.verdicts):
         return None
     reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(tried).most_common())
@@ -124,22 +124,22 @@ def _remedy(recipe: Recipe) -> str:
         return "try --form text, or a model that follows instructions better"
     if recipe.chat_model:
         return "try --form json"
-    return "a chat model is better asked with --lm-api chat"
+    return "for a chat model, use --lm-api chat"
 
 
 async def _structure(recipe: Recipe, asked: AskedModel) -> AsyncIterator[str]:
-    """Yield whether the server sees to it that an answer is JSON, where that is asked for."""
+    """Yield whether the server enforces the JSON schema, if the run uses one."""
     if recipe.form is not Form.JSON or not any(endpoint.describe().asks_for_schema for endpoint in asked.endpoints):
         return
     try:
         is_kept = await keeps_to_schema(asked.model)
     except CallFailedError as error:
-        yield f"{_BEWARE}whether the schema is enforced could not be found out: {clean(str(error))}"
+        yield f"{_BEWARE}cannot find out whether the schema is enforced: {clean(str(error))}"
         return
     if is_kept:
-        yield "the schema is enforced: JSON came where prose was asked for"
+        yield "the schema is enforced: a request for prose was answered in JSON"
     else:
-        yield f"{_BEWARE}the schema is accepted and not enforced: that answers are JSON is left to the prompt"
+        yield f"{_BEWARE}the schema is accepted but not enforced: only the prompt makes the model answer in JSON"
 
 
 def _tokens(call: Call) -> str:
@@ -150,7 +150,7 @@ def _tokens(call: Call) -> str:
 
 
 def _rates(tried: Sequence[Tried]) -> Rates | None:
-    """Return the rates that these calls suggest; none where tokens are not counted, or nothing is accepted."""
+    """Return the rates of these calls; None if token counts are missing or no candidate was accepted."""
     calls = {each.step: each.call.usage for each in tried if each.call is not None and each.call.usage is not None}
     if len(calls) < len(tried) or not tried[0].accepted:
         return None

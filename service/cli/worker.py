@@ -1,7 +1,8 @@
-"""`seedstream worker`: one or more roles of a run in this process, beside others, on Kafka."""
+"""`seedstream worker`: one or more roles of a run on Kafka in this process, beside other processes."""
 
 import math
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Annotated
 
 import anyio
@@ -18,44 +19,65 @@ from service.pipeline.roles import CALLING, Role, RoleRunner
 from service.settings import LmKind, Settings
 from service.telemetry.health_server import serve_operations
 
-Roles = Annotated[list[Role], typer.Argument(help="What this process does.", metavar="ROLE…")]
+Roles = Annotated[list[Role], typer.Argument(help="Roles of this process.", metavar="ROLE…")]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        "--window",
+        help="Limit on prompts without a decision; default: twice the calls in flight of this process.",
+        metavar="N",
+    ),
+]
 
 
+@dataclass(frozen=True, slots=True)
+class HttpOptions(options.OptionGroup):
+    """The address of a worker's health and metrics."""
+
+    http_port: Annotated[
+        int | None, typer.Option("--http-port", help="Port for health and metrics.", metavar="PORT")
+    ] = None
+    http_host: Annotated[
+        str | None, typer.Option("--http-host", help="Address for health and metrics.", metavar="HOST")
+    ] = None
+
+
+@options.expand_groups
 def worker(
+    *,
     roles: Roles,
-    broker: options.Broker = None,
-    run: options.Run = None,
-    lm: options.Lm = None,
-    lm_url: options.LmUrl = None,
-    model: options.Model = None,
-    model_file: options.ModelFile = None,
-    lm_api: options.LmApi = None,
-    lm_dialect: options.LmDialect = None,
-    lm_api_key_file: options.LmApiKeyFile = None,
+    run: options.RunOptions,
+    model: options.ModelOptions,
     concurrency: options.Concurrency = None,
-    window: options.Window = None,
+    window: Window = None,
     patience: options.Patience = None,
-    price_prompt: options.PricePrompt = None,
-    price_completion: options.PriceCompletion = None,
-    http_port: options.HttpPort = None,
-    http_host: options.HttpHost = None,
+    prices: options.PriceOptions,
+    http: HttpOptions,
     log_level: options.LogLevel = None,
 ) -> None:
     """Work on a run together with others: producer, generate, classify, instances, screen, admit, finish.
 
-    Of producer, admit and finish one process is active; others stand by and take over. `seedstream goal` says what the
-    run is and what is wanted of it; workers go on until they are stopped.
+    For each of producer, admit and finish, one process is active; the others stand by and take over if it fails.
+    `seedstream goal` defines the run and sets its target. Workers continue until they are stopped.
 
     Exit codes: 0 stopped by SIGTERM or Ctrl-C; 1 Kafka cannot be used; 2 a setting or a topic is wrong, or the language
-    model cannot be reached at the start; 5 the language model refuses or answers no more; 75 another process has taken
-    a role over, or nobody knows how a commit ended: start again.
+    model cannot be reached at the start; 5 the language model refuses or no longer answers; 75 another process has
+    taken over a role, or the outcome of a commit is unknown: start again.
     """
-    flags = {name: value for name, value in locals().items() if name != "roles"}
-    settings = options.settings_from(**flags)
+    settings = options.settings_from(
+        run,
+        model,
+        prices,
+        http,
+        concurrency=concurrency,
+        window=window,
+        patience=patience,
+        log_level=log_level,
+    )
     if not settings.on_kafka:
         raise ConfigurationError(
             f"expected --broker kafka://HOST:PORT, got {settings.broker}: an embedded log belongs to one process; "
-            "`seedstream run` does everything in one"
+            "`seedstream run` has all roles in one process"
         )
     anyio.run(_work, settings, list(dict.fromkeys(roles)))
 
@@ -79,6 +101,6 @@ async def _work(settings: Settings, roles: list[Role]) -> None:
 
 
 def _patience(settings: Settings) -> Patience:
-    """Return how long a worker goes on without an answer: as long as it takes, unless that is limited."""
+    """Return the patience of a worker: `lm_gone_s`, or unlimited if it is not set."""
     gone_s = math.inf if settings.lm_gone_s is None else settings.lm_gone_s
     return Patience(settings.lm_attempts, closed_s=gone_s, refused_first_s=gone_s)

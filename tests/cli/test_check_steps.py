@@ -19,7 +19,7 @@ from service.lm.dispatch import Patience
 from service.lm.errors import CallFailedError, EndpointRefusedError
 from service.lm.port import Completion, FinishReason
 from service.messaging.messages import RunDefined
-from service.run.definition import define
+from service.run.definition import AskedRun
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
 from service.selfinstruct.tasks import SeedTask
 from service.settings import load_settings
@@ -71,7 +71,7 @@ async def check_served(url: str, **flags: Any) -> list[str]:
     """Check a server that listens there as the command does, and return what is said of the steps."""
     given = {"lm": "openai", "lm_url": url, "model": MODEL_NAME, **flags}
     settings = await to_thread.run_sync(load_settings, given)
-    definition, seeds = await to_thread.run_sync(define, settings)
+    definition, seeds = await to_thread.run_sync(lambda: AskedRun(settings).new)
     async with open_model(settings, PATIENCE) as asked:
         await probe(asked)
         return [line async for line in check_steps(definition, seeds, asked, settings)]
@@ -115,7 +115,7 @@ async def test_a_chat_model_is_asked_once_for_each_step(recipe: str, calls: dict
     accepted = [verdict for verdict, _, _ in verdicts].count("accepted")
     assert lines[0].startswith(f"generate: {len(written)} candidates, {accepted} accepted, ")
     assert lines[1].startswith("generate: the reply begins: {")
-    assert lines[-1].startswith("by that, 100 tasks: about ")
+    assert lines[-1].startswith("estimate: 100 tasks: about ")
     assert lines[-1].endswith(f"(judged by {basis})")
 
 
@@ -137,7 +137,7 @@ async def test_what_a_reply_holds_is_shown_line_by_line() -> None:
         "instances: the reply begins: Example 1 Input: now Output: Po Example 2 Output: Elbe",
         "  now → Po",
         "  (no input) → Elbe",
-        f"by that, 100 tasks: about 330 calls, N tokens in, 330 out (judged by {THREE})",
+        f"estimate: 100 tasks: about 330 calls, N tokens in, 330 out (judged by {THREE})",
     ]
 
 
@@ -182,7 +182,7 @@ async def test_tokens_and_costs_of_each_call_are_those_of_the_server(prices: dic
     tokens = f"{call.prompt_tokens} tokens in, {call.completion_tokens} out"
     assert lines[0].endswith(f", {tokens}, {cost if prices else 'cost unknown'}")
     assert f"and {int(lines[0].split()[1]) - 8} more" in lines[10]
-    assert lines[-1].startswith("by that, 7 tasks: about ")
+    assert lines[-1].startswith("estimate: 7 tasks: about ")
     assert ("and no price is given for" in lines[-1]) is not bool(prices)
 
 
@@ -193,8 +193,8 @@ async def test_tokens_and_costs_of_each_call_are_those_of_the_server(prices: dic
         (recipe_for(RecipeName.ALPACA, Form.JSON, chat_model=True), "", "empty 1", "try --form text"),
         (recipe_for(RecipeName.SELF_INSTRUCT, chat_model=True), SURE, "chatter 1", "try --form json"),
         (recipe_for(RecipeName.ALPACA, chat_model=True), SURE, "chatter 1", "try --form json"),
-        (ALPACA, " Tasks\n###\nmore tasks", "malformed 2", "a chat model is better asked with --lm-api chat"),
-        (SELF_INSTRUCT, Completion(FOUR, FinishReason.LENGTH, "m"), "truncated 4", "asked with --lm-api chat"),
+        (ALPACA, " Tasks\n###\nmore tasks", "malformed 2", "for a chat model, use --lm-api chat"),
+        (SELF_INSTRUCT, Completion(FOUR, FinishReason.LENGTH, "m"), "truncated 4", "chat model, use --lm-api chat"),
     ],
     ids=lambda value: value.title if isinstance(value, Recipe) else "",
 )
@@ -238,8 +238,8 @@ async def test_a_step_without_an_answer_ends_the_check(step: str, failure: Any, 
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (answering(JSON_SHAPES[1], enforces_schema=True), "the schema is enforced: JSON came where prose was asked"),
-        (answering(JSON_SHAPES[1]), "beware: the schema is accepted and not enforced: that answers are JSON is left"),
+        (answering(JSON_SHAPES[1], enforces_schema=True), "the schema is enforced: a request for prose was answered"),
+        (answering(JSON_SHAPES[1]), "beware: the schema is accepted but not enforced: only the prompt makes"),
         (WithoutSchemas(5, habits=Habits(ORDINARY.text, always(JSON_SHAPES[0]), ())), ""),
     ],
     ids=["enforced", "accepted", "refused"],
@@ -248,7 +248,7 @@ async def test_a_schema_is_enforced_or_only_accepted(model: ChatModel, said: str
     lines = await check_chat(model)
     told = [line for line in lines if "schema" in line]
     assert [line[: len(said)] for line in told] == ([said] if said else [])
-    assert lines[-1].startswith("by that, ")
+    assert lines[-1].startswith("estimate: ")
 
 
 def test_the_command_ends_with_two_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_an_outlook_by_length_says_what_it_takes_for_granted(recipe: Recipe, mor
 def test_a_run_that_goes_on_is_judged_by_its_own_calls() -> None:
     progress = bought()
     expected = dollars(forecast_usd(progress))
-    assert outlook_of(progress) == f"4 tasks: {expected} in all, judged by the 1 that are finished"
+    assert outlook_of(progress) == f"4 tasks: {expected} in total, estimated from the 1 finished so far"
 
 
 def test_nothing_is_said_of_a_run_whose_costs_are_not_known() -> None:
