@@ -20,16 +20,16 @@ from service.pool.hints import Hints
 from service.runtime.stage import Outcome
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.semantic import Embedder, Meanings
-from service.selfinstruct.similarity import SimilarityIndex
+from service.selfinstruct.similarity import SimilarityIndex, Tokenized
 from service.selfinstruct.vectors import VectorIndex
 
 
 class Admit:
-    """What is too similar to the pool is thrown away, the rest joins it (Self-Instruct §2.2, filtering).
+    """Rejects candidates that are too similar to the pool; the others join it (Self-Instruct §2.2, filtering).
 
-    Every prompt ends in exactly one decision, every seed is taken in once; what comes again is passed over.
-    Where there are `hints` of screens it looks at less of the pool, and comes to the same.
-    Where the recipe compares meanings it needs an `embedder`, and every task of the pool brings its vector.
+    Every prompt ends in exactly one decision and every seed is taken in once; repeated records are skipped. Hints of
+    screens save a part of the search and change no verdict. A recipe that compares meanings needs an `embedder`, and
+    every task of the pool brings its vector.
     """
 
     name = "admit"
@@ -45,11 +45,13 @@ class Admit:
         self._hints = hints
         self._index = SimilarityIndex(recipe.filters.rouge_threshold)
         self._ids: list[str] = []
+        # The texts that the latest batch adds, by themselves; `restore` gets them back once they are committed.
+        self._latest: dict[str, Tokenized] = {}
         self._seeds: set[str] = set()
         self._decided = DenseSet()
 
     def wants_more(self) -> bool:
-        """Return True: what has been paid for is always judged."""
+        """Return True: paid candidates are always judged."""
         return True
 
     def restore(self, message: Message) -> None:
@@ -63,7 +65,7 @@ class Admit:
             check_next(message, len(self._ids))
             if self._embedder is not None:
                 self._vectors.add(_vector_of(message, self._embedder.model))
-            self._index.add(message.instruction)
+            self._index.add(self._latest.get(message.instruction, message.instruction))
             self._ids.append(message.id)
             if message.origin is Origin.HUMAN:
                 self._seeds.add(message.id)
@@ -75,15 +77,17 @@ class Admit:
     async def __call__(self, batch: Sequence[Input]) -> Outcome:
         """Return what follows from a batch of answers, failures and seeds, judged in their order."""
         meanings = Meanings(self._embedder, self._vectors.overlay()) if self._embedder is not None else None
-        batch_pool = _BatchPool(self._recipe, self._index.overlay(), self._ids, self._hints, meanings)
+        overlay = self._index.overlay()
+        batch_pool = _BatchPool(self._recipe, overlay, self._ids, self._hints, meanings)
         fresh = list(self._fresh(batch))
         results = await to_thread.run_sync(batch_pool.take_all, fresh)
+        self._latest = {text.text: text for text in overlay.texts}
         taken = {place for place, _ in fresh}
         repeated = sum(isinstance(each, Answer) and place not in taken for place, each in enumerate(batch))
         return Outcome(results, len(batch), repeated)
 
     def _fresh(self, batch: Sequence[Input]) -> Iterator[tuple[int, Input]]:
-        """Yield (place, message) of what the log has no result for, once each."""
+        """Yield (place, message) of the messages without a result on the log, once each."""
         seen: set[str | int] = set()
         for place, message in enumerate(batch):
             name: str | int = message.id if isinstance(message, SubmittedSeed) else message.prompt_seq

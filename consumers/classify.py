@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.lm.concurrency import Slot
 from service.lm.errors import CallFailedError
 from service.lm.port import LanguageModel
 from service.messaging import topics
@@ -16,7 +17,7 @@ from service.selfinstruct.templates import Templates
 
 @dataclass(frozen=True, slots=True)
 class Classify:
-    """A few-shot question decides how instances will be asked for (Self-Instruct §2.2, step 2)."""
+    """Asks a few-shot question; the answer decides how instances are asked for (Self-Instruct §2.2, step 2)."""
 
     model: LanguageModel
     recipe: Recipe
@@ -28,16 +29,16 @@ class Classify:
     source = topics.INSTRUCTIONS
     results = topics.CLASSIFIED
 
-    async def __call__(self, instruction: Instruction) -> Sequence[ClassifiedInstruction]:
-        """Return the instruction with the model's answer; one that says neither is never taken for a no."""
+    async def __call__(self, instruction: Instruction, slot: Slot | None = None) -> Sequence[ClassifiedInstruction]:
+        """Return the instruction with the model's answer; an answer that says neither is never taken for a no."""
         prompt = ask_whether_classification(self.recipe, self.templates, instruction.instruction)
-        call = Call.of(await self.model.complete(prompt, self.sampling))
+        call = Call.of(await self.model.complete(prompt, self.sampling, slot))
         verdict = is_classification(call.completion)
         unread = None if verdict is not None else f'expected yes or no, got "{excerpt(call.completion)}"'
         return [_classified(instruction, is_classification=verdict, call=call, failure=unread)]
 
     def give_up(self, instruction: Instruction, error: CallFailedError) -> Sequence[ClassifiedInstruction]:
-        """Return the instruction unclassified: the original takes a failed call for a No, this is a failure."""
+        """Return the instruction unclassified. The original code takes a failed call for a no; here it is a failure."""
         return [_classified(instruction, failure=str(error), spent=FailedCall.of(error))]
 
 

@@ -1,4 +1,4 @@
-"""`instances` → `tasks`, `control`: tasks with instances are finished, up to the target and not one further."""
+"""`instances` → `tasks`, `control`: tasks with instances are finished, up to exactly the target."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,9 +8,9 @@ from service.runtime.stage import Outcome
 
 
 class Finish:
-    """The product comes out here: every instruction at most once, numbered densely, exactly as many as wanted.
+    """Numbers finished tasks densely: every instruction at most once, exactly as many as the target.
 
-    `target` tells how many are wanted now. The record of the last one and the run's end are one transaction.
+    `target` returns the present target. The record of the last task and the run's end are one transaction.
     """
 
     name = "finish"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.lm.concurrency import Slot
 from service.lm.errors import CallFailedError
 from service.lm.port import LanguageModel
 from service.messaging import topics
@@ -13,7 +14,7 @@ from service.selfinstruct.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """The model is shown a few tasks and writes new ones (Self-Instruct §2.2, step 1)."""
+    """Shows the model a few tasks, so that it writes new ones (Self-Instruct §2.2, step 1)."""
 
     model: LanguageModel
     recipe: Recipe
@@ -23,10 +24,10 @@ class Generate:
     source = topics.PROMPTS
     results = topics.CANDIDATES
 
-    async def __call__(self, prompt: Prompt) -> Sequence[Answer]:
+    async def __call__(self, prompt: Prompt, slot: Slot | None = None) -> Sequence[Answer]:
         """Return the answer to a prompt with the candidates found in it."""
         asked = prompt.as_input(self.recipe)
-        call = Call.of(await self.model.complete(asked, self.recipe.instruction_sampling))
+        call = Call.of(await self.model.complete(asked, self.recipe.instruction_sampling, slot))
         return [
             Answer(
                 prompt_id=prompt.id,
@@ -41,6 +42,6 @@ class Generate:
         ]
 
     def give_up(self, prompt: Prompt, error: CallFailedError) -> Sequence[FailedPrompt]:
-        """Return the record of a failure: it ends in a decision too, so that its credit comes back."""
+        """Return the record of a failure. It ends in a decision too, which gives the credit of its prompt back."""
         spent = FailedCall.of(error)
         return [FailedPrompt(prompt_id=prompt.id, prompt_seq=prompt.seq, failure=str(error), spent=spent)]

@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.lm.concurrency import Slot
 from service.lm.errors import CallFailedError
 from service.lm.port import LanguageModel
 from service.messaging import topics
@@ -17,9 +18,9 @@ from service.selfinstruct.templates import Templates
 
 @dataclass(frozen=True, slots=True)
 class WriteInstances:
-    """The model writes instances of an accepted instruction (Self-Instruct §2.2, step 3).
+    """Lets the model write instances of an accepted instruction (Self-Instruct §2.2, step 3).
 
-    Classification tasks get the label first, or the model would write inputs of one label only.
+    Classification tasks are asked for the label first; else the model writes inputs of one label only.
     """
 
     model: LanguageModel
@@ -34,14 +35,14 @@ class WriteInstances:
     source = topics.CLASSIFIED
     results = topics.INSTANCES
 
-    async def __call__(self, task: ClassifiedInstruction) -> Sequence[TaskInstances]:
-        """Return the instances of a task, or why it has none."""
+    async def __call__(self, task: ClassifiedInstruction, slot: Slot | None = None) -> Sequence[TaskInstances]:
+        """Return the instances of a task, or the reason why it has none."""
         if task.is_classification is None:
             return [_without(task, task.failure)]
         recipe, is_classification = self.recipe, task.is_classification
         prompt = ask_for_instances(recipe, self.templates, task.instruction, is_classification=is_classification)
         sampling = self.classification if is_classification else self.generation
-        call = Call.of(await self.model.complete(prompt, sampling))
+        call = Call.of(await self.model.complete(prompt, sampling, slot))
         parsed = parse_instances(recipe, call.completion, is_classification=is_classification, truncated=call.truncated)
         selected = select_instances(
             parsed,

@@ -1,4 +1,4 @@
-"""`candidates`, `pool` → `hints`: what the filter would look up first, looked up before it; any number of screens."""
+"""`candidates`, `pool` → `hints`: searches the pool ahead of the filter; any number of screens."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ from service.selfinstruct.similarity import SimilarityIndex
 
 
 class Screen:
-    """Compares candidates with the committed pool, as far as it has been read here; it decides nothing."""
+    """Compares candidates with the committed pool, as far as this process has read it; decides nothing."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._filters = recipe.filters
         self._index = SimilarityIndex(recipe.filters.rouge_threshold)
 
     def follow(self, task: PooledTask) -> None:
-        """Take the pool's next task in.
+        """Add the next task of the pool.
 
         Raises:
             BrokerError: the pool on the log has a hole; hints on it would be wrong.
@@ -25,5 +25,5 @@ class Screen:
         self._index.add(task.instruction)
 
     def __call__(self, answers: Sequence[Answer]) -> list[ScreenedCandidates]:
-        """Return the hint on each answer; this takes its time, so call it off the event loop."""
+        """Return the hint on each answer. It computes for long: call it in a worker thread."""
         return [screen(self._filters, answer, self._index) for answer in answers]

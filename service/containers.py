@@ -1,4 +1,4 @@
-"""A set and a table of whole numbers from 0 on, small where there are millions of them and few holes."""
+"""A set and a table of non-negative integers, compact for millions of them with few gaps."""
 
 from array import array
 
@@ -6,7 +6,7 @@ _PAGE = 1_024
 
 
 class DenseSet:
-    """Numbers seen, as a watermark below which all are in, and the few above it."""
+    """A set of non-negative integers, stored as a watermark (all numbers below it are in) and the few above it."""
 
     def __init__(self) -> None:
         self._below = 0
@@ -16,7 +16,7 @@ class DenseSet:
         return isinstance(number, int) and (number < self._below or number in self._above)
 
     def add(self, number: int) -> None:
-        """Put a number in."""
+        """Add a number and advance the watermark over any run of numbers that it completes."""
         if number < self._below:
             return
         self._above.add(number)
@@ -26,7 +26,7 @@ class DenseSet:
 
 
 class IntTable:
-    """A table of whole numbers, 0 where nothing was put. It grows by pages: a stray number costs one of them."""
+    """A table from non-negative integers to 64-bit integers, 0 by default, in pages of 1,024 values (8 KiB)."""
 
     def __init__(self) -> None:
         self._pages: dict[int, array[int]] = {}

@@ -1,49 +1,48 @@
-"""The errors of Seedstream, in one tree.
-
-Our exception hierarchy:
+"""The exception hierarchy of Seedstream.
 
 SeedstreamError
-├── ConfigurationError            what the user asked for cannot be done; nothing was spent
+├── ConfigurationError            a setting, an argument or an input file is wrong; nothing was spent
 │   ├── SeedTaskError             a line of a seed file is not a seed task
 │   ├── TemplateError             a prompt template is missing or lacks a marker
-│   ├── RunMismatchError          the run exists with another recipe or other seeds
-│   └── RunNotFoundError          there is no such run
-├── BrokerError                   the log could not do what was asked
-│   ├── RunLockedError            other processes are at work on this run
+│   ├── RunMismatchError          the run exists with another recipe, other seeds or other templates
+│   └── RunNotFoundError          no run of this name exists
+├── BrokerError                   an operation on the log failed
+│   ├── RunLockedError            another process works on this run
 │   ├── TopicMissingError         a topic was never created
 │   ├── RecordTooLargeError       a record exceeds the limit of its topic
-│   ├── FencedError               another producer took over this transactional id
+│   ├── FencedError               another producer opened this transactional id
 │   ├── BrokersGoneError          no broker has answered for too long
-│   ├── IllegalGenerationError    the group has moved on; the member's partitions are no longer its own
-│   └── OutcomeUnknownError       a commit was sent and its answer never came
-├── OutputClosedError             whoever read our output has gone
-├── DecodeError                   a record is not what its topic promises
-└── LanguageModelError            a call did not give a completion
-    ├── AttemptFailedError        one attempt gave nothing, the next may; never leaves what makes the attempts
-    ├── CallFailedError           this call failed for good; others may work
-    │   ├── UnansweredError       … after all its attempts, each of which might have worked
-    │   └── CallDroppedError      … not by itself: we stopped asking, and will ask again
+│   ├── IllegalGenerationError    the group has rebalanced; the member's partitions were revoked
+│   └── OutcomeUnknownError       a commit was sent and its response never arrived
+├── OutputClosedError             the reader of standard output has closed it
+├── DecodeError                   a record does not match the types of its topic
+└── LanguageModelError            a call returned no completion
+    ├── AttemptFailedError        one attempt failed, the next may succeed; handled where attempts are made
+    ├── CallFailedError           this call failed for good; others may succeed
+    │   ├── UnansweredError       all attempts of the call failed, each with a retryable error
+    │   └── CallDroppedError      the call was stopped before its answer and will be repeated
     └── EndpointRefusedError      every call would fail the same way: key, quota, model, address
 
-Every message says what was expected, what came and what to do. An error is translated where it enters, always
-`from` its cause; whether it can be retried is written on the class, never decided by the caller.
+A message states the expected value, the actual value and the remedy. An adapter translates a library's error where it
+first meets it and raises `from` the cause. The class of an error says whether a retry can help; the caller does not
+decide that.
 """
 
 
 class SeedstreamError(Exception):
-    """Anything that Seedstream itself reports."""
+    """Base class of all errors of Seedstream; `exit_code` is the exit code of a command that it ends."""
 
     exit_code = 1
 
 
 class ConfigurationError(SeedstreamError):
-    """What the user asked for cannot be done as asked; found before anything was spent."""
+    """A setting, an argument or an input file is wrong; raised before any paid call."""
 
     exit_code = 2
 
 
 class SeedTaskError(ConfigurationError):
-    """A line of a seed file is not a seed task; names file, line and field."""
+    """A line of a seed file is not a seed task; the message names file, line and field."""
 
 
 class TemplateError(ConfigurationError):
@@ -51,23 +50,23 @@ class TemplateError(ConfigurationError):
 
 
 class RunMismatchError(ConfigurationError):
-    """The run exists with another recipe, other seeds or other templates; shows the difference."""
+    """The run exists with another recipe, other seeds or other templates; the message lists every difference."""
 
 
 class RunNotFoundError(ConfigurationError):
-    """There is no run of that name at that broker."""
+    """No run of this name exists at the broker."""
 
 
 class BrokerError(SeedstreamError):
-    """The log could not do what was asked of it."""
+    """An operation on the log failed."""
 
 
 class RunLockedError(BrokerError):
-    """Other processes are at work on this run, where there can be one only."""
+    """Another process has the run open, and the operation needs exclusive access."""
 
 
 class TopicMissingError(BrokerError):
-    """A topic that the pipeline needs was never created."""
+    """A topic or partition that the pipeline needs does not exist."""
 
 
 class RecordTooLargeError(BrokerError):
@@ -75,30 +74,30 @@ class RecordTooLargeError(BrokerError):
 
 
 class FencedError(BrokerError):
-    """Another producer opened the same transactional id; this one may not write any more."""
+    """Another producer opened the same transactional id; the broker refuses all further writes of this one."""
 
     exit_code = 75
 
 
 class BrokersGoneError(BrokerError):
-    """No broker has answered for so long that waiting on would hide it."""
+    """No broker has answered within the limit (`kafka_gone_s`)."""
 
 
 class IllegalGenerationError(BrokerError):
-    """The consumer group has rebalanced; a commit of the old generation is refused."""
+    """The consumer group has rebalanced; the broker refuses a commit of the old generation."""
 
 
 class OutcomeUnknownError(BrokerError):
-    """A transaction was sent to be committed and no answer came: only a rebuild can tell."""
+    """A commit was sent and no response came; only a rebuild from the log shows whether it took effect."""
 
     exit_code = 75
 
 
 class OutputClosedError(SeedstreamError):
-    """Whoever read our output has gone; there is nobody to tell."""
+    """The reader of standard output has closed it (broken pipe); the command ends without a message."""
 
     exit_code = 141
 
 
 class DecodeError(SeedstreamError):
-    """A record is not what its topic promises: not JSON, wrong fields, or an unknown type."""
+    """A record does not match the types of its topic: not JSON, wrong fields, or an unknown type."""

@@ -1,1 +1,1 @@
-"""One way to have each thing that the pipeline needs from outside; chosen by the composition root alone."""
+"""Adapters: implementations of the broker, model and embedder ports; only `service.bootstrap` chooses among them."""

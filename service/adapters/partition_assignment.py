@@ -1,4 +1,4 @@
-"""How the members of a consumer group share the partitions of a topic: evenly, and whoever has one keeps it."""
+"""Sticky assignment of a topic's partitions to the members of a consumer group: even, with as few moves as possible."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -12,10 +12,11 @@ K = TypeVar("K", str, int)
 
 
 def share_out(partitions: Iterable[Partition], owned: Mapping[K, AbstractSet[Partition]]) -> dict[K, set[Partition]]:
-    """Return the partitions of each member; `owned` names the members and what each has had so far.
+    """Return the new assignment; `owned` holds the previous partitions of every member, empty sets included.
 
-    No member gets two more than another. As few partitions as possible change hands, since what is in flight on one
-    that moves has to be waited for; and the single owner of a single partition stays it while it lives.
+    The numbers of partitions of two members differ by at most one. As few partitions as possible move, because the
+    records in flight on a revoked partition have to be drained first. The owner of a topic's only partition keeps it
+    until it leaves the group.
     """
     everything = sorted(partitions)
     members = sorted(owned, key=lambda member: (-len(owned[member]), member))
@@ -32,7 +33,10 @@ def share_out(partitions: Iterable[Partition], owned: Mapping[K, AbstractSet[Par
 
 
 def topics_by_takers(wanted: Mapping[K, AbstractSet[str]]) -> dict[frozenset[K], list[str]]:
-    """Return the topics that the same members want, which are shared out together; `wanted` is what each wants."""
+    """Group topics by their set of subscribers; `wanted` holds the subscription of each member.
+
+    The partitions of the topics of one group are assigned together.
+    """
     found: defaultdict[frozenset[K], list[str]] = defaultdict(list)
     for topic in sorted(set().union(*wanted.values())):
         found[frozenset(member for member, topics in wanted.items() if topic in topics)].append(topic)

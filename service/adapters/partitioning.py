@@ -1,4 +1,4 @@
-"""What every broker does with a record before it takes it: how large it is, and where it goes."""
+"""Size check and choice of partition for a new record, shared by all brokers."""
 
 from aiokafka.partitioner import murmur2
 
@@ -7,10 +7,10 @@ from service.messaging.broker import DEAD_LETTER_HEADROOM_BYTES, DEAD_LETTERS, N
 
 
 def check_size(record: NewRecord, max_record_bytes: int) -> None:
-    """Check that key, value and headers together stay below the limit; dead letters have room for their reason.
+    """Raise unless key, value and headers together are within the limit of the record's topic.
 
     Raises:
-        RecordTooLargeError: they do not.
+        RecordTooLargeError: the record exceeds the limit.
     """
     size = len(record.key or b"") + len(record.value or b"")
     size += sum(len(name) + len(value or b"") for name, value in record.headers)
@@ -20,12 +20,14 @@ def check_size(record: NewRecord, max_record_bytes: int) -> None:
 
 
 def max_bytes_of(topic: str, max_record_bytes: int) -> int:
-    """Return how large a record of a topic may be."""
+    """Return the size limit of a topic's records, bytes; a dead letter topic has headroom for the reason."""
     return max_record_bytes + DEAD_LETTER_HEADROOM_BYTES * topic.endswith(DEAD_LETTERS)
 
 
 def partition_number(record: NewRecord, partitions: int, turn: int) -> int:
-    """Return the partition that a record goes to: the one it names, that of its key, or else the next in turn.
+    """Return the partition of a record: the one it names, else by the murmur2 hash of its key, else round-robin.
+
+    `turn` is the caller's round-robin counter.
 
     Raises:
         TopicMissingError: the topic has no such partition.

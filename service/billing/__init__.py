@@ -1,1 +1,1 @@
-"""What a run costs: prices, the bill as the log tells it, and what is still to be expected. Pure but for `pricing`."""
+"""Cost of a run: prices, the bill computed from the log, and estimates of future cost. Pure except `priced_model`."""

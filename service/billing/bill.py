@@ -1,11 +1,12 @@
-"""The bill of a run: what its calls took, by stage and by what came of them; a fold over its messages.
+"""The bill of a run: the cost of its calls by stage and by outcome, as a fold over its messages.
 
-The cost of a prompt's completion is shared equally by its candidates, each of which was accepted or refused for a
-reason. Completing an accepted instruction costs what its calls cost, whether it was finished or dropped. What is paid a
-second time has an outcome of its own. So the sum over outcomes is always the sum over stages, to the last picodollar.
+The candidates of a prompt share the cost of its completion equally; each was accepted, or rejected for a reason. The
+cost of completing an accepted instruction is that of its calls, whether it was finished or dropped. Calls paid for a
+second time have an outcome of their own. So the sum over outcomes always equals the sum over stages, to the last
+picodollar.
 
-The topics come interleaved in any order: a cost waits for its outcome, an outcome for its cost, in a few tables of
-whole numbers, which take some twenty bytes for a prompt or an accepted instruction.
+The topics may be interleaved in any order. A cost waits for its outcome, and an outcome for its cost, in a few integer
+tables, which take some twenty bytes per prompt or accepted instruction.
 """
 
 from collections import Counter
@@ -37,7 +38,7 @@ FINISHED, PENDING = "finished", "pending"
 CALL_FAILED = InstanceReason.CALL_FAILED.value
 MARGINAL = 1_000
 
-# What has become of an accepted instruction, as a number: none yet; it has instances; it is finished; it was dropped.
+# The state of an accepted instruction, as a number: nothing yet; has instances; finished; dropped, by reason.
 _NOTHING, _USABLE, _FINISHED = range(3)
 _DROPPED = {reason: number for number, reason in enumerate(InstanceReason, _FINISHED + 1)}
 _OUTCOMES = (PENDING, PENDING, FINISHED, *(reason.value for reason in InstanceReason))
@@ -46,12 +47,13 @@ _UNKNOWN = -1
 
 @dataclass(slots=True)
 class Bill:
-    """Costs in picodollars. Feed it every message of the topics it is to know of, the topics in any order.
+    """Costs in picodollars. Apply every message of each topic that it covers, with the topics in any order.
 
-    `candidates` is what `generate` cost by the fate of the candidates, `tasks` what the other stages cost by the fate
-    of accepted instructions, `repeated_cost` what was paid twice. `prices` are the versions of the price tables seen.
-    `prompt_costs`, `acceptances` and `task_costs` say what a prompt, and completing an instruction, cost and gave;
-    `awaited` prompts are decided and their costs not read yet.
+    `candidates` is the cost of `generate` by the outcome of the candidates, and `tasks` the cost of the other stages by
+    the outcome of accepted instructions. `repeated_cost` is the cost of calls paid for a second time. `prices` are the
+    versions of the price tables seen. `prompt_costs`, `acceptances` and `task_costs` are samples of the cost of a
+    prompt, of its number of accepted candidates, and of the cost of completing an instruction. `awaited` is the number
+    of prompts that are decided and whose cost has not been read yet.
     """
 
     stages: dict[str, Spent] = field(default_factory=dict)
@@ -75,11 +77,11 @@ class Bill:
 
     @property
     def total(self) -> Spent:
-        """Return what all stages took."""
+        """Return the sum over all stages."""
         return sum(self.stages.values(), Spent())
 
     def apply(self, message: Message) -> None:
-        """Take in one message."""
+        """Add one message to the bill; messages of other types are ignored."""
         match message:
             case Answer() | FailedPrompt():
                 self._generated(message)
@@ -97,19 +99,19 @@ class Bill:
             case CallsDropped():
                 self._dropped(message)
             case PooledTask() if message.origin is Origin.HUMAN:
-                for stage in (CLASSIFY, INSTANCES):  # asked of no human task: without these, the sets had holes
+                for stage in (CLASSIFY, INSTANCES):  # no calls for human tasks: their numbers keep the sets dense
                     self._answered.setdefault(stage, DenseSet()).add(message.pool_seq)
             case _:
                 pass
 
     def _dropped(self, message: CallsDropped) -> None:
-        """Count what was paid for calls that were dropped: they failed, and are made again."""
+        """Count the cost of dropped calls as failed; the calls are made again."""
         cost = self._pay(message.stage, None, message.spent)
         fates, fate = (self.candidates, FAILED) if message.stage == GENERATE else (self.tasks, CALL_FAILED)
         fates[fate] += cost or 0
 
     def _generated(self, message: Answer | FailedPrompt) -> None:
-        """Count a call for a prompt. Its first record is what is decided on; a second one has gained nothing."""
+        """Count a call for a prompt. Only the first record is decided on; the cost of a second one counts as failed."""
         seq = message.prompt_seq
         call = message.call if isinstance(message, Answer) else None
         if call is not None and self._is_repeated(GENERATE, seq, call):
@@ -136,14 +138,14 @@ class Bill:
         self._join(seq)
 
     def _number_of(self, fate: tuple[str, ...]) -> int:
-        """Return the number of a fate, from 1: there are far fewer of them than prompts."""
+        """Return the number of a fate (`_fate`), from 1; there are far fewer fates than prompts."""
         if fate not in self._fates:
             self._fate_of_number.append(fate)
             self._fates[fate] = len(self._fate_of_number)
         return self._fates[fate]
 
     def _join(self, seq: int) -> None:
-        """Share the cost of a prompt among its candidates, once both are known."""
+        """Divide the cost of a prompt among its candidates, once both are known."""
         paid, fate = self._prompt_cost[seq], self._prompt_fate[seq]
         if paid in (0, _UNKNOWN) or not fate:
             return
@@ -163,7 +165,7 @@ class Bill:
             self._become(number, _USABLE if message.rejection is None else _DROPPED[message.rejection])
 
     def _charge(self, number: int, cost: int) -> None:
-        """Add to what an accepted instruction has cost."""
+        """Add to the cost of an accepted instruction."""
         if cost:
             before, state = self._task_cost[number], self._task_state[number]
             self._task_cost[number] = before + cost
@@ -172,7 +174,7 @@ class Bill:
                 self.task_costs.correct(before, before + cost)
 
     def _become(self, number: int, state: int) -> None:
-        """Note what has become of an accepted instruction; its cost moves along."""
+        """Set the state of an accepted instruction, and move its cost to the outcome of that state."""
         before, cost = self._task_state[number], self._task_cost[number]
         self._task_state[number] = state
         self.tasks[_OUTCOMES[before]] -= cost
@@ -181,7 +183,7 @@ class Bill:
             self.task_costs.add(cost)
 
     def _pay(self, stage: str, call: Call | None, failed: FailedCall | None) -> int | None:
-        """Count a call for the stage; returns its cost, none if it is not known."""
+        """Count a call for the stage and return its cost; None if it is not known."""
         cost: int | None = 0
         for each in (call, failed):
             if each is not None:
@@ -192,7 +194,7 @@ class Bill:
         return cost
 
     def _is_repeated(self, stage: str, number: int, call: Call) -> bool:
-        """Return whether a completion is for an input that had one, and count it then."""
+        """Return whether a completion is for an input that already had one; if so, count it as repeated."""
         answered = self._answered.setdefault(stage, DenseSet())
         if number not in answered:
             answered.add(number)
@@ -203,7 +205,7 @@ class Bill:
 
 
 def _fate(decision: Decision) -> tuple[str, ...]:
-    """Return what became of each candidate of a prompt, sorted; what became of the prompt if it has none."""
+    """Return the outcome of each candidate of a prompt, sorted; the outcome of the prompt if it has no candidates."""
     if decision.failure is not None:
         return (FAILED,)
     names = (ACCEPTED if verdict.reason is None else verdict.reason.value for verdict in decision.verdicts)

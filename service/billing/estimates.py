@@ -1,6 +1,6 @@
-"""What prompts and instructions will cost, judged by those that are paid: for decisions, never for the bill.
+"""Estimates of the cost of prompts and instructions from those already paid: for decisions, never for the bill.
 
-Calls whose cost is not known count as much as the average of their stage.
+A call of unknown cost counts as the average of its stage.
 """
 
 from dataclasses import dataclass
@@ -10,38 +10,38 @@ from service.billing.bill import CLASSIFY, GENERATE, INSTANCES, Bill
 from service.billing.moments import Sample
 from service.billing.totals import usd_of
 
-# So many standard deviations of the sum are set aside beyond its mean.
+# Number of standard deviations of the sum that are set aside beyond its mean.
 _DEVIATIONS = 3.0
 
 
 def spent_usd(bill: Bill) -> float | None:
-    """Return what all calls cost, in US dollars; none where that cannot be judged."""
+    """Return the cost of all calls, in US dollars; None if the cost of a stage cannot be estimated."""
     costs = [each.estimate for each in bill.stages.values()]
     known = [cost for cost in costs if cost is not None]
     return usd_of(sum(known)) if len(known) == len(costs) else None
 
 
 def recent_accepted_usd(bill: Bill) -> float | None:
-    """Return what each of the latest accepted instructions cost to write, completing it not included."""
+    """Return the mean US dollars for generating one of the latest accepted instructions; None if unknown."""
     generate = bill.stages.get(GENERATE)
     picos = bill.recent.per_acceptance(generate.per_call if generate is not None else None)
     return None if picos is None else usd_of(picos)
 
 
 def completion_usd(bill: Bill) -> float | None:
-    """Return what it costs to make a finished task, or nothing, of an accepted instruction; none before it is known."""
+    """Return the mean US dollars for completing an accepted instruction, finished or dropped; None if unknown."""
     scale = _downstream_scale(bill)
     return None if scale is None or not bill.task_costs.seen else usd_of(bill.task_costs.mean * scale)
 
 
 def marginal_usd(bill: Bill) -> float | None:
-    """Return what each of the last 1,000 accepted instructions cost in all; none before there are so many."""
+    """Return the mean total US dollars for one of the last 1,000 accepted instructions; None before there are 1,000."""
     written, completed = recent_accepted_usd(bill), completion_usd(bill)
     return written + completed if bill.recent.full and written is not None and completed is not None else None
 
 
 def _downstream_scale(bill: Bill) -> float | None:
-    """Return by how much calls of unknown cost raise what is known of the stages behind admit; none if nothing is."""
+    """Return the ratio of estimated to known cost of the stages after admit; None if a stage cannot be estimated."""
     stages = [bill.stages[name] for name in (CLASSIFY, INSTANCES) if name in bill.stages]
     estimates = [each.estimate for each in stages]
     known = sum(each.cost for each in stages)
@@ -52,7 +52,7 @@ def _downstream_scale(bill: Bill) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A mean and a variance in US dollars, or in instructions, and of how many."""
+    """Mean and variance of a sample, in US dollars or in instructions, and its size."""
 
     mean: float
     variance: float
@@ -60,20 +60,20 @@ class _Seen:
 
     @classmethod
     def of(cls, sample: Sample, unit: float) -> "_Seen":
-        """Return what a sample says; the mean of few is taken to be higher by the share of one of them."""
+        """Return the moments of a sample of size n in another unit, with the mean raised by the factor 1 + 1 / n."""
         count = max(sample.seen, 1)
         return cls(sample.mean * unit * (1 + 1 / count), sample.variance * unit * unit, count)
 
     def variance_of(self, more: float) -> float:
-        """Return the variance of the sum of so many more, of which the mean is known by those seen."""
+        """Return the variance of the sum of `more` further values, with the mean estimated from those seen."""
         return self.variance * more * (1 + more / self.count)
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What prompts on their way, and accepted instructions, will cost through all their stages.
+    """Expected cost of undecided prompts and accepted instructions through all their stages.
 
-    It is `complete` once all of that has been seen; before, what is not known counts as nothing.
+    It is `complete` once all of these costs have been seen; until then, an unknown cost counts as zero.
     """
 
     prompt: _Seen
@@ -83,7 +83,7 @@ class Expectation:
 
     @classmethod
     def of(cls, bill: Bill) -> "Expectation":
-        """Return what is to be expected after what the bill says."""
+        """Return the expectation from the samples of a bill."""
         scale = _downstream_scale(bill)
         return cls(
             prompt=_Seen.of(bill.prompt_costs, usd_of(1)),
@@ -93,7 +93,10 @@ class Expectation:
         )
 
     def at_most(self, prompts: int, tasks: int) -> float:
-        """Return the US dollars that so many undecided prompts and unfinished instructions will hardly exceed."""
+        """Return an upper estimate, in US dollars, for `prompts` undecided prompts and `tasks` unfinished instructions.
+
+        It is the mean plus three standard deviations.
+        """
         instructions = tasks + prompts * self.acceptances.mean
         mean = prompts * self.prompt.mean + instructions * self.task.mean
         variance = self.prompt.variance_of(prompts) + self.task.variance_of(instructions)

@@ -1,4 +1,4 @@
-"""Numbers seen: how many, their mean and their variance; exact sums, so that their order does not matter."""
+"""Count, mean and variance of whole numbers. The sums are exact, so that the order of the numbers does not matter."""
 
 from dataclasses import dataclass
 
@@ -12,22 +12,22 @@ class Sample:
     squares: int = 0
 
     def add(self, number: int) -> None:
-        """Take a number in."""
+        """Add a number to the sample."""
         self.seen += 1
         self.total += number
         self.squares += number * number
 
     def correct(self, old: int, new: int) -> None:
-        """Replace a number that was taken in."""
+        """Replace the number `old`, which was added before, by `new`."""
         self.total += new - old
         self.squares += new * new - old * old
 
     @property
     def mean(self) -> float:
-        """Return the mean; 0 of nothing."""
+        """Return the mean; 0 for an empty sample."""
         return self.total / self.seen if self.seen else 0.0
 
     @property
     def variance(self) -> float:
-        """Return the variance; 0 of nothing."""
+        """Return the population variance; 0 for an empty sample."""
         return (self.seen * self.squares - self.total * self.total) / self.seen**2 if self.seen else 0.0

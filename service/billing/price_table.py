@@ -1,4 +1,4 @@
-"""What tokens cost: a price table with a version, as the user gave it. What it does not name has no price."""
+"""Prices of tokens: a versioned table, as the user gave it. A model that it does not name has no price."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,10 +9,10 @@ _FLAGS = "flags"
 
 
 class Price(BaseModel):
-    """The price of one model, in US dollars for a million tokens.
+    """The price of one model, in US dollars per million tokens.
 
-    Cached tokens of the prompt cost as its others where no price is given for them. A batch API charges `batch_factor`
-    of all this.
+    Cached prompt tokens cost as much as other prompt tokens unless `cached_prompt` is given. A batch API charges
+    `batch_factor` of the total.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,7 +24,7 @@ class Price(BaseModel):
 
 
 class PriceTable(BaseModel):
-    """Prices by the name of the model. Whoever changes one gives the table another `version`: each call records it."""
+    """Prices by model name. A changed price requires a new `version`, since each call records the version."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,19 +38,19 @@ class PriceTable(BaseModel):
 def table_in_force(
     table: PriceTable | None, asked: str, prompt: float | None, completion: float | None
 ) -> PriceTable | None:
-    """Return the table that holds where model `asked` is asked: the two prices given for it alone win over a table."""
+    """Return the price table for model `asked`: `prompt` and `completion`, if both are given, else `table`."""
     if prompt is None or completion is None:
         return table
     return PriceTable(version=_FLAGS, models={asked: Price(prompt=prompt, completion=completion)})
 
 
 def price_of(table: PriceTable, asked: str, served: str) -> Price | None:
-    """Return the price of an answer: that of the model which the server says it used, else of the one asked for."""
+    """Return the price of the model that the server reports, else of the model asked for; None if neither has one."""
     return table.models.get(served) or table.models.get(asked)
 
 
 def cost_usd(price: Price, usage: Usage, *, batch: bool = False) -> float:
-    """Return what these tokens cost, in US dollars."""
+    """Return the cost of a usage, in US dollars."""
     cached = min(usage.cached_tokens, usage.prompt_tokens)
     cached_price = price.prompt if price.cached_prompt is None else price.cached_prompt
     prompt = (usage.prompt_tokens - cached) * price.prompt + cached * cached_price

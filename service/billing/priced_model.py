@@ -1,21 +1,23 @@
-"""A language model whose answers, and whose failures, say what they cost."""
+"""A language model whose completions and failures carry their cost."""
 
 from dataclasses import dataclass, replace
 
 from service.billing.price_table import PriceTable, cost_usd, price_of
+from service.lm.concurrency import Slot
+from service.lm.cost import CallCost
 from service.lm.errors import CallFailedError
 from service.lm.port import Completion, LanguageModel
-from service.lm.usage import added
+from service.lm.usage import Usage, added
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 
 
 @dataclass(frozen=True, slots=True)
 class PricedModel:
-    """A model with the prices of its tokens; `asked` is the name it is asked by. Nothing is guessed.
+    """A model with the prices of its tokens; `asked` is the model name in requests. No cost is guessed.
 
-    What a call cost is known where the server counted the answer and the table has a price for it. `batch` says that
-    the answers come by a batch API, at its price.
+    The cost of a call is known if the server counted its tokens and the table has a price for the model. `batch` says
+    that the answers come from a batch API, at its price.
     """
 
     model: LanguageModel
@@ -23,20 +25,18 @@ class PricedModel:
     asked: str
     batch: bool = False
 
-    async def complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
-        """Return the completion with what it cost, its failed attempts included; a failure carries its cost too."""
+    async def complete(self, prompt: ModelInput, sampling: Sampling, slot: Slot | None = None) -> Completion:
+        """Return the completion with its cost, failed attempts included; a `CallFailedError` carries its cost too."""
         try:
-            completion = await self.model.complete(prompt, sampling)
+            completion = await self.model.complete(prompt, sampling, slot)
         except CallFailedError as error:
-            self._price(error)
-            raise
-        price, used = price_of(self.table, self.asked, completion.model), added(completion.usage, completion.wasted)
-        if price is None or completion.usage is None or used is None:
-            return completion
-        return replace(completion, cost_usd=cost_usd(price, used, batch=self.batch), prices=self.table.version)
+            raise error.with_cost(self._priced(error.cost, error.wasted, self.asked)) from error.__cause__
+        used = added(completion.usage, completion.cost.wasted) if completion.usage is not None else None
+        return replace(completion, cost=self._priced(completion.cost, used, completion.model))
 
-    def _price(self, error: CallFailedError) -> None:
-        price = price_of(self.table, self.asked, self.asked)
-        if price is not None and error.wasted is not None:
-            error.cost_usd = cost_usd(price, error.wasted, batch=self.batch)
-            error.prices = self.table.version
+    def _priced(self, cost: CallCost, used: Usage | None, answered_by: str) -> CallCost:
+        """Return the cost with the price of the tokens used; the cost does not change where the price is not known."""
+        price = price_of(self.table, self.asked, answered_by)
+        if price is None or used is None:
+            return cost
+        return replace(cost, cost_usd=cost_usd(price, used, batch=self.batch), prices=self.table.version)

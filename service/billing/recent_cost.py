@@ -1,11 +1,11 @@
-"""What the latest acceptances cost: of as many prompts as it takes, the barren ones between them included."""
+"""Cost of the latest acceptances, over all prompts up to the oldest of them, those without acceptances included."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Prompts in the order of their decisions, up to one that gave acceptances; `unpaid` ones without a known cost."""
+    """Consecutive prompts in order of decision, up to one with acceptances; `unpaid` counts those of unknown cost."""
 
     accepted: int = 0
     cost: int = 0
@@ -13,9 +13,10 @@ class _Stretch:
 
 
 class RecentAcceptances:
-    """The last `size` acceptances, and the few more that came of the same prompt as the first of them.
+    """The last `size` acceptances, and the few more that came from the same prompt as the first of them.
 
-    A prompt is decided once and its cost told once, in any order: it is read from another topic.
+    Call `decide` once for each prompt, and then `pay` at most once. Prompts may be paid in any order, since their costs
+    are read from another topic.
     """
 
     def __init__(self, size: int) -> None:
@@ -27,16 +28,16 @@ class RecentAcceptances:
 
     @property
     def accepted(self) -> int:
-        """Return how many acceptances there are, `size` or a few more once there have been so many."""
+        """Return the number of acceptances counted: `size` or a few more once the window is full."""
         return self._sum.accepted
 
     @property
     def full(self) -> bool:
-        """Return whether there have been `size`."""
+        """Return whether there have been `size` acceptances."""
         return self.accepted >= self._size
 
     def decide(self, accepted: int) -> int:
-        """Take in a prompt that was decided; returns the number under which its cost is told."""
+        """Add a decided prompt with its number of acceptances, and return the number to pass to `pay`."""
         number, stretch = self._newest, self._stretches[self._newest]
         for each in (stretch, self._sum):
             each.unpaid += 1
@@ -47,14 +48,14 @@ class RecentAcceptances:
         return number
 
     def pay(self, number: int, cost: int) -> None:
-        """Take in what one of these prompts cost, in picodollars."""
+        """Add the cost of one prompt, in picodollars; `number` is the result of its `decide`."""
         if (stretch := self._stretches.get(number)) is not None:
             for each in (stretch, self._sum):
                 each.unpaid -= 1
                 each.cost += cost
 
     def per_acceptance(self, per_prompt: float | None) -> float | None:
-        """Return what an acceptance cost, in picodollars, with prompts of unknown cost at `per_prompt`."""
+        """Return the mean cost of an acceptance, in picodollars, with prompts of unknown cost at `per_prompt`."""
         if not self.accepted:
             return None
         if not self._sum.unpaid:
@@ -66,7 +67,7 @@ class RecentAcceptances:
         self._stretches[self._newest] = _Stretch()
 
     def _forget(self) -> None:
-        """Drop the oldest acceptances that are not needed any more."""
+        """Drop the oldest prompts while the others have at least `size` acceptances."""
         while True:
             number, oldest = next(iter(self._stretches.items()))
             if self._sum.accepted - oldest.accepted < self._size:

@@ -1,6 +1,6 @@
-"""The expected cost of a target before the first call: by the texts that are sent, or by a call of each step.
+"""The expected cost of a target before the first call, from the lengths of the texts or from one call of each step.
 
-The rates are assumptions until a run has its own; whoever shows the result says so (`basis`).
+The rates are assumptions until a run has its own; the `basis` of a result names them.
 """
 
 import re
@@ -18,7 +18,7 @@ from service.selfinstruct.recipe import Form, Recipe, RecipeName
 from service.selfinstruct.tasks import SeedTask
 from service.selfinstruct.templates import Templates
 
-# Of tokens in English text; a model's own count differs by some ten percent.
+# For English text; a model's own count differs by some ten percent.
 _CHARACTERS_PER_TOKEN = 4.3
 _TASKS_PER_REPLY = {RecipeName.SELF_INSTRUCT: 7, RecipeName.ALPACA: 17}
 _ACCEPTED = 0.5
@@ -32,7 +32,7 @@ _WORD = re.compile(r"\S+")
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The usage of a call of each step, the accepted tasks of a prompt, and the share of them that is finished."""
+    """Token usage of one call of each step, accepted tasks per prompt, and the share of these that is finished."""
 
     calls: Mapping[str, Usage]
     accepted_per_prompt: float
@@ -42,7 +42,7 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Reckoned:
-    """The expected calls and tokens, and US dollars where there is a price."""
+    """Expected calls, tokens and US dollars for `tasks` finished tasks; `usd` is None without a price."""
 
     tasks: int
     calls: int
@@ -52,7 +52,7 @@ class Reckoned:
 
 
 def rates_by_length(recipe: Recipe, templates: Templates, seeds: Sequence[SeedTask], prompt: ModelInput) -> Rates:
-    """Return rates judged by the lengths of one prompt and of the seeds: a model is taken to write texts like them."""
+    """Return rates from the lengths of one prompt and of the seeds, on the assumption that replies resemble seeds."""
     marks = _MARKS_PER_TEXT[recipe.form]
     instruction = _middle([seed.instruction for seed in seeds]) + marks
     instance = _middle([f"{seed.instances[0].input} {seed.instances[0].output}" for seed in seeds]) + 2 * marks
@@ -73,7 +73,7 @@ def rates_by_length(recipe: Recipe, templates: Templates, seeds: Sequence[SeedTa
 
 
 def reckon(rates: Rates, tasks: int, price: Price | None, *, batch: bool = False) -> Reckoned:
-    """Return what so many finished tasks will take."""
+    """Return the expected calls, tokens and cost of `tasks` finished tasks."""
     accepted = tasks / max(rates.finished, _LEAST_RATE)
     prompts = accepted / max(rates.accepted_per_prompt, _LEAST_RATE)
     counts = {name: prompts if name == GENERATE else accepted for name in rates.calls}
@@ -90,10 +90,10 @@ def _basis_by_length(assumed: str) -> str:
 
 
 def _middle(texts: Sequence[str]) -> float:
-    """Return the median of their tokens: one seed of a book's length says nothing of the others."""
+    """Return the median token count of texts, which a single very long seed does not distort."""
     return median(map(_tokens, texts))
 
 
 def _tokens(text: str) -> int:
-    """Return about how many tokens a text has; never fewer than words."""
+    """Return the approximate number of tokens of a text, at least its number of words."""
     return max(ceil(len(text) / _CHARACTERS_PER_TOKEN), sum(1 for _ in _WORD.finditer(text)))

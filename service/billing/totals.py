@@ -1,4 +1,4 @@
-"""What calls took: tokens, attempts, money. Money is counted in millionths of a millionth of a dollar, exactly.
+"""Totals of calls: tokens, attempts, cost. Costs are whole picodollars (1e-12 US dollars), so that sums are exact.
 
 Sums of floating-point dollars would depend on the order in which a log happens to be read.
 """
@@ -14,7 +14,7 @@ _DEAREST_USD = 1e5
 
 
 def picos_of(cost_usd: float | None) -> int | None:
-    """Return dollars as picodollars; none where they are unknown, or no sum that a call can cost."""
+    """Return dollars as picodollars; None if they are unknown, or outside 0 … 100,000, which no call costs."""
     return round(cost_usd * PICO) if cost_usd is not None and 0 <= cost_usd <= _DEAREST_USD else None
 
 
@@ -24,17 +24,17 @@ def usd_of(picos: float) -> float:
 
 
 def plain(number: float) -> str:
-    """Return a number as a person writes it: 50, 0.002, 1,000,000."""
+    """Return a number in plain decimal notation: 50, 0.002, 1,000,000."""
     return f"{number:,.9f}".rstrip("0").rstrip(".")
 
 
 @dataclass(slots=True)
 class Spent:
-    """What the calls of one stage took, one of whose attempts was answered; and the `failed` ones, with none.
+    """Totals of one stage: of `calls`, which were answered, and of `failed` calls, of which no attempt was answered.
 
-    Tokens are those of answers, `wasted` ones those of attempts that gave nothing. `uncounted` calls came without
-    usage, `unpriced` ones without a price, for this reason or another. A `repeated` call was made for an input that had
-    a completion already: it was paid for twice. Costs are in picodollars; `cost` includes `failed_cost`.
+    Token counts are those of answers, and `wasted` counts those of attempts without a result. `uncounted` calls have no
+    usage, and `unpriced` calls no cost, for that reason or another. A `repeated` call was made for an input that
+    already had a completion, which was thus paid for twice. Costs are in picodollars; `cost` includes `failed_cost`.
     """
 
     calls: int = 0
@@ -57,7 +57,7 @@ class Spent:
         return Spent(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
     def add(self, call: Call) -> int | None:
-        """Count an answered call; returns its cost, none if it is not known."""
+        """Count an answered call and return its cost; None if it is not known."""
         self.calls += 1
         self.attempts += call.attempts
         self._waste(call.wasted)
@@ -77,7 +77,7 @@ class Spent:
         return picos
 
     def add_failed(self, failed: FailedCall) -> int | None:
-        """Count a call that failed for good; returns its cost. Attempts that the server did not count cost nothing."""
+        """Count a call that failed for good and return its cost: 0 if the server counted no tokens, None if unknown."""
         self.failed += 1
         self.attempts += failed.attempts
         if failed.wasted is None:
@@ -98,33 +98,33 @@ class Spent:
 
     @property
     def known_usd(self) -> float | None:
-        """Return what those calls cost that have a price; none where no call has."""
+        """Return the cost of the calls that have a price, in US dollars; None if no call has one."""
         return usd_of(self.cost) if self.priced or self.failed_cost else None
 
     @property
     def cost_usd(self) -> float | None:
-        """Return what all calls cost; none where that is not known of any of them."""
+        """Return the cost of all calls, in US dollars; None if the cost of any call is unknown."""
         return None if self.unpriced else self.known_usd
 
     @property
     def without_price(self) -> int:
-        """Return how many calls were counted by the server and have no price all the same."""
+        """Return the number of calls that the server counted and that have no price."""
         return max(0, self.unpriced - self.uncounted)
 
     @property
     def per_call(self) -> float | None:
-        """Return what an answered call costs on average, in picodollars; none where no call has a price."""
+        """Return the mean cost of an answered call, in picodollars; None if no call has a price."""
         return (self.cost - self.failed_cost) / self.priced if self.priced else None
 
     @property
     def estimate(self) -> float | None:
-        """Return the cost with calls of unknown price at the average; for decisions only, never for the bill."""
+        """Return the cost in picodollars, with calls of unknown cost at the mean: for decisions, never for the bill."""
         if not self.unpriced:
             return self.cost
         return None if self.per_call is None else self.cost + self.unpriced * self.per_call
 
     def facts(self) -> dict[str, Any]:
-        """Return the counts as plain values, costs in dollars."""
+        """Return the counts as plain values, and the costs in US dollars."""
         counts = {each.name: getattr(self, each.name) for each in fields(self) if "cost" not in each.name}
         failed_usd = usd_of(self.failed_cost)
         return counts | {"cost_usd": self.cost_usd, "known_cost_usd": self.known_usd, "failed_cost_usd": failed_usd}

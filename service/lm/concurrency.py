@@ -10,7 +10,6 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
@@ -80,9 +79,6 @@ class _Waiter:
     gone: bool = field(compare=False, default=False)
 
 
-_held: ContextVar[Slot | None] = ContextVar("held", default=None)
-
-
 class Slots:
     """At most `total` holders at once, fewer as the gate says; the waiting one with the lowest rank is next."""
 
@@ -108,11 +104,6 @@ class Slots:
         """Return how many wait for a slot, those who stepped aside and want to go on included."""
         return sum(not waiter.gone for waiter in self._waiting)
 
-    @property
-    def held(self) -> Slot | None:
-        """Return the slot that the present task holds, if any."""
-        return _held.get()
-
     @asynccontextmanager
     async def hold(self, rank: int) -> AsyncIterator[Slot]:
         """Wait for a slot and keep it inside the block.
@@ -122,25 +113,20 @@ class Slots:
         """
         slot = Slot()
         await self._take(rank, slot)
-        token = _held.set(slot)
         try:
             yield slot
         finally:
-            _held.reset(token)
             if not slot.aside:
                 self._give_back()
 
-    async def step_aside(self, seconds: float) -> bool:
-        """Give the slot that the present task holds to others, wait, and get one again before all who have none.
+    async def step_aside(self, slot: Slot, seconds: float) -> bool:
+        """Give a held slot to others, wait, and get it again before all calls that have not begun.
 
-        Returns whether there is one: not if it was dropped.
+        Returns whether the slot is held again: not if it was dropped.
 
         Raises:
             EndpointRefusedError: there will be no more slots.
         """
-        slot = _held.get()
-        if slot is None:
-            raise AssertionError("only who holds a slot can step aside")
         slot.aside = True
         self._give_back()
         with anyio.CancelScope() as slot.waits:

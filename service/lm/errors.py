@@ -1,8 +1,10 @@
 """The errors of a call to a language model."""
 
 from enum import StrEnum
+from typing import Final, Self
 
 from service.errors import SeedstreamError
+from service.lm.cost import ONE_ATTEMPT, CallCost
 from service.lm.usage import Usage
 
 
@@ -50,24 +52,27 @@ class AttemptFailedError(LanguageModelError):
 class CallFailedError(LanguageModelError):
     """One call failed for good; others may still work.
 
-    `attempts` were made for it, and `wasted` is what the server counted for them, which `cost_usd` is the price of, by
-    the price table of that version.
+    `cost` is the cost of its attempts. It never changes. A caller that knows more of it raises a copy, by `with_cost`.
     """
 
-    def __init__(
-        self,
-        message: str,
-        failing: Failing = Failing.BAD_REQUEST,
-        *,
-        attempts: int = 1,
-        wasted: Usage | None = None,
-    ) -> None:
+    def __init__(self, message: str, failing: Failing = Failing.BAD_REQUEST, *, cost: CallCost = ONE_ATTEMPT) -> None:
         super().__init__(message)
         self.failing = failing
-        self.attempts = attempts
-        self.wasted = wasted
-        self.cost_usd: float | None = None
-        self.prices: str | None = None
+        self.cost: Final = cost
+
+    @property
+    def wasted(self) -> Usage | None:
+        """Return the tokens that servers counted for the call; None where they counted nothing."""
+        return self.cost.wasted
+
+    def with_cost(self, cost: CallCost) -> Self:
+        """Return a copy with another cost; its class, message, cause and traceback are the same."""
+        copy = self._copy(cost).with_traceback(self.__traceback__)
+        copy.__cause__ = self.__cause__
+        return copy
+
+    def _copy(self, cost: CallCost) -> Self:
+        return type(self)(str(self), self.failing, cost=cost)
 
 
 class UnansweredError(CallFailedError):
@@ -80,9 +85,12 @@ class CallDroppedError(CallFailedError):
     Its record has no result and will be delivered again. `refusal` is why, unless the process is to stop.
     """
 
-    def __init__(self, refusal: "EndpointRefusedError | None", *, attempts: int, wasted: Usage | None) -> None:
-        super().__init__("the call was dropped", Failing.CONNECTION, attempts=attempts, wasted=wasted)
+    def __init__(self, refusal: "EndpointRefusedError | None", *, cost: CallCost) -> None:
+        super().__init__("the call was dropped", Failing.CONNECTION, cost=cost)
         self.refusal = refusal
+
+    def _copy(self, cost: CallCost) -> Self:
+        return type(self)(self.refusal, cost=cost)
 
 
 class Refused(StrEnum):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from service.lm.concurrency import Slot
+from service.lm.cost import ONE_ATTEMPT, CallCost
 from service.lm.usage import Usage
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
@@ -26,27 +28,23 @@ class Completion:
     """What came back for one prompt.
 
     `text` is hostile: data to be parsed, never code, markup or a path. `model` is the name the server gave. `usage` is
-    none where the server did not count. `attempts` counts the calls made for it, the successful one included, and
-    `wasted` is what the server counted for the others. `cost_usd` is the price of both, by the price table of version
-    `prices`; none where it is not known. `in_reasoning`: the server put the answer where thinking belongs.
+    none where the server did not count. `cost` is the cost of the call; it includes that of failed attempts.
+    `in_reasoning`: the server put the answer where thinking belongs.
     """
 
     text: str
     finish_reason: FinishReason
     model: str
     usage: Usage | None = None
-    attempts: int = 1
-    wasted: Usage | None = None
-    cost_usd: float | None = None
-    prices: str | None = None
+    cost: CallCost = ONE_ATTEMPT
     in_reasoning: bool = False
 
 
 class LanguageModel(Protocol):
     """Anything that completes prompts, whatever it takes."""
 
-    async def complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
-        """Return the completion of one prompt.
+    async def complete(self, prompt: ModelInput, sampling: Sampling, slot: Slot | None = None) -> Completion:
+        """Return the completion of one prompt. `slot` is the caller's; without one the model takes its own.
 
         Raises:
             CallFailedError: this call failed for good.

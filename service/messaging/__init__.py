@@ -1,1 +1,1 @@
-"""What the processes say to each other: the broker's port, messages, topics, dead letters."""
+"""The broker port, and the messages, topics and dead letters that go through it."""

@@ -1,14 +1,15 @@
-"""The log, as the pipeline sees it: partitions, offsets, groups, transactions and fencing, as in Apache Kafka.
+"""The broker port: partitions, offsets, consumer groups, transactions and fencing, as in Apache Kafka.
 
-Every stage is written against this port. `tests/contract` is its definition and runs on every adapter. What may
-surprise, and holds everywhere:
+Every stage uses the log through this port. The tests in `tests/contract` define its semantics and run on every adapter.
+These rules hold on all of them:
 
-- Offsets of a partition increase but have gaps: a transaction's end takes one, an abort leaves its own behind. Nobody
-  may compute "last + 1"; `position` is the next offset to read, and passes such gaps.
-- Readers are read-committed: they see no record at or behind the first offset of an open transaction.
-- Opening a transactional id fences whoever had it: their next operation raises `FencedError`.
-- A consumer group gives each partition to one member; a commit from an older generation is refused.
-- A topic of dead letters takes records a little larger than others: the original and the reason.
+- Offsets of a partition increase, with gaps: the end of a transaction takes an offset, and an abort leaves a gap where
+  its records were. Code must not compute "last + 1". `position` is the next offset to read and skips such gaps.
+- Readers are read-committed: they see no record at or after the first offset of an open transaction.
+- Opening a transactional id fences its previous producer, whose next operation raises `FencedError`.
+- A consumer group assigns each partition to one member; the broker refuses a commit of an older generation.
+- A dead letter topic accepts slightly larger records than other topics, since a dead letter is the original record
+  and the reason.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 
 class Isolation(StrEnum):
-    """Whether what open transactions wrote counts."""
+    """Whether an end offset includes the records of open transactions."""
 
     READ_COMMITTED = "read_committed"
     READ_UNCOMMITTED = "read_uncommitted"
@@ -32,7 +33,7 @@ class Isolation(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Partition:
-    """One partition of one topic."""
+    """A partition of a topic, numbered from 0; prints as `topic/number`."""
 
     topic: str
     number: int
@@ -43,7 +44,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it is to be created: its number of partitions is fixed for its life."""
+    """A topic to create; its number of partitions never changes."""
 
     name: str
     partitions: int
@@ -51,7 +52,7 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
-    """A record to be written. Without `partition`, the key's murmur2 hash chooses, as in Kafka's own clients."""
+    """A record to write. Without `partition`, the murmur2 hash of the key selects one, as in Kafka's own clients."""
 
     topic: str
     value: bytes | None
@@ -62,7 +63,7 @@ class NewRecord:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it was read. Headers are an ordered list and may repeat; `timestamp_ms` is Unix time."""
+    """A record read from the log. Headers are ordered and may repeat; `timestamp_ms` is Unix time in milliseconds."""
 
     partition: Partition
     offset: int
@@ -74,7 +75,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a group has committed for a partition: the next offset to read, and a note of its own."""
+    """A committed offset: the next offset to read, and the commit metadata (`note`)."""
 
     offset: int
     note: str = ""
@@ -82,7 +83,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a consumer group, as the broker sees it: its process's name, and what it owns."""
+    """A member of a consumer group: the name of its process and its assignment."""
 
     name: str
     owned: frozenset[Partition]
@@ -93,10 +94,10 @@ Listener = Callable[[frozenset[Partition]], Awaitable[None]]
 
 
 class Producer(Protocol):
-    """Writes records, each on its own."""
+    """Writes records outside transactions."""
 
     async def send(self, records: Sequence[NewRecord]) -> None:
-        """Write records and wait until all are acknowledged, in order within each partition.
+        """Write records, in order within each partition, and wait until all are acknowledged.
 
         Raises:
             TopicMissingError, RecordTooLargeError: nothing of this call was written.
@@ -105,86 +106,87 @@ class Producer(Protocol):
 
 
 class TransactionalProducer(Protocol):
-    """Writes records and group offsets that become visible together, or never.
+    """Writes records and group offsets atomically.
 
-    Any error but `FencedError` leaves the transaction fit for `abort` only. Where the log itself has failed, the abort
-    is a last attempt, and every further `begin` raises: only opening the id anew tells where things stand.
+    After any error but `FencedError`, only `abort` is allowed. If the log itself has failed, that abort is a last
+    attempt and every later `begin` raises: the caller has to open the transactional id again.
     """
 
     async def begin(self) -> None:
-        """Open a transaction; there is at most one at a time."""
+        """Begin a transaction; a producer has at most one open."""
         ...
 
     async def send(self, records: Sequence[NewRecord]) -> None:
-        """Write records inside the transaction; a failure here makes `commit` raise."""
+        """Write records in the transaction; a failure here makes `commit` raise."""
         ...
 
     async def send_offsets(self, group: str, offsets: Offsets) -> None:
-        """Commit offsets of a group when the transaction commits."""
+        """Add group offsets to the transaction; they are committed with it."""
         ...
 
     async def commit(self) -> None:
-        """Make everything visible.
+        """Commit the transaction.
 
         Raises:
-            FencedError: another producer opened the same id; nothing became visible.
-            OutcomeUnknownError: whether it became visible is not known; only a rebuild can tell.
+            FencedError: another producer opened the same id; nothing was committed.
+            OutcomeUnknownError: no response came; only a rebuild from the log shows whether it was committed.
         """
         ...
 
     async def abort(self) -> None:
-        """Take everything back."""
+        """Abort the transaction: discard its records and offsets."""
         ...
 
 
 class Reader(Protocol):
-    """Reads partitions that were assigned by hand."""
+    """Reads partitions that the caller names, outside any consumer group."""
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        """Return records in order within each partition; an empty list when none came within `timeout_s`."""
+        """Return records in order within each partition, or an empty list if none arrive within `timeout_s`."""
         ...
 
     def position(self, partition: Partition) -> int:
-        """Return the next offset to read; it passes the markers of ended transactions."""
+        """Return the next offset to read; it skips the markers of ended transactions."""
         ...
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """Read on from this offset."""
+        """Set the next offset to read."""
         ...
 
 
 class GroupMember(Protocol):
-    """One member of a consumer group; partitions come and go with the other members."""
+    """A member of a consumer group; rebalances change its assignment as members join and leave."""
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
-        """As `Reader.poll`, for the partitions owned now; takes part in rebalances, also when 0 records are asked for.
+        """Return records as `Reader.poll` does, from the current assignment; take part in rebalances.
 
-        A member that does not poll for long is taken for dead, and its partitions are given to others.
+        `max_records` may be 0, for rebalances alone. The group expels a member that does not poll for too long and
+        assigns its partitions to others.
         """
         ...
 
     def position(self, partition: Partition) -> int:
-        """Return the next offset to read of an owned partition."""
+        """Return the next offset to read of an assigned partition."""
         ...
 
     def assignment(self) -> frozenset[Partition]:
-        """Return the partitions that this member owns now."""
+        """Return the partitions that are assigned to this member now."""
         ...
 
     async def commit(self, offsets: Offsets) -> None:
-        """Commit offsets of owned partitions.
+        """Commit offsets of assigned partitions.
 
         Raises:
-            IllegalGenerationError: the group has moved on; nothing was committed.
+            IllegalGenerationError: the group has rebalanced; nothing was committed.
         """
         ...
 
 
 class Broker(Protocol):
-    """One way to have a log. Everything it opens is closed by leaving its context, in bounded time."""
+    """An implementation of the log. Leaving the context of a thing it opened closes that thing in bounded time."""
 
     async def create_topics(self, topics: Sequence[TopicSpec]) -> None:
-        """Create the topics that do not exist yet."""
+        """Create the topics that do not exist; leave the others as they are."""
         ...
 
     async def partitions(self, topic: str) -> int:
@@ -196,11 +198,11 @@ class Broker(Protocol):
         ...
 
     def producer(self) -> AbstractAsyncContextManager[Producer]:
-        """Open a producer."""
+        """Open a producer that writes without transactions."""
         ...
 
     def transactional_producer(self, transactional_id: str) -> AbstractAsyncContextManager[TransactionalProducer]:
-        """Open a transactional id: fences its predecessor and ends what that one left open."""
+        """Open a transactional id: fence its previous producer and end the transaction that one left open."""
         ...
 
     def reader(self, partitions: Sequence[Partition]) -> AbstractAsyncContextManager[Reader]:
@@ -212,19 +214,19 @@ class Broker(Protocol):
     ) -> AbstractAsyncContextManager[GroupMember]:
         """Join a group; a partition starts at the group's committed offset, else at its beginning.
 
-        `on_revoked` is awaited while commits for the partitions given up are still accepted; `on_assigned` before the
-        first record of the partitions gained is returned.
+        `on_revoked` is awaited while the broker still accepts commits for the revoked partitions. `on_assigned` is
+        awaited before `poll` returns the first record of the new assignment.
         """
         ...
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
-        """Return what the group has committed for the partition."""
+        """Return the committed offset of a group for a partition, or `None` if there is none."""
         ...
 
     async def members(self, group: str) -> Sequence[Member]:
-        """Return who is in a group now; a member that died is listed until its session has timed out."""
+        """Return the current members of a group; one that died is listed until its session times out."""
         ...
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
-        """Return the offset behind the last record; read-committed: behind the last that a reader may see."""
+        """Return the offset after the last record; if read-committed, after the last record that a reader may see."""
         ...

@@ -1,7 +1,8 @@
-"""Messages to records and back: JSON values under CloudEvents 1.0 headers (Kafka protocol binding, binary mode).
+"""Encoding of messages: JSON values with CloudEvents 1.0 headers (Kafka protocol binding, binary mode).
 
-An output also names the input it was made from (`seedstream_cause`: `topic/partition/offset`), which is how a stage
-that lost its memory finds what it has already answered, and carries its trace on (W3C `traceparent`).
+The record of an output names its input in the header `seedstream_cause` (`topic/partition/offset`); a stage that
+restarts uses it to find the inputs that already have an output. The record also continues its input's trace (W3C
+`traceparent`).
 """
 
 from collections.abc import Iterable
@@ -26,7 +27,7 @@ _ids = Random()  # noqa: S311 - ids of traces are no secrets
 
 
 def header(headers: Headers, name: str) -> str | None:
-    """Return the first value of a header as text, or none."""
+    """Return the first value of a header, decoded as UTF-8, or `None` if it is absent."""
     for found, value in headers:
         if found == name and value is not None:
             return value.decode("utf-8", "replace")
@@ -41,7 +42,7 @@ def _trace(cause: Record | None) -> str:
 
 
 def encode(message: Message, run: str, cause: Record | None = None) -> NewRecord:
-    """Return the record that carries a message to its topic; `cause` is the record that it was made from."""
+    """Return the record of a message, for the topic of its type; `cause` is the input record of an output."""
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_type", message.ce_type.encode()),
@@ -62,15 +63,15 @@ def encode(message: Message, run: str, cause: Record | None = None) -> NewRecord
 
 
 def is_ours(record: Record) -> bool:
-    """Return whether a record says that it is a message of Seedstream, of whatever version."""
+    """Return whether the type header of a record names a Seedstream message, of any version."""
     return (header(record.headers, "ce_type") or "").startswith(_TYPES)
 
 
 def decode(topic: Topic[M], record: Record) -> M:
-    """Return the message that a record carries.
+    """Return the message in a record.
 
     Raises:
-        DecodeError: the type is not one of the topic's, the value is no JSON, or a field is missing or wrong.
+        DecodeError: the type does not belong to the topic, the value is not JSON, or a field is missing or invalid.
     """
     name = header(record.headers, "ce_type")
     kind = next((kind for kind in topic.types if kind.ce_type == name), None)
@@ -89,7 +90,7 @@ def decode(topic: Topic[M], record: Record) -> M:
 
 
 def causes(records: Iterable[Record]) -> Iterable[tuple[str, int, int]]:
-    """Yield (topic, partition, offset) of the input that each record was made from."""
+    """Yield (topic, partition, offset) of each record's input; skip records without one."""
     for record in records:
         cause = header(record.headers, CAUSE)
         if cause is not None:

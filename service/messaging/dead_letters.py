@@ -1,7 +1,7 @@
-"""Where a record goes that a stage cannot use: to its topic's dead letters, byte-identical, with the reason in headers.
+"""Dead letters: records that a stage could not process, unchanged, with the reason in added headers.
 
-From there it may be put back once what was wrong is mended. What has been put back says so in its own headers, which
-stay with it when it fails again.
+Each topic has a dead letter topic. `seedstream replay` puts dead letters back into their topic after a fix. Headers of
+a record that was put back say so, and they stay on the record if it fails again.
 """
 
 import re
@@ -24,10 +24,10 @@ _APP_VERSION = version("seedstream")
 
 
 class DeadLetter(Message):
-    """What lies among the dead letters. `id` is what the record was about, as far as its key tells; it may be foreign.
+    """Facts about a dead letter, read from its record; another program may have written that record.
 
-    `origin` is where the record was written first, `place` where the dead letter lies; with `put_back` it has been
-    written to its topic again, where it is as good as any other.
+    `id` is the record's key, as text. `origin` is the `topic/partition/offset` of the original record, `place` that of
+    the dead letter. With `put_back`, the record has been written to its topic again.
     """
 
     id: str
@@ -41,7 +41,7 @@ class DeadLetter(Message):
 
     @classmethod
     def of(cls, record: Record, *, put_back: bool = False) -> "DeadLetter":
-        """Return what a record among the dead letters says; it may have been put there by hand."""
+        """Return the facts that the headers give; a record written by hand may lack all of them."""
         where = _facts(record, "topic", "partition", "offset")
         why = _facts(record, "exception.class.name", "exception.message")
         return cls(
@@ -63,12 +63,15 @@ DEAD_LETTER_TOPICS: tuple[Topic[DeadLetter], ...] = tuple(
 
 
 def replay_group(run: str) -> str:
-    """Return the group whose offsets say which dead letters of a run have been put back."""
+    """Return the consumer group of `replay`; dead letters below its committed offsets have been put back."""
     return f"seedstream.{run}.replay"
 
 
 def dead_letter(record: Record, error: SeedstreamError, stage: str, group: str | None = None) -> NewRecord:
-    """Return the dead letter of a record that `stage`, as a member of `group`, could not use."""
+    """Return the dead letter for a record that `stage`, a member of `group`, could not process.
+
+    Its headers are the record's own, then the facts of this failure.
+    """
     topic, now = record.partition.topic, datetime.now(UTC).isoformat()
     facts = {
         "topic": topic,
@@ -94,9 +97,10 @@ def dead_letter(record: Record, error: SeedstreamError, stage: str, group: str |
 
 
 def put_back(letter: Record, partitions: int) -> NewRecord:
-    """Return the record that a dead letter was, for its topic of so many partitions: where it came from, if it says so.
+    """Rebuild the original record, on its original partition if that still exists.
 
-    Its headers are the original's and where it lay; and how often it has failed, since when, unless it never has.
+    `partitions` is the number of partitions of its topic. The headers are the original ones, the place of the dead
+    letter and, if the dead letter has them, the number of failures and the time of the first.
     """
     headers = [
         (name, value)
@@ -118,7 +122,7 @@ def put_back(letter: Record, partitions: int) -> NewRecord:
 
 
 def is_copy(record: Record) -> bool:
-    """Return whether a record is on its topic twice: it failed there, and has been put back as it was."""
+    """Return whether a record failed before and was put back, so that its topic holds it twice."""
     return _failed_before(record) > 0
 
 
@@ -127,12 +131,12 @@ def _failed_before(record: Record) -> int:
 
 
 def _fact(headers: Headers, name: str) -> str | None:
-    """Return what the dead letter says: the last such header, since the original may have had its own."""
+    """Return a fact of a dead letter: the last such header, since the original may have had its own."""
     return header(headers[::-1], _PREFIX + name)
 
 
 def _facts(letter: Record, *names: str) -> list[str]:
-    """Return those facts that the dead letter says."""
+    """Return the facts that are present, in the order of `names`."""
     return [fact for name in names if (fact := _fact(letter.headers, name)) is not None]
 
 

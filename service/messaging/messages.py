@@ -1,8 +1,8 @@
-"""The messages of the pipeline: what one record of each topic says.
+"""The message types of the pipeline's topics.
 
-All are frozen and ignore fields they do not know. Evolution is additive; a new major version is a new class with a
-`ce_type` of its own. Ids of results derive from the id of their cause and a position, so that a record delivered again
-yields the same ids. Nothing here depends on the clock: the time of a record is in its headers.
+Messages are frozen and ignore unknown fields. A schema evolves by added fields; a new major version is a new class with
+its own `ce_type`. The id of a result derives from the id of its input and a position, so that a redelivered record
+yields the same ids. No field depends on the clock; the time of a record is in its headers.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def _is_none(value: object) -> bool:
 
 
 class Message(BaseModel):
-    """One record's value; `ce_type` is its CloudEvents type, `key_field` the field that holds its key."""
+    """Base class of record values; `ce_type` is the CloudEvents type, `key_field` the field that becomes the key."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -37,16 +37,16 @@ class Message(BaseModel):
 
     @property
     def key(self) -> str:
-        """Return the id of what this message is about."""
+        """Record key: the value of the field that `key_field` names."""
         key: str = getattr(self, self.key_field)
         return key
 
 
 class Call(BaseModel):
-    """One completed call to the language model: what came back and what it took. The text is hostile.
+    """A call that returned a completion, with its cost. The completion is untrusted text.
 
-    `wasted` is what the server counted for attempts that gave nothing; `cost_usd` is the price of it and of `usage` by
-    the price table of version `prices`, none where it is not known.
+    `wasted` is the usage that the server reported for failed attempts. `cost_usd` is the cost of `usage` and `wasted`
+    under the price table of version `prices`, or `None` if it is unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -62,26 +62,27 @@ class Call(BaseModel):
 
     @classmethod
     def of(cls, completion: Completion) -> "Call":
-        """Return the record of a completion."""
+        """Return the call of a completion."""
+        cost = completion.cost
         return cls(
             model=completion.model,
             completion=completion.text,
             finish_reason=completion.finish_reason,
             usage=completion.usage,
-            attempts=completion.attempts,
-            cost_usd=completion.cost_usd,
-            wasted=completion.wasted,
-            prices=completion.prices,
+            attempts=cost.attempts,
+            cost_usd=cost.cost_usd,
+            wasted=cost.wasted,
+            prices=cost.prices,
         )
 
     @property
     def truncated(self) -> bool:
-        """Whether the model ran out of tokens before it had finished."""
+        """Whether the completion was cut off at the token limit."""
         return self.finish_reason is FinishReason.LENGTH
 
 
 class FailedCall(BaseModel):
-    """What a call took that gave no completion for good, as far as the server counted its attempts."""
+    """The cost of a call that failed for good; `wasted` is the usage that the server reported for its attempts."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -92,12 +93,16 @@ class FailedCall(BaseModel):
 
     @classmethod
     def of(cls, error: CallFailedError) -> "FailedCall":
-        """Return the record of a failure."""
-        return cls(attempts=error.attempts, wasted=error.wasted, cost_usd=error.cost_usd, prices=error.prices)
+        """Return the attempts and the cost of a failed call."""
+        cost = error.cost
+        return cls(attempts=cost.attempts, wasted=cost.wasted, cost_usd=cost.cost_usd, prices=cost.prices)
 
 
 class Provenance(BaseModel):
-    """Where a machine-written instruction comes from; `depth` is 1 for a child of human tasks alone."""
+    """Origin of a machine-written instruction: its prompt, parents, recipe, templates and model.
+
+    `depth` is 1 if all parents are human tasks.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -110,9 +115,9 @@ class Provenance(BaseModel):
 
 
 class Prompt(Message):
-    """A prompt to be completed. `seq` is dense from 0; `demonstrations` are ids of pool tasks, in the order shown.
+    """A prompt to complete. `seq` counts from 0 without gaps; `demonstrations` are ids of pool tasks, in prompt order.
 
-    `form` is the recipe's. In the form JSON `text` is what the user says, and `system` goes before it.
+    `form` is that of the recipe. In form JSON, `text` is the user message and `system` the system message.
     """
 
     ce_type = "io.seedstream.prompt.v1"
@@ -128,12 +133,12 @@ class Prompt(Message):
     templates: str
 
     def as_input(self, recipe: Recipe) -> ModelInput:
-        """Return the prompt as the model is to see it."""
+        """Return the prompt as input of the model, with the JSON schema of its reply if the recipe has one."""
         return ModelInput(self.text, self.system or "", schema_of_tasks(recipe))
 
 
 class Answer(Message):
-    """What the model answered to one prompt, whole, and the candidates found in it."""
+    """The complete reply to a prompt, and the candidates parsed from it."""
 
     ce_type = "io.seedstream.answer.v1"
     key_field = "prompt_id"
@@ -149,7 +154,7 @@ class Answer(Message):
 
 
 class FailedPrompt(Message):
-    """A prompt that was given up: it ends in a decision like any other, or its credit would leak."""
+    """A prompt whose call failed for good; it gets a decision too, which frees its place in the window."""
 
     ce_type = "io.seedstream.failed-prompt.v1"
     key_field = "prompt_id"
@@ -161,7 +166,7 @@ class FailedPrompt(Message):
 
 
 class SubmittedSeed(Message):
-    """A human-written task on its way into the pool."""
+    """A human-written task to be added to the pool."""
 
     ce_type = "io.seedstream.submitted-seed.v1"
 
@@ -170,14 +175,14 @@ class SubmittedSeed(Message):
 
 
 class Origin(StrEnum):
-    """Who wrote a task of the pool."""
+    """Author of a pool task: a human, or the model."""
 
     HUMAN = "human"
     MACHINE = "machine"
 
 
 class Embedding(BaseModel):
-    """What a model makes of a text's meaning: `vector` is base64 of 384 components of one signed byte each."""
+    """Embedding of a text by `model`; `vector` is base64 of 384 components of one signed byte each."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -186,9 +191,9 @@ class Embedding(BaseModel):
 
 
 class PooledTask(Message):
-    """A task of the pool. `pool_seq` is dense from 0; a human task brings its seed, a machine task its provenance.
+    """A task of the pool. `pool_seq` counts from 0 without gaps; a human task has a seed, a machine task a provenance.
 
-    `embedding` is there where the recipe compares meanings.
+    `embedding` is set if the recipe compares meanings.
     """
 
     ce_type = "io.seedstream.pooled-task.v1"
@@ -203,12 +208,12 @@ class PooledTask(Message):
 
     @property
     def depth(self) -> int:
-        """Return how many generations of prompts lie between this task and human ones."""
+        """Generations of prompts between this task and human tasks; 0 for a human task."""
         return 0 if self.provenance is None else self.provenance.depth
 
 
 class SemanticNeighbour(BaseModel):
-    """The pool's task nearest in meaning to a candidate: its id, and the cosine (-1 … 1) by this model."""
+    """The pool task nearest in meaning to a candidate: its id, and the cosine similarity (-1 … 1) by `model`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -218,10 +223,10 @@ class SemanticNeighbour(BaseModel):
 
 
 class CandidateVerdict(BaseModel):
-    """The verdict on one candidate: accepted iff `reason` is none. `nearest` and `score` belong to `too_similar`.
+    """The verdict on a candidate, accepted if `reason` is `None`. `nearest` and `score` are set for `too_similar`.
 
-    `semantic` is there where the recipe compares meanings and no other filter refused the candidate; it is the reason
-    of `semantically_similar`, and otherwise decides nothing.
+    `semantic` is set if the recipe compares meanings and no other filter rejected the candidate. It affects only the
+    reason `semantically_similar`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -234,7 +239,7 @@ class CandidateVerdict(BaseModel):
 
 
 class Decision(Message):
-    """The verdict on one prompt. `pool_size` counts the pool's tasks once this decision has taken effect."""
+    """The verdicts on a prompt's candidates. `pool_size` is the size of the pool after this decision."""
 
     ce_type = "io.seedstream.decision.v1"
     key_field = "prompt_id"
@@ -248,14 +253,14 @@ class Decision(Message):
 
     @property
     def accepted(self) -> int:
-        """Return how many candidates of this prompt entered the pool."""
+        """Number of accepted candidates."""
         return sum(verdict.reason is None for verdict in self.verdicts)
 
 
 class ScreenedText(BaseModel):
-    """What a screen found for one candidate, which `digest` stands for: the nearest task above the threshold, or none.
+    """A hint on the candidate with this `digest`: the nearest pool task above the threshold, or `None`.
 
-    `nearest` is its `pool_seq`; of equals it is the lowest.
+    `nearest` is a `pool_seq`, the lowest among tasks of equal score.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -266,9 +271,9 @@ class ScreenedText(BaseModel):
 
 
 class ScreenedCandidates(Message):
-    """A hint: how the candidates of one answer compare with the first `pool_seen` tasks of the pool.
+    """Hints on the candidates of an answer, compared with the first `pool_seen` tasks of the pool.
 
-    Nothing depends on it but the time that the filter takes. `scorer` says by which rule and threshold it was made.
+    A hint saves the filter time and does not change its verdicts. `scorer` names the rule and the threshold.
     """
 
     ce_type = "io.seedstream.screened-candidates.v1"
@@ -282,7 +287,7 @@ class ScreenedCandidates(Message):
 
 
 class Instruction(Message):
-    """An accepted machine instruction, as work for the stages that complete it into a task."""
+    """An accepted machine-written instruction, the input of the stages that complete it into a task."""
 
     ce_type = "io.seedstream.instruction.v1"
 
@@ -293,9 +298,10 @@ class Instruction(Message):
 
 
 class ClassifiedInstruction(Message):
-    """An instruction and whether it is a classification task; with `failure`, nobody could tell.
+    """An instruction and whether it is a classification task.
 
-    `spent` is what the failed call took.
+    With `failure`, `is_classification` is `None`: the reply was neither yes nor no, or the call failed, and `spent` is
+    the cost of its attempts.
     """
 
     ce_type = "io.seedstream.classified-instruction.v1"
@@ -311,10 +317,10 @@ class ClassifiedInstruction(Message):
 
 
 class TaskInstances(Message):
-    """The instances of one instruction; with `rejection` there is none to use, and the task will not be finished.
+    """The instances of an instruction. With `rejection`, no instance is usable and the task is not finished.
 
-    `is_classification` is none where the recipe has no such step. `call` is none where the instance came with the
-    instruction (Alpaca) or the call failed; `spent` is what it took then.
+    `is_classification` is `None` if the recipe does not classify, or if the classification failed. `call` is `None` if
+    the instance came with the instruction (Alpaca) or the call failed; `spent` is the cost of a failed call.
     """
 
     ce_type = "io.seedstream.task-instances.v1"
@@ -332,7 +338,7 @@ class TaskInstances(Message):
 
 
 class FinishedTask(Message):
-    """A finished task: the product. `task_seq` is dense from 0 in the order of finishing."""
+    """A finished task, the output of a run. `task_seq` counts from 0 without gaps, in order of completion."""
 
     ce_type = "io.seedstream.task.v1"
 
@@ -346,7 +352,7 @@ class FinishedTask(Message):
 
 
 class RunDefined(Message):
-    """What the run is; written once, before anything else."""
+    """The definition of a run, written once as its first record; `seeds` is a digest of the seed tasks."""
 
     ce_type = "io.seedstream.run-defined.v1"
     key_field = "run"
@@ -361,9 +367,9 @@ class RunDefined(Message):
 
 
 class CallsDropped(Message):
-    """What attempts took of calls that a stage had to drop at a stop: they are made again, and this was paid too.
+    """The cost of calls that a stage dropped before an answer; they are repeated, but these attempts were paid for.
 
-    All that one worker dropped of its stage are one record; `calls` is how many.
+    One record covers all `calls` that a worker dropped.
     """
 
     ce_type = "io.seedstream.calls-dropped.v1"
@@ -375,7 +381,7 @@ class CallsDropped(Message):
 
     @classmethod
     def of(cls, stage: str, dropped: Sequence[FailedCall]) -> "CallsDropped":
-        """Return the sum of what was dropped; its cost is known if that of each is."""
+        """Return the sum over the dropped calls; its cost is known only if the cost of each call is."""
         costs = [each.cost_usd for each in dropped if each.cost_usd is not None]
         spent = FailedCall(
             attempts=sum(each.attempts for each in dropped),
@@ -387,11 +393,11 @@ class CallsDropped(Message):
 
 
 class GoalSet(Message):
-    """What is wanted of the run from now on: so many finished tasks, and what may be used for them at most.
+    """The target of a run, in finished tasks, and its limits; replaces the previous goal.
 
-    `budget_usd` bounds what all calls since the run's beginning cost, `max_marginal_cost_usd` what each of the last
-    1,000 accepted instructions did. `rpm` and `tpm` (calls and tokens a minute) and `max_in_flight` (calls at once)
-    hold for all processes of the run together.
+    `budget_usd` limits the cost of all calls since the run's beginning, `max_marginal_cost_usd` the cost of each of the
+    last 1,000 accepted instructions. `rpm` and `tpm` (calls and tokens per minute) and `max_in_flight` (concurrent
+    calls) hold for all processes of the run together.
     """
 
     ce_type = "io.seedstream.goal-set.v1"
@@ -408,7 +414,7 @@ class GoalSet(Message):
 
 
 class Ending(StrEnum):
-    """How a run comes to rest. `price_unknown`: it has a limit in dollars, and calls came back without a price."""
+    """Why a run ended. `price_unknown`: the run has a limit in dollars, and calls came back without a price."""
 
     TARGET_REACHED = "target_reached"
     STALLED = "stalled"
@@ -419,9 +425,9 @@ class Ending(StrEnum):
 
 
 class RunEnded(Message):
-    """The run has come to rest for the goal it had; a new goal wakes it.
+    """The end of a run under its current goal; the run continues when a new goal is set.
 
-    `goal` is the whole of it, where the writer knew more than its target.
+    `goal` is the complete goal, or `None` if the writer knew only its target.
     """
 
     ce_type = "io.seedstream.run-ended.v1"
@@ -436,16 +442,16 @@ class RunEnded(Message):
 
     @classmethod
     def target_reached(cls, run: str, target: int) -> "RunEnded":
-        """Return the ending that is hoped for."""
+        """Return the record of a run that has reached its target."""
         detail = f"{target} tasks are finished"
         return cls(run=run, ending=Ending.TARGET_REACHED, target=target, finished=target, detail=detail)
 
 
 def check_next(task: PooledTask, expected: int) -> None:
-    """Check that the pool goes on without a hole: whoever compares with it would not see what is missing.
+    """Raise unless a task is the expected next one: a filter would miss duplicates of a task that is absent.
 
     Raises:
-        BrokerError: the task is not the expected one.
+        BrokerError: `pool_seq` is not `expected`.
     """
     if task.pool_seq != expected:
         raise BrokerError(f"the pool has a hole: expected task {expected}, got {task.pool_seq}")

@@ -1,7 +1,7 @@
-"""Reading topics back: to rebuild a memory, to count, to follow.
+"""Reads topics of a run from their beginnings: to rebuild state, to count, or to follow them.
 
-Records of one topic come in order; those of several topics come interleaved in no order between them. Dead letters are
-topics like others (`service.messaging.dead_letters`), whose messages say what became of a record.
+Records of one partition come in order; there is no order between partitions or topics. Dead letter topics can be read
+too; their messages are `DeadLetter`.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -27,7 +27,7 @@ Remember = Callable[[Message], None]
 
 
 class Tail:
-    """Topics of a run, read from their beginnings and followed."""
+    """A reader of whole topics of a run, up to their ends or beyond."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Tail:
     @classmethod
     @asynccontextmanager
     async def of(cls, broker: Broker, run: str, topics: Sequence[Topic[Message]]) -> "AsyncIterator[Tail]":
-        """Open topics at their beginnings."""
+        """Open topics at their beginnings, outside any consumer group."""
         by_name = {topic.of(run): topic for topic in topics}
         partitions = [Partition(name, number) for name in by_name for number in range(await broker.partitions(name))]
         put_back = {
@@ -58,25 +58,29 @@ class Tail:
             yield cls(broker, reader, by_name, partitions, put_back)
 
     async def records(self, timeout_s: float = _POLL_S) -> list[Record]:
-        """Return the next records; none when nothing new came in time."""
+        """Return the next records, or an empty list if none arrive within `timeout_s`."""
         return await self._reader.poll(_BATCH, timeout_s)
 
     async def next(self, timeout_s: float = _POLL_S) -> list[Message]:
-        """Return the next messages that can be read; none when nothing new came in time."""
+        """Return the next readable messages, or an empty list if none arrive within `timeout_s`."""
         found = [self._readable(record) for record in await self.records(timeout_s)]
         return [message for message in found if message is not None]
 
     def decode(self, record: Record) -> Message:
-        """Return the message of a record; raises `DecodeError`."""
+        """Return the message of a record; a dead letter becomes a `DeadLetter`.
+
+        Raises:
+            DecodeError: the record does not match the types of its topic.
+        """
         if record.partition in self._put_back:
             return DeadLetter.of(record, put_back=self.is_put_back(record))
         return codec.decode(self._topics[record.partition.topic], record)
 
     def own(self, record: Record) -> Message | None:
-        """Return the message of a record to restore a state from, or none if another program wrote the record.
+        """Return the message of a record for a rebuild, or `None` if another program wrote the record.
 
         Raises:
-            DecodeError: it is ours and cannot be read: a memory without it would be wrong.
+            DecodeError: Seedstream wrote the record and it cannot be read, so the rebuilt state would be wrong.
         """
         try:
             return self.decode(record)
@@ -90,13 +94,14 @@ class Tail:
             return None
 
     def is_put_back(self, letter: Record) -> bool:
-        """Return whether a dead letter had been put back when its topic was opened here."""
+        """Return whether a dead letter had been put back by the time this reader was opened."""
         return letter.offset < self._put_back[letter.partition]
 
     def _readable(self, record: Record) -> Message | None:
-        """Return the message of a record; none for poison, of which the stage that reads it writes the dead letter.
+        """Return the message of a record, or `None` for a poison record or one that was put back.
 
-        None either for what has been put back from there: it was told where it was written first.
+        The stage that consumes a poison record writes its dead letter. A record that was put back is a copy of one
+        that was read earlier.
         """
         if is_copy(record) and record.partition not in self._put_back:
             return None
@@ -107,10 +112,10 @@ class Tail:
             return None
 
     async def to_end(self) -> AsyncIterator[Record]:
-        """Yield records up to where the topics end now, transactions that are on their way included.
+        """Yield records up to the current ends of the topics, and wait for transactions that are open now.
 
         Raises:
-            BrokerError: nothing came for a minute, and the end was not reached.
+            BrokerError: no record came for 60 s before the ends were reached.
         """
         targets = {
             partition: await self._broker.end_offset(partition, Isolation.READ_UNCOMMITTED)
@@ -125,7 +130,7 @@ class Tail:
                 raise BrokerError(f"expected to read {', '.join(self._topics)} to their ends, got nothing for 60 s")
 
     async def messages_to_end(self) -> AsyncIterator[Message]:
-        """Yield the messages that can be read, up to where the topics end now."""
+        """Yield the readable messages up to the current ends of the topics."""
         async for record in self.to_end():
             message = self._readable(record)
             if message is not None:
@@ -133,16 +138,16 @@ class Tail:
 
 
 async def _put_back_below(broker: Broker, run: str, partition: Partition) -> int:
-    """Return the offset of a partition of dead letters below which all have been put back."""
+    """Return the offset below which all dead letters of a partition have been put back."""
     committed = await broker.committed(replay_group(run), partition)
     return committed.offset if committed is not None else 0
 
 
 async def replay(broker: Broker, run: str, topics: Sequence[Topic[Message]], remember: Remember) -> None:
-    """Feed every message of the topics to `remember`, up to where they end now.
+    """Pass every message of the topics, up to their current ends, to `remember`.
 
     Raises:
-        DecodeError: a record cannot be read, and a memory without it would be wrong.
+        DecodeError: Seedstream wrote a record that cannot be read, so the rebuilt state would be wrong.
     """
     async with Tail.of(broker, run, topics) as tail:
         async for record in tail.to_end():

@@ -1,7 +1,7 @@
-"""The topics of a run, and which messages are found in which.
+"""The topics of a run and the types of message in each.
 
-`fanned_out` topics have several partitions, shared out among the members of a group; the others have one, since their
-order is the run's truth. `ARCHITECTURE.md` draws this table.
+A `fanned_out` topic has several partitions, which are assigned to the members of a group. The others have one
+partition, since their order determines the run's state. `ARCHITECTURE.md` shows this table.
 """
 
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ M_co = TypeVar("M_co", bound=Message, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Topic(Generic[M_co]):
-    """One topic: its short name, the types of message found in it, and whether it has several partitions."""
+    """A topic: its name within a run, the types of its messages, and whether it has several partitions."""
 
     name: str
     types: tuple[type[Message], ...]
     fanned_out: bool = False
 
     def of(self, run: str) -> str:
-        """Return the full name of this topic for a run."""
+        """Return the name of this topic at the broker: `seedstream.RUN.NAME`."""
         return f"seedstream.{run}.{self.name}"
 
     def dead_letters_of(self, run: str) -> str:
-        """Return the full name of the topic that takes this one's poison records."""
+        """Return the name of this topic's dead letter topic at the broker."""
         return self.of(run) + DEAD_LETTERS
 
 
@@ -65,6 +65,6 @@ TOPIC_OF_TYPE: dict[type[Message], Topic[Message]] = {kind: topic for topic in A
 
 
 def specs(run: str, partitions: int) -> list[TopicSpec]:
-    """Return the topics to create for a run, dead letters included; fanned-out ones get `partitions`."""
+    """Return the topics to create for a run, dead letter topics included; fanned-out topics get `partitions`."""
     widths = [(topic, partitions if topic.fanned_out else 1) for topic in ALL]
     return [TopicSpec(name, width) for topic, width in widths for name in (topic.of(run), topic.dead_letters_of(run))]

@@ -25,23 +25,23 @@ _CALLS = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?(?:@([0-9]{1,6}))?")
 
 @dataclass(frozen=True, slots=True)
 class CommitMetadata:
-    """How far the results had got, and for how many seconds which offsets may still be in flight."""
+    """The end offsets of the results, and the offsets in flight with the seconds that each may last."""
 
     ends: Ends
     calls: Mapping[int, int] = field(default_factory=dict)
 
     def with_calls(self, calls: Mapping[int, int]) -> "CommitMetadata":
-        """Return this note, naming further calls."""
+        """Return this metadata with further calls."""
         return CommitMetadata(self.ends, {**self.calls, **calls})
 
 
 def whole_seconds(time_s: float) -> int:
-    """Return a time as a note says it: rounded up, since waiting too long costs less than asking twice."""
+    """Return a time in whole seconds, rounded up: waiting too long costs less than a second call."""
     return math.ceil(min(max(time_s, 0.0), _MOST_SECONDS))
 
 
 def dump(note: CommitMetadata) -> tuple[str, int]:
-    """Return a note as text, and how many of its calls, the last ones, found no room in it."""
+    """Return metadata as text, and how many of its calls, the last ones, did not fit."""
     ends = ",".join(map(str, note.ends))
     room = MOST_BYTES - len(ends)
     entries: list[str] = []
@@ -59,7 +59,7 @@ def dump(note: CommitMetadata) -> tuple[str, int]:
 
 
 def load(text: str, partitions: int) -> CommitMetadata | None:
-    """Return the note that a text holds; none if it is not a note on so many partitions of results."""
+    """Return the metadata in a text, or none if it does not fit the number of partitions of the results."""
     ends, _, calls = text.partition(";")
     if _ENDS.fullmatch(ends) is None:
         return None
@@ -69,7 +69,7 @@ def load(text: str, partitions: int) -> CommitMetadata | None:
 
 
 def _runs(calls: Mapping[int, int]) -> list[tuple[int, int, int]]:
-    """Return (first, last, seconds) of the offsets that follow each other and have the same seconds."""
+    """Return (first, last, seconds) of consecutive offsets with the same seconds."""
     runs: list[tuple[int, int, int]] = []
     for offset, seconds in sorted(calls.items()):
         if runs and runs[-1][1:] == (offset - 1, seconds):
@@ -95,9 +95,9 @@ def _load_calls(text: str) -> dict[int, int] | None:
 
 
 class Marks:
-    """Which ends of the results belong to which watermark of one partition.
+    """Maps each watermark of one partition to end offsets of the results.
 
-    Up to `until`, answers of earlier owners may still be passed over, so the ends that they left stay in force.
+    Below `until`, earlier owners may have answered records, so the end offsets that they committed stay in force.
     """
 
     def __init__(self, inherited: Ends, until: int) -> None:
@@ -106,11 +106,11 @@ class Marks:
         self._marks: deque[tuple[int, Ends]] = deque()
 
     def delivered(self, offset: int, ends: Ends) -> None:
-        """Note how far the results had got when an input was taken."""
+        """Note the end offsets of the results at the time when an input was taken."""
         self._marks.append((offset, ends))
 
     def at(self, watermark: int, ends: Ends) -> Ends:
-        """Return the ends to note beside a watermark; `ends` are those of now, for when nothing is unfinished."""
+        """Return the end offsets for a watermark; `ends` are the present ones, used if nothing is unfinished."""
         while self._marks and self._marks[0][0] < watermark:
             self._marks.popleft()
         if watermark < self._until:

@@ -1,4 +1,4 @@
-"""The records that a worker has in flight: when each is asked, how its answer is written, what a rebalance does to it.
+"""The records that a worker has in flight: the life of each call, at a rebalance as well.
 
 A record waits for a slot. Once its call has begun it is paid for: it runs to its end, whoever owns the partition by
 then, and its results are written. A record whose call has not begun is dropped without loss.
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class CallState(Enum):
-    """How far a record's call is."""
+    """The progress of a record's call."""
 
     DELIVERED = auto()  # a record that cannot be decoded stays so until its dead letter is written
     WAITING = auto()  # for a slot: it has cost nothing
@@ -202,5 +202,5 @@ class InFlight(Generic[In]):
             async with self._slots.hold(self._stage.rank) as slot:
                 if self._may_begin.is_set() and not self.stopping and not call.scope.cancel_called:
                     call.state, call.slot = CallState.BEGUN, slot
-                    return await self._stage(message)
+                    return await self._stage(message, slot)
         return None

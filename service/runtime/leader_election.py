@@ -1,7 +1,7 @@
-"""Which of several instances of a stage is the active one: the member of a group that owns its single partition.
+"""Leader election: the active instance of a stage is the member of a group that owns its single partition.
 
-This is for speed alone: another takes over a few seconds after the active one has died. What is safe is decided by the
-transactional id: two that both think it is their turn fence each other, and the one that is fenced ends.
+The election is for speed alone: another instance takes over a few seconds after the active one has died. Safety
+comes from the transactional id: of two instances that both believe to be active, one fences the other, which ends.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -25,7 +25,7 @@ def election_group(run: str, role: str) -> str:
 
 
 class LeaderElection:
-    """One candidate. While a rebalance is under way it stays what it was: the owner of a partition keeps it."""
+    """One candidate. It keeps its state during a rebalance, since the owner of a partition keeps it."""
 
     def __init__(self, broker: Broker, run: str, role: str) -> None:
         self._broker = broker
@@ -48,7 +48,7 @@ class LeaderElection:
                 await member.poll(0, _POLL_S)
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait to be elected; returns whether that is so now."""
+        """Wait to be elected; returns whether this instance is active now."""
         with anyio.move_on_after(timeout_s):
             await self._won.wait()
         return self.won
@@ -57,7 +57,7 @@ class LeaderElection:
         """Check that this instance is still the active one.
 
         Raises:
-            FencedError: it was taken for dead, and another one has been elected.
+            FencedError: the group took it for dead, and another instance has been elected.
         """
         if self._lost:
             raise FencedError(f"{self._role}: this instance was silent for too long and another one has been elected")
@@ -78,7 +78,7 @@ class LeaderElection:
 
 @asynccontextmanager
 async def elected(broker: Broker, run: str, roles: Sequence[str], patience_s: float) -> AsyncIterator[None]:
-    """Be the active one in all these roles while the block lasts.
+    """Be the active instance of all these roles inside the block.
 
     A process that was killed counts as alive until its session has timed out: `patience_s` should be longer.
 

@@ -1,4 +1,4 @@
-"""How far a partition has been worked off when its records are finished out of order."""
+"""Tracks the committable offset of a partition whose records are finished out of order."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 class OffsetTracker:
     """One partition's unfinished offsets.
 
-    What may be committed is the lowest unfinished offset or, when there is none, the position of the reader: never
+    The committable offset is the lowest unfinished one or, if there is none, the position of the reader: never
     "last + 1", since transactions leave gaps.
     """
 
@@ -27,10 +27,10 @@ class OffsetTracker:
         return self._unfinished[0] if self._unfinished else self._position
 
     def deliver(self, offsets: Sequence[int], position: int) -> list[int]:
-        """Note what a poll has returned, and the reader's position after it; returns the offsets that are new here.
+        """Enter polled offsets and the reader's position after them; returns the offsets that are new.
 
-        After a rebalance a partition that stays is read again from its committed offset: what is still being worked
-        on, or done, is not new.
+        After a rebalance a partition that stays is read again from its committed offset: records in flight, or
+        finished, are not new.
         """
         new = [offset for offset in offsets if offset >= self._position]
         self._unfinished.extend(new)
@@ -38,7 +38,7 @@ class OffsetTracker:
         return new
 
     def finish(self, offset: int) -> None:
-        """Note that a delivered offset is done; to say so again changes nothing."""
+        """Mark a delivered offset as finished; idempotent."""
         if offset >= self.watermark:
             self._finished.add(offset)
         while self._unfinished and self._unfinished[0] in self._finished:

@@ -14,9 +14,9 @@ from service.runtime.offset_tracker import OffsetTracker
 class PartitionState:
     """The offsets of one partition while one worker owns it.
 
-    `answered` is what the results held at the take-over, `awaited` what earlier owners have in flight and until when,
-    `own` what this worker itself still has in flight from the last time that it owned the partition. `recorded` is the
-    offset that was committed last, and the calls that were named beside it.
+    `answered` are the offsets with results at the assignment, `awaited` those that earlier owners have in flight, with
+    deadlines, `own` those that this worker has in flight from an earlier assignment. `recorded` is the offset that was
+    committed last, with the calls in its metadata.
     """
 
     def __init__(
@@ -35,11 +35,11 @@ class PartitionState:
 
     @property
     def awaited(self) -> int:
-        """Return how many answers of others are awaited."""
+        """Return how many answers of other workers are awaited."""
         return len(self._awaited)
 
     def deliver(self, records: Mapping[int, Record], position: int, ends: Ends) -> list[Record]:
-        """Note what a poll has returned; returns the records that neither are answered nor may still be by others."""
+        """Enter polled records; returns those that are neither answered nor awaited from another worker."""
         unanswered = []
         for offset in self._tracker.deliver(list(records), position):
             self._marks.delivered(offset, ends)
@@ -53,7 +53,7 @@ class PartitionState:
         return unanswered
 
     def finish(self, offset: int) -> None:
-        """Note that the answer to an offset is on the log; it may not have been delivered here yet."""
+        """Mark an offset as answered on the log; it may not have been delivered here yet."""
         self._awaited.pop(offset, None)
         self._parked.pop(offset, None)
         if offset < self._tracker.position:
@@ -62,18 +62,18 @@ class PartitionState:
             self._answered.add(offset)
 
     def awaits(self, offset: int) -> bool:
-        """Return whether the answer to an offset is awaited from another."""
+        """Return whether the answer to an offset is awaited from another worker."""
         return offset in self._awaited
 
     def expire(self, deadline: float) -> list[Record]:
-        """Stop waiting for what was to come by a deadline; returns the records of it that have been delivered."""
+        """Stop waiting for answers due by a deadline; returns their records, as far as delivered."""
         late = [offset for offset, latest in self._awaited.items() if latest <= deadline]
         for offset in late:
             del self._awaited[offset]
         return [self._parked.pop(offset) for offset in late if offset in self._parked]
 
     def note(self, ends: Ends, now: float) -> tuple[int, CommitMetadata]:
-        """Return the offset to commit and the note beside it; `ends` are those of the results now."""
+        """Return the offset to commit and its metadata; `ends` are the present end offsets of the results."""
         watermark = self._tracker.watermark
         remaining = {offset: whole_seconds(deadline - now) for offset, deadline in self._awaited.items()}
         return watermark, CommitMetadata(self._marks.at(watermark, ends), remaining)

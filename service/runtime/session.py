@@ -10,7 +10,7 @@ from service.messaging.broker import Broker, GroupMember, Producer
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Results are written by `producer` and offsets committed by `member`.
+    """The means of one run of a worker: `producer` writes results, `member` commits offsets.
 
     Calls to the model run in `calls`, which is left when they have ended; `background` is cancelled then. No call
     begins once `drain` is set. Calls on a revoked partition may go on for `patience_s`; the next owner of the partition

@@ -1,9 +1,10 @@
-"""What a stage is: one step of the pipeline, without anything about how it is run."""
+"""Stages: one step of the pipeline each, apart from the way in which it is run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from service.lm.concurrency import Slot
 from service.lm.errors import CallFailedError
 from service.messaging.messages import Message
 from service.messaging.topics import Topic
@@ -12,7 +13,7 @@ In = TypeVar("In", bound=Message)
 
 
 class Stage(Protocol[In]):
-    """A step that remembers nothing: any number of workers run it, a message may come more than once.
+    """A step without memory: any number of workers run it, and a message may come more than once.
 
     `rank` orders the stages of a process when they share calls to the model: the lower goes first.
     """
@@ -33,20 +34,20 @@ class Stage(Protocol[In]):
     def results(self) -> Topic[Message]:
         """The topic of what it returns."""
 
-    async def __call__(self, message: In, /) -> Sequence[Message]:
-        """Return the messages that follow from one message; their ids derive from its id."""
+    async def __call__(self, message: In, slot: Slot | None = None, /) -> Sequence[Message]:
+        """Return the results of one message; their ids derive from its id. Its call to the model uses `slot`."""
         ...
 
     def give_up(self, message: In, error: CallFailedError, /) -> Sequence[Message]:
-        """Return what is to be recorded when the model gave no completion for good."""
+        """Return the records of a call that failed for good."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What follows from the first `consumed` messages of a batch: pairs of the cause's place in it and a result.
+    """The results of the first `consumed` messages of a batch: pairs (place of the cause in the batch, result).
 
-    `repeated` counts those whose completion was paid for although there was one already.
+    `repeated` counts messages that paid for a second completion of the same input.
     """
 
     results: Sequence[tuple[int, Message]]
@@ -57,7 +58,7 @@ class Outcome:
 class StatefulStage(Protocol[In]):
     """A step with memory: one active writer; its results and the offsets of its input are one transaction.
 
-    Its memory changes in `restore` alone, which is fed its own results: those of the past at the start, and those of
+    Its memory changes in `restore` alone, which gets its own results: the past ones at the start, and those of
     each transaction once that has committed. The log is the database.
     """
 
@@ -71,7 +72,7 @@ class StatefulStage(Protocol[In]):
 
     @property
     def restores(self) -> Sequence[Topic[Message]]:
-        """The topics that its memory is made of."""
+        """The topics that restore its memory."""
 
     def wants_more(self) -> bool:
         """Return whether it would take another message now."""
@@ -82,5 +83,5 @@ class StatefulStage(Protocol[In]):
         ...
 
     async def __call__(self, batch: Sequence[In], /) -> Outcome:
-        """Return what follows from a batch, in order; changes nothing."""
+        """Return the results of a batch, in order; changes no state."""
         ...

@@ -31,9 +31,9 @@ log = structlog.get_logger()
 class StatelessWorker(Generic[In]):
     """One member of a stage's consumer group.
 
-    `slots` limits the calls in flight, together with the other stages of the process. `drain_s` bounds how long calls
-    in flight may go on once the worker is to stop, or has lost their partition; `margin_s` how much longer the one that
-    has the partition then waits for what they lead to, before it asks again.
+    `slots` limits the calls in flight of all stages of the process. Calls in flight may go on for `drain_s` after a
+    stop, or after their partition was revoked; its next owner waits `margin_s` longer for their results before it makes
+    the calls again.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class StatelessWorker(Generic[In]):
                 calls.drop_waiting()
                 await _stay_in_the_group(calls, member)
         if patience.cancelled_caught:
-            tell = log.warning if self._drain_s else log.info  # where nobody waits, nothing is amiss
+            tell = log.warning if self._drain_s else log.info  # nobody waits: calls are dropped on purpose
             tell("drain.given_up", stage=self._stage.name, in_flight=calls.in_flight)
             calls.cancel()
 

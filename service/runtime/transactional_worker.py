@@ -1,11 +1,11 @@
-"""How a stage with memory is run: one active writer; results and input offsets are one transaction, exactly once.
+"""Runs a stage with memory: one active writer, exactly once: results and input offsets are one transaction.
 
 Start: open the transactional id (which fences a predecessor), rebuild the memory from the stage's own results, then go
 on at the committed offset. Each round: take a batch, let the stage judge it, write everything, commit, and only then
-remember it. Fenced, or the outcome unknown: the error ends the process; a new one rebuilds, nobody guesses.
+remember it. If it is fenced, or an outcome is unknown, the error ends the process, and a new one rebuilds.
 
-A standby is the same: it rebuilds while another instance is active, and goes on reading what that one writes until it
-is elected. Then just the end is left to read.
+A standby rebuilds while another instance is active and follows its results until it is elected itself. Then only the
+end is left to read.
 """
 
 from collections.abc import Sequence
@@ -39,9 +39,9 @@ log = structlog.get_logger()
 
 
 class TransactionalWorker(Generic[In]):
-    """One instance of a stage with memory: the active one, unless there is an election that it has not won.
+    """One instance of a stage with memory; it is active unless there is an election that it has not won.
 
-    `repeated` counts the calls in its input that were made for something that had been answered already.
+    `repeated` counts the calls in its input that were made for a record that was answered already.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class TransactionalWorker(Generic[In]):
                 await self._work(reader, producer, drain)
 
     async def _stand_by(self, tail: Tail, drain: anyio.Event) -> bool:
-        """Follow what the active instance writes until it is this one's turn; returns whether it ever was."""
+        """Follow the results of the active instance until this one is elected; returns whether it was."""
         if self._election is None:
             return True
         while not self._election.won:
@@ -118,7 +118,7 @@ class TransactionalWorker(Generic[In]):
         return reader.position(self._source) >= end
 
     async def _handle(self, records: Sequence[Record], reader: Reader, producer: TransactionalProducer) -> None:
-        """One round: judge a batch, write what follows and how far the input is read, commit, remember."""
+        """One round: judge a batch, write results and input offset in one transaction, then restore the results."""
         batch, causes, letters = self._decode(records)
         outcome = await self._stage(batch) if batch else Outcome((), 0)
         position = self._next_offset(reader, causes, outcome)

@@ -1,4 +1,4 @@
-"""How the tests of the endpoint ask it."""
+"""Fixtures to call the endpoint on a scripted server."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -20,7 +20,7 @@ KEY = "sk-very-secret"
 
 @dataclass
 class Client:
-    """An endpoint in front of a scripted server."""
+    """An endpoint that calls a scripted server."""
 
     server: ScriptedServer
     endpoint: OpenAIEndpoint
@@ -48,7 +48,7 @@ async def client_against(*steps: Step, **options: Any) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def against() -> Against:
-    """Give what opens a client in front of a script: `async with against(completion("text")) as client`."""
+    """Return the function that opens a client on a script: `async with against(completion("text")) as client`."""
     return client_against
 
 

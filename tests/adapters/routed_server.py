@@ -1,4 +1,4 @@
-"""A server with one answer for each path, and 404 for all others."""
+"""A server with one answer for each path, and 404 for other paths."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from tests.adapters.scripted_server import Reply
 
 @asynccontextmanager
 async def routed_server(routes: Mapping[str, Reply]) -> AsyncIterator[str]:
-    """Serve on a free port of the loopback interface; yields the address."""
+    """Serve on a free port of the loopback interface. Yields the address."""
 
     async def handle(request: web.Request) -> web.Response:
         reply = routes.get(request.path, Reply({"detail": "Not Found"}, 404))

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server that plays a script: one step for each request, and a journal of what was asked."""
+"""An OpenAI-compatible server that follows a script, one step for each request, and records the requests."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ _MAX_REQUEST_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer; a body that is not bytes is sent as JSON."""
+    """One answer. A body that is not bytes is sent as JSON."""
 
     body: object = None
     status: int = 200
@@ -34,8 +34,6 @@ Step = Reply | Drop | Hang
 
 @dataclass(frozen=True)
 class Request:
-    """What the server was asked."""
-
     method: str
     path: str
     headers: Mapping[str, str]
@@ -45,7 +43,7 @@ class Request:
 
 @dataclass
 class ScriptedServer:
-    """Where the server is, what it will do, and what it was asked."""
+    """The address of the server, its next steps, and the requests so far."""
 
     url: str
     steps: list[Step]
@@ -95,6 +93,6 @@ def chat(content: object = "a text", finish: object = "stop", **message: object)
 
 
 def refusal(status: int, message: str = "no", **headers: str) -> Reply:
-    """Answer with an error in OpenAI's shape; header names come with underscores."""
+    """Answer with an error in OpenAI's shape. Header names are given with underscores."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply({"error": {"message": message}}, status, names)

@@ -106,7 +106,7 @@ anyio.run(main)
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_a_program_ends_well_and_its_standard_output_stays_empty(*, verbose: bool) -> None:
+def test_a_program_exits_with_0_and_an_empty_standard_output(*, verbose: bool) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(verbose=verbose)], capture_output=True, timeout=50, check=False
     )

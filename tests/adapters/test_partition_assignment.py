@@ -1,4 +1,4 @@
-"""Sharing partitions out: even, complete, and with as few changes of hands as that allows."""
+"""The assignment of partitions: even, complete, and with the fewest moves that allow it."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ claims = st.dictionaries(
 
 
 @given(partitions, claims)
-def test_every_partition_has_one_owner_and_nobody_has_two_more_than_another(
+def test_the_assignment_is_complete_and_even(
     everything: list[Partition], owned: dict[str, frozenset[Partition]]
 ) -> None:
     shares = share_out(everything, owned)
@@ -28,7 +28,7 @@ def test_every_partition_has_one_owner_and_nobody_has_two_more_than_another(
 
 
 @given(partitions, st.integers(1, 6), st.integers(1, 6))
-def test_members_that_join_or_leave_move_only_what_must_move(
+def test_joins_and_leaves_move_as_few_partitions_as_possible(
     everything: list[Partition], before: int, after: int
 ) -> None:
     first = share_out(everything, {name: frozenset() for name in range(before)})
@@ -38,7 +38,7 @@ def test_members_that_join_or_leave_move_only_what_must_move(
     assert kept >= least * min(before, after)
 
 
-def test_the_owner_of_the_only_partition_keeps_it_whoever_joins() -> None:
+def test_the_owner_of_the_only_partition_keeps_it_after_joins() -> None:
     only = Partition("t", 0)
     owned: dict[str, frozenset[Partition]] = {"a": frozenset(), "b": frozenset({only}), "c": frozenset()}
     assert share_out([only], owned) == {"a": set(), "b": {only}, "c": set()}

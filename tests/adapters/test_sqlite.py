@@ -14,7 +14,7 @@ from tests.contract.logs import DEADLINE_S, P0, create, send, texts
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_read_only_reader_follows_what_another_process_writes(tmp_path: Path) -> None:
+async def test_a_read_only_reader_follows_another_process(tmp_path: Path) -> None:
     file = tmp_path / "log.sqlite3"
     async with SqliteBroker.open(file) as writer:
         await create(writer)
@@ -65,7 +65,7 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(foreign_d
             pass
 
 
-def test_the_database_of_another_program_is_as_it_was(foreign_database: Path) -> None:
+def test_the_database_of_another_program_is_unchanged(foreign_database: Path) -> None:
     with pytest.raises(BrokerError):
         Storage(foreign_database, read_only=False)
     with closing(sqlite3.connect(foreign_database)) as connection:

@@ -1,4 +1,4 @@
-"""What a run has cost, whatever happens in it and in whatever order its topics are read."""
+"""The bill of a run, with all kinds of events, and topics read in any order."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -89,7 +89,7 @@ TIMES = st.integers(0, 2)
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[list[Message]]:
-    """Draw the topics of a run in which all goes wrong that can: nothing counted, no price, paid twice, given up."""
+    """Draw the topics of a run with all kinds of trouble: calls not counted, without price, paid twice, or given up."""
     topics: dict[str, list[Message]] = defaultdict(list)
     for seq in range(draw(st.integers(0, 5))):
         for _ in range(draw(TIMES)):
@@ -109,7 +109,7 @@ def logs(draw: st.DrawFn) -> list[list[Message]]:
 
 
 def interleaved(topics: list[list[Message]], random: Random) -> list[Message]:
-    """Return the messages of all topics, those of each in their order, mixed."""
+    """Return the messages of all topics, interleaved. The messages of each topic keep their order."""
     turns = [number for number, topic in enumerate(topics) for _ in topic]
     random.shuffle(turns)
     rest = [iter(topic) for topic in topics]
@@ -128,7 +128,7 @@ def test_the_topics_may_be_read_in_any_order(topics: list[list[Message]], random
 
 @settings(max_examples=200)
 @given(logs(), st.randoms(use_true_random=False))
-def test_what_outcomes_cost_is_what_stages_cost_at_any_moment(topics: list[list[Message]], random: Random) -> None:
+def test_the_costs_of_outcomes_and_stages_have_equal_sums(topics: list[list[Message]], random: Random) -> None:
     bill = Bill()
     for message in interleaved(topics, random):
         bill.apply(message)
@@ -139,7 +139,7 @@ def test_what_outcomes_cost_is_what_stages_cost_at_any_moment(topics: list[list[
 
 @settings(max_examples=200)
 @given(logs())
-def test_tokens_attempts_and_known_costs_are_those_of_all_calls_on_the_log(topics: list[list[Message]]) -> None:
+def test_the_total_counts_all_calls_on_the_log(topics: list[list[Message]]) -> None:
     messages = [message for topic in topics for message in topic]
     calls = [each.call for each in messages if isinstance(each, Answer | ClassifiedInstruction | TaskInstances)]
     failed = [each.spent for each in messages if isinstance(each, FailedPrompt | ClassifiedInstruction | TaskInstances)]
@@ -157,18 +157,18 @@ def test_tokens_attempts_and_known_costs_are_those_of_all_calls_on_the_log(topic
     assert total.cost_usd is None or total.unpriced == 0
 
 
-def test_a_prompts_cost_is_shared_by_its_candidates() -> None:
+def test_the_cost_of_a_prompt_is_shared_by_its_candidates() -> None:
     bill = fold([answer(0, 0.9), decision(0, None, Reason.TOO_SIMILAR, Reason.TOO_SIMILAR)])
     assert bill.candidates == Counter({"accepted": PICO * 3 // 10, "too_similar": PICO * 6 // 10})
 
 
-def test_what_does_not_divide_gets_lost_nowhere() -> None:
+def test_the_remainder_of_a_shared_cost_is_not_lost() -> None:
     bill = fold([answer(0, 1.0), decision(0, None, None, Reason.TOO_SHORT)])
     assert bill.candidates.total() == PICO
     assert set(bill.candidates.values()) == {0, PICO // 3, 2 * (PICO // 3) + 1}
 
 
-def test_an_empty_reply_a_failure_and_what_is_not_decided_have_outcomes_of_their_own() -> None:
+def test_empty_failed_and_undecided_prompts_have_own_outcomes() -> None:
     spent = FailedCall(attempts=3, wasted=Usage(1, 1), cost_usd=2.0)
     messages = [answer(0), decision(0), failed_prompt(1, spent), decision(1, failure="no"), answer(2, 4.0)]
     expected = Counter({"no_candidates": PICO, "failed": 2 * PICO, "undecided": 4 * PICO})
@@ -187,7 +187,7 @@ def test_an_empty_reply_a_failure_and_what_is_not_decided_have_outcomes_of_their
     )
 
 
-def test_completing_a_task_costs_both_calls_whatever_came_of_them() -> None:
+def test_the_cost_of_a_task_includes_both_calls_in_any_outcome() -> None:
     rejected = written(1, InstanceReason.NONE_VALID)
     bill = fold([*map(classified, range(3)), written(0), finished(0), rejected, written(2)])
     assert bill.tasks == Counter({"finished": 2 * PICO, "none_valid": 2 * PICO, "pending": 2 * PICO})
@@ -199,37 +199,37 @@ def test_a_task_that_was_finished_after_all_was_not_dropped() -> None:
     assert (bill.task_costs.seen, bill.task_costs.mean) == (1, PICO)
 
 
-def test_what_is_paid_twice_counts_once_more_and_as_nothing_else() -> None:
+def test_a_repeated_call_counts_only_as_repeated() -> None:
     bill = fold([answer(0, 1.0), decision(0, None), answer(0, 3.0), classified(0), classified(0, 5.0)])
     assert (bill.candidates, bill.tasks) == (Counter({"accepted": PICO}), Counter({"pending": PICO}))
     assert (bill.repeated_cost, bill.total.cost) == (8 * PICO, 10 * PICO)
     assert {stage: spent.repeated for stage, spent in bill.stages.items()} == {"generate": 1, "classify": 1}
 
 
-def test_a_failure_that_the_server_did_not_count_leaves_the_bill_exact() -> None:
+def test_a_failure_without_usage_leaves_the_bill_exact() -> None:
     bill = fold([answer(0), failed_prompt(1, FailedCall(attempts=10)), failed_prompt(2)])
     assert (bill.total.cost_usd, bill.total.failed, bill.total.attempts) == (1.0, 1, 11)
 
 
-def test_an_unknown_cost_makes_the_whole_unknown_and_leaves_the_rest_known() -> None:
+def test_an_unknown_cost_leaves_the_total_unknown() -> None:
     bill = fold([answer(0), examples.answer(1).model_copy(update={"call": call(None)}), answer(2, None)])
     total = bill.total
     assert (total.cost_usd, total.known_usd, total.unpriced, total.uncounted) == (None, 1.0, 2, 1)
     assert (total.without_price, total.estimate) == (1, 3 * PICO)
 
 
-def test_nothing_is_known_of_what_no_call_has_told() -> None:
+def test_a_cost_is_unknown_until_a_call_reports_one() -> None:
     assert (Bill().total.cost_usd, Bill().total.known_usd) == (None, None)
     assert fold([answer(0, None)]).total.known_usd is None
     assert fold([answer(0, 0.0)]).total.cost_usd == 0.0
 
 
-def test_no_sum_that_a_call_cannot_cost_gets_into_the_bill() -> None:
+def test_impossible_costs_are_not_billed() -> None:
     bill = fold([answer(0, float("nan")), answer(1, float("inf")), answer(2, -1.0), answer(3, 1e300)])
     assert (bill.total.cost, bill.total.unpriced) == (0, 4)
 
 
-def test_the_marginal_cost_is_that_of_the_last_thousand_accepted_with_their_completion() -> None:
+def test_the_marginal_cost_covers_the_last_thousand_acceptances() -> None:
     bill = Bill()
     for seq in range(100):
         bill.apply(answer(seq, 100.0))

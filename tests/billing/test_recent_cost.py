@@ -12,9 +12,7 @@ PROMPTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100)), max_size=6
 
 
 @given(PROMPTS, st.integers(1, 12))
-def test_they_are_the_last_so_many_and_what_all_prompts_since_the_first_of_them_cost(
-    prompts: list[tuple[int, int]], size: int
-) -> None:
+def test_the_cost_covers_all_prompts_since_the_first_acceptance(prompts: list[tuple[int, int]], size: int) -> None:
     recent = RecentAcceptances(size)
     for accepted, cost in prompts:
         recent.pay(recent.decide(accepted), cost)
@@ -30,7 +28,7 @@ def test_they_are_the_last_so_many_and_what_all_prompts_since_the_first_of_them_
 
 
 @given(PROMPTS, st.integers(1, 12), st.randoms(use_true_random=False))
-def test_costs_may_be_told_in_any_order(prompts: list[tuple[int, int]], size: int, random: Random) -> None:
+def test_costs_may_arrive_in_any_order(prompts: list[tuple[int, int]], size: int, random: Random) -> None:
     one, other = RecentAcceptances(size), RecentAcceptances(size)
     numbers = [one.decide(accepted) for accepted, _ in prompts]
     for number, (_, cost) in random.sample(list(zip(numbers, prompts, strict=True)), len(prompts)):
@@ -40,7 +38,7 @@ def test_costs_may_be_told_in_any_order(prompts: list[tuple[int, int]], size: in
     assert one.per_acceptance(None) == other.per_acceptance(None)
 
 
-def test_prompts_of_unknown_cost_count_as_the_average_if_there_is_one() -> None:
+def test_prompts_of_unknown_cost_count_with_the_given_average() -> None:
     recent = RecentAcceptances(3)
     recent.pay(recent.decide(2), 10)
     recent.decide(0)
@@ -49,7 +47,7 @@ def test_prompts_of_unknown_cost_count_as_the_average_if_there_is_one() -> None:
 
 
 @given(st.dictionaries(st.integers(0, 10**18), st.integers(-(2**63), 2**63 - 1), max_size=20))
-def test_a_table_holds_what_was_put_in_and_0_elsewhere(numbers: dict[int, int]) -> None:
+def test_a_table_returns_its_values_and_0_elsewhere(numbers: dict[int, int]) -> None:
     table = IntTable()
     for number, value in numbers.items():
         table[number] = value
@@ -58,7 +56,7 @@ def test_a_table_holds_what_was_put_in_and_0_elsewhere(numbers: dict[int, int]) 
 
 
 @given(st.lists(st.integers(0, 10**16), min_size=1), st.integers(0, 10**16))
-def test_a_sample_knows_its_mean_and_its_variance(numbers: list[int], late: int) -> None:
+def test_a_sample_has_its_mean_and_its_variance(numbers: list[int], late: int) -> None:
     sample = Sample()
     for number in numbers:
         sample.add(number)

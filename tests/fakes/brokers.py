@@ -1,4 +1,4 @@
-"""Real brokers that fail where a test wants them to: at the commit of a transaction, or of a group's offsets."""
+"""Wrappers of real brokers that fail at a chosen commit, of a transaction or of a group's offsets."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -25,7 +25,7 @@ from service.messaging.broker import (
 
 
 class Breakage(Enum):
-    """What breaks: a transaction's commit before it took effect, or after, its answer lost; or a group's commit."""
+    """The commit that fails: a transaction's, before it took effect or after it (its reply is lost), or a group's."""
 
     BEFORE = auto()
     AFTER = auto()
@@ -34,7 +34,7 @@ class Breakage(Enum):
 
 @dataclass
 class BreakingBroker:
-    """Everything is the real broker's, but its commits: so many work, then they break, a group's once only."""
+    """A wrapper of a real broker whose commits fail after `commits_left` of them. A group's commit fails once."""
 
     real: Broker
     breakage: Breakage

@@ -1,4 +1,4 @@
-"""Models of meanings that stand in for a real one."""
+"""Fake embedding models."""
 
 import zlib
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ import numpy as np
 
 from service.selfinstruct.vectors import DIMENSIONS, Vector, quantised
 
-# Words that mean the same.
+# Words with the same meaning.
 _SAME = {"lake": "sea", "ocean": "sea", "verse": "poem", "compose": "write", "on": "about"}
 
 
 class BagOfWords:
-    """A text means its words, whatever their order; some words mean the same. It counts what it is asked."""
+    """An embedding of the set of words, with some synonyms. It records the texts that it embeds."""
 
     def __init__(self, model: str = "bag-of-words") -> None:
         self.model = model

@@ -1,4 +1,4 @@
-"""A language model that follows a script, and can be stopped in the middle of a call."""
+"""A language model that follows a script, and can hang in the middle of a call."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import anyio
 from anyio import lowlevel
 
+from service.lm.concurrency import Slot
 from service.lm.errors import LanguageModelError
 from service.lm.port import Completion, FinishReason
 from service.lm.usage import Usage
@@ -31,7 +32,7 @@ Script = Callable[[str], Reply]
 
 
 def by_marker(replies: Mapping[str, Reply], otherwise: Reply = "Name three rivers of Europe.") -> Script:
-    """Answer a prompt by the first of these texts that it holds: a template's own words tell its kind."""
+    """Answer a prompt by the first of these texts that it contains. The words of a template identify its kind."""
     return lambda prompt: next((reply for marker, reply in replies.items() if marker in prompt), otherwise)
 
 
@@ -44,7 +45,7 @@ def completed(text: str, finish_reason: FinishReason = FinishReason.STOP) -> Com
 
 
 class ScriptedModel:
-    """Answers as its script says; remembers what it was asked, and how much of it at once."""
+    """A model that follows its script, and records its calls and the number of concurrent calls."""
 
     def __init__(self, script: Script) -> None:
         self.asked: list[str] = []
@@ -53,8 +54,8 @@ class ScriptedModel:
         self._script = script
         self._news = anyio.Event()
 
-    async def complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
-        """Return the scripted completion; it always takes at least one turn of the event loop."""
+    async def complete(self, prompt: ModelInput, sampling: Sampling, slot: Slot | None = None) -> Completion:
+        """Return the scripted completion. It always takes at least one iteration of the event loop."""
         self.asked.append(prompt.as_text)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

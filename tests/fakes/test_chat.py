@@ -1,4 +1,4 @@
-"""The scripted chat model: what it writes, how often, that it can be repeated, and what its checker finds."""
+"""The scripted chat model: its texts, their rates, reproducibility, and the findings of its checker."""
 
 import json
 import random
@@ -168,7 +168,7 @@ def test_two_instructions_seldom_share_half_their_words() -> None:
     assert sum(share > 1 / 2 for share in shares) < 30
 
 
-def test_instructions_hold_what_readers_stumble_over() -> None:
+def test_instructions_contain_characters_that_mislead_parsers() -> None:
     rng = drawn()
     text = "\n".join(write_instruction(rng) for _ in range(2000))
     for sign in ('"', ",", ";", "(", "'", ": ", "é", "ü", "3.5", "1987"):
@@ -180,13 +180,13 @@ def test_one_in_five_instructions_asks_for_a_label() -> None:
     assert 0.2 < sum(asks_for_label(write_instruction(rng)) for _ in range(2000)) / 2000 < 0.4
 
 
-def test_what_asks_for_a_label_is_known_in_any_case() -> None:
+def test_a_request_for_a_label_is_recognised_in_any_case() -> None:
     rng = drawn()
     assert all(asks_for_label(write_label_instruction(rng).capitalize()) for _ in range(2000))
     assert not any(asks_for_label(write_open_instruction(rng)) for _ in range(2000))
 
 
-def test_pairs_are_instances() -> None:
+def test_pairs_are_valid_instances() -> None:
     rng = drawn()
     pairs = [write_pair(rng) for _ in range(2000)] + [write_label_pair(rng) for _ in range(500)]
     assert all(pair.output.strip() and pair.input != pair.output for pair in pairs)
@@ -258,7 +258,7 @@ def test_json_without_a_slip_is_json(name: str) -> None:
     assert all(json.loads(shape.write(drawn(seed), value)) == value for seed in range(20))
 
 
-def test_slips_in_json_are_slips() -> None:
+def test_slips_make_json_invalid() -> None:
     value = {"instances": [{"input": "", "output": 'a "b"\nü\\'}]}
     commas, feeds = (
         of_kind(JSON_SHAPES, kind)[0].write(drawn(), value) for kind in ("trailing-commas", "raw-line-feeds")
@@ -283,7 +283,7 @@ def test_rates_sum_to_one(habit: Habit) -> None:
 
 
 @pytest.mark.parametrize("step", Step)
-def test_every_readable_kind_is_a_habit(step: Step) -> None:
+def test_every_readable_kind_has_a_rate(step: Step) -> None:
     table = {
         Step.INSTRUCTIONS: LIST_SHAPES,
         Step.TASKS: BLOCK_SHAPES,
@@ -298,7 +298,7 @@ def test_every_readable_kind_is_a_habit(step: Step) -> None:
 
 
 @pytest.mark.parametrize("habit", HABITS.values(), ids=HABITS)
-def test_little_is_refused_cut_or_unreadable(habit: Habit) -> None:
+def test_few_replies_are_refused_cut_or_unreadable(habit: Habit) -> None:
     assert sum(row.rate for row in habit if row.is_cut) == pytest.approx(0.02)
     assert rates_of(habit)["refusal"] == pytest.approx(0.01)
     assert sum(row.rate for row in habit if not row.shape.readable and not row.is_cut) < 0.0301
@@ -329,7 +329,7 @@ def test_a_step_is_known_from_its_text(step: Step) -> None:
     assert (asked.step, asked.form) == (step, Form.TEXT)
 
 
-def test_prompts_tell_their_number_and_their_tasks() -> None:
+def test_the_number_and_the_tasks_of_a_prompt_are_found() -> None:
     for body in (in_text(LIST), in_text(BLOCKS)):
         assert understood(body).first == 4
         assert understood(body).shown == [*SHOWN]
@@ -371,7 +371,7 @@ def test_some_instructions_are_near_copies() -> None:
     assert 0.05 < len(copies) / len(meant) < 0.11
 
 
-def test_labels_are_asked_for_where_they_are_wanted() -> None:
+def test_requests_for_classification_tasks_get_them() -> None:
     model = ChatModel(1)
     model.reply(in_text("A list of classification tasks.\n\n1. Is the number even or odd?\n2."))
     assert model.meant_instructions
@@ -405,7 +405,7 @@ def test_an_enforced_schema_is_kept(step: Step) -> None:
     assert model.journal.with_schema == 100
 
 
-def test_a_schema_is_mostly_kept_without_force() -> None:
+def test_an_unenforced_schema_is_mostly_kept() -> None:
     model = ChatModel(1)
     replies(model, with_schema(Step.INSTRUCTIONS), 1000)
     seen = Counter(entry.kind for entry in model.journal.entries if entry.finish_reason == "stop")
@@ -439,7 +439,7 @@ async def test_the_server_lists_its_model_and_refuses_nonsense() -> None:
             assert response.status == 400
 
 
-def test_the_journal_tells_the_truth_to_another_program() -> None:
+def test_the_lines_of_the_journal_give_the_truth() -> None:
     lines: list[str] = []
     model = ChatModel(1, journal=Journal(lines.append))
     for step in Step:
@@ -454,7 +454,7 @@ def test_clean_tasks_have_no_faults() -> None:
     assert not spoiled
 
 
-def test_what_was_meant_is_true_in_any_case_and_spacing() -> None:
+def test_a_meant_task_is_true_in_any_case_and_spacing() -> None:
     rng = drawn()
     each = write_task(rng)
     truth = Truth.of([Meant((each.instruction,), (each,))])
@@ -478,7 +478,7 @@ def test_a_label_pair_is_meant_with_and_without_its_field() -> None:
     assert not untrue(task(given="It hums.", output="praise"), truth)
 
 
-def test_what_was_not_meant_is_found() -> None:
+def test_a_task_that_was_not_meant_is_found() -> None:
     model = ChatModel(1)
     one, other = write_task(drawn(1)), write_task(drawn(2))
     model.truth.learn(Meant((one.instruction, other.instruction), (one, other), (one.instruction, True)))
@@ -571,7 +571,7 @@ def test_words_for_no_input_are_found(text: str) -> None:
     assert "output: stands for none" in visible_faults(task(output=text))
 
 
-def test_instances_amiss_are_found() -> None:
+def test_faulty_instances_are_found() -> None:
     assert "instances: none" in visible_faults({**task(), "instances": []})
     assert "output: empty" in visible_faults(task(output=" "))
     assert "output: same as the input" in visible_faults(task(given="It hums.", output=" It  hums."))
@@ -620,7 +620,7 @@ def test_a_broken_block_is_among_good_ones() -> None:
         assert all(block in text for at, block in enumerate(good) if at != BROKEN_AT)
 
 
-def test_headings_are_in_outputs_where_the_shape_says_so() -> None:
+def test_a_shape_may_require_headings_in_outputs() -> None:
     (shape,) = of_kind(BLOCK_SHAPES, "headings-in-output")
     model = ChatModel(1, habits=replace(ORDINARY, text={Step.TASKS: always(shape)}))
     model.reply(in_text(BLOCKS))

@@ -147,7 +147,7 @@ async def test_who_steps_aside_lets_others_in_and_comes_back_before_all_who_wait
     async def steps_aside() -> None:
         async with slots.hold(5) as slot:
             order.append("first")
-            await slots.step_aside(0.0)
+            await slots.step_aside(slot, 0.0)
             assert not slot.aside
             order.append("first again")
             back.set()
@@ -172,8 +172,8 @@ async def test_who_is_cancelled_while_aside_has_nothing_to_give_back() -> None:
     slots = Slots(1)
 
     async def steps_aside() -> None:
-        async with slots.hold(0):
-            await slots.step_aside(3600.0)
+        async with slots.hold(0) as slot:
+            await slots.step_aside(slot, 3600.0)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(steps_aside)
@@ -190,7 +190,7 @@ async def test_who_is_dropped_on_the_way_back_gets_no_slot(turns: int) -> None:
     async def steps_aside() -> None:
         async with slots.hold(0) as slot:
             held.append(slot)
-            outcomes.append(await slots.step_aside(0.01))
+            outcomes.append(await slots.step_aside(slot, 0.01))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(steps_aside)

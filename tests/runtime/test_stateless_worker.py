@@ -87,10 +87,10 @@ async def test_after_a_kill_only_the_unanswered_is_asked_again(open_broker: Open
             await follow(broker, topics.CANDIDATES, 3)
         assert await committed(broker, "generate", topics.PROMPTS) is None
     async with open_broker() as broker:
-        heir = ScriptedModel(always("x"))
-        async with drained_after(generating(broker, heir)):
+        next_owner = ScriptedModel(always("x"))
+        async with drained_after(generating(broker, next_owner)):
             await follow(broker, topics.CANDIDATES, 5)
-        assert sorted(heir.asked) == ["<p0>", "<p3>"]
+        assert sorted(next_owner.asked) == ["<p0>", "<p3>"]
         assert sorted(keys(await read(broker, topics.CANDIDATES))) == ["p0", "p1", "p2", "p3", "p4"]
         assert await committed(broker, "generate", topics.PROMPTS) == await end(broker, topics.PROMPTS)
 
@@ -131,10 +131,10 @@ async def test_what_hangs_at_the_drain_deadline_is_cancelled_and_asked_by_the_ne
         async with drained_after(generating(broker, model, drain_s=0.05)):
             await follow(broker, topics.CANDIDATES, 1)
         assert model.in_flight == 0
-        heir = ScriptedModel(always("x"))
-        async with killed_after(generating(broker, heir)):
+        next_owner = ScriptedModel(always("x"))
+        async with killed_after(generating(broker, next_owner)):
             await follow(broker, topics.CANDIDATES, 2)
-        assert heir.asked == ["<p1>"]
+        assert next_owner.asked == ["<p1>"]
 
 
 async def test_an_idle_worker_that_is_drained_before_it_starts_asks_nothing(open_broker: OpenBroker) -> None:

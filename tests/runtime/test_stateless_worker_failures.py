@@ -76,10 +76,10 @@ async def test_a_refusal_ends_the_worker_once_what_was_in_flight_is_recorded(ope
         assert [result.key for result in await read(broker, topics.CANDIDATES)] == ["p0"]
         assert await committed(broker, "generate", topics.PROMPTS) == 1
     async with open_broker() as broker:
-        heir = ScriptedModel(always("x"))
-        async with killed_after(generating(broker, heir)):
+        next_owner = ScriptedModel(always("x"))
+        async with killed_after(generating(broker, next_owner)):
             await follow(broker, topics.CANDIDATES, 4)
-        assert sorted(heir.asked) == ["<p1>", "<p2>", "<p3>"]
+        assert sorted(next_owner.asked) == ["<p1>", "<p2>", "<p3>"]
 
 
 POISON = {

@@ -57,7 +57,7 @@ def count(logs: Logs, event: str) -> int:
 
 
 async def until_awaited(broker: Broker, logs: Logs, records: int) -> None:
-    """Wait until heirs have said of so many records that they wait for their answers."""
+    """Wait until next owners have logged that they await this number of answers."""
     await until(broker, lambda: count(logs, "record.awaited") >= records)
 
 
@@ -122,7 +122,7 @@ async def test_who_joins_waits_for_the_calls_in_flight_and_asks_the_rest(open_br
 
 
 async def test_a_dead_owners_calls_are_asked_when_their_time_is_up(open_broker: OpenBroker) -> None:
-    first, heir, stop = ScriptedModel(always(Hold())), ScriptedModel(always("x")), anyio.Event()
+    first, next_owner, stop = ScriptedModel(always(Hold())), ScriptedModel(always("x")), anyio.Event()
     async with open_broker() as broker:
         await create(broker, partitions=2)
         await send_two_to_each(broker, 2)
@@ -130,17 +130,19 @@ async def test_a_dead_owners_calls_are_asked_when_their_time_is_up(open_broker: 
             async with anyio.create_task_group() as tasks:
                 async with killed_after(generating(broker, first, drain_s=1.0)):
                     await first.until_asked(4)
-                    tasks.start_soon(generating(broker, heir, margin_s=0.05).run, stop)
+                    tasks.start_soon(generating(broker, next_owner, margin_s=0.05).run, stop)
                     await until_awaited(broker, logs, 2)
-                assert heir.asked == []
+                assert next_owner.asked == []
                 await follow(broker, topics.CANDIDATES, 4)
                 stop.set()
         assert count(logs, "record.await_expired") >= 2
-        assert sorted(heir.asked) == ["<p0>", "<p1>", "<p2>", "<p3>"]
+        assert sorted(next_owner.asked) == ["<p0>", "<p1>", "<p2>", "<p3>"]
         assert await every_answer_is_there_once(broker, 4)
 
 
-async def test_a_call_that_takes_longer_than_it_may_is_given_up_and_asked_by_the_heir(open_broker: OpenBroker) -> None:
+async def test_a_call_that_takes_longer_than_it_may_is_given_up_and_asked_by_the_next_owner(
+    open_broker: OpenBroker,
+) -> None:
     first, second = ScriptedModel(always(Hold())), ScriptedModel(always("x"))
     async with open_broker() as broker:
         await create(broker, partitions=2)
@@ -182,16 +184,16 @@ async def test_a_partition_that_comes_back_finds_its_calls_in_flight(open_broker
 @pytest.mark.parametrize("is_killed", [False, True])
 async def test_what_one_heir_waits_for_the_next_waits_for_too(open_broker: OpenBroker, is_killed: bool) -> None:  # noqa: FBT001
     hold, stop = Hold(), anyio.Event()
-    first, heir, next_heir = ScriptedModel(always(hold)), ScriptedModel(always("x")), ScriptedModel(always("x"))
+    first, next_owner, third_owner = ScriptedModel(always(hold)), ScriptedModel(always("x")), ScriptedModel(always("x"))
     async with open_broker() as broker:
         await create(broker, partitions=2)
         await send_two_to_each(broker, 2)
         with capture_logs() as logs:
             async with drained_after(generating(broker, first)), anyio.create_task_group() as tasks:
                 await first.until_asked(4)
-                async with (killed_after if is_killed else drained_after)(generating(broker, heir)):
+                async with (killed_after if is_killed else drained_after)(generating(broker, next_owner)):
                     await until_awaited(broker, logs, 2)
-                    tasks.start_soon(generating(broker, next_heir).run, stop)
+                    tasks.start_soon(generating(broker, third_owner).run, stop)
                     await until_shared(broker, [0, 1, 1])
                     handed_over = await notes(broker, 2)
                     await until_notes(broker, 2, lambda now: not set(now) & set(handed_over))
@@ -199,7 +201,7 @@ async def test_what_one_heir_waits_for_the_next_waits_for_too(open_broker: OpenB
                 hold.release()
                 await follow(broker, topics.CANDIDATES, 4)
                 stop.set()
-        assert (len(first.asked), heir.asked, next_heir.asked) == (4, [], [])
+        assert (len(first.asked), next_owner.asked, third_owner.asked) == (4, [], [])
         assert await every_answer_is_there_once(broker, 4)
 
 
@@ -252,15 +254,15 @@ async def test_a_drain_that_gives_up_leaves_nobody_waiting(open_broker: OpenBrok
     async with open_broker() as broker:
         await create(broker, partitions=2)
         await send_two_to_each(broker, 2)
-        stuck, heir = ScriptedModel(by_marker({"<p0>": Hold(), "<p1>": Hold()})), ScriptedModel(always("x"))
+        stuck, next_owner = ScriptedModel(by_marker({"<p0>": Hold(), "<p1>": Hold()})), ScriptedModel(always("x"))
         with capture_logs() as logs:
             async with drained_after(generating(broker, stuck, drain_s=0.05)):
                 await follow(broker, topics.CANDIDATES, 2)
             assert count(logs, "drain.given_up") == 1
             assert all(";" not in note for note in await notes(broker, 2))
-            async with killed_after(generating(broker, heir)):
+            async with killed_after(generating(broker, next_owner)):
                 await follow(broker, topics.CANDIDATES, 4)
-        assert sorted(heir.asked) == ["<p0>", "<p1>"]
+        assert sorted(next_owner.asked) == ["<p0>", "<p1>"]
 
 
 async def test_soon_after_a_rebalance_no_note_names_calls_that_stayed_where_they_were(open_broker: OpenBroker) -> None:
@@ -276,7 +278,7 @@ async def test_soon_after_a_rebalance_no_note_names_calls_that_stayed_where_they
         assert [await committed(broker, "generate", topics.PROMPTS, number) for number in range(2)] == [0, 0]
 
 
-async def test_a_record_that_waits_for_a_slot_when_its_partition_goes_is_asked_by_the_heir_alone(
+async def test_a_record_that_waits_for_a_slot_when_its_partition_goes_is_asked_by_the_next_owner_alone(
     open_broker: OpenBroker,
 ) -> None:
     hold = Hold("Yes")
@@ -360,9 +362,9 @@ async def test_a_note_of_another_make_is_passed_over_and_nothing_is_asked_again(
         await send(broker, *map(examples.prompt, range(3)))
         first, *_ = await records_of(broker, PROMPTS)
         await write(broker, codec.encode(examples.answer(0), RUN, first))
-        async with broker.group_member(GROUP, [PROMPTS], ignore, ignore) as stranger:
-            await stranger.poll(0, 0.0)
-            await stranger.commit({Partition(PROMPTS, 0): Committed(0, note)})
+        async with broker.group_member(GROUP, [PROMPTS], ignore, ignore) as outsider:
+            await outsider.poll(0, 0.0)
+            await outsider.commit({Partition(PROMPTS, 0): Committed(0, note)})
         model = ScriptedModel(always("x"))
         async with drained_after(generating(broker, model)):
             await follow(broker, topics.CANDIDATES, 3)

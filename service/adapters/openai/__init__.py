@@ -1,4 +1,4 @@
-"""Language models behind OpenAI's HTTP interface."""
+"""Language models on servers with an OpenAI-compatible HTTP API."""
 
 from service.adapters.openai.description import Description
 from service.adapters.openai.endpoint import OpenAIEndpoint

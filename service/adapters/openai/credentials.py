@@ -1,4 +1,4 @@
-"""The key and the headers that go out with every call, and what of them must never be shown."""
+"""The API key and headers of every call, and the secrets among them that must not appear in messages."""
 
 from collections.abc import Mapping
 
@@ -7,14 +7,14 @@ from pydantic import SecretStr
 from service.adapters.openai.server_profiles import AuthHeader
 from service.errors import ConfigurationError
 
-# A header such as "true" is no secret, and hiding it would garble what a server says.
+# A header value such as "true" is not a secret, and masking it would garble the server's messages.
 _SHORTEST_SECRET = 8
 
 
 class Credentials:
-    """What goes out with every call; the key can be replaced while calls are in flight.
+    """The headers of every call; the key can be replaced while calls are in flight.
 
-    `headers` are those of the present key. `secrets` holds every key there ever was: a late answer may echo an old one.
+    `headers` contain the current key. `secrets` holds all keys ever used, since a late response may echo an old one.
     """
 
     def __init__(self, auth: AuthHeader, extra_headers: Mapping[str, SecretStr], key: SecretStr | None) -> None:
@@ -26,10 +26,10 @@ class Credentials:
         self.use(key)
 
     def use(self, key: SecretStr | None) -> None:
-        """Send this key from now on, or none.
+        """Send this key from now on, or no key.
 
         Raises:
-            ConfigurationError: it does not fit on one line.
+            ConfigurationError: the key contains a line break or another control character.
         """
         check_header(key)
         value = key.get_secret_value() if key else ""
@@ -44,10 +44,10 @@ class Credentials:
 
 
 def check_header(secret: SecretStr | None) -> None:
-    """Refuse what no header can hold.
+    """Raise if a secret is not valid in a header.
 
     Raises:
-        ConfigurationError: without repeating it.
+        ConfigurationError: the secret contains a control character; the message does not repeat the secret.
     """
     if secret is not None and not secret.get_secret_value().isprintable():
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""What was found out about an endpoint, for who sets up a run. Pure."""
+"""The description of an endpoint that `seedstream check` shows. Pure."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ _SHOWN_MODELS = 5
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a server is, how that was found, and how it will be asked.
+    """The kind of a server, how it was detected, and how requests to it are made.
 
-    `stops` is how many stop strings are sent; the answer is cut at all of them in any case. `context_tokens` is none
-    where the server does not say. `structure` is how JSON is asked for, where a recipe wants it, and
-    `asks_for_schema` whether that is by a schema.
+    `stops` is the number of stop strings sent; the client cuts the completion at all stop strings in any case.
+    `context_tokens` is `None` if the server does not report it. `structure` is how a request asks for JSON, if the
+    recipe needs it; `asks_for_schema` is true if the request contains a schema.
     """
 
     url: str
@@ -31,7 +31,7 @@ class Description:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The description as lines for a person; the names of models are the server's, as it wrote them."""
+        """The description as lines of text; names of models are untrusted text from the server."""
         more = len(self.models) - _SHOWN_MODELS
         listed = ", ".join(self.models[:_SHOWN_MODELS]) + (f" and {more} more" if more > 0 else "")
         context = "" if self.context_tokens is None else f"; a context of {self.context_tokens:,} tokens"
@@ -47,7 +47,7 @@ class Description:
 def describe(
     url: str, model: str, api: Api, profile: Profile, how: str, listed: tuple[ListedModel, ...]
 ) -> Description:
-    """Return the description of an endpoint."""
+    """Return the description of an endpoint; `how` says how its dialect was detected."""
     names = tuple(offer.name for offer in listed)
     context = next((offer.context_tokens for offer in listed if offer.name == model), None)
     auto = api == "chat" and profile.chat_length is LengthName.AUTO

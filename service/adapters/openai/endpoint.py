@@ -1,4 +1,4 @@
-"""One server behind OpenAI's HTTP interface: vLLM, SGLang, llama.cpp, Ollama, TGI, OpenAI, Azure and their likes."""
+"""A server with an OpenAI-compatible API: vLLM, SGLang, llama.cpp, Ollama, TGI, OpenAI, Azure and others."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 class OpenAIEndpoint:
     """An `Endpoint` over one HTTP session, which is open inside `async with`.
 
-    What the server refuses by name is remembered, and so is what `detect` finds.
+    The endpoint remembers parameters that the server refuses by name, and the results of `detect`.
     """
 
     options: OpenAIOptions
@@ -49,7 +49,7 @@ class OpenAIEndpoint:
     _offers: tuple[ListedModel, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Work out what stays the same for every call."""
+        """Compute the URL, name, profile and credentials that all calls share."""
         options = self.options
         self._addresses = options.addresses
         self._url = URL(self._addresses.of(options.api), encoded=True)
@@ -65,23 +65,23 @@ class OpenAIEndpoint:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the session and its connections; calls in flight are lost."""
+        """Close the session and its connections; calls in flight fail."""
         await self._transport.__aexit__(kind, error, trace)
 
     def use_key(self, key: SecretStr | None) -> None:
-        """Send this API key from the next call on, or none.
+        """Send this API key from the next call on, or no key.
 
         Raises:
-            ConfigurationError: it does not fit on one line.
+            ConfigurationError: the key contains a line break or another control character.
         """
         self._credentials.use(key)
 
     async def attempt(self, prompt: ModelInput, sampling: Sampling) -> Completion:
-        """Ask once; again, at no charge, only where the server refused a parameter that the call can do without.
+        """Request a completion; a repeat because the server refused a parameter belongs to the same attempt.
 
         Raises:
-            AttemptFailedError: nothing came of it, and the next attempt may succeed.
-            CallFailedError: this call can never work.
+            AttemptFailedError: the attempt failed, and the next may succeed.
+            CallFailedError: this call can never succeed.
             EndpointRefusedError: every call would fail the same way: key, quota, address, model.
         """
         return await self._manners.ask(
@@ -89,7 +89,7 @@ class OpenAIEndpoint:
         )
 
     async def models(self) -> list[str]:
-        """Return the names of the models that the server offers.
+        """Return the names of the models that the server lists at GET /models.
 
         Raises:
             AttemptFailedError, CallFailedError, EndpointRefusedError: as for `attempt`.
@@ -101,9 +101,9 @@ class OpenAIEndpoint:
         return [offer.name for offer in read_model_list(read_object(answer.body, url, self._credentials.secrets))]
 
     async def detect(self) -> Description:
-        """Find out what kind of server it is, ask it accordingly from now on, and return what was found.
+        """Detect the kind of server, use its profile from now on, and return the description.
 
-        Nothing is ever raised because of what the server answers: what is not recognised is generic.
+        A server that is not recognised counts as generic; its responses never make this method raise.
         """
         found = await find_out(self._get, self.options, self._addresses)
         self._manners.profile = PROFILES[found.clue.dialect]
@@ -112,14 +112,14 @@ class OpenAIEndpoint:
         return self.describe()
 
     def describe(self) -> Description:
-        """Return what is known of the server by now."""
+        """Return the description of the server as far as it is known; makes no request."""
         options = self.options
         return describe(
             self._addresses.root, options.model, options.api, self._manners.profile, self._how, self._offers
         )
 
     async def _try(self, profile: Profile, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
-        """Ask as the profile says; return what came, if it is a completion or an error."""
+        """Make one request under a profile and return its completion, or the refusal in its error body."""
         options = self.options
         answer = await self._ask(self._url, request_body(options, profile, prompt, sampling), options.timeout_s)
         url = str(self._url)

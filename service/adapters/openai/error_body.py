@@ -1,4 +1,4 @@
-"""What a server says went wrong, in any of the shapes that error bodies have. Pure."""
+"""Parses error bodies, which differ in shape between servers. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from typing import Any
 import orjson
 
 _SHOWN_CHARACTERS = 300
-# A server that quotes the prompt does so at the end: what is further back says nothing about the error.
+# A server that quotes the prompt does so at the end, so text beyond this limit does not describe the error.
 _READ_CHARACTERS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """An error as its server describes it.
+    """The content of an error body.
 
-    `message` is for people, and may quote the prompt; `codes` are its code, type and status, in one string;
-    `parameter` is the one that it blames, or empty.
+    `message` is text for people and may quote the prompt. `codes` holds code, type and status in one string.
+    `parameter` is the request parameter that the server names as the cause, or empty.
     """
 
     message: str
@@ -25,7 +25,7 @@ class ErrorBody:
 
 
 def shown(words: str, secrets: tuple[str, ...]) -> str:
-    """Return a server's words on one line, bounded, without control characters and without our secrets."""
+    """Return a server's text on one line, at most 300 characters, without control characters, with secrets masked."""
     for secret in secrets:
         words = words.replace(secret, "***")
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
@@ -33,7 +33,7 @@ def shown(words: str, secrets: tuple[str, ...]) -> str:
 
 
 def read_error_body(body: bytes) -> ErrorBody:
-    """Return what an error body says, or the body itself where it is no JSON."""
+    """Parse an error body; one that is not JSON becomes the message."""
     try:
         return error_body_of(orjson.loads(body))
     except orjson.JSONDecodeError:
@@ -41,7 +41,7 @@ def read_error_body(body: bytes) -> ErrorBody:
 
 
 def error_body_of(reply: object) -> ErrorBody:
-    """Return what a decoded error body says: OpenAI's shape, the flat one, TGI's, FastAPI's, or Gemini's list."""
+    """Read a decoded error body in OpenAI's shape, a flat one, TGI's, FastAPI's, or Gemini's list."""
     if isinstance(reply, list) and len(reply) == 1:
         reply = reply[0]
     if not isinstance(reply, dict):
@@ -61,7 +61,7 @@ def error_body_of(reply: object) -> ErrorBody:
 
 
 def _of_fields(faults: list[Any]) -> ErrorBody:
-    """Return what FastAPI says of a request's fields: the first fault is enough, and which field it is in."""
+    """Read FastAPI's list of field errors: the first one, and the name of its field."""
     first = _dict(faults[0]) if faults else {}
     place = first.get("loc")
     names = [name for name in place if isinstance(name, str) and name != "body"] if isinstance(place, list) else []

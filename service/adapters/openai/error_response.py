@@ -1,4 +1,4 @@
-"""An answer other than a completion, and the error that it amounts to. Pure."""
+"""Responses without a completion, and the errors that they become. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 from service.adapters.openai.error_body import ErrorBody, error_body_of, read_error_body, shown
 from service.adapters.openai.error_rules import ROWS, Row, Then
 from service.lm.backoff import rate_limit_reset_s, retry_after_s
+from service.lm.cost import CallCost
 from service.lm.errors import (
     AttemptFailedError,
     CallFailedError,
@@ -25,10 +26,10 @@ _ERRORS = range(400, 600)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a server answered in the place of a completion.
+    """A response with an error body instead of a completion.
 
-    `status` is the one of HTTP, or else the one that an error inside a good answer names. `after_s` is what it asks to
-    wait. `said` is what it says, cleaned, for people.
+    `status` is the HTTP status, or the one that an error body under status 200 names. `after_s` is the time that the
+    server asks the client to wait, in seconds. `said` is the error message, cleaned for display.
     """
 
     url: str
@@ -41,11 +42,11 @@ class Refusal:
 
     @property
     def row(self) -> Row:
-        """The rule that decides."""
+        """The first rule in `ROWS` that matches this response."""
         return next(row for row in ROWS if self._is_met_by(row))
 
     def as_error(self, hint: str = "") -> LanguageModelError:
-        """Return the error that it amounts to; a hint takes the place of the rule's remedy."""
+        """Return the error to raise under the matching rule; a hint replaces the rule's remedy in its message."""
         row = self.row
         status = "" if self.status < _ERRORS.start and self.status == _OK else f" {self.status}"
         came = f'{self.url} answered{status or " with an error"} ("{self.said}").'
@@ -53,12 +54,12 @@ class Refusal:
         if isinstance(row.why, Refused):
             return EndpointRefusedError(message, row.why)
         if row.then is Then.FAIL:
-            return CallFailedError(message, row.why, wasted=self.usage)
+            return CallFailedError(message, row.why, cost=CallCost(wasted=self.usage))
         return AttemptFailedError(row.why, came, self.after_s, self.usage)
 
     @property
     def blames_the_call(self) -> bool:
-        """Whether the server does not accept the call as it is, for no reason of length or content."""
+        """Whether the server rejects the request itself, for a reason other than length or content."""
         return self.row.why is Failing.BAD_REQUEST
 
     def _is_met_by(self, row: Row) -> bool:
@@ -74,7 +75,7 @@ class Refusal:
 def refusal_of(
     url: str, status: int, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...], now: datetime
 ) -> Refusal:
-    """Return the refusal in an answer whose status is not 200."""
+    """Return the refusal in a response whose status is not 200; `now` is for headers that hold a date."""
     error_body = read_error_body(body)
     after_s = retry_after_s(headers, now)
     if after_s is None and status == _RATE_LIMITED:
@@ -84,7 +85,7 @@ def refusal_of(
 
 
 def refusal_inside(url: str, reply: Mapping[str, Any], secrets: tuple[str, ...], usage: Usage | None) -> Refusal:
-    """Return the refusal in an answer with status 200: gateways begin it before they know how it will end."""
+    """Return the refusal in a response with status 200; gateways send the status before they know the outcome."""
     error_body = error_body_of(reply)
     named = [int(code) for code in error_body.codes.split() if code.isdecimal() and int(code) in _ERRORS]
     return Refusal(url, named[0] if named else _OK, error_body, shown(error_body.message, secrets), usage=usage)

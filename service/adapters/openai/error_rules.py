@@ -1,9 +1,9 @@
-"""What an answer other than a completion amounts to, as a table: the first row that meets it decides. Pure.
+"""A table of rules that classify error responses; the first rule that matches decides. Pure.
 
 Retry: the next attempt may succeed. Fail: this call never will, others may. Stop: every call would fail the same way.
 
-What a server says may quote the prompt, which a model wrote. So rows that stop everything look at statuses that come
-before the prompt is read, at codes, or at how a message begins.
+An error message may quote the prompt, which a model wrote. Rules that stop all calls therefore match statuses that a
+server returns before it reads the prompt, codes, or the beginning of a message.
 """
 
 import re
@@ -15,7 +15,7 @@ from service.lm.errors import Failing, Refused
 
 
 class Then(Enum):
-    """What follows from an answer."""
+    """The consequence of an error response: retry, fail this call, or stop all calls."""
 
     RETRY = "retry"
     FAIL = "fail"
@@ -24,10 +24,10 @@ class Then(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One rule.
+    """A rule, which matches responses by status.
 
-    It meets an answer of one of these statuses. Where `words` or `code` are given, the message or the codes must match;
-    where `should_retry` or `asks_to_wait` is given, the server must have said so, or not.
+    If `words` or `code` is set, the message must match `words` or the codes must match `code`. If `should_retry` or
+    `asks_to_wait` is set, the response must have that value.
     """
 
     statuses: Container[int]
@@ -40,7 +40,7 @@ class Row:
     asks_to_wait: bool | None = None
 
     def meets(self, status: int, message: str, codes: str, *, should_retry: bool | None, asks_to_wait: bool) -> bool:
-        """Return whether the rule is about such an answer."""
+        """Return whether the rule matches a response."""
         return (
             status in self.statuses
             and self.should_retry in {None, should_retry}
@@ -129,13 +129,13 @@ _OVERLOAD = {503, 529}
 _TIMED_OUT = {408, 504, 524}
 
 ROWS = (
-    # What the server asks for wins.
+    # An explicit request of the server to retry takes precedence.
     Row({429}, Then.RETRY, Failing.RATE_LIMITED, should_retry=True),
     Row(_OVERLOAD, Then.RETRY, Failing.OVERLOADED, should_retry=True),
     Row(range(400, 600), Then.RETRY, Failing.SERVER_ERROR, should_retry=True),
-    # The model did not keep to the schema this time, and the server says so instead of showing what it wrote.
+    # The model violated the schema this time, and the server returns an error instead of the completion.
     Row({400, 422, 500}, Then.RETRY, Failing.UNREADABLE, code=_UNREADABLE),
-    # This prompt cannot be answered, whatever the status says.
+    # This prompt always fails, whatever the status.
     Row({400, 403, 422, 451}, Then.FAIL, Failing.CONTENT_FILTER, _FILTER_REMEDY, words=_FILTERED, code=_FILTERED),
     Row(_READS_PROMPT, Then.FAIL, Failing.CONTEXT_LENGTH, _CONTEXT_REMEDY, words=_OVERFLOW, code=_OVERFLOW),
     # Money.
@@ -177,8 +177,8 @@ ROWS = (
     Row(_TIMED_OUT, Then.RETRY, Failing.TIMEOUT),
     Row(_MAY_MEND, Then.RETRY, Failing.SERVER_ERROR),
     Row(range(500, 600), Then.RETRY, Failing.SERVER_ERROR),
-    # An error without a status, in an answer that says all is well.
+    # An error body without a status, in a response with status 200.
     Row(range(300), Then.RETRY, Failing.INVALID_BODY),
-    # The rest is about the call.
+    # Anything else fails this call alone.
     Row(range(10_000), Then.FAIL, Failing.BAD_REQUEST, _CALL_REMEDY),
 )

@@ -1,4 +1,4 @@
-"""JSON as servers send it: a model writes tokens, and where one ends within a character there is half of it."""
+"""Decodes JSON from servers, which may contain half of a surrogate pair where a token ends within a character."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ def decoded(body: bytes) -> Any:
     """Return the value of a JSON text, with U+FFFD for lone surrogates.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: the body is not JSON.
     """
     try:
         return orjson.loads(body)

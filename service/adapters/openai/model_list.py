@@ -1,4 +1,4 @@
-"""What a server says about itself: its list of models, and what can be told from it. Pure."""
+"""Parses a server's list of models, and detects the kind of server from that list and from headers. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _CONTEXT = ("max_model_len", "context_length", "context_window")
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """One model that a server offers; `context_tokens` is none where it does not say."""
+    """An entry of a server's list of models; `context_tokens` is `None` if the server does not report it."""
 
     name: str
     owner: str = ""
@@ -30,17 +30,17 @@ class ListedModel:
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """A dialect, and what gave it away."""
+    """A detected dialect; `how` describes the evidence, for the user."""
 
     dialect: Dialect
     how: str
 
 
 def read_model_list(reply: Mapping[str, Any]) -> tuple[ListedModel, ...]:
-    """Return the models in an answer to GET /models.
+    """Return the models in a response to GET /models; skip entries without an id.
 
     Raises:
-        AttemptFailedError: it is not such an answer.
+        AttemptFailedError: the response has no list in `data`.
     """
     entries = reply.get("data")
     if not isinstance(entries, list):
@@ -51,7 +51,7 @@ def read_model_list(reply: Mapping[str, Any]) -> tuple[ListedModel, ...]:
 
 
 def clue_in_headers(headers: Mapping[str, str]) -> Clue | None:
-    """Return what the headers of any answer give away; gateways show here, though they list models as others do."""
+    """Detect the dialect from response headers; a gateway is recognised by these, not by its list of models."""
     server = headers.get("server", "").lower()
     if server in _SERVERS:
         return Clue(_SERVERS[server], f"its header server: {server}")
@@ -63,18 +63,18 @@ def clue_in_headers(headers: Mapping[str, str]) -> Clue | None:
 
 
 def clue_in_model_list(listed: tuple[ListedModel, ...]) -> Clue | None:
-    """Return what the owners of the models give away."""
+    """Detect the dialect from the `owned_by` fields of the models."""
     owner = next((offer.owner for offer in listed if offer.owner in _OWNERS), None)
     return None if owner is None else Clue(_OWNERS[owner], f"its models are owned by {owner}")
 
 
 def is_ollama(reply: Mapping[str, Any]) -> bool:
-    """Return whether an answer to GET /api/version is Ollama's."""
+    """Return whether a response to GET /api/version is Ollama's: an object with only a `version`."""
     return set(reply) == {"version"} and isinstance(reply["version"], str)
 
 
 def tgi_context(reply: Mapping[str, Any]) -> int | None:
-    """Return the context in TGI's answer to GET /info; none where it is not TGI's."""
+    """Return the context, in tokens, from TGI's response to GET /info, or `None` if the server is not TGI."""
     context = reply.get("max_total_tokens")
     return context if "model_id" in reply and isinstance(context, int) else None
 

@@ -1,4 +1,4 @@
-"""How one server is asked, by what is known of it by now; what it refuses by name is learnt for all later calls."""
+"""Adapts requests to a server: a parameter that it refuses by name is dropped or changed for all later calls."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,13 +9,14 @@ from service.adapters.openai.error_response import Refusal
 from service.adapters.openai.parameter_fallback import adapted, changes, way_out
 from service.adapters.openai.response import Reading
 from service.adapters.openai.server_profiles import Api, Profile
+from service.lm.cost import CallCost
 from service.lm.errors import AttemptFailedError, CallFailedError, Failing, LanguageModelError
 from service.lm.port import Completion, FinishReason
 from service.selfinstruct.model_input import ModelInput
 
-# As many times may one call be asked again because the server refused a parameter by name.
+# Limit on repeats of a call because the server refused a parameter by name.
 _MOST_ADAPTATIONS = 8
-# Tokens for thinking, once a model is seen to think, and once that was not enough.
+# Tokens added for thinking: once a model is seen to think, and once the first amount was too small.
 _THINKING_TOKENS = (4_096, 16_384)
 
 log = structlog.get_logger()
@@ -25,9 +26,9 @@ Ask = Callable[[Profile], Awaitable[Reading | Refusal]]
 
 @dataclass(eq=False, slots=True)
 class Negotiation:
-    """The profile of one server, and how it changes. `name` is the endpoint's, for the log.
+    """The current profile of a server and the rules by which it changes. `name` is the endpoint's, for the log.
 
-    A model that thinks gets tokens for it without being asked for, unless `thinking_tokens` were.
+    If `thinking_tokens` is `None`, a model that is seen to think gets extra tokens for it.
     """
 
     name: str
@@ -39,13 +40,13 @@ class Negotiation:
     async def ask(
         self, ask: Ask, prompt: ModelInput, error_of: Callable[[Refusal, str], LanguageModelError]
     ) -> Completion:
-        """Ask as the profile says; again, at no charge, where the server refused what the call can do without.
+        """Make a request under the current profile; repeat under an adapted one if the server refused a parameter.
 
         Raises:
-            AttemptFailedError: the model has only thought, and is asked in another way from now on, or has answered
-                other calls.
-            CallFailedError: the model has only thought, whatever room it was given, and never answered.
-            LanguageModelError: what `error_of` makes of the refusal and of a hint at a way out.
+            AttemptFailedError: the reply is reasoning text alone; the profile has been adapted, or the model has
+                answered other calls.
+            CallFailedError: the reply is reasoning text alone, no adaptation is left, and the model has never answered.
+            LanguageModelError: the error that `error_of` returns for the refusal and a hint for the user.
         """
         for chances in reversed(range(_MOST_ADAPTATIONS + 1)):
             profile = self.profile
@@ -56,10 +57,10 @@ class Negotiation:
             if better is None:
                 raise error_of(outcome, way_out(outcome))
             self._take(profile, better)
-        raise AssertionError  # the last time round there are no chances left
+        raise AssertionError  # the last round has no chances left and raises above
 
     def _answer(self, reading: Reading, profile: Profile) -> Completion:
-        """Return the completion, and learn from it whether the model thinks."""
+        """Return the completion; adapt the profile if the model thinks and needs more tokens."""
         better = self._with_room(profile, reading)
         if better is not profile:
             self._take(profile, better)
@@ -75,10 +76,10 @@ class Negotiation:
         message = f"{message} Give it more room with lm_thinking_tokens, or switch its thinking off."
         if self.has_answered:
             raise AttemptFailedError(Failing.THINKING, message, usage=reading.completion.usage)
-        raise CallFailedError(message, Failing.THINKING, wasted=reading.completion.usage)
+        raise CallFailedError(message, Failing.THINKING, cost=CallCost(wasted=reading.completion.usage))
 
     def _with_room(self, profile: Profile, reading: Reading) -> Profile:
-        """Return a profile under which a model that thinks comes to its answer; the same where that is no use."""
+        """Return a profile that lets a thinking model reach its answer, or the same profile if no change would help."""
         if reading.was_stopped and profile.stops:
             return profile.with_stops(0)
         if self.thinking_tokens is not None or not reading.thought:
@@ -88,7 +89,7 @@ class Negotiation:
         return profile.with_thinking(larger[0]) if larger and (is_first or reading.only_thought) else profile
 
     def _take(self, profile: Profile, better: Profile) -> None:
-        """Take a better profile, unless another call has already found one."""
+        """Replace the profile, unless another call has done so since."""
         if self.profile is profile:
             self.profile = better
             log.warning("lm.adapted", endpoint=self.name, **changes(profile, better, self.api))

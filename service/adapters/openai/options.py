@@ -1,4 +1,4 @@
-"""Where an OpenAI-compatible server is and how it wants to be asked."""
+"""Options of an endpoint: the server's address, the model, and the form of requests."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +15,12 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class OpenAIOptions:
-    """One endpoint and one model.
+    """A server and a model on it.
 
-    `dialect` is what kind of server it is; `auto` finds out. `timeout_s` limits one attempt. `end_of_text_token` is the
-    model's number for it, which a recipe may ask to ban. `omit` names parameters that are never sent. A model that
-    thinks before it answers needs `thinking_tokens` on top of what a recipe allows for the answer; none finds out
-    whether it does, and gives it room then. `extra_headers` are sent with every call and may hold secrets, so they are
-    never shown.
+    `dialect` is the kind of server; `auto` detects it. `timeout_s` limits one attempt. `end_of_text_token` is the id of
+    the model's end-of-text token, which a recipe may ban. `omit` names parameters that are never sent.
+    `thinking_tokens` are added to the recipe's limit for a model that thinks before it answers; `None` adds tokens once
+    the model is seen to think. `extra_headers` are sent with every call and never shown, since they may hold secrets.
     """
 
     base_url: str
@@ -37,10 +36,10 @@ class OpenAIOptions:
     extra_headers: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what can never work.
+        """Validate the options.
 
         Raises:
-            ConfigurationError: names the option.
+            ConfigurationError: an option is invalid; the message names it.
         """
         check_address(self.base_url)
         if not self.model:
@@ -68,11 +67,11 @@ class OpenAIOptions:
 
     @property
     def profile(self) -> Profile:
-        """What is known of the server before it is asked."""
+        """Profile to begin with: that of `dialect`, or of the host in `base_url` if it is `auto`, else generic."""
         dialect = (dialect_of(self.base_url) or Dialect.GENERIC) if self.dialect == AUTO else self.dialect
         return PROFILES[Dialect(dialect)]
 
     @property
     def addresses(self) -> Addresses:
-        """Where the server is asked."""
+        """URLs of the server's API methods."""
         return addresses(self.base_url, self.model, self.profile.dialect)

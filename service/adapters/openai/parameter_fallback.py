@@ -1,9 +1,9 @@
-"""What is learnt from a server that refuses a parameter by name. Pure.
+"""Adapts a profile when a server refuses a parameter by name. Pure.
 
-Three things can be changed without a change of what is asked for: the name of the length limit, the stop strings, which
-are applied to the answer in any case, and how strictly JSON is asked for, which the prompt asks for too. Sampling
-parameters are left out where JSON is asked for: that form is no paper's. In the papers' form they are the recipe's, and
-are left out only where the user says so.
+Three changes do not alter the meaning of a request: the name of the length limit, the number of stop strings (the
+client cuts the completion at all of them in any case), and how strictly the request asks for JSON (the prompt asks for
+it too). A sampling parameter is dropped only in form JSON, which no paper defines. In form text, sampling follows the
+paper, and parameters are dropped only if the user sets `lm_omit`.
 """
 
 import re
@@ -28,7 +28,7 @@ _SAMPLING = {
 }
 
 
-# Gateways answer 404 where no server behind them takes what is asked for.
+# Gateways answer 404 if no upstream supports the requested structure.
 _READS_STRUCTURE = frozenset({400, 404, 422, 501})
 _STRUCTURE = re.compile(
     r"response[ _]?(?:format|schema)|json[ _]?(?:schema|object|mode|output)|structured[ _-]?outputs?"
@@ -41,7 +41,7 @@ _STRUCTURE = re.compile(
 
 
 def adapted(profile: Profile, api: Api, refusal: Refusal, prompt: ModelInput) -> Profile | None:
-    """Return the profile with which to ask again; none where the refusal is about something else."""
+    """Return the profile for a repeat of the call, or `None` if no change of parameters would help."""
     has_schema = prompt.schema is not None and profile.schema_field(api) is not None
     if has_schema and refusal.status in _READS_STRUCTURE and _blames_structure(refusal):
         return profile.with_less_structure(api)
@@ -56,7 +56,7 @@ def adapted(profile: Profile, api: Api, refusal: Refusal, prompt: ModelInput) ->
 
 
 def changes(old: Profile, new: Profile, api: Api) -> dict[str, str | int]:
-    """Return what an adapted profile asks for differently, for the log."""
+    """Return the differences between two profiles, as fields of a log event."""
     facts: dict[str, str | int] = {}
     if old.length_name(api) != new.length_name(api):
         facts["length_name"] = new.length_name(api)
@@ -72,7 +72,7 @@ def changes(old: Profile, new: Profile, api: Api) -> dict[str, str | int]:
 
 
 def way_out(refusal: Refusal) -> str:
-    """Return what to do about a refused sampling parameter; empty where none is named."""
+    """Return a hint for the user on a refused sampling parameter, or an empty string if none is named."""
     if not refusal.blames_the_call:
         return ""
     names = _refused_sampling(refusal)
@@ -83,7 +83,7 @@ def way_out(refusal: Refusal) -> str:
 
 
 def _blames_structure(refusal: Refusal) -> bool:
-    """Return whether a server refuses how JSON is asked for; the word JSON has to be in the messages for some."""
+    """Return whether a server refuses the request for JSON; some require the word JSON in the messages."""
     blamed = _blamed(refusal)
     return _STRUCTURE.search(blamed) is not None or (
         refusal.error_body.parameter == "messages" and "must contain the word" in refusal.error_body.message
@@ -91,7 +91,7 @@ def _blames_structure(refusal: Refusal) -> bool:
 
 
 def _refused_sampling(refusal: Refusal) -> list[Parameter]:
-    """Return the sampling parameters that a server names as not supported."""
+    """Return the sampling parameters that the error body names as not supported."""
     if not _is_unsupported(refusal):
         return []
     return [name for name, pattern in _SAMPLING.items() if pattern.search(_blamed(refusal))]

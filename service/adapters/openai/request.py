@@ -1,4 +1,4 @@
-"""The body that asks for one completion. Pure."""
+"""Builds the body of a completion request. Pure."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from service.selfinstruct.recipe import Sampling
 
 
 def request_body(options: OpenAIOptions, profile: Profile, prompt: ModelInput, sampling: Sampling) -> bytes:
-    """Return the JSON that asks for one completion; what has no effect is left out, since some servers refuse it."""
+    """Return the request body as JSON, without parameters that have no effect, since some servers refuse them."""
     body: dict[str, Any] = {
         "model": options.model,
         profile.length_name(options.api): sampling.max_tokens + profile.thinking_room(options.thinking_tokens),
@@ -32,7 +32,7 @@ def request_body(options: OpenAIOptions, profile: Profile, prompt: ModelInput, s
 
 
 def _structure(profile: Profile, api: Api, schema: AnswerSchema) -> dict[str, Any]:
-    """Return the fields that ask for JSON."""
+    """Return the fields that request JSON in the profile's way; none if it relies on the prompt alone."""
     match profile.schema_field(api):
         case None:
             return {}
@@ -51,9 +51,9 @@ def _response_format(structure: Structure, schema: AnswerSchema) -> dict[str, An
 
 
 def _parameters(options: OpenAIOptions, profile: Profile, sampling: Sampling) -> list[tuple[Parameter, Any]]:
-    """Return the parameters that are worth sending, with their values."""
+    """Return the optional parameters that have an effect, with their values."""
     found: list[tuple[Parameter, Any]] = [(Parameter.TEMPERATURE, sampling.temperature)]
-    # A top_p of 0 goes with temperature 0, where it says nothing and vLLM refuses it.
+    # A top_p of 0 comes with temperature 0, where it has no effect; vLLM refuses it.
     if sampling.top_p and not (profile.top_p_below_one and sampling.top_p >= 1):
         found.append((Parameter.TOP_P, sampling.top_p))
     if sampling.presence_penalty:

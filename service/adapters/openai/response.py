@@ -1,6 +1,6 @@
-"""What is in an answer with status 200: a completion, or less. Pure.
+"""Parses responses with status 200. Pure.
 
-An answer is never trusted for its status alone: gateways send errors with 200, engines abort with 200.
+Status 200 does not imply a completion: gateways send errors with it, and engines send aborted completions.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from service.adapters.openai.error_response import Refusal, refusal_inside
 from service.adapters.openai.json_bodies import decoded
 from service.adapters.openai.server_profiles import Api
 from service.adapters.openai.token_usage import read_usage
+from service.lm.cost import CallCost
 from service.lm.errors import AttemptFailedError, CallFailedError, Failing
 from service.lm.port import Completion, FinishReason
 from service.lm.usage import Usage
@@ -36,7 +37,7 @@ _REASONING = ("reasoning", "reasoning_content")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an answer answers: where, how and what was asked, and what must not be repeated of it."""
+    """The request that a response belongs to, and the secrets that messages must not repeat."""
 
     url: str
     api: Api
@@ -48,9 +49,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A completion, and what it tells of the model: that it thinks, and that it did nothing else.
+    """A completion, and whether the reply contains reasoning text (`thought`) or nothing else (`only_thought`).
 
-    `was_stopped`: a stop string cut it short in the middle of thinking.
+    `was_stopped`: a stop string ended the reply within the reasoning text.
     """
 
     completion: Completion
@@ -60,14 +61,14 @@ class Reading:
 
 
 def read_completion(body: bytes, asked: Asked) -> Reading | Refusal:
-    """Return the completion in a body that came with 200, or the error in it.
+    """Return the completion in a body with status 200, or the refusal if the body is an error body.
 
-    Neither thinking nor an echo of the prompt is part of its text; the stop strings are applied again to what is left,
-    for servers ignore them or take only some.
+    Reasoning text and an echo of the prompt are removed. The rest is cut at the stop strings, since servers ignore them
+    or accept only some.
 
     Raises:
-        AttemptFailedError: the body is not a completion; it carries what the server counted all the same.
-        CallFailedError: the server would answer the same again, without a text to use.
+        AttemptFailedError: the body is not a completion; the error carries the usage that the server reported.
+        CallFailedError: the reply has no text, and the server would reply the same again.
     """
     reply = _object(body)
     usage = read_usage(reply.get("usage"))
@@ -77,7 +78,7 @@ def read_completion(body: bytes, asked: Asked) -> Reading | Refusal:
 
 
 def read_object(body: bytes, url: str, secrets: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return the object in a body that came with 200 and holds no completion.
+    """Return the JSON object in a body with status 200, for requests other than completions.
 
     Raises:
         AttemptFailedError, CallFailedError, EndpointRefusedError: as for `read_completion`.
@@ -90,7 +91,7 @@ def read_object(body: bytes, url: str, secrets: tuple[str, ...]) -> Mapping[str,
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """An answer that is being read, and what it says it took."""
+    """A decoded response body with its request and its usage."""
 
     reply: Mapping[str, Any]
     asked: Asked
@@ -114,7 +115,7 @@ class _Reply:
         return Reading(self._completion(cut, finish), thought)
 
     def _only_thought(self, beside: str, finish: FinishReason) -> Reading:
-        """Read an answer without a text beside its thinking: some servers put an answer in JSON there."""
+        """Read a reply that is reasoning text alone; some servers put a JSON answer there."""
         schema = self.asked.prompt.schema if self.asked.prompt is not None else None
         if schema is not None and schema.fits(beside):
             return Reading(self._completion(beside, finish, in_reasoning=True), thought=True)
@@ -135,7 +136,7 @@ class _Reply:
         return choices[0]
 
     def _finish(self, choice: Mapping[str, Any], text: str | None) -> FinishReason:
-        """Return why the model stopped; a text for whose end the server has no word is whole."""
+        """Return the finish reason; a text without one counts as complete."""
         reason = choice.get("finish_reason")
         finish = _FINISH_REASONS.get(reason.lower()) if isinstance(reason, str) else None
         if finish is None and reason is None and text and text.strip():
@@ -146,14 +147,14 @@ class _Reply:
             if reason is None or came.lower() in _TOOL_CALLS:
                 called = "the model called a tool instead" if came.lower() in _TOOL_CALLS else "there is no text"
                 message = f"{_lacks(expected)} The call is not made again: {called}."
-                raise CallFailedError(message, Failing.NO_ANSWER, wasted=self.usage)
+                raise CallFailedError(message, Failing.NO_ANSWER, cost=CallCost(wasted=self.usage))
             self._fail(expected, Failing.ABORTED if came.lower() in _ABORTED else Failing.INVALID_BODY)
         return finish
 
     def _text(self, choice: Mapping[str, Any]) -> tuple[str | None, str]:
-        """Return the text, none where there is none, and the reasoning beside it.
+        """Return the text, or `None`, and the reasoning text in its own field, or an empty string.
 
-        A refusal in the place of a text is one.
+        A `refusal` in the message counts as the text if there is no other.
         """
         if self.asked.api == "completions":
             return _joined(choice.get("text")), ""
@@ -166,7 +167,7 @@ class _Reply:
         return content, next((text for name in _REASONING if (text := _joined(message.get(name)))), "")
 
     def _nothing(self, finish: FinishReason) -> str:
-        """Return the empty text that a limit or a filter left; where neither did, asking again may help."""
+        """Return an empty text if the token limit or a filter left none; otherwise raise, since a retry may help."""
         if finish is FinishReason.STOP:
             self._fail(f"a string in `{'text' if self.asked.api == 'completions' else 'message.content'}`")
         return ""
@@ -202,7 +203,7 @@ def _lacks(expected: str) -> str:
 
 
 def _joined(content: object) -> str | None:
-    """Return a text, which some servers send in parts; none where there is none."""
+    """Return the text of a string or of a list of parts, which some servers send; `None` if it has no text."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):

@@ -1,4 +1,4 @@
-"""Finding out what kind of server answers: by its address, by its list of models, and if need be by asking around."""
+"""Detects the kind of server: from its host, its response headers and list of models, then from URLs of one kind."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,16 +26,16 @@ Get = Callable[[str], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What kind of server it is, how that is known, and what it offers."""
+    """The detected dialect with its evidence, and the server's list of models."""
 
     clue: Clue
     listed: tuple[ListedModel, ...] = ()
 
 
 async def find_out(get: Get, options: OpenAIOptions, addresses: Addresses) -> Found:
-    """Return what is found; a server that says nothing of itself is a generic one, and so is one that is away.
+    """Detect the kind of server; one that is not recognised or does not answer is generic.
 
-    `get` asks one address and raises `AttemptFailedError` where no answer comes.
+    `get` requests a URL and raises `AttemptFailedError` if no response comes.
     """
     listing = await _quietly(get, addresses.models)
     listed = _offers(listing)
@@ -57,7 +57,7 @@ def _given(options: OpenAIOptions) -> Clue | None:
 
 
 async def _ask_around(get: Get, addresses: Addresses, known: Clue | None, listed: tuple[ListedModel, ...]) -> Found:
-    """Ask where only one kind of server answers; TGI tells its context there."""
+    """Request URLs that only one kind of server has: /info, where TGI also reports its context, and /api/version."""
     context = tgi_context(_object(await _quietly(get, f"{addresses.origin}/info")))
     if context is not None:
         told = tuple(replace(offer, context_tokens=context) for offer in listed)

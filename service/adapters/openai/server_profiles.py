@@ -1,6 +1,7 @@
-"""What the servers that speak OpenAI's interface do differently, as a table. Pure.
+"""A table of the differences between servers with an OpenAI-compatible API. Pure.
 
-A profile is where a client begins; what a server refuses by name is learnt from its answer (`adapting`).
+A client begins with the profile of the server's dialect and adapts it to parameters that the server refuses by name
+(`parameter_fallback`).
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ _MANY_STOPS = 64
 
 
 class Dialect(StrEnum):
-    """The servers that are told apart."""
+    """Kinds of server with a profile of their own; `GENERIC` is any other."""
 
     OPENAI = "openai"
     AZURE = "azure"
@@ -29,7 +30,7 @@ class Dialect(StrEnum):
 
 
 class Parameter(StrEnum):
-    """Parameters that a request can go without; their names are those of the interface."""
+    """Optional parameters of a request, by their names in the API."""
 
     TEMPERATURE = "temperature"
     TOP_P = "top_p"
@@ -41,7 +42,7 @@ class Parameter(StrEnum):
 
 
 class LengthName(StrEnum):
-    """What the most tokens of a completion are called; `AUTO` begins with the old name and may change it once."""
+    """Name of the parameter that limits completion tokens; `AUTO` begins with the old name and may switch once."""
 
     MAX_TOKENS = "max_tokens"
     MAX_COMPLETION_TOKENS = "max_completion_tokens"
@@ -49,7 +50,7 @@ class LengthName(StrEnum):
 
 
 class Structure(StrEnum):
-    """The ways to ask a server for JSON, the strictest first and the words of the prompt alone last."""
+    """Ways to ask a server for JSON, from a strict schema to the prompt alone."""
 
     STRICT = "a strict JSON schema"
     SCHEMA = "a JSON schema"
@@ -58,14 +59,14 @@ class Structure(StrEnum):
 
 
 class SchemaField(StrEnum):
-    """The field of a request that holds its schema: that of OpenAI's interface, or of llama.cpp's completions."""
+    """Field of a request that holds the schema: OpenAI's, or that of llama.cpp's completions."""
 
     RESPONSE_FORMAT = "response_format"
     JSON_SCHEMA = "json_schema"
 
 
 class AuthHeader(StrEnum):
-    """Which header carries the key."""
+    """Name of the header that carries the API key."""
 
     BEARER = "Authorization"
     API_KEY = "api-key"
@@ -73,17 +74,17 @@ class AuthHeader(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How one kind of server wants to be asked.
+    """The form of requests to one kind of server.
 
-    `chat_length` holds for chat; /completions knows `max_tokens` only. `stops` is how many stop strings it takes, 0 if
-    none. `left_out` are parameters that it refuses, passes over or takes for something else, so they are not sent.
-    `top_p_below_one` is true of a server that refuses a top_p of 1, which says nothing. `raw_completions` is false
-    where /completions puts the prompt into the model's chat template. `states_usage` is whether every answer can be
-    expected to count its tokens. `warnings` are for who sets up a run.
+    `chat_length` applies to chat; /completions knows only `max_tokens`. `stops` is the number of stop strings that the
+    server accepts, 0 for none. `left_out` holds parameters that it refuses, ignores or interprets differently; they are
+    not sent. `top_p_below_one` marks a server that refuses a top_p of 1, which has no effect. `raw_completions` is
+    false if /completions puts the prompt into the model's chat template. `states_usage` is true if every response
+    reports its token counts. `warnings` are shown by `seedstream check`.
 
-    `structure` is how JSON is asked for, on /completions in the field `completions_schema`, if it has one;
-    `requires_parameters` is true of a gateway that must be told not to choose a server that ignores it.
-    `thinking_tokens` are asked for on top of those for the answer, once the model is known to think.
+    `structure` is how a request asks for JSON; on /completions, the schema is in `completions_schema`, if that is set.
+    `requires_parameters` marks a gateway that must be told to avoid upstreams that ignore a parameter.
+    `thinking_tokens` are added to the limit for the answer once the model is known to think.
     """
 
     dialect: Dialect
@@ -101,40 +102,40 @@ class Profile:
     thinking_tokens: int = 0
 
     def length_name(self, api: Api) -> str:
-        """Return the name under which the most tokens are asked for."""
+        """Return the name of the parameter that limits completion tokens."""
         if api == "completions" or self.chat_length is LengthName.AUTO:
             return LengthName.MAX_TOKENS.value
         return self.chat_length.value
 
     def with_length(self, name: LengthName) -> "Profile":
-        """Return this profile with the name of that parameter settled."""
+        """Return this profile with a fixed name for the chat length limit."""
         return replace(self, chat_length=name)
 
     def with_stops(self, stops: int) -> "Profile":
-        """Return this profile with another number of stop strings."""
+        """Return this profile with another limit on the number of stop strings."""
         return replace(self, stops=stops)
 
     def with_less_structure(self, api: Api) -> "Profile":
-        """Return this profile with the next less strict way to ask for JSON; a bare schema is sent or not."""
+        """Return this profile with the next less strict `Structure`; llama.cpp's `json_schema` is dropped at once."""
         if self.schema_field(api) is SchemaField.JSON_SCHEMA:
             return replace(self, structure=Structure.NONE)
         ways = list(Structure)
         return replace(self, structure=ways[min(ways.index(self.structure) + 1, len(ways) - 1)])
 
     def without(self, parameter: Parameter) -> "Profile":
-        """Return this profile with one parameter left out."""
+        """Return this profile with one more parameter in `left_out`."""
         return replace(self, left_out=self.left_out | {parameter})
 
     def with_thinking(self, tokens: int) -> "Profile":
-        """Return this profile with so many tokens for thinking."""
+        """Return this profile with this number of tokens for thinking."""
         return replace(self, thinking_tokens=tokens)
 
     def thinking_room(self, asked: int | None) -> int:
-        """Return the tokens for thinking: as many as the user asked for, else as were learnt."""
+        """Return the tokens for thinking: the user's setting `asked`, else the profile's own."""
         return self.thinking_tokens if asked is None else asked
 
     def schema_field(self, api: Api) -> SchemaField | None:
-        """Return where a schema goes; none where it cannot be sent, or is not to be any more."""
+        """Return the field for a schema, or `None` if the server has none or refused it."""
         if self.structure is Structure.NONE:
             return None
         return SchemaField.RESPONSE_FORMAT if api == "chat" else self.completions_schema
@@ -161,7 +162,7 @@ PROFILES = {
         ),
         Profile(
             Dialect.OLLAMA,
-            chat_length=LengthName.MAX_TOKENS,  # it passes over the other name, and then writes without end
+            chat_length=LengthName.MAX_TOKENS,  # it ignores the other name and then writes without a limit
             stops=_MANY_STOPS,
             left_out=frozenset({Parameter.LOGIT_BIAS}),
             raw_completions=False,

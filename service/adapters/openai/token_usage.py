@@ -1,7 +1,7 @@
-"""The tokens that an answer says it took. Pure.
+"""Reads the token counts that a server reports. Pure.
 
-Only what is stated counts. What a count includes differs: OpenAI's completion tokens include reasoning, xAI's do not,
-which shows in the total.
+Nothing is estimated. Servers count differently: OpenAI's completion tokens include reasoning tokens; xAI's do not, as
+the total shows.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from service.lm.usage import Usage
 
 
 def read_usage(stated: object) -> Usage | None:
-    """Return the usage in an answer; none where it is missing or makes no sense."""
+    """Return the usage from the `usage` field of a response, or `None` if it is missing or malformed."""
     if not isinstance(stated, dict):
         return None
     prompt, completion = _count(stated, "prompt_tokens"), _count(stated, "completion_tokens")
@@ -25,13 +25,13 @@ def read_usage(stated: object) -> Usage | None:
 
 
 def _detail(stated: Mapping[str, Any], details: str, name: str, beside: str) -> int:
-    """Return a count from the details, where OpenAI and most have it, or from beside the totals: DeepSeek, SGLang."""
+    """Return a count from the nested details (OpenAI and most servers) or from the top level (DeepSeek, SGLang)."""
     inner = stated.get(details)
     found = _count(inner, name) if isinstance(inner, dict) else None
     return found or _count(stated, beside) or _count(stated, name) or 0
 
 
 def _count(stated: Mapping[str, Any], name: str) -> int | None:
-    """Return a number of tokens; true and false are none, although Python counts them among the integers."""
+    """Return a token count, or `None` if it is not a non-negative integer; booleans are rejected."""
     value = stated.get(name)
     return value if type(value) is int and value >= 0 else None

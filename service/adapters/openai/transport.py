@@ -1,4 +1,4 @@
-"""One question over HTTP, and its answer: deadlines, bounds, and connections that died while they were idle."""
+"""HTTP requests with deadlines, size limits, and a retry for connections that died while idle."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ _OK = 200
 _MAX_BODY_BYTES = 8 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _CONNECT_S = 5.0
-_KEEPALIVE_S = 4.0  # uvicorn, under vLLM and SGLang, drops idle connections after five seconds
+_KEEPALIVE_S = 4.0  # uvicorn, under vLLM and SGLang, closes idle connections after five seconds
 _DNS_CACHE_S = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is sent: with a body it is a POST, else a GET."""
+    """A request: a POST if it has a body, else a GET."""
 
     url: URL
     headers: Mapping[str, str]
@@ -32,7 +32,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, whatever its status."""
+    """A response of any status."""
 
     status: int
     headers: Mapping[str, str]
@@ -40,22 +40,23 @@ class Answer:
 
     @property
     def is_good(self) -> bool:
-        """Whether the status says that all went well."""
+        """Whether the status is 200."""
         return self.status == _OK
 
 
 @dataclass(slots=True)
 class _Use:
-    """Whether a question went over a connection used before, which the server may have closed meanwhile."""
+    """Whether a request used a pooled connection, which the server may have closed meanwhile."""
 
     reused: bool = False
 
 
 @dataclass(eq=False)
 class Transport:
-    """An HTTP session, open inside `async with`; it follows no redirects, keeps no cookies and looks for no proxies.
+    """An HTTP session, open inside `async with`; it ignores redirects, cookies and proxy settings.
 
-    A connection that died while it was idle shows that at once; what breaks after `stale_s` was being worked on.
+    A pooled connection that died while idle fails at once. A failure after more than `stale_s` seconds means that the
+    server had begun to work on the request, which is then not repeated here.
     """
 
     stale_s: float = 1.0
@@ -77,17 +78,17 @@ class Transport:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the session and its connections; calls in flight are lost."""
+        """Close the session and its connections; calls in flight fail."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
     async def ask(self, question: Question, timeout_s: float) -> Answer:
-        """Return the answer to one question.
+        """Send a request and return the response.
 
         Raises:
-            AttemptFailedError: none came in time.
-            CallFailedError: it is longer than any completion.
+            AttemptFailedError: no response came within `timeout_s`, or the connection failed.
+            CallFailedError: the body is longer than any completion, 8 MiB.
         """
         try:
             with anyio.fail_after(timeout_s):
@@ -95,10 +96,10 @@ class Transport:
                     return Answer(response.status, response.headers, await _read_bounded(response))
         except (aiohttp.ClientError, OSError) as error:
             lost = _lost(question, error, timeout_s)
-        raise lost  # without its cause, which shows the headers
+        raise lost  # without its cause, which would show the headers
 
     async def _sent(self, question: Question) -> aiohttp.ClientResponse:
-        """Send a question; a connection that died idle is replaced at no charge."""
+        """Send a request, and once more if a pooled connection had died while idle."""
         use = _Use()
         began_s = anyio.current_time()
         try:
@@ -129,7 +130,7 @@ async def _note_reuse(
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
-    """Return the whole body, or fail as soon as it is longer than any completion; of an error the beginning will do."""
+    """Return the body; fail once it exceeds the limit if the status is 200, else return its beginning."""
     good = response.status == _OK
     most = _MAX_BODY_BYTES if good else _MAX_ERROR_BYTES
     length = response.content_length
@@ -148,7 +149,7 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _lost(question: Question, error: Exception, timeout_s: float) -> AttemptFailedError:
-    """Return what it amounts to that no answer came."""
+    """Return the error for a request without a response: a timeout or a failed connection."""
     if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
         return AttemptFailedError(Failing.TIMEOUT, f"No answer from {question.url} within {timeout_s:g} s.")
     reason = shown(f"{type(error).__name__}: {error}", question.secrets)

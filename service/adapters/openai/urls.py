@@ -1,4 +1,4 @@
-"""Where an endpoint is asked: from the address that the user gave to those of its methods. Pure."""
+"""Derives the URLs of the API methods from the user's base URL. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 from service.adapters.openai.server_profiles import Api, Dialect
 from service.errors import ConfigurationError
 
-# A path that names its version (/v1, /v1beta/openai, /api/paas/v4) is complete; any other gets /v1.
+# A path that contains a version (/v1, /v1beta/openai, /api/paas/v4) is complete; any other gets /v1.
 _VERSIONED = re.compile(r"/v\d+[a-z0-9]*(?:/|$)")
 _METHOD = re.compile(r"/(?:chat/completions|completions|models)$")
 _DEPLOYMENT = re.compile(r"(?P<root>.*/openai)/deployments/[^/]+$")
@@ -23,9 +23,9 @@ _BY_HOST = (
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of one endpoint.
+    """The URLs of an endpoint.
 
-    `origin` ends before the path, `root` is what the user's base URL comes to.
+    `origin` ends before the path; `root` is the normalised base URL.
     """
 
     origin: str
@@ -35,18 +35,18 @@ class Addresses:
     models: str
 
     def of(self, api: Api) -> str:
-        """Return where completions are asked for."""
+        """Return the URL of completions under this API."""
         return self.chat if api == "chat" else self.completions
 
 
 def dialect_of(url: str) -> Dialect | None:
-    """Return the dialect that an address gives away; none for the hosts that anything may run on."""
+    """Return the dialect of a well-known host, or `None` for a host that may run any server."""
     host = urlsplit(url).hostname or ""
     return next((dialect for pattern, dialect in _BY_HOST if pattern.fullmatch(host)), None)
 
 
 def addresses(base_url: str, model: str, dialect: Dialect) -> Addresses:
-    """Return the addresses behind a base URL, which may come with or without its version, or be that of a method."""
+    """Return the URLs for a base URL, which may lack its version or be the URL of a method."""
     parts = urlsplit(base_url)
     origin = f"{parts.scheme}://{parts.netloc}"
     path = _METHOD.sub("", parts.path.rstrip("/"))
@@ -59,7 +59,7 @@ def addresses(base_url: str, model: str, dialect: Dialect) -> Addresses:
 
 
 def _azure(origin: str, path: str, query: str, model: str) -> Addresses:
-    """Return Azure's addresses: of one deployment, as its older interface has them, or those under /openai/v1."""
+    """Return Azure's URLs: those of one deployment in the older API, or those under /openai/v1."""
     if not query and path in {"", "/openai"}:
         path = "/openai/v1"
     elif query and path in {"", "/openai"}:
@@ -78,10 +78,10 @@ def _under(origin: str, root: str, models: str, query: str) -> Addresses:
 
 
 def check_address(url: str) -> None:
-    """Check an address without repeating it where it may hold a password.
+    """Raise unless a base URL is valid; the message never repeats a URL that may hold a password.
 
     Raises:
-        ConfigurationError: it cannot be that of a server.
+        ConfigurationError: the URL cannot be a server's base URL.
     """
     try:
         parts = urlsplit(url)

@@ -34,11 +34,11 @@ class Balancer:
         )
 
     def entered(self, slot: Slot) -> None:
-        """Take one more call out of this process's share."""
+        """Take one call from this process's share."""
         slot.tokens = self.share.begin()
 
     def left(self, slot: Slot) -> None:
-        """Put back what was taken for a call that was not made."""
+        """Give back the share of a call that was not made."""
         self.share.undo(slot.tokens)
 
     def opens_in_s(self) -> float:

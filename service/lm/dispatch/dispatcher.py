@@ -16,7 +16,8 @@ import anyio
 import structlog
 
 from service.lm.backoff import Backoff, wait_before_retry_s
-from service.lm.concurrency import Slots
+from service.lm.concurrency import Slot, Slots
+from service.lm.cost import CallCost
 from service.lm.dispatch.adaptive_limit import AdaptiveLimit
 from service.lm.dispatch.balancer import Balancer
 from service.lm.dispatch.fleet_share import FleetLimits, FleetShare, Leases
@@ -62,14 +63,19 @@ class Patience:
 
 @dataclass(slots=True)
 class _Call:
-    """What one call has taken so far."""
+    """One call: its slot, and its attempts so far."""
 
+    slot: Slot
     began_s: float
     attempts: int = 0
     failures: int = 0
     unreadable: int = 0
     wasted: Usage | None = None
     last: Upstream | None = None
+
+    @property
+    def cost(self) -> CallCost:
+        return CallCost(self.attempts, self.wasted)
 
 
 @dataclass(eq=False)
@@ -142,20 +148,20 @@ class Dispatcher:
         held = f"--rpm or --tpm allows the next in {held_s:.0f} s" if held_s >= 1 else ""
         return "; ".join(filter(None, (calls, held, self.retrying.told)))
 
-    async def complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
-        """Return the completion of one prompt, however many attempts that takes.
+    async def complete(self, prompt: ModelInput, sampling: Sampling, slot: Slot | None = None) -> Completion:
+        """Return the completion of one prompt after as many attempts as it needs; takes a slot unless one is given.
 
         Raises:
             CallFailedError: this call failed for good.
             EndpointRefusedError: no server has taken calls for longer than there is patience.
         """
-        if self.slots.held is not None:
-            return await self._complete(prompt, sampling)
-        async with self.slots.hold(0):
-            return await self._complete(prompt, sampling)
+        if slot is not None:
+            return await self._complete(prompt, sampling, slot)
+        async with self.slots.hold(0) as own:
+            return await self._complete(prompt, sampling, own)
 
-    async def _complete(self, prompt: ModelInput, sampling: Sampling) -> Completion:
-        call = _Call(anyio.current_time())
+    async def _complete(self, prompt: ModelInput, sampling: Sampling, slot: Slot) -> Completion:
+        call = _Call(slot, anyio.current_time())
         while True:
             upstream = self.balancer.choose(call.last)
             try:
@@ -167,7 +173,7 @@ class Dispatcher:
                 wait_s = 0.0
             else:
                 self.retrying.answered()
-                return replace(completion, attempts=call.attempts, wasted=call.wasted)
+                return replace(completion, cost=call.cost)
             call.last = upstream
             with self.retrying.waits():
                 await self._step_aside(call, wait_s)
@@ -175,13 +181,13 @@ class Dispatcher:
     async def _step_aside(self, call: _Call, wait_s: float) -> None:
         """Wait to try again; a call that cannot, and has cost something, says so."""
         try:
-            goes_on = await self.slots.step_aside(wait_s)
+            goes_on = await self.slots.step_aside(call.slot, wait_s)
         except EndpointRefusedError as refusal:
             if call.wasted is None:
                 raise
-            raise CallDroppedError(refusal, attempts=call.attempts, wasted=call.wasted) from refusal
+            raise CallDroppedError(refusal, cost=call.cost) from refusal
         if not goes_on:
-            raise CallDroppedError(None, attempts=call.attempts, wasted=call.wasted)
+            raise CallDroppedError(None, cost=call.cost)
 
     async def _attempt(self, upstream: Upstream, call: _Call, prompt: ModelInput, sampling: Sampling) -> Completion:
         """Ask once, and let the upstream and the rates know what came of it."""
@@ -191,28 +197,25 @@ class Dispatcher:
                 completion = await upstream.endpoint.attempt(prompt, sampling)
                 upstream.answered(sent, sampling, completion, anyio.current_time())
         except AttemptFailedError as failure:
-            self._use(failure.usage)
+            self._use(call, failure.usage)
             raise
         except CallFailedError as error:
-            self._use(error.wasted)
-            error.attempts, error.wasted = call.attempts, added(call.wasted, error.wasted)
-            raise
+            self._use(call, error.wasted)
+            call.wasted = added(call.wasted, error.wasted)
+            raise error.with_cost(call.cost) from error.__cause__
         except EndpointRefusedError as refusal:
             if refusal.wasted is not None:
-                self._use(refusal.wasted)
+                self._use(call, refusal.wasted)
                 call.wasted = added(call.wasted, refusal.wasted)
             raise
         if completion.usage is not None:  # else it took what was guessed
-            self._use(completion.usage)
+            self._use(call, completion.usage)
         return completion
 
-    def _use(self, usage: Usage | None) -> None:
-        """Tell the rates what a call has taken, of which the server may have counted nothing."""
-        slot = self.slots.held
-        if slot is not None:
-            self.balancer.share.used(
-                usage.prompt_tokens + usage.completion_tokens if usage is not None else 0, slot.tokens
-            )
+    def _use(self, call: _Call, usage: Usage | None) -> None:
+        """Correct the rates by the tokens of an attempt; the server may have counted none."""
+        tokens = usage.prompt_tokens + usage.completion_tokens if usage is not None else 0
+        self.balancer.share.used(tokens, call.slot.tokens)
 
     def _after(self, failure: AttemptFailedError, upstream: Upstream, call: _Call) -> float:
         """Return how long to wait before the next attempt; raises `UnansweredError` after the last."""
@@ -226,8 +229,7 @@ class Dispatcher:
                 raise UnansweredError(
                     f"Expected an answer, but {call.failures} attempts failed; the last one: {failure}",
                     failure.failing,
-                    attempts=call.attempts,
-                    wasted=call.wasted,
+                    cost=call.cost,
                 ) from failure
             upstream.gave_up_on(failure, now_s)
             call.failures = 0

@@ -17,7 +17,7 @@ _GUESS_HORIZON = 100
 
 @dataclass(frozen=True, slots=True)
 class FleetLimits:
-    """Limits of all processes together; none where there is no limit."""
+    """Limits of all processes together; none means no limit."""
 
     max_in_flight: int | None = None
     rpm: float | None = None
@@ -26,7 +26,7 @@ class FleetLimits:
 
 @dataclass(frozen=True, slots=True)
 class Leases:
-    """The leases that this process has, of so many in all."""
+    """The leases that this process holds, of `total` in all."""
 
     owned: AbstractSet[int]
     total: int
@@ -38,7 +38,7 @@ class Leases:
 
     @property
     def part(self) -> float:
-        """Return our part of what can be divided at will, 0 … 1."""
+        """Return the held fraction of all leases, 0 to 1."""
         return len(self.owned) / self.total
 
 
@@ -48,7 +48,7 @@ NOTHING = Leases(frozenset(), 1)
 
 @dataclass(slots=True)
 class FleetShare:
-    """Our part of the fleet's limits, and how much of it is used. Times are seconds."""
+    """This process's part of the fleet's limits, and its use. Times are seconds."""
 
     limits: FleetLimits = FleetLimits()
     leases: Leases = EVERYTHING
@@ -76,13 +76,13 @@ class FleetShare:
         return math.inf if limit is None else self.leases.units(limit)
 
     def opens_in_s(self, now_s: float) -> float:
-        """Return after how long the next call may begin, as far as rates go; 0 if now."""
+        """Return after how long the rates allow the next call; 0 if now."""
         requests = self._requests.opens_in_s(now_s) if self._requests is not None else 0.0
         tokens = self._tokens.opens_in_s(now_s, self._guess) if self._tokens is not None else 0.0
         return max(requests, tokens)
 
     def begin(self) -> float:
-        """Take what a call will need; returns how many tokens that is, as far as can be guessed."""
+        """Take the share of one call; returns the tokens taken, an estimate."""
         if self._requests is not None:
             self._requests.take(1.0)
         if self._tokens is not None:
@@ -90,14 +90,14 @@ class FleetShare:
         return self._guess
 
     def undo(self, taken: float) -> None:
-        """Give back what was taken for a call that was not made."""
+        """Give back the share of a call that was not made."""
         if self._requests is not None:
             self._requests.take(-1.0)
         if self._tokens is not None:
             self._tokens.take(-taken)
 
     def used(self, tokens: int, taken: float) -> None:
-        """Correct what was taken for one call by what it really took, and learn from it."""
+        """Correct the tokens taken for one call by the real number, and learn from it."""
         if self._tokens is not None:
             self._tokens.take(tokens - taken)
         if tokens:

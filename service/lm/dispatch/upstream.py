@@ -23,11 +23,11 @@ _OVERLOAD = frozenset({Failing.RATE_LIMITED, Failing.OVERLOADED, Failing.TIMEOUT
 _AWAY = frozenset({Failing.CONNECTION, Failing.TIMEOUT, Failing.OVERLOADED, Failing.SERVER_ERROR})
 _LEAST_FAILURES, _MOST_FAILURES = 5, 20
 _REST_S, _LONGEST_REST_S = 2.0, 120.0
-_LONGEST_REFUSAL_S = 60.0  # with nothing but 429 for so long, a server is as good as away
+_LONGEST_REFUSAL_S = 60.0  # after 429 alone for this long, a server counts as away
 _REFUSES_NEARLY_ALL = 0.5
 _ENOUGH_TO_REST = 3
 _ENOUGH_UNACCEPTED = 3
-# What fails a call for good, and the next one too as long as nothing was ever answered.
+# Failures that end a call for good, and the next one too if nothing was ever answered.
 _SAME_AGAIN = frozenset({Failing.CONTEXT_LENGTH, Failing.NO_ANSWER, Failing.THINKING, Failing.INVALID_BODY})
 _SERVED = -1
 
@@ -99,7 +99,7 @@ class Upstream:
         return now_s - self._closing.since_s if self._closing is not None else 0.0
 
     def places(self, now_s: float) -> int:
-        """Return how many calls it takes at once now; of a closed one one, when a trial is due."""
+        """Return how many calls it takes at once now: one if it is closed and a trial is due."""
         if self._closing is None:
             return 0 if now_s < self._rests_until_s else self.limit.at(now_s)
         return int(self._trial is not None or self.trial_is_due(now_s))
@@ -109,7 +109,7 @@ class Upstream:
         return self._closing is not None and self._trial is None and now_s >= self._closing.trial_s
 
     def opens_in_s(self, now_s: float) -> float:
-        """Return after how long it takes more calls, if no call ends before; infinite where only that can help."""
+        """Return after how long it takes more calls if no call ends before; infinite if only an end can help."""
         if self._closing is not None:
             due = self._trial is not None or now_s >= self._closing.trial_s
             return math.inf if due else self._closing.trial_s - now_s
@@ -163,16 +163,16 @@ class Upstream:
         self._answered(sent, now_s)
 
     def _answered(self, sent: Sent, now_s: float) -> None:
-        """Note that the server is there and serves."""
+        """Note that the server answers."""
         self.answered_s = now_s
         self._failures, self._refused_since_s = 0, math.inf
         self._latest.append(False)
         if self._closing is not None and (self._trial is sent or self._closing.error.refused is Refused.AWAY):
-            self._reopen(now_s)  # what was sent before it was closed proves nothing of a key
+            self._reopen(now_s)  # an answer to a call sent before the closing proves nothing of a key
         self.limit.answered(sent, now_s)
 
     def _failed(self, sent: Sent, failure: AttemptFailedError, now_s: float) -> None:
-        """Note an attempt of which nothing came."""
+        """Note a failed attempt."""
         self.outcomes[failure.failing] += 1
         if failure.failing is Failing.THINKING:  # the server is well, and the model is given more room
             self._answered(sent, now_s)
@@ -192,7 +192,7 @@ class Upstream:
             self._try_later(self._closing, failure.after_s or 0.0, now_s)
 
     def reopen_soon(self, now_s: float) -> None:
-        """Try it as soon as possible: what it held against us may have been mended."""
+        """Try it as soon as possible: the reason of its refusals may be gone."""
         if self._closing is not None:
             self._closing.trial_s = now_s
 
@@ -201,7 +201,7 @@ class Upstream:
         self._close_as_away(str(failure), now_s)
 
     def _check_kind(self, kind: Hashable, error: CallFailedError, now_s: float) -> None:
-        """Close the upstream where no call of a kind was answered: each would be lost for the same reason."""
+        """Close the upstream if no call of a kind was ever answered: all would fail for the same reason."""
         hopeless = error.failing is Failing.BAD_REQUEST or (error.failing in _SAME_AGAIN and not self.has_answered)
         if not hopeless or self._unaccepted[kind] == _SERVED:
             return
@@ -212,14 +212,14 @@ class Upstream:
             raise EndpointRefusedError(message, Refused.ADDRESS, wasted=error.wasted) from error
 
     def _rest(self, after_s: float | None, now_s: float) -> None:
-        """Send nothing for as long as was asked, if nearly all is refused; a single refusal waits by itself."""
+        """Send nothing for as long as the server asks, if it refuses nearly all calls."""
         if len(self._latest) >= _ENOUGH_TO_REST and sum(self._latest) >= _REFUSES_NEARLY_ALL * len(self._latest):
             asked_s = _REST_S if after_s is None else min(after_s, _LONGEST_REST_S)
             self._rests_until_s = max(self._rests_until_s, now_s + asked_s)
             self._latest.clear()
 
     def _doubt(self, failure: AttemptFailedError, now_s: float) -> None:
-        """Close the upstream where nothing but failures come: nobody is there, or what is there talks nonsense."""
+        """Close the upstream if every call fails: nobody answers, or the answers are no completions."""
         if failure.failing is Failing.RATE_LIMITED:
             self._refused_since_s = min(self._refused_since_s, now_s)
             if now_s - self._refused_since_s >= _LONGEST_REFUSAL_S:

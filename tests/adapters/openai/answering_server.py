@@ -1,4 +1,4 @@
-"""A server whose answer depends on what it is asked, and an endpoint in front of it."""
+"""A server whose answer depends on the request, and an endpoint that calls it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -34,13 +34,13 @@ class Conversation:
         return await self.endpoint.attempt(prompt, sampling)
 
     def sent(self, name: str) -> list[Any]:
-        """Return one field of each request, none where it lacks it."""
+        """Return one field of each request, or None if the request lacks it."""
         return [body.get(name) for body in self.bodies]
 
 
 @asynccontextmanager
 async def conversation(answer: Answer, **options: Any) -> AsyncIterator[Conversation]:
-    """Serve on a free port of the loopback interface, and ask there over chat unless `api` says otherwise."""
+    """Serve on a free port of the loopback interface. The endpoint uses chat unless `api` says otherwise."""
     bodies: list[Body] = []
 
     async def handle(request: web.Request) -> web.Response:

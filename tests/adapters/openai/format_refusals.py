@@ -1,4 +1,4 @@
-"""How servers say that they do not take the `response_format` or `json_schema` they were sent."""
+"""Replies of servers that do not accept the `response_format` or `json_schema` of a request."""
 
 from tests.adapters.openai.refusals import openai
 from tests.adapters.scripted_server import Reply

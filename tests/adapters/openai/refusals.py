@@ -1,4 +1,4 @@
-"""Errors as servers write them, and what is made of them."""
+"""Errors as servers write them, and the exceptions that the adapter makes of them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,6 +18,6 @@ def openai(message: str, code: object = None, kind: object = "invalid_request_er
 
 
 def error_of(status: int, body: object, headers: Mapping[str, str] | None = None) -> LanguageModelError:
-    """Return what an answer amounts to; a body that is not bytes is sent as JSON."""
+    """Return the exception for an answer. A body that is not bytes is sent as JSON."""
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     return refusal_of("http://host/v1/completions", status, headers or {}, raw, (), _NOW).as_error()

@@ -1,4 +1,4 @@
-"""What is asked of a server, and with which options."""
+"""The requests that the endpoint sends, by its options."""
 
 from dataclasses import replace
 from typing import Any
@@ -38,7 +38,7 @@ async def test_chat_sends_the_prompt_as_one_user_message(against: Against) -> No
     assert client.requests[0].body["messages"] == [{"role": "user", "content": "the prompt"}]
 
 
-async def test_no_top_p_goes_with_greedy_decoding(against: Against) -> None:
+async def test_no_top_p_is_sent_for_greedy_decoding(against: Against) -> None:
     async with against(completion()) as client:
         await client.attempt(replace(SAMPLING, temperature=0.0, top_p=0.0))
     assert client.requests[0].body["temperature"] == 0
@@ -51,7 +51,7 @@ async def test_a_seed_is_sent_when_given(against: Against) -> None:
     assert client.requests[0].body["seed"] == 0
 
 
-async def test_the_end_of_text_is_banned_where_its_number_is_known(against: Against) -> None:
+async def test_the_end_of_text_is_banned_if_its_token_id_is_known(against: Against) -> None:
     banning = replace(SAMPLING, ban_end_of_text=True)
     async with against(completion(), completion(), end_of_text_token=50256) as client:
         await client.attempt(banning)
@@ -71,7 +71,7 @@ async def test_four_stops_are_sent_and_all_are_applied(against: Against) -> None
     assert (answer.text, answer.finish_reason) == ("keep this ", FinishReason.STOP)
 
 
-async def test_what_the_user_omits_is_never_sent(against: Against) -> None:
+async def test_omitted_parameters_are_never_sent(against: Against) -> None:
     async with against(completion("keep this\n\ndrop this"), omit=("stop", "presence_penalty")) as client:
         answer = await client.attempt()
     assert not {"stop", "presence_penalty"} & set(client.requests[0].body)
@@ -91,9 +91,9 @@ async def test_a_connection_is_used_again(against: Against) -> None:
     assert client.requests[0].connection == client.requests[1].connection
 
 
-async def test_one_attempt_asks_once(against: Against) -> None:
+async def test_one_attempt_makes_one_request(against: Against) -> None:
     async with against(completion()) as client:
-        assert (await client.attempt()).attempts == 1
+        assert (await client.attempt()).cost.attempts == 1
     assert len(client.requests) == 1
 
 
@@ -119,12 +119,12 @@ def test_an_endpoint_is_named_by_its_address_and_model() -> None:
         {"omit": ["max_tokens"]},
     ],
 )
-def test_options_without_a_sense_are_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         OpenAIOptions(**{"base_url": "http://host", "model": "m", **wrong})
 
 
-async def test_an_endpoint_outside_its_block_says_so() -> None:
+async def test_an_endpoint_outside_async_with_raises_an_error() -> None:
     endpoint = OpenAIEndpoint(OpenAIOptions(base_url="http://127.0.0.1:1", model="m"))
     with pytest.raises(RuntimeError, match="async with"):
         await endpoint.attempt(ModelInput("the prompt"), SAMPLING)

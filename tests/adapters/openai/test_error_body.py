@@ -1,4 +1,4 @@
-"""What servers say went wrong, in all the shapes they say it."""
+"""Error messages of servers, in all their shapes."""
 
 import orjson
 import pytest
@@ -28,7 +28,7 @@ from service.lm.usage import Usage
         ),
     ],
 )
-def test_what_a_server_says_is_found_in_any_shape(body: bytes, error_body: ErrorBody) -> None:
+def test_an_error_message_is_found_in_any_shape(body: bytes, error_body: ErrorBody) -> None:
     assert read_error_body(body) == error_body
 
 
@@ -37,7 +37,7 @@ def test_only_the_beginning_of_a_long_body_is_read() -> None:
     assert len(read_error_body(orjson.dumps({"error": {"message": "x" * 100_000}})).message) == 1_000
 
 
-def test_an_error_inside_a_good_answer_is_judged_by_the_status_it_names() -> None:
+def test_an_error_inside_a_200_is_judged_by_the_status_it_names() -> None:
     reply = {"error": {"message": "Provider returned error", "code": 429, "type": "7"}}
     refusal = refusal_inside("http://host", reply, (), Usage(3, 0))
     assert refusal.status == 429

@@ -1,4 +1,4 @@
-"""The error table, row by row, on the wordings of real servers."""
+"""The error table, row by row, on the error messages of real servers."""
 
 import pytest
 
@@ -43,7 +43,7 @@ from tests.adapters.openai.refusals import error_of, openai
         (204, b"", Failing.INVALID_BODY),
     ],
 )
-def test_what_may_pass_is_told_apart_by_what_was_the_matter(status: int, body: object, failing: Failing) -> None:
+def test_transient_errors_are_classified_by_their_cause(status: int, body: object, failing: Failing) -> None:
     error = error_of(status, body)
     assert isinstance(error, AttemptFailedError)
     assert error.failing is failing
@@ -120,7 +120,7 @@ def test_what_may_pass_is_told_apart_by_what_was_the_matter(status: int, body: o
         (308, b"", Refused.ADDRESS, "Redirects"),
     ],
 )
-def test_what_meets_every_call_stops_everything_and_says_what_to_do(
+def test_an_error_of_every_call_stops_all_and_says_what_to_do(
     status: int, body: object, refused: Refused, remedy: str
 ) -> None:
     error = error_of(status, body)
@@ -155,7 +155,7 @@ def test_what_meets_every_call_stops_everything_and_says_what_to_do(
         ),
     ],
 )
-def test_what_is_about_one_call_fails_it_for_good(status: int, body: object) -> None:
+def test_an_error_of_one_call_fails_that_call_for_good(status: int, body: object) -> None:
     error = error_of(status, body)
     assert isinstance(error, CallFailedError)
     assert error.failing is Failing.BAD_REQUEST
@@ -187,7 +187,7 @@ def test_a_prompt_that_a_server_quotes_cannot_stop_everything(quoted: str) -> No
         (503, b"", AttemptFailedError),
     ],
 )
-def test_a_server_that_says_to_try_again_wins(status: int, body: object, kind: type[Exception]) -> None:
+def test_an_explicit_request_to_retry_takes_precedence(status: int, body: object, kind: type[Exception]) -> None:
     assert isinstance(error_of(status, body, {"x-should-retry": "true"}), kind)
 
 
@@ -199,20 +199,20 @@ def test_a_server_that_says_to_try_again_wins(status: int, body: object, kind: t
         (503, CallFailedError),
         (400, CallFailedError),
         (401, EndpointRefusedError),
-        (429, EndpointRefusedError),  # failing calls one by one would lose them all
+        (429, EndpointRefusedError),  # failing calls one by one would lose all of them
     ],
 )
-def test_a_server_that_says_not_to_try_again_wins(status: int, kind: type[Exception]) -> None:
+def test_an_explicit_request_not_to_retry_takes_precedence(status: int, kind: type[Exception]) -> None:
     assert isinstance(error_of(status, b"", {"x-should-retry": "False"}), kind)
 
 
-def test_every_status_is_met_by_a_row() -> None:
+def test_every_status_has_a_row() -> None:
     for status in range(100, 1000):
         for should_retry in (None, True, False):
             refusal = Refusal("http://host", status, ErrorBody(""), "", should_retry=should_retry)
             assert isinstance(refusal.as_error(), LanguageModelError)
 
 
-def test_rows_stop_with_a_reason_to_stop_and_with_no_other() -> None:
+def test_exactly_the_rows_that_stop_have_a_reason_to_stop() -> None:
     assert all(isinstance(row.why, Refused) is (row.then is Then.STOP) for row in ROWS)
     assert all(row.remedy for row in ROWS if row.then is not Then.RETRY)

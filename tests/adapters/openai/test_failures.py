@@ -1,4 +1,4 @@
-"""What is made of answers that do not come, come late, or come to no good."""
+"""Answers that are missing, late or broken."""
 
 import gzip
 
@@ -36,7 +36,7 @@ async def test_nobody_listening_is_a_failed_attempt(closed_port: int) -> None:
     assert failed.value.failing is Failing.CONNECTION
 
 
-async def test_a_kept_connection_that_the_server_has_closed_costs_no_attempt(against: Against) -> None:
+async def test_a_closed_kept_alive_connection_costs_no_attempt(against: Against) -> None:
     async with against(completion(), Drop(), completion()) as client:
         await client.attempt()
         assert (await client.attempt()).text == "a text"
@@ -53,7 +53,7 @@ async def test_a_connection_is_replaced_once_only(against: Against) -> None:
     assert len(client.requests) == 3
 
 
-async def test_a_call_that_was_being_worked_on_is_not_asked_for_again_at_no_charge() -> None:
+async def test_a_call_that_may_have_reached_the_server_is_not_repeated() -> None:
     async with scripted_server(completion(), Drop(), completion()) as server, Transport(stale_s=0.0) as transport:
         question = Question(URL(f"{server.url}/v1/completions"), {}, (), b"{}")
         await transport.ask(question, timeout_s=5.0)
@@ -62,7 +62,7 @@ async def test_a_call_that_was_being_worked_on_is_not_asked_for_again_at_no_char
     assert len(server.requests) == 2
 
 
-async def test_an_answer_that_breaks_off_is_not_asked_for_at_no_charge() -> None:
+async def test_a_call_whose_answer_breaks_off_costs_an_attempt() -> None:
     asked = 0
 
     async def serve(stream: SocketStream) -> None:
@@ -128,16 +128,14 @@ async def test_a_call_that_is_not_accepted_fails_for_good(against: Against) -> N
         ({"Retry-After": "0", "x-ratelimit-reset-requests": "6m0s"}, 0),
     ],
 )
-async def test_a_server_s_wish_to_wait_is_handed_on(
-    against: Against, headers: dict[str, str], seconds: float | None
-) -> None:
+async def test_a_requested_wait_is_passed_on(against: Against, headers: dict[str, str], seconds: float | None) -> None:
     async with against(Reply({}, 429, headers)) as client:
         with pytest.raises(AttemptFailedError) as failed:
             await client.attempt()
     assert (failed.value.failing, failed.value.after_s) == (Failing.RATE_LIMITED, seconds)
 
 
-async def test_limits_that_are_told_with_another_failure_are_no_wish_to_wait(against: Against) -> None:
+async def test_rate_limit_headers_of_another_failure_request_no_wait(against: Against) -> None:
     async with against(Reply({}, 500, {"x-ratelimit-reset-requests": "6m0s"})) as client:
         with pytest.raises(AttemptFailedError) as failed:
             await client.attempt()
@@ -145,9 +143,7 @@ async def test_limits_that_are_told_with_another_failure_are_no_wish_to_wait(aga
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-async def test_an_answer_longer_than_any_completion_is_not_read_to_its_end(
-    against: Against, *, compressed: bool
-) -> None:
+async def test_an_overlong_answer_is_not_read_to_its_end(against: Against, *, compressed: bool) -> None:
     body = b" " * (8 * 1024 * 1024 + 1)
     reply = Reply(gzip.compress(body), headers={"Content-Encoding": "gzip"}) if compressed else Reply(body)
     async with against(reply) as client:
@@ -156,14 +152,14 @@ async def test_an_answer_longer_than_any_completion_is_not_read_to_its_end(
     assert failed.value.failing is Failing.INVALID_BODY
 
 
-async def test_an_error_however_long_is_judged_by_its_beginning(against: Against) -> None:
+async def test_a_long_error_is_judged_by_its_beginning(against: Against) -> None:
     async with against(Reply(b"<html>" + b"x" * 9_000_000, 401)) as client:
         with pytest.raises(EndpointRefusedError) as refused:
             await client.attempt()
     assert len(str(refused.value)) < 600
 
 
-async def test_a_server_s_words_are_shown_bounded_and_on_one_line(against: Against) -> None:
+async def test_an_error_message_is_shown_bounded_and_on_one_line(against: Against) -> None:
     async with against(refusal(401, "one\r\n\x1b[31mtwo\u202e" + "x" * 5000)) as client:
         with pytest.raises(EndpointRefusedError, match=r"one \[31mtwo x+…") as refused:
             await client.attempt()
@@ -180,7 +176,7 @@ async def test_a_server_s_words_are_shown_bounded_and_on_one_line(against: Again
         (refusal(401), EndpointRefusedError),
     ],
 )
-async def test_a_list_of_models_that_is_none_fails(against: Against, reply: Reply, error: type[Exception]) -> None:
+async def test_an_invalid_list_of_models_fails(against: Against, reply: Reply, error: type[Exception]) -> None:
     async with against(reply) as client:
         with pytest.raises(error):
             await client.endpoint.models()

@@ -1,4 +1,4 @@
-"""Prompts that a server will never answer: too long, or filtered; on the wordings of real servers."""
+"""Prompts that a server never answers, because they are too long or filtered, on the messages of real servers."""
 
 import pytest
 
@@ -88,7 +88,7 @@ OVERFLOWS: list[tuple[int, object]] = [
         400,
         openai("litellm.ContextWindowExceededError: litellm.BadRequestError: OpenAIException - too long", "400", None),
     ),
-    # others behind gateways: Anthropic, Gemini, xAI
+    # other servers behind gateways: Anthropic, Gemini, xAI
     (400, openai("prompt is too long: 210000 tokens > 200000 maximum")),
     (400, openai("input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000")),
     (
@@ -129,7 +129,7 @@ def test_a_prompt_that_exceeds_the_context_is_recognised(status: int, body: obje
         (503, openai("context length service unavailable")),
     ],
 )
-def test_what_only_sounds_like_a_long_prompt_is_not_taken_for_one(status: int, body: object) -> None:
+def test_similar_errors_are_not_taken_for_a_long_prompt(status: int, body: object) -> None:
     assert getattr(error_of(status, body), "failing", None) is not Failing.CONTEXT_LENGTH
 
 

@@ -1,4 +1,4 @@
-"""Quotas that are used up, told from limits by the minute, which sound alike; on the wordings of real servers."""
+"""Exhausted quotas and limits per minute, which have similar messages, on the messages of real servers."""
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_a_used_up_quota_stops_everything(status: int, body: object) -> None:
                 "metadata": {"raw": "x is temporarily rate-limited upstream. Please retry shortly"},
             }
         },
-        # Gemini says the same of its limits by the minute as OpenAI of an empty account
+        # Gemini's message for its limits per minute is OpenAI's message for an empty account.
         [
             {
                 "error": {
@@ -75,13 +75,13 @@ def test_a_used_up_quota_stops_everything(status: int, body: object) -> None:
         b"<html>Too Many Requests</html>",
     ],
 )
-def test_a_limit_by_the_minute_is_waited_for(body: object) -> None:
+def test_a_limit_per_minute_is_waited_for(body: object) -> None:
     error = error_of(429, body, {"retry-after": "2"})
     assert isinstance(error, AttemptFailedError)
     assert (error.failing, error.after_s) == (Failing.RATE_LIMITED, 2)
 
 
-def test_a_402_that_says_when_to_come_back_is_waited_for() -> None:
+def test_a_402_with_a_retry_after_header_is_waited_for() -> None:
     error = error_of(402, b"", {"retry-after": "30"})
     assert isinstance(error, AttemptFailedError)
     assert error.after_s == 30

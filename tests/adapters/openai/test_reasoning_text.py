@@ -1,4 +1,4 @@
-"""Models that think before they answer: the room they get for it, and what of it is ever taken for an answer."""
+"""Models that think before they answer: their room for thinking, and thinking that is never taken for an answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from tests.adapters.scripted_server import Reply, chat, completion
 
 pytestmark = pytest.mark.anyio
 
-ANSWER = 100  # what the sampling of these tests allows for an answer
+ANSWER = 100  # the tokens that the sampling of these tests allows for an answer
 COUNTED = {"prompt_tokens": 5, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 6}}
 TASK_IN_THOUGHTS = "Okay.\n\n16. a thought"
 
 
 def counting(usage: Mapping[str, object], reply: Reply) -> Reply:
-    """Add what a server counted to its answer."""
+    """Add the token counts of a server to its answer."""
     assert isinstance(reply.body, dict)
     return Reply({**reply.body, "usage": usage})
 
 
 @dataclass
 class Thinker:
-    """A model that thinks for so many tokens before it writes a verdict, and says nothing where they do not fit."""
+    """A model that thinks for this number of tokens before it writes a verdict, and writes none if they do not fit."""
 
     tokens: int
 
@@ -113,7 +113,7 @@ async def test_a_number_set_by_the_user_is_neither_learnt_nor_grown(tokens: int)
 
 @pytest.mark.parametrize("prompt", [TEXT_FORM, JSON_FORM], ids=["text", "json"])
 @pytest.mark.parametrize("content", [None, "", []])
-async def test_thinking_beside_nothing_is_no_answer(content: object, prompt: ModelInput) -> None:
+async def test_thinking_without_content_is_no_answer(content: object, prompt: ModelInput) -> None:
     async with conversation(lambda _: chat(content, "length", reasoning="Okay. Yes.")) as talk:
         with pytest.raises(AttemptFailedError, match="thinking alone") as failed:
             await talk.ask(prompt)
@@ -121,7 +121,7 @@ async def test_thinking_beside_nothing_is_no_answer(content: object, prompt: Mod
 
 
 @pytest.mark.parametrize("content", [None, ""])
-async def test_an_empty_answer_that_a_filter_left_is_none_to_buy_again(content: str | None) -> None:
+async def test_an_answer_emptied_by_a_filter_is_not_asked_for_again(content: str | None) -> None:
     async with conversation(lambda _: chat(content, "content_filter", reasoning="Okay.")) as talk:
         answer = await talk.ask()
     assert (answer.text, answer.finish_reason) == ("", FinishReason.CONTENT_FILTER)
@@ -152,7 +152,7 @@ async def test_blank_lines_before_an_answer_do_not_end_it(blank: str, rest: str,
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
 @pytest.mark.parametrize("content", [None, ""])
-async def test_json_in_the_place_of_thinking_is_the_answer(name: str, content: str | None) -> None:
+async def test_json_in_the_field_for_thinking_is_the_answer(name: str, content: str | None) -> None:
     async with conversation(lambda _: chat(content, **{name: f" {VERDICT}\n"})) as talk:
         answer = await talk.ask()
     assert (answer.text.strip(), answer.in_reasoning) == (VERDICT, True)
@@ -168,13 +168,13 @@ async def test_json_in_the_place_of_thinking_is_the_answer(name: str, content: s
         (JSON_FORM, '{"instructions": []}'),
     ],
 )
-async def test_only_json_of_the_schema_is_taken_from_there(prompt: ModelInput, beside: str) -> None:
+async def test_only_json_of_the_schema_is_taken_from_thinking(prompt: ModelInput, beside: str) -> None:
     async with conversation(lambda _: chat("", reasoning=beside)) as talk:
         with pytest.raises(AttemptFailedError, match="thinking alone"):
             await talk.ask(prompt)
 
 
-async def test_an_answer_counts_more_than_json_beside_it() -> None:
+async def test_an_answer_takes_precedence_over_json_in_thinking() -> None:
     other = '{"is_classification": false}'
     async with conversation(lambda _: chat(VERDICT, reasoning=other)) as talk:
         answer = await talk.ask()
@@ -196,7 +196,7 @@ async def test_thinking_that_is_hidden_gets_room_too(content: str | None) -> Non
     assert talk.sent("max_tokens") == [ANSWER, ANSWER + 4096, ANSWER + 16_384]
 
 
-async def test_the_message_names_the_room_that_was_asked_for() -> None:
+async def test_the_error_names_the_requested_room() -> None:
     reply = counting(COUNTED, chat("", "length"))
     async with conversation(lambda _: reply, thinking_tokens=2_000) as talk:
         with pytest.raises(CallFailedError, match=r"\(2000 tokens were there for thinking\).*lm_thinking_tokens"):

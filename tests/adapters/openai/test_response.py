@@ -1,4 +1,4 @@
-"""What is made of answers with status 200: completions in all their shapes, and what only looks like one."""
+"""Answers with status 200: completions in all their shapes, and bodies that only look like one."""
 
 from dataclasses import replace
 from typing import Any
@@ -29,7 +29,7 @@ def read(reply: Reply | object, api: Api = "completions") -> Completion:
 
 
 def reading_of(body: bytes, asked: Asked) -> Reading:
-    """Return what is read in a body; an error inside is raised, as whoever asks does."""
+    """Return the reading of a body. An error inside is raised, as the endpoint does."""
     outcome = read_completion(body, asked)
     if isinstance(outcome, Refusal):
         raise outcome.as_error()
@@ -46,7 +46,7 @@ def test_the_completion_names_the_model_that_served_it() -> None:
     assert read({"choices": [{"text": "a", "finish_reason": "stop"}]}).model == "asked"
 
 
-def test_the_name_of_the_model_is_the_server_s_and_so_it_is_cleaned() -> None:
+def test_the_model_name_of_an_answer_is_cleaned() -> None:
     reply = {"model": "a\nb sk-very-secret", "choices": [{"text": "a", "finish_reason": "stop"}]}
     assert read(reply).model == "a b ***"
 
@@ -103,7 +103,7 @@ def test_a_finish_reason_is_understood(reason: str, meaning: FinishReason) -> No
         ({**USAGE, "total_tokens": 12, "reasoning_tokens": 6}, Usage(5, 7, reasoning_tokens=6)),
         # OpenRouter, with its price
         ({**USAGE, "total_tokens": 12, "cost": 0.95, "cost_details": {"upstream": 19}}, Usage(5, 7)),
-        # xAI, whose completion tokens do not include reasoning, while the total does
+        # xAI, whose completion tokens do not include reasoning, but whose total does
         (
             {
                 "prompt_tokens": 12,
@@ -115,7 +115,7 @@ def test_a_finish_reason_is_understood(reason: str, meaning: FinishReason) -> No
         ),
     ],
 )
-def test_usage_is_what_the_server_says(usage: object, meaning: Usage | None) -> None:
+def test_usage_is_read_from_the_answer(usage: object, meaning: Usage | None) -> None:
     assert read_usage(usage) == meaning
 
 
@@ -133,9 +133,7 @@ def test_usage_is_what_the_server_says(usage: object, meaning: Usage | None) -> 
         ("", "", FinishReason.STOP),
     ],
 )
-def test_the_text_is_what_the_model_answers_without_its_thinking(
-    content: object, text: str, finish: FinishReason
-) -> None:
+def test_the_text_is_the_answer_without_its_thinking(content: object, text: str, finish: FinishReason) -> None:
     answer = read(chat(content), "chat")
     assert (answer.text, answer.finish_reason) == (text, finish)
 
@@ -147,7 +145,7 @@ def test_thinking_is_no_part_of_a_plain_completion_either() -> None:
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
 @pytest.mark.parametrize("finish", ["length", "stop"])
 @pytest.mark.parametrize("content", [None, ""])
-def test_an_answer_that_is_thinking_alone_is_none(name: str, finish: str, content: str | None) -> None:
+def test_an_answer_that_is_only_thinking_is_no_answer(name: str, finish: str, content: str | None) -> None:
     usage = {**USAGE, "completion_tokens_details": {"reasoning_tokens": 7}}
     body = orjson.dumps(chat_with(usage, content, finish, **{name: "9. a task"}))
     reading = reading_of(body, asked("chat"))
@@ -171,7 +169,7 @@ def test_thinking_that_nobody_counted_is_not_guessed() -> None:
         ("<think>well</think>9.", "stop", {}, False),
     ],
 )
-def test_thinking_that_a_stop_string_ended_is_told_from_thinking_without_end(
+def test_thinking_cut_by_a_stop_string_differs_from_endless_one(
     content: object, finish: str, message: dict[str, str], *, stopped: bool
 ) -> None:
     body = orjson.dumps(chat_with(None, content, finish, **message))
@@ -188,9 +186,7 @@ def test_thinking_that_a_stop_string_ended_is_told_from_thinking_without_end(
         (chat(None, "content_filter"), "chat", FinishReason.CONTENT_FILTER),
     ],
 )
-def test_an_answer_of_which_a_limit_or_a_filter_left_nothing_is_not_asked_for_again(
-    reply: Reply, api: Api, finish: FinishReason
-) -> None:
+def test_an_answer_emptied_by_a_limit_or_a_filter_is_kept(reply: Reply, api: Api, finish: FinishReason) -> None:
     answer = read(reply, api)
     assert (answer.text, answer.finish_reason) == ("", finish)
 
@@ -224,7 +220,7 @@ def test_an_answer_of_which_a_limit_or_a_filter_left_nothing_is_not_asked_for_ag
         ({"error": {"message": "Provider returned error", "code": 429}}, "chat", Failing.RATE_LIMITED),
     ],
 )
-def test_a_200_that_is_no_completion_may_pass(reply: object, api: Api, failing: Failing) -> None:
+def test_a_200_without_a_completion_is_a_transient_failure(reply: object, api: Api, failing: Failing) -> None:
     with pytest.raises(AttemptFailedError, match=r"200|with an error|502|429") as failed:
         read(reply, api)
     assert failed.value.failing is failing
@@ -240,18 +236,18 @@ def test_a_200_that_is_no_completion_may_pass(reply: object, api: Api, failing: 
         (completion("  ", None, usage=USAGE), "completions"),
     ],
 )
-def test_what_a_server_would_answer_again_fails_at_once(reply: object, api: Api) -> None:
+def test_an_answer_that_a_retry_would_repeat_fails_at_once(reply: object, api: Api) -> None:
     with pytest.raises(CallFailedError, match="The call is not made again") as failed:
         read(reply, api)
     assert (failed.value.failing, failed.value.wasted) == (Failing.NO_ANSWER, Usage(5, 7))
 
 
-def test_a_text_without_a_word_on_its_end_is_whole() -> None:
+def test_a_text_without_a_finish_reason_is_whole() -> None:
     assert read(completion("text", None)) == Completion("text", FinishReason.STOP, "served", read(completion()).usage)
     assert read({"choices": [{"text": "text"}]}).finish_reason is FinishReason.STOP
 
 
-def test_a_refusal_in_the_place_of_a_text_is_the_text() -> None:
+def test_a_refusal_instead_of_a_text_is_the_text() -> None:
     answer = read(chat(None, "stop", refusal="I can't help with that."), "chat")
     assert (answer.text, answer.finish_reason) == ("I can't help with that.", FinishReason.STOP)
 
@@ -261,7 +257,7 @@ def test_half_a_character_becomes_a_replacement_mark() -> None:
     assert read(body).text == "a \ufffd b"
 
 
-def test_an_echo_of_the_prompt_is_cut_off_before_stops_are_applied() -> None:
+def test_an_echo_of_the_prompt_is_removed_before_stops_apply() -> None:
     prompt = ModelInput("A header.\n\n1. one\n2.")
     reading = reading_of(
         orjson.dumps({"choices": [{"text": f"{prompt.text} two\n3. three\n\nmore", "finish_reason": "stop"}]}),
@@ -289,13 +285,13 @@ def test_json_beside_an_empty_text_counts_if_it_fits_as_a_whole(beside: str, *, 
         {"choices": [], "usage": USAGE},
     ],
 )
-def test_what_an_answer_cost_is_counted_although_nothing_came_of_it(reply: object) -> None:
+def test_the_usage_of_an_unusable_answer_is_counted(reply: object) -> None:
     with pytest.raises(AttemptFailedError) as failed:
         read(reply)
     assert failed.value.usage == Usage(5, 7)
 
 
-def test_an_error_in_a_200_may_say_that_it_will_not_pass() -> None:
+def test_an_error_in_a_200_may_be_permanent() -> None:
     with pytest.raises(EndpointRefusedError) as refused:
         read({"error": {"message": "Insufficient credits", "code": 402}})
     assert refused.value.refused is Refused.QUOTA
@@ -304,7 +300,7 @@ def test_an_error_in_a_200_may_say_that_it_will_not_pass() -> None:
     assert (failed.value.failing, failed.value.wasted) == (Failing.CONTEXT_LENGTH, Usage(5, 7))
 
 
-def test_a_page_for_people_hints_at_the_base_url() -> None:
+def test_the_error_for_an_html_page_mentions_the_base_url() -> None:
     with pytest.raises(AttemptFailedError, match="whether the base URL ends with /v1"):
         read(b"\n<!doctype html><html>")
 

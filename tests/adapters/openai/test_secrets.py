@@ -1,4 +1,4 @@
-"""Keys are sent, replaced, and never shown."""
+"""API keys are sent, replaced, and never shown."""
 
 import traceback
 
@@ -35,7 +35,7 @@ async def test_without_a_key_no_authorization_is_sent(against: Against) -> None:
     assert "Authorization" not in client.requests[0].headers
 
 
-async def test_azure_takes_the_key_in_a_header_of_its_own(against: Against) -> None:
+async def test_azure_gets_the_key_in_its_own_header(against: Against) -> None:
     async with against(chat(), api="chat", dialect="azure") as client:
         await client.attempt()
     assert client.requests[0].headers["api-key"] == KEY
@@ -53,7 +53,7 @@ async def test_a_key_is_replaced_while_the_endpoint_is_in_use(against: Against) 
     assert sent == [f"Bearer {KEY}", f"Bearer {OTHER}", None]
 
 
-async def test_a_key_that_a_server_echoes_is_not_repeated_nor_is_an_old_one(against: Against) -> None:
+async def test_no_key_that_a_server_echoes_is_repeated_in_the_error(against: Against) -> None:
     words = f"Incorrect API key provided: {KEY} {OTHER} team-secret"
     async with against(refusal(401, words), extra_headers={"X-Team": SecretStr("team-secret")}) as client:
         client.endpoint.use_key(SecretStr(OTHER))
@@ -81,7 +81,7 @@ def test_secrets_are_not_shown() -> None:
     assert "azure-secret" not in shown
 
 
-async def test_no_log_and_no_traceback_holds_the_key() -> None:
+async def test_no_log_and_no_traceback_contains_the_key() -> None:
     async def answer(stream: SocketStream) -> None:
         async with stream:
             await stream.receive()

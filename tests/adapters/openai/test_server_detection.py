@@ -1,4 +1,4 @@
-"""What is found out about a server, and that nothing it says can break the finding out."""
+"""The detection of a server's kind. No answer of a server can break it."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -107,7 +107,7 @@ async def endpoint_at(routes: Mapping[str, Reply], **options: Any) -> AsyncItera
         ({}, Dialect.GENERIC, "nothing that it says of itself is known", None),
     ],
 )
-async def test_a_server_gives_itself_away(
+async def test_a_server_is_recognised_by_its_answers(
     routes: Mapping[str, Reply], dialect: Dialect, how: str, context: int | None
 ) -> None:
     async with endpoint_at(routes) as endpoint:
@@ -116,13 +116,13 @@ async def test_a_server_gives_itself_away(
     assert endpoint.describe() == found
 
 
-async def test_the_user_s_word_is_taken() -> None:
+async def test_a_dialect_set_by_the_user_is_kept() -> None:
     async with endpoint_at({"/v1/models": models({"id": "m", "owned_by": "vllm"})}, dialect="sglang") as endpoint:
         found = await endpoint.detect()
     assert (found.dialect, found.how, found.models) == (Dialect.SGLANG, "it was told", ("m",))
 
 
-async def test_tgi_s_context_is_asked_for_where_the_user_says_that_it_is_tgi() -> None:
+async def test_the_context_is_read_from_tgi_when_the_user_names_it() -> None:
     routes = {
         "/v1/models": models({"id": "m"}),
         "/info": Reply({"model_id": "m", "max_total_tokens": 2048}),
@@ -146,11 +146,11 @@ async def test_tgi_s_context_is_asked_for_where_the_user_says_that_it_is_tgi() -
         ("http://localhost:11434", None),
     ],
 )
-def test_an_address_gives_some_servers_away(url: str, dialect: Dialect | None) -> None:
+def test_some_servers_are_recognised_by_their_address(url: str, dialect: Dialect | None) -> None:
     assert dialect_of(url) is dialect
 
 
-async def test_a_server_that_is_away_is_a_generic_one(closed_port: int) -> None:
+async def test_an_unreachable_server_is_a_generic_one(closed_port: int) -> None:
     async with OpenAIEndpoint(OpenAIOptions(f"http://127.0.0.1:{closed_port}", "m")) as endpoint:
         found = await endpoint.detect()
     assert (found.dialect, found.how, found.models) == (Dialect.GENERIC, "it does not answer", ())
@@ -168,7 +168,7 @@ async def test_a_server_that_is_away_is_a_generic_one(closed_port: int) -> None:
         b'{"data": [{"id": "m", "max_model_len": -1, "context_length": true}]}',
     ],
 )
-async def test_nonsense_is_a_generic_server(body: bytes) -> None:
+async def test_a_server_that_answers_nonsense_is_a_generic_one(body: bytes) -> None:
     nonsense = Reply(body)
     routes = {"/v1/models": nonsense, "/info": nonsense, "/api/version": nonsense}
     async with endpoint_at(routes) as endpoint:
@@ -176,7 +176,7 @@ async def test_nonsense_is_a_generic_server(body: bytes) -> None:
     assert (found.dialect, found.context_tokens) == (Dialect.GENERIC, None)
 
 
-async def test_what_was_found_is_how_the_server_is_asked_from_then_on() -> None:
+async def test_calls_after_detection_use_the_detected_profile() -> None:
     async with endpoint_at({"/v1/models": models({"id": "m", "owned_by": "vllm"})}) as endpoint:
         assert endpoint.describe().stops == 4
         await endpoint.detect()
@@ -193,7 +193,7 @@ async def test_what_was_found_is_how_the_server_is_asked_from_then_on() -> None:
         ({"/v1/models": models({"id": "other", "owned_by": "vllm"})}, {}, "m is not in the server's list"),
     ],
 )
-async def test_a_user_is_warned(routes: Mapping[str, Reply], options: dict[str, Any], words: str) -> None:
+async def test_the_user_is_warned(routes: Mapping[str, Reply], options: dict[str, Any], words: str) -> None:
     async with endpoint_at(routes, **options) as endpoint:
         found = await endpoint.detect()
     assert any(words in warning for warning in found.warnings)

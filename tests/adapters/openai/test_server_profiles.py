@@ -1,4 +1,4 @@
-"""How each kind of server is asked, and what is learnt from one that refuses a parameter."""
+"""The requests for each kind of server, and the lessons from a refused parameter."""
 
 from dataclasses import replace
 from typing import Any
@@ -57,7 +57,7 @@ def test_every_dialect_has_a_profile() -> None:
         (Dialect.GENERIC, "max_tokens", 4, set()),
     ],
 )
-def test_a_dialect_is_asked_in_its_own_way(dialect: Dialect, length: str, stops: int, missing: set[str]) -> None:
+def test_each_dialect_has_its_own_requests(dialect: Dialect, length: str, stops: int, missing: set[str]) -> None:
     body = body_of(dialect)
     assert body[length] == 100
     assert len(body["stop"]) == stops
@@ -72,7 +72,7 @@ def test_a_top_p_below_one_is_sent_to_tgi() -> None:
     assert body["top_p"] == 0.5
 
 
-async def test_another_name_of_the_length_limit_is_learnt_once(against: Against) -> None:
+async def test_the_other_name_of_the_length_limit_is_learnt_once(against: Against) -> None:
     with capture_logs() as logs:
         async with against(unsupported(RENAMED, "max_tokens"), chat(), chat(), api="chat") as client:
             await client.attempt()
@@ -88,11 +88,11 @@ async def test_another_name_of_the_length_limit_is_learnt_once(against: Against)
     ("api", "dialect", "message"),
     [
         ("completions", "auto", RENAMED),  # there is one name only
-        ("chat", "ollama", RENAMED),  # Ollama would pass over the other name, and write without end
+        ("chat", "ollama", RENAMED),  # Ollama would ignore the other name, and write without end
         ("chat", "auto", "max_tokens is too large: 5000. This model supports at most 4096 completion tokens."),
     ],
 )
-async def test_the_name_is_not_changed_where_that_would_not_help(
+async def test_the_name_is_not_changed_if_that_would_not_help(
     against: Against, api: str, dialect: str, message: str
 ) -> None:
     async with against(unsupported(message), api=api, dialect=dialect) as client:
@@ -121,9 +121,7 @@ async def test_a_name_that_was_changed_is_not_changed_back(against: Against) -> 
         Reply({"detail": [{"type": "extra_forbidden", "loc": ["body", "stop"], "msg": "not permitted"}]}, 422),
     ],
 )
-async def test_a_server_without_stops_gets_none_and_the_answer_is_cut_all_the_same(
-    against: Against, reply: Reply
-) -> None:
+async def test_answers_of_a_server_without_stops_are_cut_by_the_client(against: Against, reply: Reply) -> None:
     async with against(reply, completion("keep\n\ndrop"), completion("keep\n\ndrop")) as client:
         assert (await client.attempt()).text == "keep"
         assert (await client.attempt()).text == "keep"
@@ -138,12 +136,12 @@ async def test_a_server_with_few_stops_gets_fewer(against: Against) -> None:
     assert [len(request.body["stop"]) for request in client.requests] == [6, 4]
 
 
-async def test_both_can_be_learnt_in_one_call(against: Against) -> None:
+async def test_length_name_and_stops_are_learnt_in_one_call(against: Against) -> None:
     async with against(unsupported(RENAMED), unsupported(NO_STOP, "stop"), chat(), api="chat") as client:
         assert (await client.attempt()).text == "a text"
 
 
-async def test_a_server_that_is_never_content_is_not_asked_for_ever(against: Against) -> None:
+async def test_a_server_that_keeps_refusing_fails_the_call(against: Against) -> None:
     steps = [unsupported(RENAMED), *[unsupported(NO_STOP, "stop")] * 3]
     async with against(*steps, api="chat", dialect="vllm") as client:
         with pytest.raises(CallFailedError, match="stop"):
@@ -188,9 +186,7 @@ async def test_calls_side_by_side_learn_together(against: Against) -> None:
         (Reply({"error": "Input validation error: `top_p` must be > 0.0 and < 1.0"}, 422), '"top_p"'),
     ],
 )
-async def test_a_refused_sampling_parameter_is_the_user_s_to_give_up(
-    against: Against, reply: Reply, names: str
-) -> None:
+async def test_only_the_user_can_omit_a_refused_sampling_parameter(against: Against, reply: Reply, names: str) -> None:
     async with against(reply) as client:
         with pytest.raises(CallFailedError) as failed:
             await client.attempt()
@@ -199,7 +195,7 @@ async def test_a_refused_sampling_parameter_is_the_user_s_to_give_up(
     assert len(client.requests) == 1
 
 
-async def test_thinking_that_a_stop_string_ended_is_the_last_that_one_ended(against: Against) -> None:
+async def test_no_stops_are_sent_after_one_ended_the_thinking(against: Against) -> None:
     cut = chat("<think>Okay, first", "stop")
     async with against(cut, chat("<think>Okay\n\nwell</think>9. a task\n\nmore"), api="chat") as client:
         with pytest.raises(AttemptFailedError, match="a stop string ended it before an answer began") as failed:

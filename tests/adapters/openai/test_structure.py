@@ -1,4 +1,4 @@
-"""How strictly a server is asked for JSON, and what it is asked without once it has refused that by name."""
+"""The strictness of requests for JSON, and the weaker requests after a server has refused a field by name."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,7 +46,7 @@ def unsupported(name: str) -> Reply:
 
 
 @pytest.mark.parametrize("refusal", FORMAT_REFUSALS.values(), ids=FORMAT_REFUSALS)
-async def test_a_server_that_refuses_is_asked_for_less_each_time(refusal: Reply) -> None:
+async def test_each_refusal_makes_the_next_request_less_strict(refusal: Reply) -> None:
     with capture_logs() as logs:
         async with conversation(lambda body: refusal if "response_format" in body else chat(VERDICT)) as talk:
             assert [(await talk.ask()).text for _ in range(2)] == [VERDICT] * 2
@@ -57,7 +57,7 @@ async def test_a_server_that_refuses_is_asked_for_less_each_time(refusal: Reply)
 
 
 @pytest.mark.parametrize("taken", Structure)
-async def test_a_server_is_asked_as_strictly_as_it_takes_it(taken: Structure) -> None:
+async def test_a_server_gets_the_strictest_request_that_it_accepts(taken: Structure) -> None:
     tried = list(Structure)[: list(Structure).index(taken) + 1]
     refusal = FORMAT_REFUSALS["DeepSeek"]
     async with conversation(lambda body: chat(VERDICT) if way(body) is taken else refusal) as talk:
@@ -70,7 +70,7 @@ async def test_a_server_is_asked_as_strictly_as_it_takes_it(taken: Structure) ->
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-async def test_completions_carry_a_schema_where_a_field_has_room(dialect: Dialect) -> None:
+async def test_completions_carry_a_schema_if_a_field_exists_for_it(dialect: Dialect) -> None:
     async with conversation(lambda _: completion(VERDICT), api="completions", dialect=dialect) as talk:
         await talk.ask()
     (body,) = talk.bodies
@@ -79,7 +79,7 @@ async def test_completions_carry_a_schema_where_a_field_has_room(dialect: Dialec
     )
 
 
-async def test_llamacpp_that_takes_no_schema_is_asked_in_words_alone() -> None:
+async def test_llamacpp_without_schemas_is_asked_in_words_alone() -> None:
     def answer(body: Body) -> Reply:
         return FORMAT_REFUSALS["llama.cpp"] if "json_schema" in body else completion(VERDICT)
 
@@ -91,7 +91,9 @@ async def test_llamacpp_that_takes_no_schema_is_asked_in_words_alone() -> None:
 
 
 @pytest.mark.parametrize(("dialect", "told"), [("openrouter", {"require_parameters": True}), ("litellm", None)])
-async def test_a_gateway_is_told_to_choose_who_knows_the_format(dialect: str, told: dict[str, bool] | None) -> None:
+async def test_openrouter_is_told_to_choose_providers_with_the_format(
+    dialect: str, told: dict[str, bool] | None
+) -> None:
     refusal = FORMAT_REFUSALS["OpenRouter"]
     async with conversation(
         lambda body: refusal if "response_format" in body else chat(VERDICT), dialect=dialect
@@ -131,7 +133,7 @@ async def test_a_refusal_for_another_reason_makes_it_no_less_strict(status: int,
 @pytest.mark.parametrize(
     ("options", "prompt"), [({}, TEXT_FORM), ({"api": "completions"}, JSON_FORM)], ids=["text form", "no field"]
 )
-async def test_who_asked_for_no_format_is_refused_for_good(options: dict[str, Any], prompt: ModelInput) -> None:
+async def test_a_format_refusal_without_a_format_fails_for_good(options: dict[str, Any], prompt: ModelInput) -> None:
     async with conversation(lambda _: FORMAT_REFUSALS["DeepSeek"], **options) as talk:
         with pytest.raises(CallFailedError, match="response_format type is unavailable"):
             await talk.ask(prompt)
@@ -224,7 +226,7 @@ async def test_a_bare_schema_is_sent_or_not() -> None:
     assert [schema is not None for schema in talk.sent("json_schema")] == [True, False]
 
 
-async def test_a_name_that_holds_a_parameter_is_not_it() -> None:
+async def test_a_name_that_contains_a_parameter_is_another_name() -> None:
     refusal = Reply(openai("Seed-OSS does not support the parameter temperature"), 400)
     async with conversation(lambda body: refusal if "temperature" in body else chat(VERDICT), seed=1) as talk:
         await talk.ask()

@@ -1,4 +1,4 @@
-"""Where a server is asked."""
+"""The URLs of a server's methods."""
 
 from typing import Any
 
@@ -62,7 +62,7 @@ from service.errors import ConfigurationError
         ),
     ],
 )
-def test_the_address_of_a_server_leads_to_those_of_its_methods(
+def test_the_base_url_gives_the_urls_of_the_methods(
     base_url: str, dialect: Any, chat_url: str, models_url: str
 ) -> None:
     found = OpenAIOptions(base_url, "m", dialect=dialect).addresses

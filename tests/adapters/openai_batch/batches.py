@@ -1,4 +1,4 @@
-"""A batch API that can be made to fail or to stand still at any call, and an endpoint in front of it."""
+"""A batch API that can fail or hang at any call, and an endpoint that calls it."""
 
 import re
 import time
@@ -32,7 +32,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(eq=False)
 class Hold:
-    """A call that stands still, before or after the server has done what it asks."""
+    """A call that hangs, before or after the server has processed it."""
 
     call: str
     is_done: bool
@@ -48,7 +48,7 @@ class Hold:
 
 @dataclass(eq=False)
 class Say:
-    """A call that is answered with something else."""
+    """A call that is answered with another response."""
 
     call: str
     status: int
@@ -62,7 +62,7 @@ class Say:
 
 @dataclass(eq=False)
 class Lose:
-    """A call whose answer never comes, although the server has done what it asks."""
+    """A call whose answer is lost after the server has processed it."""
 
     call: str
 
@@ -109,7 +109,7 @@ Trouble = Hold | Say | Lose | Break | Change
 
 @dataclass(eq=False)
 class BatchApi:
-    """A simulator, the calls it got, and what is to befall the next ones: each trouble befalls one call."""
+    """A simulator, the calls it received, and the troubles of the next calls. Each trouble affects one call."""
 
     simulator: Simulator
     url: str = ""
@@ -118,7 +118,7 @@ class BatchApi:
 
     @property
     def asked(self) -> Counter[str | None]:
-        """How often each prompt was asked of the model."""
+        """The number of times that each prompt was sent to the model."""
         return Counter(entry.prompt_sha256 for entry in self.simulator.journal.entries)
 
     @property
@@ -164,7 +164,7 @@ async def batch_api(options: SimulatorOptions = PLAIN) -> AsyncIterator[BatchApi
 
 @dataclass
 class Waits:
-    """The waits that were asked for, noted instead of waited, and a clock that may be late."""
+    """The waits that the endpoint requested, recorded and not waited for, and a clock that may be late."""
 
     slept: list[float] = field(default_factory=list)
     late_s: float = 0.0
@@ -179,7 +179,7 @@ class Waits:
 
 @asynccontextmanager
 async def endpoint_at(api: BatchApi, waits: Waits | None = None, **options: Any) -> AsyncIterator[BatchEndpoint]:
-    """Open an endpoint that asks the batch API, and waits for nothing."""
+    """Open an endpoint that calls the batch API, and never waits."""
     asked = {"base_url": api.url, "model": "m", "api": "completions", **options.pop("openai", {})}
     openai = OpenAIOptions(**asked)
     chosen = {"run": RUN, **options}
@@ -192,7 +192,7 @@ Outcome = Completion | LanguageModelError
 
 
 async def ask(endpoint: BatchEndpoint, prompts: Sequence[str], sampling: Sampling = SAMPLING) -> list[Outcome]:
-    """Ask all at once, and return what became of each."""
+    """Ask all prompts concurrently, and return the outcome of each."""
     outcomes: dict[int, Outcome] = {}
 
     async def one(place: int, prompt: str) -> None:
@@ -209,11 +209,11 @@ async def ask(endpoint: BatchEndpoint, prompts: Sequence[str], sampling: Samplin
 
 
 def completions(outcomes: Sequence[Outcome]) -> list[Completion]:
-    """Return the outcomes, all of which are completions."""
+    """Return the outcomes, all of which must be completions."""
     assert [outcome for outcome in outcomes if not isinstance(outcome, Completion)] == []
     return [outcome for outcome in outcomes if isinstance(outcome, Completion)]
 
 
 def prompts(number: int) -> list[str]:
-    """Return so many prompts, each another."""
+    """Return this number of different prompts."""
     return [f"Say something about the number {each}." for each in range(number)]

@@ -1,4 +1,4 @@
-"""Questions that are asked in batches: each gets its answer, and what it costs is counted once."""
+"""Questions in batches: each gets its answer, and its cost is counted once."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ async def test_the_answers_are_those_of_a_live_server(interface: Api) -> None:
     assert batched == asked
 
 
-async def test_the_usage_is_what_the_server_charges() -> None:
+async def test_the_usage_equals_the_server_s_charge() -> None:
     async with batch_api() as api, endpoint_at(api) as endpoint:
         answers = completions(await ask(endpoint, prompts(20)))
     assert sum((answer.usage for answer in answers if answer.usage), Usage(0, 0)) == api.simulator.charged
@@ -48,7 +48,7 @@ async def test_the_same_question_asked_twice_at_once_is_paid_once() -> None:
     assert api.asked.total() == 1
 
 
-async def test_a_batch_holds_no_more_than_it_may() -> None:
+async def test_a_batch_has_no_more_lines_than_its_limit() -> None:
     async with batch_api(SimulatorOptions(max_batch_requests=8)) as api, endpoint_at(api, max_requests=8) as endpoint:
         completions(await ask(endpoint, prompts(20)))
     assert api.called(CREATE) == 3
@@ -78,8 +78,8 @@ async def test_a_question_asked_again_later_is_a_new_one() -> None:
 async def test_a_batch_carries_its_run_and_asks_for_the_window() -> None:
     async with batch_api() as api, endpoint_at(api, run="second run/ü") as endpoint:
         completions(await ask(endpoint, prompts(1)))
-        async with endpoint_at(api) as stranger:
-            completions(await ask(stranger, prompts(1)))
+        async with endpoint_at(api) as outsider:
+            completions(await ask(outsider, prompts(1)))
     assert api.called(CREATE) == 2
 
 
@@ -89,7 +89,7 @@ async def test_nothing_is_sent_before_something_is_asked() -> None:
     assert api.calls == []
 
 
-async def test_the_name_says_where_and_what_and_no_secret() -> None:
+async def test_the_name_of_the_endpoint_holds_no_secret() -> None:
     async with batch_api() as api, endpoint_at(api, openai={"model": "small"}) as endpoint:
         assert endpoint.name == f"{api.url.removeprefix('http://')}/small in batches"
 
@@ -117,7 +117,7 @@ def test_files_are_beside_the_models(base_url: str, files: str) -> None:
     assert str(address_of(OpenAIOptions(base_url, "m").addresses, "files", {"limit": "1"})) == files
 
 
-async def test_it_is_an_endpoint() -> None:
+async def test_a_batch_endpoint_implements_the_port() -> None:
     async with batch_api() as api, endpoint_at(api) as endpoint:
         as_port: Endpoint = endpoint
         assert (await as_port.attempt(ModelInput("Who?"), SAMPLING)).cost.attempts == 1

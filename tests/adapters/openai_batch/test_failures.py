@@ -1,4 +1,4 @@
-"""What becomes of questions when lines, batches or calls fail."""
+"""Questions whose lines, batches or calls fail."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ LOOK, READ = "GET /v1/batches/.+", "GET /v1/files/.+/content"
 
 
 def failings(outcomes: Sequence[Outcome]) -> set[Failing]:
-    """Return why attempts failed; all of them may be made again."""
+    """Return the reasons of failed attempts, all of which may be retried."""
     assert [outcome for outcome in outcomes if not isinstance(outcome, AttemptFailedError)] == []
     return {outcome.failing for outcome in outcomes if isinstance(outcome, AttemptFailedError)}
 
@@ -57,7 +57,7 @@ def failings(outcomes: Sequence[Outcome]) -> set[Failing]:
         ("model_not_found", EndpointRefusedError, "404"),
     ],
 )
-async def test_a_line_that_failed_is_what_it_would_be_live(failure: str, kind: type[Exception], reason: str) -> None:
+async def test_a_failed_line_fails_like_a_live_call(failure: str, kind: type[Exception], reason: str) -> None:
     options = SimulatorOptions(failure_injection_rate=100, failure_types=(failure,))
     async with batch_api(options) as api, endpoint_at(api) as endpoint:
         (outcome,) = await ask(endpoint, ["Who?"])
@@ -65,7 +65,7 @@ async def test_a_line_that_failed_is_what_it_would_be_live(failure: str, kind: t
     assert reason in str(outcome)
 
 
-async def test_a_spoiled_answer_tells_what_it_cost() -> None:
+async def test_a_spoiled_answer_has_its_usage() -> None:
     options = SimulatorOptions(failure_injection_rate=100, failure_types=("abort",))
     async with batch_api(options) as api, endpoint_at(api) as endpoint:
         one, other = await ask(endpoint, ["Who?", "Who?"])
@@ -74,7 +74,7 @@ async def test_a_spoiled_answer_tells_what_it_cost() -> None:
         assert {one.usage, other.usage} == {api.simulator.charged, None}
 
 
-async def test_what_failed_is_asked_anew() -> None:
+async def test_a_failed_question_is_asked_anew() -> None:
     options = SimulatorOptions(failure_injection_rate=100, failure_types=("server_error",))
     async with batch_api(options) as api, endpoint_at(api) as endpoint:
         assert failings(await ask(endpoint, prompts(3))) == {Failing.ABORTED}
@@ -95,7 +95,7 @@ async def test_some_lines_fail_and_the_others_do_not() -> None:
     assert api.statuses[400] == sum(isinstance(outcome, CallFailedError) for outcome in outcomes)
 
 
-async def test_a_batch_that_expires_gives_what_it_has() -> None:
+async def test_an_expired_batch_keeps_its_finished_answers() -> None:
     async with batch_api(SimulatorOptions(batch_expired_rate=0.5)) as api, endpoint_at(api) as endpoint:
         outcomes = await ask(endpoint, prompts(20))
     late = [outcome for outcome in outcomes if not isinstance(outcome, Completion)]
@@ -131,7 +131,7 @@ async def test_a_batch_in_which_no_line_is_right_is_refused() -> None:
 
 
 def failed(*wrong: tuple[str, str, int | None]) -> Trouble:
-    """Let a batch fail for the reasons given: code, message and line."""
+    """Let a batch fail for the given reasons: code, message and line."""
     data = [{"code": code, "message": message, "line": line} for code, message, line in wrong]
     changes = {"status": "failed", "errors": {"object": "list", "data": data}, "output_file_id": None}
     return Change(LOOK, lambda batch: batch | changes)
@@ -163,7 +163,7 @@ async def test_a_batch_that_fails_as_a_whole_is_refused(code: str, refused: Refu
     assert outcome.refused == refused
 
 
-async def test_a_batch_that_fails_for_the_server_s_sake_may_be_tried_again() -> None:
+async def test_a_batch_that_fails_in_the_server_may_be_retried() -> None:
     async with batch_api() as api, endpoint_at(api) as endpoint:
         api.troubles += [failed(("server_error", "an accident", None)), failed()]
         assert failings(await ask(endpoint, ["Who?"])) == {Failing.ABORTED}
@@ -171,13 +171,13 @@ async def test_a_batch_that_fails_for_the_server_s_sake_may_be_tried_again() -> 
         completions(await ask(endpoint, ["Who?"]))
 
 
-async def test_questions_that_are_too_many_for_the_queue_go_in_smaller_batches() -> None:
+async def test_too_many_questions_for_the_queue_go_in_smaller_batches() -> None:
     async with batch_api(SimulatorOptions(max_batch_tokens=600)) as api, endpoint_at(api) as endpoint:
         completions(await ask(endpoint, prompts(20)))
     assert api.asked.total() == 20
 
 
-async def test_a_question_that_is_too_large_for_the_queue_may_be_tried_again() -> None:
+async def test_a_question_too_large_for_the_queue_may_be_retried() -> None:
     async with batch_api(SimulatorOptions(max_batch_tokens=50)) as api, endpoint_at(api) as endpoint:
         assert failings(await ask(endpoint, prompts(2))) == {Failing.RATE_LIMITED}
 
@@ -191,7 +191,7 @@ async def test_a_full_queue_is_waited_for() -> None:
 
 @pytest.mark.parametrize("call", [UPLOAD, CREATE, LOOK, READ, LIST])
 @pytest.mark.parametrize("trouble", [lambda call: Say(call, 503), Lose, lambda call: Say(call, 429)])
-async def test_a_call_that_failed_is_made_again_and_pays_for_nothing_twice(call: str, trouble: Any) -> None:
+async def test_a_retried_call_pays_for_nothing_twice(call: str, trouble: Any) -> None:
     async with batch_api() as api, endpoint_at(api) as endpoint:
         api.troubles += [trouble(call)]
         completions(await ask(endpoint, prompts(5)))
@@ -199,7 +199,7 @@ async def test_a_call_that_failed_is_made_again_and_pays_for_nothing_twice(call:
         assert api.troubles == []
 
 
-async def test_a_download_that_broke_off_begins_anew() -> None:
+async def test_a_download_that_broke_off_is_repeated() -> None:
     async with batch_api() as api, endpoint_at(api) as endpoint:
         api.troubles += [Break(READ), Break(READ)]
         completions(await ask(endpoint, prompts(5)))
@@ -212,7 +212,7 @@ async def test_results_may_take_their_time_to_appear() -> None:
         completions(await ask(endpoint, prompts(5)))
 
 
-async def test_a_batch_whose_answer_is_lost_is_found_and_not_made_twice() -> None:
+async def test_a_batch_whose_creation_reply_is_lost_is_not_made_twice() -> None:
     options = SimulatorOptions(failure_injection_rate=100, failure_types=("server_error",))
     async with batch_api(options) as api, endpoint_at(api) as endpoint:
         api.troubles += [Lose(CREATE)]
@@ -237,7 +237,9 @@ async def test_the_waits_grow_and_are_bounded() -> None:
     ("trouble", "refused"),
     [((401, "wrong"), Refused.CREDENTIALS), ((402, "pay"), Refused.QUOTA), ((400, "not that"), Refused.ADDRESS)],
 )
-async def test_a_call_that_is_refused_is_told_to_all(call: str, trouble: tuple[int, str], refused: Refused) -> None:
+async def test_a_refused_call_fails_all_waiting_questions(
+    call: str, trouble: tuple[int, str], refused: Refused
+) -> None:
     async with batch_api() as api, endpoint_at(api) as endpoint:
         api.troubles += [Say(call, *trouble)]
         outcomes = await ask(endpoint, prompts(3))
@@ -262,7 +264,7 @@ async def test_a_server_that_stays_away_is_refused() -> None:
     assert outcome.refused == Refused.AWAY
 
 
-async def test_a_wrong_key_is_refused_and_never_shown_and_may_be_replaced() -> None:
+async def test_a_wrong_key_is_refused_never_shown_and_replaceable() -> None:
     async with (
         batch_api(SimulatorOptions(api_keys=("right key",))) as api,
         endpoint_at(api, openai={"api_key": SecretStr("wrong key")}) as endpoint,
@@ -288,6 +290,6 @@ async def test_a_parameter_that_is_refused_by_name_is_left_out() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"run": ""}, {"run": "a\nb"}, {"linger_s": -1}, {"max_requests": 0}, {"poll_s": float("inf")}]
 )
-def test_options_without_a_sense_are_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         BatchOptions(**{"openai": OpenAIOptions("http://host", "m"), "run": "first", **wrong})

@@ -1,4 +1,4 @@
-"""Questions in batches that ask for JSON: what their lines carry, and how their answers are read."""
+"""Questions in batches that ask for JSON: the content of their lines, and the reading of their answers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -55,7 +55,7 @@ async def ask_all(endpoint: BatchEndpoint, *asked: ModelInput) -> list[Completio
 
 
 async def bodies_in(api: BatchApi) -> list[dict[str, Any]]:
-    """Return the bodies of all lines that were uploaded, the oldest first."""
+    """Return the bodies of all uploaded lines, the oldest first."""
     async with aiohttp.ClientSession(api.url) as session:
         listed = await (await session.get("/v1/files", params={"purpose": "batch"})).json()
         contents = [await (await session.get(f"/v1/files/{each['id']}/content")).read() for each in listed["data"]]
@@ -63,7 +63,7 @@ async def bodies_in(api: BatchApi) -> list[dict[str, Any]]:
 
 
 def answered(reply: Reply) -> Change:
-    """Let the next file that is read hold this answer in its one line."""
+    """Let the next downloaded file have this answer in its one line."""
     response = {"status_code": reply.status, "body": reply.body}
     return Change(READ, lambda line: line | {"response": response})
 
@@ -81,7 +81,7 @@ def refused(message: str, **more: object) -> Change:
         ({}, {}),
     ],
 )
-async def test_a_line_carries_the_schema_and_what_goes_before(
+async def test_a_line_carries_the_schema_and_the_system_message(
     options: Mapping[str, str], fields: Mapping[str, object]
 ) -> None:
     async with batch_api() as api, endpoint_at(api, openai=options) as endpoint:
@@ -106,7 +106,7 @@ async def test_each_step_of_a_run_gets_json_from_one_batch() -> None:
 @pytest.mark.parametrize(
     "other", [replace(JSON_FORM, system="Answer at once."), replace(JSON_FORM, schema=INSTRUCTIONS), TEXT_FORM]
 )
-async def test_what_differs_in_more_than_its_text_is_asked_apart(other: ModelInput) -> None:
+async def test_questions_are_equal_only_with_equal_system_and_schema(other: ModelInput) -> None:
     async with batch_api(WHOLE) as api, endpoint_at(api, openai=CHAT) as endpoint:
         one, same, different = await ask_all(endpoint, JSON_FORM, JSON_FORM, other)
     assert one.text == same.text
@@ -142,14 +142,14 @@ async def test_thinking_in_an_answer_makes_room_in_the_next_batch() -> None:
 
 
 @pytest.mark.parametrize(("tokens", "kind"), [(None, AttemptFailedError), (500, CallFailedError)])
-async def test_a_line_that_holds_thinking_alone_is_no_answer(tokens: int | None, kind: type[Exception]) -> None:
+async def test_a_line_with_thinking_alone_is_no_answer(tokens: int | None, kind: type[Exception]) -> None:
     async with batch_api() as api, endpoint_at(api, openai=CHAT | {"thinking_tokens": tokens}) as endpoint:
         api.troubles += [answered(chat("", "length", reasoning="Okay."))]
         with pytest.raises(kind, match="thinking alone, and its tokens ran out before an answer began"):
             await endpoint.attempt(JSON_FORM, GREEDY)
 
 
-async def test_json_in_the_place_of_thinking_is_read_from_a_line() -> None:
+async def test_json_in_the_field_for_thinking_is_read_from_a_line() -> None:
     async with batch_api() as api, endpoint_at(api, openai=CHAT) as endpoint:
         api.troubles += [answered(chat(None, reasoning_content=VERDICT))]
         answer = await endpoint.attempt(JSON_FORM, GREEDY)

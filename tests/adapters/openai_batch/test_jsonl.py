@@ -1,4 +1,4 @@
-"""How lines are written, cut and read, and what of a server's words is understood."""
+"""Lines of batch files: how they are written, split and parsed."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def test_a_line_without_an_end_is_refused() -> None:
 
 
 @given(st.text())
-def test_a_request_line_has_the_size_that_was_reckoned_with(prompt: str) -> None:
+def test_a_request_line_has_its_estimated_size(prompt: str) -> None:
     body = orjson.dumps({"prompt": prompt})
     line = request_line(custom_id(body), "/v1/completions", body)
     assert len(line) == envelope_bytes("/v1/completions") + len(body)
@@ -64,11 +64,11 @@ def test_a_request_line_has_the_size_that_was_reckoned_with(prompt: str) -> None
         ("{", None),
     ],
 )
-def test_a_result_is_read_or_passed_over(line: Any, result: Result | None) -> None:
+def test_a_result_is_read_or_skipped(line: Any, result: Result | None) -> None:
     assert read_result(line.encode() if isinstance(line, str) else orjson.dumps(line)) == result
 
 
-def test_the_same_request_has_the_same_name_and_another_another() -> None:
+def test_equal_requests_have_equal_names_and_others_do_not() -> None:
     assert custom_id(b"a") == custom_id(b"a") != custom_id(b"b")
     assert len(custom_id(b"a")) == 64
 
@@ -83,14 +83,14 @@ def test_a_file_belongs_to_one_run(run: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("other", ["a", "a-b", "a-0123456789abcdef", ""])
-def test_a_run_whose_name_begins_alike_is_another(other: str) -> None:
+def test_a_run_with_the_same_name_prefix_is_another_run(other: str) -> None:
     assert not is_ours(file_name("a-0123456789abcdef-b", custom_id(b"a")), other)
 
 
 @pytest.mark.parametrize(
     "change", [{"id": None}, {"status": ""}, {"created_at": "today"}, {"created_at": True}, {"input_file_id": 7}]
 )
-def test_what_is_no_batch_is_passed_over_in_a_list_and_tried_again_alone(change: dict[str, Any]) -> None:
+def test_an_invalid_batch_is_skipped_in_a_list_and_retried_alone(change: dict[str, Any]) -> None:
     with pytest.raises(AttemptFailedError, match="without"):
         read_batch(BATCH | change)
     assert read_page({"data": [BATCH | change, BATCH, "x"]}, read_batch).entries == [read_batch(BATCH)]
@@ -103,7 +103,7 @@ def test_a_list_ends_where_the_server_says_so() -> None:
     assert read_page({"data": None}, read_batch).entries == []
 
 
-def test_what_is_no_object_is_tried_again() -> None:
+def test_a_body_that_is_no_object_is_retried() -> None:
     for body in (b"[]", b"<html>", b""):
         with pytest.raises(AttemptFailedError):
             read_object(body)

@@ -1,4 +1,4 @@
-"""A process that is killed pays for nothing twice: the server remembers, and the next process asks it."""
+"""A killed process pays for nothing twice: the server keeps its batches, and the next process finds them."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ TEN = prompts(10)
 
 
 async def killed_at(api: BatchApi, hold: Hold, asked: list[str] = TEN) -> None:
-    """Ask in an endpoint that is gone as soon as a call stands still; nothing is sent by its leaving."""
+    """Ask in an endpoint that is closed as soon as a call hangs. Closing it sends nothing."""
     api.troubles.append(hold)
     with anyio.fail_after(10):
         async with endpoint_at(api) as endpoint, anyio.create_task_group() as tasks:
@@ -85,7 +85,7 @@ async def test_an_answer_that_is_asked_for_late_is_still_there() -> None:
     assert api.called(CREATE) == 1
 
 
-async def test_what_failed_in_an_earlier_batch_is_asked_anew() -> None:
+async def test_failed_questions_of_an_earlier_batch_are_asked_anew() -> None:
     failing = SimulatorOptions(failure_injection_rate=50, failure_types=("server_error",))
     async with batch_api(failing) as api:
         await killed_at(api, Hold(READ, is_done=False))
@@ -98,7 +98,7 @@ async def test_what_failed_in_an_earlier_batch_is_asked_anew() -> None:
     assert api.statuses[200] == 10
 
 
-async def test_what_expired_in_an_earlier_batch_is_asked_anew() -> None:
+async def test_expired_questions_of_an_earlier_batch_are_asked_anew() -> None:
     async with batch_api(SimulatorOptions(batch_expired_rate=0.5)) as api:
         await killed_at(api, Hold(READ, is_done=False))
         api.simulator.reconfigure(batch_expired_rate=0.0)
@@ -108,7 +108,7 @@ async def test_what_expired_in_an_earlier_batch_is_asked_anew() -> None:
     assert set(api.asked.values()) == {1}
 
 
-async def test_other_sampling_is_another_question() -> None:
+async def test_a_question_with_other_sampling_is_another_question() -> None:
     async with batch_api() as api:
         await killed_at(api, Hold(READ, is_done=False))
         async with endpoint_at(api) as endpoint:
@@ -116,7 +116,7 @@ async def test_other_sampling_is_another_question() -> None:
     assert set(api.asked.values()) == {2}
 
 
-async def test_another_run_has_answers_of_its_own() -> None:
+async def test_another_run_has_its_own_answers() -> None:
     async with batch_api() as api:
         await killed_at(api, Hold(READ, is_done=False))
         async with endpoint_at(api, run="second") as endpoint:
@@ -124,7 +124,7 @@ async def test_another_run_has_answers_of_its_own() -> None:
     assert set(api.asked.values()) == {2}
 
 
-async def test_two_processes_share_what_one_has_asked() -> None:
+async def test_two_processes_share_the_answers_to_one_question() -> None:
     async with batch_api(SimulatorOptions(batch_duration_s=0.3)) as api, endpoint_at(api) as one:
         hold = Hold(LOOK, is_done=True)
         api.troubles.append(hold)
@@ -136,7 +136,7 @@ async def test_two_processes_share_what_one_has_asked() -> None:
     assert set(api.asked.values()) == {1}
 
 
-async def test_leaving_stops_no_batch() -> None:
+async def test_closing_the_endpoint_stops_no_batch() -> None:
     async with batch_api() as api:
         await killed_at(api, Hold(LOOK, is_done=True))
     assert api.called(".*cancel") == api.called(DELETE) == 0
@@ -158,8 +158,8 @@ async def test_a_question_that_nobody_waits_for_any_more_is_not_sent() -> None:
 async def test_a_file_that_became_no_batch_is_deleted_and_no_other() -> None:
     async with batch_api() as api:
         await killed_at(api, Hold(UPLOAD, is_done=True))
-        async with endpoint_at(api, run="second") as stranger:
-            completions(await ask(stranger, TEN))
+        async with endpoint_at(api, run="second") as outsider:
+            completions(await ask(outsider, TEN))
         async with endpoint_at(api) as endpoint:
             completions(await ask(endpoint, ["at once"]))
         assert api.called(DELETE) == 0
@@ -168,13 +168,13 @@ async def test_a_file_that_became_no_batch_is_deleted_and_no_other() -> None:
         assert api.called(DELETE) == 1
 
 
-async def test_files_that_cannot_be_listed_are_no_hindrance() -> None:
+async def test_an_endpoint_works_when_files_cannot_be_listed() -> None:
     async with batch_api() as api, endpoint_at(api) as endpoint:
         api.troubles += [Say("GET /v1/files", 404)]
         completions(await ask(endpoint, TEN))
 
 
-async def test_batches_of_long_ago_are_not_looked_into() -> None:
+async def test_old_batches_are_not_searched() -> None:
     async with batch_api() as api:
         await killed_at(api, Hold(READ, is_done=False))
         read = api.called(READ)
@@ -183,11 +183,11 @@ async def test_batches_of_long_ago_are_not_looked_into() -> None:
     assert api.called(READ) == read + 1
 
 
-async def test_a_batch_is_found_behind_a_page_of_others() -> None:
+async def test_a_batch_is_found_on_the_second_page() -> None:
     async with batch_api() as api:
         await killed_at(api, Hold(READ, is_done=False))
-        async with endpoint_at(api, run="second", max_requests=1) as stranger:
-            completions(await ask(stranger, prompts(101)))
+        async with endpoint_at(api, run="second", max_requests=1) as outsider:
+            completions(await ask(outsider, prompts(101)))
         async with endpoint_at(api) as endpoint:
             completions(await ask(endpoint, TEN))
     assert api.called(CREATE) == 102
@@ -202,7 +202,7 @@ async def test_the_search_survives_broken_downloads() -> None:
     assert set(api.asked.values()) == {1}
 
 
-async def test_results_that_are_gone_are_asked_anew() -> None:
+async def test_questions_whose_results_are_gone_are_asked_anew() -> None:
     async with batch_api() as api:
         await killed_at(api, Hold(READ, is_done=False))
         async with endpoint_at(api) as endpoint:

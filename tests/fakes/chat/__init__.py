@@ -1,1 +1,1 @@
-"""A scripted chat model: it writes tasks in the ways of real chat models, and remembers what it meant."""
+"""A scripted chat model. It writes tasks with the habits of real chat models, and records the tasks that it meant."""

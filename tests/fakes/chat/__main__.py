@@ -1,4 +1,4 @@
-"""`python -m tests.fakes.chat`: serve the chat model until it is interrupted."""
+"""`python -m tests.fakes.chat`: serve the chat model until an interrupt."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ from tests.fakes.chat.server import serve
 
 
 def main() -> None:
-    """Read the flags and serve; every reply is a line of the journal's file as soon as it is written."""
+    """Read the flags and serve. Every reply is a line of the journal's file as soon as it is written."""
     parser = argparse.ArgumentParser(prog="tests.fakes.chat", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--seed", type=int, default=0)

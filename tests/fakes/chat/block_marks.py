@@ -1,4 +1,4 @@
-"""How the parts of a whole task are labelled and set apart: numbers, bold marks, lines between."""
+"""The labels and separators of the parts of a whole task: numbers, bold marks, lines between."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -20,16 +20,16 @@ NO_INPUT_WORDS = (
     "(none)",
     "No input.",
 )
-# What begins so stands on a line of its own.
+# A text with such a beginning starts on a new line.
 _BEGIN_A_LINE = ("#", "```", "- ", "* ", "• ", "1.", "1)")
 
 
 @dataclass(frozen=True)
 class Style:
-    """A way of writing blocks; in `label`, `{n}` is the block's number and `{word}` what the label names.
+    """A way to write blocks. In `label`, `{n}` is the block's number and `{word}` the name of the part.
 
-    `heading` stands above each block, `separator` before each but the first, and with `opens` before the first too.
-    `continued` leaves the first label out, as the prompt ended with it.
+    `heading` is above each block. `separator` is before each block but the first, and with `opens` before all blocks.
+    `continued` leaves the first label out, because the prompt ended with it.
     """
 
     label: str = "{n}. {word}:"
@@ -72,10 +72,9 @@ def block(rng: random.Random, style: Style, number: int, task: Task) -> str:
 
 
 def label(style: Style, number: int, word: str) -> str:
-    """Return a label."""
     return style.label.format(n=number, word=word)
 
 
 def labelled(name: str, text: str, *, same_line: bool) -> str:
-    """Return a text after its label, on the same line where that is wanted and the text does not need its own."""
+    """Return a text after its label, on the same line if `same_line` is set and the text allows it."""
     return f"{name} {text}" if same_line and not text.startswith(_BEGIN_A_LINE) else f"{name}\n{text}"

@@ -1,6 +1,6 @@
-"""The shapes of whole tasks, as Alpaca has them: `write(rng, tasks, first)` answers what ended with `4. Instruction:`.
+"""The shapes of Alpaca's whole tasks: `write(rng, tasks, first)` answers a prompt that ends with `4. Instruction:`.
 
-In the shapes of the kind `broken` the block at `BROKEN_AT` is spoiled, and the others are to survive.
+In the shapes of the kind `broken`, the block at `BROKEN_AT` is spoiled, and a parser should keep the others.
 """
 
 import random
@@ -106,7 +106,7 @@ BLOCK_SHAPES: tuple[Shape, ...] = (
     Shape("no-separator-blank-line", "no-separator", written(Style(separator="\n", continued=False))),
     Shape("rules", "no-separator", written(Style(separator="---\n", continued=False))),
     Shape("task-heading", "task-heading", written(_HEADED)),
-    # The model writes outputs with headings for this one.
+    # For this shape, the model writes outputs with headings.
     Shape("headings-in-output", "headings-in-output", paper),
     Shape("no-input-words", "no-input-words", written(Style(no_input=NO_INPUT_WORDS))),
     Shape("preamble", "preamble", _after_preamble(_repeated)),

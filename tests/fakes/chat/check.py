@@ -1,4 +1,4 @@
-"""`python -m tests.fakes.chat.check FILE.jsonl`: how many tasks are clean, and what is wrong with others."""
+"""`python -m tests.fakes.chat.check FILE.jsonl`: count the clean tasks, and list the faults of the others."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from tests.fakes.chat.truth import Truth
 
 
 def report(tasks: Iterable[dict[str, Any]], truth: Truth | None = None) -> Iterator[str]:
-    """Yield the lines of a report; with a truth, tasks are compared with it as well."""
+    """Yield the lines of a report. With a truth, tasks are compared with it as well."""
     clean, total = 0, 0
     kinds: Counter[str] = Counter()
     examples: dict[str, str] = {}
@@ -29,7 +29,6 @@ def report(tasks: Iterable[dict[str, Any]], truth: Truth | None = None) -> Itera
 
 
 def main() -> None:
-    """Read the files and print the report."""
     parser = argparse.ArgumentParser(prog="tests.fakes.chat.check", description=__doc__)
     parser.add_argument("file", type=Path, help="finished tasks, one JSON object a line")
     parser.add_argument("--journal", type=Path, help="the journal of the chat model that wrote them")

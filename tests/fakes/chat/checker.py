@@ -1,6 +1,6 @@
-"""What is wrong with a finished task: against what the model meant, and by signs that any reader can see.
+"""The faults of a finished task: differences from the task that the model meant, and signs that any reader can see.
 
-It shares no code with any parser.
+The checker shares no code with any parser.
 """
 
 import re
@@ -18,17 +18,17 @@ _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _MARKUP_ALONE = re.compile(r"[\s*_#`~|=<>{}\[\]\"\\-]+|`{3,}\w*")
 _NO_INPUT = re.compile(r"\W*(?:none|n/a|no ?input(?: \w+){0,2}|empty|not applicable)\W*", re.IGNORECASE)
 _STRAIGHT = str.maketrans({"\N{RIGHT SINGLE QUOTATION MARK}": "'"})
-# Marks that come in pairs within one sentence or not at all.
+# Each of these marks occurs in pairs within one sentence, or not at all.
 _PAIRS = (("(", ")"), ("\N{LEFT DOUBLE QUOTATION MARK}", "\N{RIGHT DOUBLE QUOTATION MARK}"))
 
 
 def faults(task: FinishedTask, model: ChatModel) -> list[str]:
-    """Return what is wrong with a task that was made of a model's replies; nothing for a task that is right."""
+    """Return the faults of a task that was made of a model's replies. A correct task has none."""
     return [*untrue(task, model.truth), *visible_faults(task)]
 
 
 def untrue(task: FinishedTask, truth: Truth) -> list[str]:
-    """Return what of a task the model did not mean."""
+    """Return the differences of a task from the task that the model meant."""
     key = comparable(task["instruction"])
     found = [] if truth.has_instruction(task["instruction"]) else ["instruction: not meant"]
     for instance in task["instances"]:
@@ -43,7 +43,7 @@ def untrue(task: FinishedTask, truth: Truth) -> list[str]:
 
 
 def visible_faults(task: FinishedTask) -> list[str]:
-    """Return what anybody can see to be wrong with a task, whoever wrote it."""
+    """Return the faults of a task that are visible without knowledge of its writer."""
     found = [f"instruction: {fault}" for fault in _of_instruction(task["instruction"])]
     if not task["instances"]:
         found.append("instances: none")

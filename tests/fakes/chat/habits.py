@@ -1,6 +1,6 @@
-"""The habits of one ordinary chat model: for each step and form, how often it writes in which shape.
+"""The habits of an ordinary chat model: the frequency of each shape, by step and form.
 
-The tables are in percent by kind of shape; shapes of one kind are equally frequent.
+The tables are in percent by kind of shape. Shapes of one kind are equally frequent.
 """
 
 import random
@@ -24,7 +24,7 @@ REFUSAL = Shape("refusal", "refusal", lambda rng, *_: remark(rng, REFUSALS), rea
 
 @dataclass(frozen=True)
 class Row:
-    """A shape and its share of the replies; `is_cut` says that the reply breaks off."""
+    """A shape and its share of the replies. `is_cut` means that the reply breaks off."""
 
     rate: float
     shape: Shape
@@ -36,14 +36,13 @@ Habit = tuple[Row, ...]
 
 @dataclass(frozen=True)
 class Habits:
-    """The habits for every step as text, for JSON that is asked for in words, and for JSON with a schema."""
+    """The habits for every step as text, for JSON requested in words, and for JSON with a schema."""
 
     text: Mapping[Step, Habit]
     json: Habit
     schema: Habit
 
     def of(self, step: Step, form: Form) -> Habit:
-        """Return the habit for a step and a form."""
         match form:
             case Form.TEXT:
                 return self.text[step]
@@ -54,17 +53,17 @@ class Habits:
 
 
 def drawn(rng: random.Random, habit: Habit) -> Row:
-    """Return one row, each as often as its rate says."""
+    """Draw one row by the rates."""
     return rng.choices(habit, [row.rate for row in habit])[0]
 
 
 def always(shape: Shape) -> Habit:
-    """Return the habit of a model that knows one shape."""
+    """Return the habit of a model that uses one shape."""
     return (Row(1.0, shape),)
 
 
 def _habit(shapes: Sequence[Shape], cut: Shape, percents: Mapping[str, float]) -> Habit:
-    """Return the rows of a table; `cut` is the shape of what breaks off."""
+    """Return the rows of a table. `cut` is the shape of the replies that break off."""
     known = (*shapes, REFUSAL)
     rows = []
     for kind, percent in percents.items():

@@ -18,7 +18,7 @@ _FENCE_NAMES = ("", "", "text", "markdown")
 
 @dataclass(frozen=True)
 class _Style:
-    """A way of writing examples; without `none_words`, an input that is empty has no line of its own."""
+    """A way to write examples. Without `none_words`, an empty input has no line of its own."""
 
     heading: str = "Example {n}\n"
     label: str = "{word}:"
@@ -58,7 +58,7 @@ paper: PairsWriter = _written(_Style())
 
 
 def _directly(rng: random.Random, pairs: Sequence[Pair]) -> str:
-    """Write the output alone where there is one and no input; the papers' shape otherwise."""
+    """Write the output alone if there is one instance without an input, and the papers' shape otherwise."""
     return pairs[0].output if len(pairs) == 1 and not pairs[0].input else paper(rng, pairs)
 
 
@@ -95,7 +95,7 @@ INSTANCE_SHAPES: tuple[Shape, ...] = (
     Shape("own-lines-bold", "own-lines", _written(replace(_BOLD, own_lines=True))),
     Shape("fenced-output", "fenced-output", _written(_Style(own_lines=True, fences_output=True))),
     Shape("fence", "fence", around(fenced, paper)),
-    # The model writes one output without an input for this one.
+    # For this shape, the model writes one output without an input.
     Shape("direct", "direct", _directly),
     Shape("end-token", "end-token", around(ended, one_of(paper, _directly))),
     *wrapped_shapes(THINKING, "thinking/", Shape("", "", paper)),

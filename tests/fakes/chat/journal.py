@@ -1,4 +1,4 @@
-"""What the model was asked, and how it answered: in memory, and in a file for a program that looks from outside."""
+"""The requests to the model and its replies, in memory, and in a file for other programs."""
 
 import json
 from collections import Counter
@@ -10,7 +10,7 @@ from tests.fakes.chat.truth import Meant, Truth
 
 @dataclass(frozen=True)
 class Entry:
-    """One reply; `stops` and `schema` say whether the request had them."""
+    """One reply. `stops` and `schema` say whether the request had them."""
 
     step: str
     form: str
@@ -22,7 +22,7 @@ class Entry:
     meant: Meant
 
     def as_line(self) -> str:
-        """Return it as a line of JSON."""
+        """Return the entry as a line of JSON."""
         return json.dumps(asdict(self) | {"meant": self.meant.as_dict()}, ensure_ascii=False) + "\n"
 
 
@@ -32,37 +32,36 @@ def _nowhere(_: str) -> None:
 
 @dataclass
 class Journal:
-    """All entries, of which `by_shape` counts (step, shape); `write` takes each as a line too."""
+    """All entries. `by_shape` counts (step, shape), and `write` receives each entry as a line."""
 
     write: Callable[[str], object] = _nowhere
     entries: list[Entry] = field(default_factory=list)
 
     def add(self, entry: Entry) -> None:
-        """Take an entry."""
         self.entries.append(entry)
         self.write(entry.as_line())
 
     @property
     def by_step(self) -> Counter[str]:
-        """How many replies each step had."""
+        """The number of replies for each step."""
         return Counter(entry.step for entry in self.entries)
 
     @property
     def by_shape(self) -> Counter[tuple[str, str]]:
-        """How many replies each step had in each shape."""
+        """The number of replies for each step and shape."""
         return Counter((entry.step, entry.shape) for entry in self.entries)
 
     @property
     def with_stops(self) -> int:
-        """How many requests had stop strings."""
+        """The number of requests with stop strings."""
         return sum(entry.stops for entry in self.entries)
 
     @property
     def with_schema(self) -> int:
-        """How many requests had a schema."""
+        """The number of requests with a schema."""
         return sum(entry.schema for entry in self.entries)
 
 
 def truth_of(lines: Iterable[str]) -> Truth:
-    """Return the truth that a journal's file tells."""
+    """Return the truth of a journal's file."""
     return Truth.of(Meant.from_dict(json.loads(line)["meant"]) for line in lines)

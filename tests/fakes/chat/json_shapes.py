@@ -1,4 +1,4 @@
-"""The shapes of an answer in JSON: `write(rng, value)`; and how any answer is cut."""
+"""The shapes of an answer in JSON: `write(rng, value)`. `cut` shortens any answer."""
 
 import json
 import random
@@ -18,8 +18,6 @@ _GAPS = ("\n", "\n\n")
 
 @dataclass(frozen=True)
 class _Slips:
-    """What a model gets wrong in JSON."""
-
     trailing_commas: bool = False
     raw_line_feeds: bool = False
 
@@ -28,7 +26,7 @@ _NO_SLIPS = _Slips()
 
 
 def as_json(rng: random.Random, value: object, *, pretty: bool) -> str:
-    """Return a value as JSON, on one line or pretty printed; letters beyond ASCII are escaped now and then."""
+    """Return a value as JSON, on one line or pretty printed. Some letters beyond ASCII are escaped."""
     return json.dumps(value, ensure_ascii=rng.random() < 1 / 5, indent=2 if pretty else None)
 
 

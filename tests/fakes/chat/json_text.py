@@ -1,4 +1,4 @@
-"""The answer of a model that writes text where it was to write JSON: `write(rng, value)`."""
+"""Answers of a model that writes text although it should write JSON: `write(rng, value)`."""
 
 import random
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The shapes of instances of a classification task, label first: `write(rng, pairs)`; a pair's output is its label."""
+"""The shapes of instances of a classification task, label first: `write(rng, pairs)`. A pair's output is its label."""
 
 import random
 import re
@@ -19,7 +19,7 @@ _PAPER = "Class label: {label}\n{input}"
 
 
 def _written(_: random.Random, pairs: Sequence[Pair], *, form: str = _PAPER, gap: str = "\n") -> str:
-    """Write each pair in a form; `{bold}`, `{indented}` and `{listed}` are the input with its fields marked."""
+    """Write each pair in a form. `{bold}`, `{indented}` and `{listed}` are the input with its fields marked."""
     return gap.join(
         form.format(
             n=number,

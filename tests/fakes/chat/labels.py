@@ -1,4 +1,4 @@
-"""The phrases of made-up classification tasks: what is judged, by which labels, and how it is asked for."""
+"""The phrases of made-up classification tasks: the subject, the labels, and the request for a label."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from tests.fakes.chat.words import table
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of a task, and what is judged by them."""
+    """The labels of a task, and the subject that they classify."""
 
     field: str
     names: tuple[str, ...]
 
     @property
     def listed(self) -> str:
-        """The names as they stand in a sentence."""
+        """The names as they appear in a sentence."""
         return f"{', '.join(self.names[:-1])} or {self.names[-1]}"
 
 
@@ -57,7 +57,7 @@ Forecast|green|amber|red
 """
 LABELS = tuple(map(_labels, _SETS.split()))
 
-# Each asks for a label in so many words: they are listed below, and no open instruction has them.
+# Each phrase explicitly asks for a label, and no open instruction contains one of them.
 ASKS = table(
     """Decide whether {material} is {labels} | Classify {material} as {labels} | Label {material} {labels} |
     Tell whether {material} counts as {labels} | Sort {material} into the categories {labels} |

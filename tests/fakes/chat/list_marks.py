@@ -1,4 +1,4 @@
-"""How the items of a list are set apart: numbers, bullets, quotation marks, lines."""
+"""The marks between the items of a list: numbers, bullets, quotation marks, lines."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ def each(form: str, gap: str = "\n") -> ListWriter:
 
 
 def continued(form: str, gap: str = "\n") -> ListWriter:
-    """Return the writer whose first item has no number: the prompt ended with it."""
+    """Return the writer whose first item has no number, because the prompt ended with it."""
     others = each(form, gap)
 
     def write(rng: random.Random, instructions: Sequence[str], first: int) -> str:
@@ -55,14 +55,14 @@ def bulleted(rng: random.Random, instructions: Sequence[str], _: int) -> str:
 
 
 def in_quotes(rng: random.Random, instructions: Sequence[str], first: int) -> str:
-    """Write items in quotation marks, but those that have some within."""
+    """Write items in quotation marks, except those that contain some."""
     before, after = rng.choice(_QUOTES)
     quoted = [text if '"' in text else f"{before}{text}{after}" for text in instructions]
     return each("{n}. {t}")(rng, quoted, first)
 
 
 def with_sub_bullets(rng: random.Random, instructions: Sequence[str], first: int) -> str:
-    """Write items that have details under them, which are no part of the instruction."""
+    """Write items with details below them, which do not belong to the instruction."""
     marks = rng.choice((("-", "-"), ("*", "*"), ("a)", "b)")))
     under = ["\n".join((text, *_details(rng, marks))) for text in instructions]
     return continued("{n}. {t}")(rng, under, first)
@@ -79,12 +79,10 @@ def wrapped(rng: random.Random, instructions: Sequence[str], first: int) -> str:
 
 
 def on_one_line(rng: random.Random, instructions: Sequence[str], first: int) -> str:
-    """Write all items on one line."""
     return each("{n}. {t}", " ")(rng, instructions, first)
 
 
 def in_table(rng: random.Random, instructions: Sequence[str], first: int) -> str:
-    """Write the items as a table in Markdown."""
     return f"| # | Task |\n|---|------|\n{each('| {n} | {t} |')(rng, instructions, first)}"
 
 
@@ -93,7 +91,7 @@ def _item(rng: random.Random, form: str, number: int, text: str) -> str:
 
 
 def _broken(rng: random.Random, text: str, indent: str) -> str:
-    """Break a line before a word in small letters: a number there would be one of a list."""
+    """Break a line before a word in lower case. A number at the beginning of a line would look like one of the list."""
     places = [at for at, sign in enumerate(text) if sign == " " and at > _SHORTEST_LINE and text[at + 1].islower()]
     if not places:
         return text

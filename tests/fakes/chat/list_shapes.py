@@ -1,4 +1,4 @@
-"""The shapes of a list of instructions: `write(rng, instructions, first)` answers a prompt that ended with `first`."""
+"""The shapes of a list of instructions: `write(rng, instructions, first)` answers a prompt that ends with `first`."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ def _under_heading(rng: random.Random, instructions: Sequence[str], first: int) 
 
 
 def _thinking_aloud(rng: random.Random, instructions: Sequence[str], first: int) -> str:
-    """Write numbered thoughts in plain text before the list, without a mark of where they end."""
+    """Write numbered thoughts in plain text before the list, without a mark at their end."""
     heading = rng.choice(("Thinking Process:", "Here is my thinking:", "**Thinking process**"))
     thinking = "\n".join(f"{number}. {thoughts(rng)}" for number in range(1, 4))
     return f"{heading}\n\n{thinking}\n\n{_plain(rng, instructions, first)}"

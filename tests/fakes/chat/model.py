@@ -1,4 +1,4 @@
-"""The chat model: what it replies is drawn from its seed, the prompt, and how often it saw the prompt before."""
+"""The chat model. A reply depends on the seed, the prompt, and the number of times that the prompt was sent before."""
 
 import hashlib
 import random
@@ -34,7 +34,7 @@ _NEAR_COPY_RATE = 0.08
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model says, and why it ends there."""
+    """The text of a reply, and its finish reason."""
 
     content: str
     finish_reason: str
@@ -42,10 +42,10 @@ class Reply:
 
 @dataclass
 class ChatModel:
-    """A model that writes as chat models do, and remembers what it meant.
+    """A model that writes like a chat model, and records the tasks that it meant.
 
-    `honours_stops` ends replies at the request's stop strings, as servers do. `enforces_schema` answers a request that
-    has a schema with bare JSON always.
+    `honours_stops` ends replies at the request's stop strings, as servers do. `enforces_schema` answers every request
+    with a schema by bare JSON.
     """
 
     seed: int
@@ -58,12 +58,12 @@ class ChatModel:
 
     @property
     def meant_instructions(self) -> set[str]:
-        """The instructions that were meant, with single blanks."""
+        """The instructions that the model meant, with single blanks."""
         return self.truth.meant_instructions
 
     @property
     def meant_pairs(self) -> set[Folded]:
-        """The instances that were meant, as (input, output) with single blanks."""
+        """The instances that the model meant, as (input, output) with single blanks."""
         return self.truth.meant_pairs
 
     def reply(self, body: Body) -> Reply:
@@ -147,7 +147,7 @@ def _written(rng: random.Random, asked: Asked, shape: Shape, meant: Meant) -> st
 
 
 def _value(step: Step, meant: Meant) -> dict[str, Any]:
-    """Return the answer as JSON is to have it; labels come before their inputs."""
+    """Return the answer as the JSON that the request asks for. Labels come before their inputs."""
     match step:
         case Step.INSTRUCTIONS:
             return {"instructions": [*meant.instructions]}

@@ -1,4 +1,4 @@
-"""Near-copies of the tasks that a prompt shows: models write them, and filters are there to refuse them."""
+"""Near-copies of the tasks that a prompt shows. Models write them, and filters should reject them."""
 
 import random
 import re
@@ -8,7 +8,7 @@ from tests.fakes.chat.words import fill
 
 _FEWEST_LETTERS = 4
 _COPIED = re.compile(r"[A-Z][^\n*#|<>\[\]{}`]{30,200}[.?]")
-# Words that no task is to have, and numbers that stop strings are made of.
+# Words that no task may contain, and numbers that are part of stop strings.
 _UNWANTED = re.compile(
     r"^Write a program"
     r"|\b(?:images?|graphs?|pictures?|files?|maps?|draw|plot|go to|video|audio|music|flowchart|diagram|16|20)\b",
@@ -17,7 +17,7 @@ _UNWANTED = re.compile(
 
 
 def near_copy(rng: random.Random, shown: Sequence[str]) -> str | None:
-    """Return a shown instruction with another noun in it, or None where none is fit for that."""
+    """Return a shown instruction with another noun in it, or None if no instruction is suitable."""
     fit = [text for text in shown if _COPIED.fullmatch(text) and not _UNWANTED.search(text)]
     if not fit:
         return None

@@ -51,14 +51,13 @@ def fenced_code(rng: random.Random) -> str:
 
 
 def headed(rng: random.Random) -> str:
-    """Return paragraphs under Markdown headings."""
     marks = rng.choice(("##", "###", "###"))
     gap = rng.choice(("\n", "\n\n"))
     return gap.join(f"{marks} {heading}\n{line(rng)}" for heading in rng.sample(_HEADINGS, rng.randint(1, 3)))
 
 
 def bulleted(rng: random.Random) -> str:
-    """Return a list with bullets, their first words in bold now and then."""
+    """Return a list with bullets. Some lists have their first words in bold."""
     mark = rng.choice("-*•")
     bold = rng.random() < 1 / 4
     items = [f"**{fill(rng, '{day}')}:** {line(rng)}" if bold else line(rng) for _ in range(rng.randint(2, 5))]
@@ -66,7 +65,6 @@ def bulleted(rng: random.Random) -> str:
 
 
 def numbered(rng: random.Random) -> str:
-    """Return a numbered list."""
     dot = rng.choice((".", ".", ")"))
     return "\n".join(f"{number}{dot} {line(rng)}" for number in range(1, rng.randint(3, 6)))
 
@@ -94,5 +92,5 @@ INPUTS: dict[Writer, float] = {line: 0.7, short: 0.12, question_on_text: 0.1, li
 
 
 def drawn(rng: random.Random, writers: dict[Writer, float]) -> str:
-    """Return what one of the writers writes, each as often as its rate says."""
+    """Return the text of one writer, drawn by the rates."""
     return rng.choices([*writers], [*writers.values()])[0](rng)

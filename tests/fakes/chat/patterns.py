@@ -1,4 +1,4 @@
-"""Signs that a text was not read rightly, as patterns that know nothing of who wrote it or how it was read.
+"""Signs of a text that was parsed wrongly, as patterns that know neither the writer nor the parser.
 
 Texts are searched with straight apostrophes and in any letter case.
 """

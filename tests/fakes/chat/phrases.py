@@ -2,8 +2,8 @@
 
 from tests.fakes.chat.words import table
 
-# An instruction is put together from a verb, what it is about, whom it is for, and how it is to be done; or it is a
-# whole sentence, of which there are more forms and fewer variants.
+# An instruction consists of a verb, a topic, an audience, and a manner. Or it is a whole sentence: there are more forms
+# of sentences, and fewer variants of each.
 VERBS = table(
     """Explain | Describe | Outline | Summarize | Analyse | Discuss | Review | Examine | Illustrate | Recount |
     Clarify | Evaluate | Write a short memo on | Prepare a talk on | Give an honest account of | Investigate |

@@ -1,4 +1,4 @@
-"""What chat models say around an answer: openings, closing remarks, refusals, and thoughts."""
+"""The remarks of chat models around an answer: openings, closing remarks, refusals, and thoughts."""
 
 import random
 

@@ -18,7 +18,7 @@ _SHUTDOWN_TIMEOUT_S = 0.1
 
 @asynccontextmanager
 async def serve(model: ChatModel, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve a model for as long as the block lasts, and give its address (…/v1); port 0 takes a free one."""
+    """Serve a model while the block runs, and yield its address (…/v1). Port 0 takes a free one."""
     runner = web.AppRunner(_application(model), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:

@@ -1,4 +1,4 @@
-"""A shape is a way of writing an answer as a chat model would."""
+"""A shape is a way in which a chat model writes an answer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +8,9 @@ from tests.fakes.chat.wrappings import Wrapping
 
 @dataclass(frozen=True)
 class Shape:
-    """One way of writing; shapes of a kind differ in small things.
+    """One way of writing. Shapes of a kind differ in small details.
 
-    A tolerant parser may refuse what is not readable, or a part of it, but gives nothing that was not meant.
+    A tolerant parser may refuse an unreadable reply, or a part of it, but must not return an unintended text.
     """
 
     name: str
@@ -20,7 +20,7 @@ class Shape:
 
 
 def wrapped_shapes(wrappings: dict[str, Wrapping], kind: str, plain: Shape) -> Iterator[Shape]:
-    """Yield a shape for each wrapping, around a plain one; a kind that ends with `/` gets the wrapping's name."""
+    """Yield a shape for each wrapping around a plain shape. A kind that ends with `/` gets the wrapping's name."""
     for name, wrapping in wrappings.items():
         yield replace(
             plain, name=name, kind=f"{kind}{name}" if kind.endswith("/") else kind, write=around(wrapping, plain.write)
@@ -28,15 +28,14 @@ def wrapped_shapes(wrappings: dict[str, Wrapping], kind: str, plain: Shape) -> I
 
 
 def around(wrapping: Wrapping, write: Callable[..., str]) -> Callable[..., str]:
-    """Return the writer whose text is wrapped."""
+    """Return the writer of wrapped texts."""
     return lambda rng, *meant: wrapping(rng, write(rng, *meant))
 
 
 def one_of(*writers: Callable[..., str]) -> Callable[..., str]:
-    """Return the writer that is one of several at a time."""
+    """Return the writer that chooses one of several writers for each text."""
     return lambda rng, *meant: rng.choice(writers)(rng, *meant)
 
 
 def of_kind(shapes: Sequence[Shape], kind: str) -> tuple[Shape, ...]:
-    """Return the shapes of a kind."""
     return tuple(shape for shape in shapes if shape.kind == kind)

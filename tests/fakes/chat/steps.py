@@ -1,4 +1,4 @@
-"""What a request asks for: the step of Self-Instruct, the form of the answer, and the tasks that are shown."""
+"""The meaning of a request: the step of Self-Instruct, the form of the answer, and the tasks that are shown."""
 
 import json
 import re
@@ -11,7 +11,7 @@ Body = Mapping[str, Any]
 
 
 class Step(StrEnum):
-    """The steps, and Alpaca's whole tasks."""
+    """The steps, and the whole tasks of Alpaca."""
 
     INSTRUCTIONS = "instructions"
     CLASSIFICATION = "classification"
@@ -21,7 +21,7 @@ class Step(StrEnum):
 
 
 class Form(StrEnum):
-    """The form that the answer is to have."""
+    """The form of the answer."""
 
     TEXT = "text"
     JSON = "json"
@@ -30,7 +30,7 @@ class Form(StrEnum):
 
 @dataclass(frozen=True)
 class Asked:
-    """A request understood; `first` is the number that the prompt ended with, 1 where there is none."""
+    """A parsed request. `first` is the number at the end of the prompt, or 1 if there is no number."""
 
     step: Step
     form: Form
@@ -40,12 +40,12 @@ class Asked:
 
     @property
     def instruction(self) -> str:
-        """The instruction that is asked about: the last that follows the word Task."""
+        """The instruction of the question: the last one that follows the word Task."""
         return found[-1].strip() if (found := _TASK.findall(self.prompt)) else ""
 
     @property
     def wants_labels(self) -> bool:
-        """Whether only classification tasks are to be written."""
+        """Whether the request asks for classification tasks only."""
         return "classification tasks" in self.prompt[:_HEAD_CHARS].lower()
 
     @property
@@ -68,7 +68,7 @@ _FIRST = re.compile(r"(\d+)\s*\.?(?:\s*Instruction:)?$")
 
 
 def understood(body: Body) -> Asked:
-    """Return what a request asks for."""
+    """Return the parsed request."""
     messages = [_content(message) for message in body["messages"]]
     prompt = "\n".join(messages)
     step, form = _from_schema(body) or _from_names(prompt) or (_from_text(messages), Form.TEXT)
@@ -98,7 +98,7 @@ def _from_schema(body: Body) -> tuple[Step, Form] | None:
 
 
 def _from_names(prompt: str) -> tuple[Step, Form] | None:
-    """Find the step by the first of the names that stands in quotes in a prompt that asks for JSON."""
+    """Find the step by the first of the names in quotes, in a prompt that asks for JSON."""
     found = _NAME.search(prompt) if "JSON" in prompt else None
     if found is None:
         return None

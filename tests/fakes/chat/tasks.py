@@ -30,7 +30,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Task:
-    """A whole task of one instance, as Alpaca has them."""
+    """A whole task with one instance, as in Alpaca."""
 
     instruction: str
     input: str
@@ -38,17 +38,15 @@ class Task:
 
     @property
     def pair(self) -> Pair:
-        """The instance."""
         return Pair(self.input, self.output)
 
 
 def write_instruction(rng: random.Random) -> str:
-    """Return an instruction of 8 to 22 words; more than one in five asks for a label."""
+    """Return an instruction of 8 to 22 words. More than one in five asks for a label."""
     return write_label_instruction(rng) if rng.random() < _LABEL_RATE else write_open_instruction(rng)
 
 
 def write_open_instruction(rng: random.Random) -> str:
-    """Return an instruction whose answer is open."""
     return _fitting(lambda: _open_phrase(rng))
 
 
@@ -58,24 +56,23 @@ def write_label_instruction(rng: random.Random) -> str:
 
 
 def asks_for_label(instruction: str) -> bool:
-    """Return whether an instruction asks for a label, in any letter case: what the model takes for the truth."""
+    """Return whether an instruction asks for a label, in any letter case. This is the truth for the model."""
     return _ASKS_FOR_LABEL.search(instruction) is not None
 
 
 def write_pair(rng: random.Random) -> Pair:
-    """Return an instance; two in five have no input."""
+    """Return an instance. Two in five have no input."""
     return _with_input(rng, "" if rng.random() < _NO_INPUT_RATE else drawn(rng, INPUTS))
 
 
 def write_pairs(rng: random.Random) -> tuple[Pair, ...]:
-    """Return the instances of one task: one without an input, or some whose inputs differ."""
+    """Return the instances of one task: one without an input, or some with different inputs."""
     if rng.random() < _NO_INPUT_RATE:
         return (write_pair_without_input(rng),)
     return _unlike(_with_input(rng, drawn(rng, INPUTS)) for _ in range(rng.randint(1, _MOST_PAIRS)))
 
 
 def write_pair_without_input(rng: random.Random) -> Pair:
-    """Return an instance of a task that needs no input."""
     return _with_input(rng, "")
 
 
@@ -93,7 +90,6 @@ def write_label_pairs(rng: random.Random) -> tuple[Pair, ...]:
 
 
 def write_task(rng: random.Random) -> Task:
-    """Return a whole task."""
     pair = write_pair(rng)
     return Task(write_instruction(rng), pair.input, pair.output)
 

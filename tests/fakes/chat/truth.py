@@ -1,4 +1,4 @@
-"""What the model meant, so that what was made of its replies can be compared."""
+"""The tasks that the model meant, to compare them with the parsed tasks."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ Folded = tuple[str, str]
 
 
 def folded(text: str) -> str:
-    """Return a text with single blanks for all that is blank."""
+    """Return a text with all whitespace folded to single blanks."""
     return " ".join(text.split())
 
 
@@ -25,35 +25,35 @@ def comparable(instruction: str) -> str:
 
 
 def without_fence(text: str) -> str:
-    """Return what is within a code fence, if that is the whole text."""
+    """Return the content of a code fence, if the fence is the whole text."""
     return fence[2] if (fence := _WHOLE_FENCE.match(text.strip())) else text
 
 
 def comparable_pair(given: str, output: str) -> Folded:
-    """Return an instance folded; a fence around its whole output counts for nothing."""
+    """Return an instance folded. A fence around the whole output is ignored."""
     return folded(given), folded(without_fence(output))
 
 
 def _without_field(given: str) -> str:
-    """Return an input of one line without the name of its field: a reader may keep it or not."""
+    """Return an input of one line without the name of its field, because a parser may keep the name or not."""
     return given if "\n" in given else _FIELD.sub("", given)
 
 
 @dataclass(frozen=True)
 class Meant:
-    """What one reply meant: new instructions, instances with the instruction they are of, or a verdict on one."""
+    """The meaning of one reply: new instructions, instances with their instruction, or a verdict on an instruction."""
 
     instructions: tuple[str, ...] = ()
     tasks: tuple[Task, ...] = ()
     verdict: tuple[str, bool] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the value for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Meant":
-        """Return what `as_dict` gave, after a way through JSON."""
+        """Return the value from the result of `as_dict` after a round trip through JSON."""
         verdict = value["verdict"]
         tasks = tuple(Task(**task) for task in value["tasks"])
         return cls(tuple(value["instructions"]), tasks, (verdict[0], verdict[1]) if verdict else None)
@@ -61,9 +61,9 @@ class Meant:
 
 @dataclass
 class Truth:
-    """All that was meant; `pairs_of` has the instances of an instruction, `verdicts` what was said of it.
+    """The meaning of all replies. `pairs_of` has the instances of an instruction, `verdicts` the verdicts on it.
 
-    Keys are instructions as `comparable` gives them, instances as `comparable_pair` does.
+    Keys are the results of `comparable` for instructions, and of `comparable_pair` for instances.
     """
 
     meant_instructions: set[str] = field(default_factory=set)
@@ -73,7 +73,7 @@ class Truth:
     _comparable: set[str] = field(default_factory=set)
 
     def learn(self, meant: Meant) -> None:
-        """Add what a reply meant."""
+        """Add the meaning of a reply."""
         self.meant_instructions.update(map(folded, meant.instructions))
         self._comparable.update(map(comparable, meant.instructions))
         for task in meant.tasks:
@@ -84,12 +84,10 @@ class Truth:
             self.verdicts[comparable(meant.verdict[0])] = meant.verdict[1]
 
     def has_instruction(self, instruction: str) -> bool:
-        """Return whether an instruction was meant."""
         return comparable(instruction) in self._comparable
 
     @classmethod
     def of(cls, all_meant: Iterable[Meant]) -> "Truth":
-        """Return the truth of several replies."""
         truth = cls()
         for meant in all_meant:
             truth.learn(meant)

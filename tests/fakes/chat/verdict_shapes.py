@@ -1,4 +1,4 @@
-"""The shapes of a verdict, whether a task is a classification task: `write(rng, answer)`."""
+"""The shapes of a verdict on whether a task is a classification task: `write(rng, answer)`."""
 
 import random
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""The words that made-up tasks are written with: tables by name, and phrases whose `{slots}` are filled from them.
+"""The words of made-up tasks: tables by name, and phrases whose `{slots}` are filled from them.
 
-No number here begins with 20 or ends with 16 or 20: the papers' stop strings are such numbers.
+No number here begins with 20 or ends with 16 or 20: the papers' stop strings are numbers like these.
 """
 
 import random
@@ -18,19 +18,18 @@ def table(text: str) -> tuple[str, ...]:
 
 
 def fill(rng: random.Random, phrase: str) -> str:
-    """Return a phrase whose slots are filled, those in what fills them too."""
+    """Return a phrase with filled slots, including the slots of inserted phrases."""
     while _SLOT.search(phrase):
         phrase = _SLOT.sub(lambda slot: rng.choice(TABLES[slot[1]]), phrase)
     return _A_BEFORE_VOWEL.sub("an", phrase)
 
 
 def choose(rng: random.Random, phrases: Sequence[str]) -> str:
-    """Return one of the phrases, filled."""
     return fill(rng, rng.choice(phrases))
 
 
 def sentence(text: str) -> str:
-    """Return a text with a capital letter first."""
+    """Return a text with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 

@@ -1,4 +1,4 @@
-"""Ways to wrap a whole reply, for every step: thinking before it, end-of-turn tokens after it, a fence around it."""
+"""Wrappings of a whole reply, for every step: thinking before it, end-of-turn tokens after it, a fence around it."""
 
 import random
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _NEXT_TURNS = {
     "<|endoftext|>": "\n\nHuman: ",
     "<end_of_turn>": "\n<start_of_turn>user\n",
 }
-# Nothing after the end of a turn is an answer.
+# Text after the end of a turn does not belong to an answer.
 _BABBLE = (
     "Thank you, please go on.",
     "Can you explain the last one?",
@@ -36,13 +36,13 @@ def in_tags(opening: str, closing: str) -> Wrapping:
 
 
 def after_thinking_without_opening(rng: random.Random, text: str) -> str:
-    """Return a reply after thinking of which only the closing tag is there, as some chat templates have it."""
+    """Return a reply after thinking that has only the closing tag, as with some chat templates."""
     thinking = thoughts(rng, rng.choice((" ", "\n")))
     return f"{thinking}\n</think>\n\n{text}"
 
 
 def in_channels(rng: random.Random, text: str) -> str:
-    """Return a reply in the final channel of the harmony format, after one of analysis."""
+    """Return a reply in the final channel of the harmony format, after an analysis channel."""
     return (
         f"<|channel|>analysis<|message|>{thoughts(rng)}<|end|>"
         f"<|start|>assistant<|channel|>final<|message|>{text}{rng.choice(('', '<|return|>'))}"
@@ -50,17 +50,17 @@ def in_channels(rng: random.Random, text: str) -> str:
 
 
 def in_worn_channels(rng: random.Random, text: str) -> str:
-    """Return the same without its special tokens, as a server leaves it that drops them."""
+    """Return the same without its special tokens, as from a server that drops them."""
     return f"analysis{thoughts(rng)}assistantfinal{text}"
 
 
 def after_thought_channel(rng: random.Random, text: str) -> str:
-    """Return a reply after a channel of thoughts, as Gemma names it."""
+    """Return a reply after a channel of thoughts with Gemma's name for it."""
     return f"<|channel>thought\n{thoughts(rng)}<channel|>{text}"
 
 
 def ended(rng: random.Random, text: str) -> str:
-    """Return a reply with an end-of-turn token, and in half of the cases what a model babbles after it."""
+    """Return a reply with an end-of-turn token, and in half of the cases with babble after it."""
     token = rng.choice(_END_TOKENS)
     if rng.random() < 1 / 2:
         return f"{text}{token}" if rng.random() < 1 / 2 else f"{text}\n{token}"
@@ -68,13 +68,12 @@ def ended(rng: random.Random, text: str) -> str:
 
 
 def fenced(rng: random.Random, text: str) -> str:
-    """Return a reply in a code fence; the fence is longer than those within."""
+    """Return a reply in a code fence that is longer than the fences within."""
     fence = "````" if "```" in text else "```"
     return f"{fence}{rng.choice(('', '', 'text', 'markdown', 'plaintext'))}\n{text.strip()}\n{fence}"
 
 
 def with_windows_line_ends(_: random.Random, text: str) -> str:
-    """Return a reply whose lines end as on Windows."""
     return text.replace("\n", "\r\n")
 
 

@@ -5,7 +5,6 @@ import math
 import anyio
 import pytest
 
-from service.lm.concurrency import Slot
 from service.lm.dispatch import Patience, UpstreamState
 from service.lm.errors import CallFailedError, EndpointRefusedError, Failing, Refused, UnansweredError
 from service.lm.port import Completion
@@ -24,7 +23,7 @@ async def test_a_failure_that_may_pass_is_tried_again(failing: Failing) -> None:
     endpoint = ScriptedEndpoint([failed(failing), failed(failing)])
     async with over(endpoint).running() as model:
         completion = await model.complete(ModelInput("p"), SAMPLING)
-    assert (completion.text, completion.attempts) == ("a text", 3)
+    assert (completion.text, completion.cost.attempts) == ("a text", 3)
 
 
 async def test_what_failed_attempts_took_is_reported_beside_what_the_answer_took() -> None:
@@ -32,7 +31,7 @@ async def test_what_failed_attempts_took_is_reported_beside_what_the_answer_took
     async with over(endpoint).running() as model:
         completion = await model.complete(ModelInput("p"), SAMPLING)
     assert completion.usage == Usage(10, 5)
-    assert completion.wasted == Usage(8, 3)
+    assert completion.cost.wasted == Usage(8, 3)
 
 
 @pytest.mark.parametrize("failing", [Failing.INVALID_BODY, Failing.ABORTED])
@@ -42,13 +41,13 @@ async def test_a_call_that_is_answered_with_nonsense_each_time_is_given_up_with_
         with pytest.raises(UnansweredError, match="3 attempts failed") as given_up:
             await model.complete(ModelInput("p"), SAMPLING)
     error = given_up.value
-    assert (error.attempts, error.wasted, error.failing) == (3, Usage(6, 3), failing)
+    assert (error.cost.attempts, error.cost.wasted, error.failing) == (3, Usage(6, 3), failing)
 
 
 async def test_refusals_for_load_never_cost_a_call_its_place() -> None:
     endpoint = ScriptedEndpoint([failed(Failing.RATE_LIMITED, after_s=0.001) for _ in range(20)])
     async with over(endpoint, patience=Patience(attempts=2)).running() as model:
-        assert (await model.complete(ModelInput("p"), SAMPLING)).attempts == 21
+        assert (await model.complete(ModelInput("p"), SAMPLING)).cost.attempts == 21
 
 
 async def test_a_call_that_can_never_work_is_asked_once_and_says_what_it_took() -> None:
@@ -56,7 +55,7 @@ async def test_a_call_that_can_never_work_is_asked_once_and_says_what_it_took() 
     async with over(endpoint).running() as model:
         with pytest.raises(CallFailedError, match="too long") as raised:
             await model.complete(ModelInput("p"), SAMPLING)
-    assert (raised.value.attempts, raised.value.wasted) == (2, Usage(1, 1))
+    assert (raised.value.cost.attempts, raised.value.cost.wasted) == (2, Usage(1, 1))
     assert len(endpoint.asked) == 2
 
 
@@ -217,10 +216,8 @@ async def test_a_cancelled_trial_is_followed_by_another() -> None:
 
 async def test_a_holder_of_a_slot_makes_its_call_with_it() -> None:
     endpoint = ScriptedEndpoint()
-    held: list[Slot] = []
     async with over(endpoint, concurrency=1).running() as model, model.slots.hold(0) as slot:
-        held.append(slot)
-        await model.complete(ModelInput("p"), SAMPLING)
+        await model.complete(ModelInput("p"), SAMPLING, slot)
         assert model.slots.in_use == 1
     assert model.slots.in_use == 0
 

@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
+from service.lm.cost import CallCost
 from service.lm.dispatch import Dispatcher, Patience, UpstreamState
 from service.lm.errors import CallDroppedError, CallFailedError, EndpointRefusedError, Failing, Refused
 from service.lm.port import Completion
@@ -26,7 +27,7 @@ LOST_BEFORE_IT_CLOSES = 2
 
 
 def hopeless(failing: Failing = Failing.NO_ANSWER) -> CallFailedError:
-    return CallFailedError(f"It was {failing}.", failing, wasted=USAGE)
+    return CallFailedError(f"It was {failing}.", failing, cost=CallCost(wasted=USAGE))
 
 
 @dataclass
@@ -49,8 +50,8 @@ class Callers:
     @property
     def paid(self) -> Usage | None:
         """Return what all calls that were answered or lost are said to have taken."""
-        taken = [usage for answer in self.answers for usage in (answer.usage, answer.wasted)]
-        return reduce(added, [*taken, *(error.wasted for error in self.lost)], None)
+        taken = [usage for answer in self.answers for usage in (answer.usage, answer.cost.wasted)]
+        return reduce(added, [*taken, *(error.cost.wasted for error in self.lost)], None)
 
 
 @EACH
@@ -62,7 +63,7 @@ async def test_a_call_that_is_hopeless_is_made_once_and_paid(failing: Failing) -
         await callers.ask()
     (lost,) = callers.lost
     assert (str(lost), lost.failing) == (f"It was {failing}.", failing)
-    assert (lost.attempts, lost.wasted) == (1, USAGE)
+    assert (lost.cost.attempts, lost.cost.wasted) == (1, USAGE)
     assert (len(callers.answers), len(endpoint.asked), model.refusal) == (1, 2, None)
 
 
@@ -231,5 +232,5 @@ async def test_so_many_requests_is_a_200_without_a_text_worth(
             callers = Callers(model)
             await callers.ask()
     (lost,) = callers.lost
-    assert (lost.failing, lost.attempts, len(server.requests)) == (failing, requests, requests)
+    assert (lost.failing, lost.cost.attempts, len(server.requests)) == (failing, requests, requests)
     assert said in str(lost)

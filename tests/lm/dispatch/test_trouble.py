@@ -138,7 +138,7 @@ async def test_what_was_paid_for_a_call_that_can_be_made_no_more_is_told() -> No
     (lost,) = callers.lost
     assert isinstance(lost, CallDroppedError)
     assert lost.refusal is not None
-    assert (lost.attempts, lost.wasted) == (2, completed().usage)
+    assert (lost.cost.attempts, lost.cost.wasted) == (2, completed().usage)
 
 
 @pytest.mark.parametrize("failing", [Failing.INVALID_BODY, Failing.ABORTED])

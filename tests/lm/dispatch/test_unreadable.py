@@ -7,6 +7,7 @@ import pytest
 
 from consumers.classify import Classify
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
+from service.lm.cost import CallCost
 from service.lm.dispatch import Dispatcher, Patience, UpstreamState
 from service.lm.errors import CallFailedError, Failing, UnansweredError
 from service.lm.port import Completion, FinishReason
@@ -51,7 +52,7 @@ async def given_up(endpoint: ScriptedEndpoint, patience: Patience = PATIENT) -> 
 async def test_what_answers_something_else_is_asked_for_three_times() -> None:
     endpoint = ScriptedEndpoint(otherwise=lambda: completed("Maybe"))
     error = await given_up(endpoint)
-    assert (error.failing, error.attempts, error.wasted) == (Failing.UNREADABLE, 3, Usage(30, 15))
+    assert (error.failing, error.cost.attempts, error.cost.wasted) == (Failing.UNREADABLE, 3, Usage(30, 15))
     assert len(endpoint.asked) == 3
 
 
@@ -74,14 +75,14 @@ async def test_an_answer_after_another_brings_what_both_took(usage: Usage | None
     endpoint = ScriptedEndpoint([completed("Maybe", usage), completed("Yes")])
     async with over(endpoint).running() as model:
         completion = await model.complete(ASKED, SAMPLING)
-    assert completion == replace(completed("Yes"), attempts=2, wasted=wasted)
+    assert completion == replace(completed("Yes"), cost=CallCost(2, wasted))
 
 
 async def test_the_third_answer_still_counts() -> None:
     endpoint = ScriptedEndpoint([completed("Maybe"), cut(""), completed("No")])
     async with over(endpoint).running() as model:
         completion = await model.complete(ASKED, SAMPLING)
-    assert (completion.text, completion.attempts, completion.wasted) == ("No", 3, Usage(20, 10))
+    assert (completion.text, completion.cost.attempts, completion.cost.wasted) == ("No", 3, Usage(20, 10))
 
 
 async def test_other_failures_are_not_counted_as_such_answers() -> None:
@@ -89,15 +90,15 @@ async def test_other_failures_are_not_counted_as_such_answers() -> None:
     passing = [*first, completed("Maybe"), failed(Failing.OVERLOADED)]
     async with over(ScriptedEndpoint([*passing, completed("Yes")]), patience=PATIENT).running() as model:
         completion = await model.complete(ASKED, SAMPLING)
-    assert (completion.attempts, completion.wasted) == (6, Usage(21, 10))
+    assert (completion.cost.attempts, completion.cost.wasted) == (6, Usage(21, 10))
     error = await given_up(ScriptedEndpoint([*passing, completed("Perhaps")]))
-    assert (error.attempts, error.wasted) == (6, Usage(31, 15))
+    assert (error.cost.attempts, error.cost.wasted) == (6, Usage(31, 15))
     assert '"Perhaps"' in str(error)
 
 
 async def test_such_answers_use_up_a_call_s_attempts() -> None:
     endpoint = ScriptedEndpoint(otherwise=lambda: completed("Maybe"))
-    assert (await given_up(endpoint, Patience(attempts=2))).attempts == 2
+    assert (await given_up(endpoint, Patience(attempts=2))).cost.attempts == 2
 
 
 async def test_without_a_check_any_text_is_an_answer() -> None:
