@@ -1,1 +1,1 @@
-"""Measurements: each is a script, prints a ratio to a baseline of the same run, and never fails for being slow."""
+"""Benchmarks. Each script prints a ratio to a baseline of the same run, and never fails because it is slow."""

@@ -1,11 +1,11 @@
-"""How many decisions a second admit makes on Kafka in transactions of 200, beside a bare aiokafka loop and SQLite.
+"""Decisions/s of admit on Kafka in transactions of 200, compared with a bare aiokafka loop and with SQLite.
 
     python -m benchmarks.admit_on_kafka                      # 20,000 answers of 5 candidates, then of 1
     python -m benchmarks.admit_on_kafka --answers 4000 --candidates 1
 
-All of it in this process, from answers that lie on `candidates` already. With one candidate in each answer there is
-little to judge: what remains is the price of transactions, of the codec and of the log. The baseline is a bare loop
-that takes 200 records, writes 200 of the size of a decision, and commits both, with aiokafka alone.
+All of it runs in this process, on answers that are on `candidates` already. With one candidate in each answer there is
+little to judge: the transactions, the codec and the log remain. The baseline is a bare loop that takes 200 records,
+writes 200 of the size of a decision, and commits both, with aiokafka alone.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from uuid import uuid4
 import anyio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from benchmarks.surroundings import kafka, load, log_warnings_only
+from benchmarks.machine import kafka, load, log_warnings_only
 from benchmarks.texts import Texts
 from consumers.admit import Admit
 from service.adapters.kafka import KafkaBroker, KafkaOptions
@@ -47,7 +47,7 @@ _WARM_UP = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What it took to work some answers off."""
+    """The time and the CPU that a number of decisions took."""
 
     name: str
     answers: int
@@ -59,12 +59,12 @@ class Measured:
 
     @property
     def per_s(self) -> float:
-        """Return decisions a second."""
+        """Return decisions/s."""
         return self.answers / self.wall_s
 
 
 class CountingAdmit(Admit):
-    """Admit, and when it has made so many decisions."""
+    """Admit that signals when it has made a given number of decisions."""
 
     def __init__(self, answers: int, drain: anyio.Event) -> None:
         super().__init__(SELF_INSTRUCT)
@@ -76,7 +76,7 @@ class CountingAdmit(Admit):
         self._drain = drain
 
     def restore(self, message: Message) -> None:
-        """Count, beside what admit does."""
+        """Count the decision, and do what admit does."""
         super().restore(message)
         self.accepted += isinstance(message, PooledTask)
         self.decisions += isinstance(message, Decision)
@@ -85,7 +85,7 @@ class CountingAdmit(Admit):
             self._drain.set()
 
     async def __call__(self, batch: Sequence[Any]) -> Outcome:
-        """Take the time that judging takes, its thread included."""
+        """Measure the time that judging takes, its thread included."""
         began = time.perf_counter()
         outcome = await super().__call__(batch)
         self.judging_s += time.perf_counter() - began
@@ -93,7 +93,7 @@ class CountingAdmit(Admit):
 
 
 def answer(seq: int, candidates: int, texts: Texts) -> Answer:
-    """Return what a model may have answered."""
+    """Return an answer of a model with made-up candidates."""
     instructions = [texts.instruction(_REPEATED) for _ in range(candidates)]
     return Answer(
         prompt_id=f"p{seq}",
@@ -115,7 +115,7 @@ def answer(seq: int, candidates: int, texts: Texts) -> Answer:
 
 
 async def preload(broker: Broker, run: str, answers: int, candidates: int) -> None:
-    """Write the answers; the same every time."""
+    """Write the answers, the same ones every time."""
     texts = Texts(random.Random(f"answers/{candidates}"))  # noqa: S311 - made-up text
     async with broker.producer() as producer:
         for first in range(0, answers, _WRITTEN_AT_ONCE):
@@ -124,7 +124,7 @@ async def preload(broker: Broker, run: str, answers: int, candidates: int) -> No
 
 
 async def admit(name: str, broker: Broker, answers: int, candidates: int) -> Measured:
-    """Let admit work the answers off."""
+    """Run admit until it has decided about all answers."""
     run = f"admit-{uuid4().hex[:8]}"
     await broker.create_topics(topics.specs(run, 1))
     await preload(broker, run, answers, candidates)
@@ -144,7 +144,7 @@ async def admit(name: str, broker: Broker, answers: int, candidates: int) -> Mea
 
 @asynccontextmanager
 async def bare_clients(bootstrap: str, group: str) -> AsyncIterator[tuple[AIOKafkaConsumer, AIOKafkaProducer]]:
-    """Open a consumer and a transactional producer as the adapter would."""
+    """Open a consumer and a transactional producer with the settings of the adapter."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
@@ -164,7 +164,7 @@ async def bare_clients(bootstrap: str, group: str) -> AsyncIterator[tuple[AIOKaf
 
 
 async def bare_loop(broker: KafkaBroker, bootstrap: str, answers: int, candidates: int) -> Measured:
-    """Move as many records in transactions as large, with aiokafka alone."""
+    """Move the same number of records in transactions of the same size, with aiokafka alone."""
     run = f"bare-{uuid4().hex[:8]}"
     group, target = f"seedstream.{run}.admit", topics.DECISIONS.of(run)
     await broker.create_topics([TopicSpec(name, 1) for name in (topics.CANDIDATES.of(run), target)])
@@ -191,7 +191,7 @@ async def bare_loop(broker: KafkaBroker, bootstrap: str, answers: int, candidate
 
 
 def show(results: Sequence[Measured], candidates: int) -> None:
-    """Print the table; the first is the baseline."""
+    """Print the table. The first result is the baseline."""
     bare = results[0]
     print(f"\n{bare.answers} answers with {candidates} candidates each; {load()}")
     print(f"{'':16}{'decisions/s':>13}{'of bare':>9}{'accepted':>10}{'transactions':>14}{'ms each':>9}", end="")
@@ -205,13 +205,13 @@ def show(results: Sequence[Measured], candidates: int) -> None:
 
 
 async def warm_up(bootstrap: str) -> None:
-    """Let the broker's virtual machine compile what it will need."""
+    """Let the JIT compiler of the broker's JVM warm up."""
     async with KafkaBroker.open(KafkaOptions(bootstrap=bootstrap)) as broker:
         await bare_loop(broker, bootstrap, _WARM_UP, 1)
 
 
 async def measure(bootstrap: str, answers: int, candidates: int) -> None:
-    """Measure all three, one after the other."""
+    """Run the three measurements, one after the other."""
     with tempfile.TemporaryDirectory() as folder:
         async with KafkaBroker.open(KafkaOptions(bootstrap=bootstrap)) as broker:
             results = [
@@ -224,7 +224,7 @@ async def measure(bootstrap: str, answers: int, candidates: int) -> None:
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Run the measurements that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--answers", type=int, default=20_000)
     parser.add_argument("--candidates", type=int, nargs="+", default=[1, 5])

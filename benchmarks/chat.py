@@ -1,11 +1,11 @@
-"""How much of what a chat model writes becomes right data: runs against the tests' scripted chat model.
+"""The share of a chat model's tasks that become correct data: runs against the scripted chat model of the tests.
 
-    python -m benchmarks.chat                           # 500 tasks by both recipes in each form
+    python -m benchmarks.chat                           # 500 tasks with both recipes in each form
     python -m benchmarks.chat --target 100 --source DIR # the same with the code in another folder
 
-Its replies have the shapes that chat models are known to use, as often as `tests/fakes/chat/habits.py` says. A task is
-clean if the checker of that model, which shares no code with the parsers, finds nothing wrong with it: neither in the
-text, nor against what the model meant. Usable are those tasks in its replies that the filter can judge.
+Its replies have the shapes that real chat models use, at the rates in `tests/fakes/chat/habits.py`. A task is clean if
+the checker of that model, which shares no code with the parsers, finds no fault in it: neither in its text, nor
+compared with the task that the model meant. A task of a reply is usable if the filter can judge it.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from tests.fakes.chat.checker import untrue, visible_faults
 from tests.fakes.chat.journal import truth_of
 
 _ROOT = Path(__file__).parents[1]
-# The reasons of the filter, which judges tasks; all others say that no task could be read.
+# These reasons come from the filter, which judges tasks. All others say that no task could be read.
 _REASONS_OF_THE_FILTER = {
     "too_similar",
     "too_short",
@@ -39,7 +39,7 @@ _TIMEOUT_S = 600.0
 
 @dataclass(frozen=True)
 class Case:
-    """A recipe in a form, and what the server does beside answering."""
+    """A recipe in a form, and the flags of the server."""
 
     recipe: str
     form: str
@@ -63,7 +63,7 @@ CASES = (
 
 @contextmanager
 def chat_model(journal: Path, seed: int, *flags: str) -> Iterator[str]:
-    """Serve the scripted model in another process; yields its base URL."""
+    """Serve the scripted model in another process. Yields its base URL."""
     command = [sys.executable, "-m", "tests.fakes.chat", "--seed", str(seed), "--journal", str(journal), *flags]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=_ROOT) as process:  # noqa: S603 - ours
         if process.stderr is None:
@@ -75,7 +75,7 @@ def chat_model(journal: Path, seed: int, *flags: str) -> Iterator[str]:
 
 
 def seedstream(source: Path, folder: Path, *arguments: str) -> str:
-    """Run our program from the code in `source`; returns its standard output."""
+    """Run the program from the code in `source`. Returns its standard output."""
     ended = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-m", "service", *arguments, "--broker", f"sqlite:{folder / 'log'}"],
         cwd=source,
@@ -115,7 +115,7 @@ def measure(case: Case, target: int, seed: int, source: Path, *, knows_forms: bo
 
 
 def _usable(status: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> float:
-    """Return the share of the tasks written that the filter could judge as tasks."""
+    """Return the share of the written tasks that the filter could judge as tasks."""
     written = sum(len(entry["meant"]["instructions"]) for entry in entries)
     candidates = status["candidates"]
     judged = sum(count for reason, count in candidates["rejected"].items() if reason in _REASONS_OF_THE_FILTER)

@@ -1,15 +1,15 @@
-"""How close the client comes to a bare aiohttp loop, with every answer written to the log.
+"""The throughput of the client, with every answer written to the log, compared with a bare aiohttp loop.
 
     python -m benchmarks.client                          # 32, 128, 256 and 1,000 calls in flight, 500 ms each
     python -m benchmarks.client --in-flight 128 --calls 2000
     python -m benchmarks.client --latency 0 --in-flight 128
-    python -m benchmarks.client --faults                 # 5 % 429 with Retry-After 1 and 2 % 500, beside no faults
-    python -m benchmarks.client --allowed 64             # a server that answers 429 beyond so many at once
+    python -m benchmarks.client --faults                 # 5 % 429 with Retry-After 1 and 2 % 500, and no faults
+    python -m benchmarks.client --allowed 64             # a server that answers 429 above 64 concurrent calls
     python -m benchmarks.client --calls 100000 --in-flight 1000 --latency 0.1   # memory over many calls
 
-Prompts are written first. Then, in turn: a loop that posts each of them with aiohttp and throws the answers away; and a
-worker that generates, as in a run: prompts from the log, admission, retries, parsing, each answer on the log. Both ask
-the same simulator, which runs in a process of its own. CPU is that of this process alone.
+Prompts are written first. Then two clients run in turn. One is a loop that posts each prompt with aiohttp and discards
+the answers. The other is a worker that generates as in a run: prompts from the log, admission, retries, parsing, each
+answer on the log. Both call the same simulator, which runs in its own process. CPU is the CPU of this process alone.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import aiohttp
 import anyio
 import orjson
 
-from benchmarks.surroundings import load, log_warnings_only, simulator
+from benchmarks.machine import load, log_warnings_only, simulator
 from consumers.generate import Generate
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.adapters.sqlite import SqliteBroker
@@ -46,7 +46,7 @@ _SAMPLE_EVERY = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one way of asking took."""
+    """The time and the CPU that one client took."""
 
     calls: int
     wall_s: float
@@ -54,17 +54,17 @@ class Measured:
 
     @property
     def per_s(self) -> float:
-        """Return answers a second."""
+        """Return answers/s."""
         return self.calls / self.wall_s
 
     @property
     def cpu_ms(self) -> float:
-        """Return milliseconds of CPU for each."""
+        """Return milliseconds of CPU for each answer."""
         return self.cpu_s / self.calls * 1e3
 
 
 async def measured(calls: int, work: Callable[[], Awaitable[None]]) -> Measured:
-    """Return what some work took."""
+    """Measure a piece of work."""
     started_s, cpu_s = time.perf_counter(), time.process_time()
     await work()
     return Measured(calls, time.perf_counter() - started_s, time.process_time() - cpu_s)
@@ -88,7 +88,7 @@ def prompts(count: int) -> list[Prompt]:
 
 
 async def bare_loop(url: str, asked: Sequence[Prompt], in_flight: int) -> None:
-    """Ask with nothing but aiohttp."""
+    """Send the prompts with aiohttp alone."""
     remaining = iter(asked)
     sampling = SELF_INSTRUCT.instruction_sampling
 
@@ -119,7 +119,7 @@ async def written(asked: Sequence[Prompt]) -> AsyncIterator[Broker]:
 
 
 async def worker(url: str, broker: Broker, calls: int, in_flight: int) -> Dispatcher:
-    """Let a worker generate until every prompt has its answer on the log; returns what made the calls."""
+    """Let a worker generate until every prompt has its answer on the log. Returns the dispatcher of its calls."""
     results = Partition(topics.CANDIDATES.of(_RUN), 0)
     options = OpenAIOptions(url, "seedstream-simulator", api="completions", dialect="generic")
     async with OpenAIEndpoint(options) as endpoint, Dispatcher.over([endpoint], in_flight).running() as dispatcher:
@@ -173,7 +173,7 @@ async def throughput(plan: argparse.Namespace) -> None:
 
 
 async def faults(plan: argparse.Namespace) -> None:
-    """Print the rate with failures that do not depend on load, beside the rate without any."""
+    """Print the rate with failures that do not depend on load, and the rate without any."""
     in_flight = plan.in_flight[0]
     asked = prompts(plan.calls or 8_000)
     rates: dict[str, float] = {}
@@ -189,7 +189,7 @@ async def faults(plan: argparse.Namespace) -> None:
 
 
 async def crowded(plan: argparse.Namespace) -> None:
-    """Print how well a server is used that refuses what is too much at once, and how often it has to refuse."""
+    """Print the utilisation of a server that refuses calls above its capacity, and how often it refuses one."""
     in_flight, latency_s = plan.in_flight[0], plan.latency
     calls = plan.calls or int(60 * plan.allowed / latency_s)
     asked = prompts(calls)
@@ -207,7 +207,7 @@ async def crowded(plan: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Read the command line."""
+    """Read the command line and run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--in-flight", type=int, nargs="+", default=[32, 128, 256, 1_000])
     parser.add_argument("--calls", type=int)

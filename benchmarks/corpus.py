@@ -1,9 +1,9 @@
-"""Texts by the million whose vocabulary grows as that of real text does.
+"""Millions of texts whose vocabulary grows as that of real text does.
 
 Heaps' law: n tokens have K n^β different words. Real instructions (18,291 of them: role play, tool use, grade-school
-mathematics) have K = 14.1 and β = 0.522. A corpus grows by Simon's process (1955): a new word as often as Heaps' law
-says, else a copy of what stands at some place before, so that words keep their shares and Zipf's law follows; copies go
-on for a few words, so that phrases come again. It grows out of real texts where there are any, else out of nothing.
+mathematics) have K = 14.1 and β = 0.522. A corpus grows by Simon's process (1955). Each step adds a new word at the
+rate of Heaps' law, or else a copy of the word at some earlier place. So words keep their shares, and Zipf's law
+follows. A copy goes on for a few words, so that phrases recur. A corpus starts with real texts if there are any.
 """
 
 import gzip
@@ -22,10 +22,10 @@ from service.selfinstruct.similarity import tokenize
 
 # The mean number of words in a copy.
 _PHRASE = 4.0
-# Lengths are log-normal: of the logarithm, the mean and the deviation; cut where the recipes cut.
+# Lengths are log-normal: the mean and the deviation of the logarithm. They are cut where the recipes cut.
 _LOG_LENGTH = (3.73, 0.37)
 _SHORTEST, _LONGEST = 4, 150
-# The law is fitted from this many tokens on; before, it is ruled by the first texts.
+# The law is fitted from this number of tokens on. Below it, the first texts dominate.
 _FITTED_FROM = 5_000
 _STEP = 1.2
 
@@ -53,7 +53,7 @@ class Heaps:
         return cls(float(np.exp(intercept)), float(exponent))
 
     def words(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return how many different words so many tokens have."""
+        """Return how many different words a number of tokens has."""
         return np.floor(self.factor * tokens.astype(float) ** self.exponent).astype(np.int64)
 
 
@@ -61,7 +61,7 @@ REAL = Heaps(14.1, 0.522)
 
 
 class Corpus:
-    """Texts by number: real ones first, if there are any, then grown ones; the same for the same seed."""
+    """Texts by number: real texts first, if there are any, then grown ones. The same seed gives the same texts."""
 
     def __init__(self, count: int, real: Sequence[str], seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
@@ -89,18 +89,18 @@ class Corpus:
         return " ".join(self.tokens(number))
 
     def grown_law(self) -> Heaps:
-        """Return the law that the whole corpus follows in the end."""
+        """Return the law that the whole corpus follows at its end."""
         return Heaps.fit([self.tokens(number) for number in range(min(len(self), 200_000))])
 
 
 def edited(tokens: Sequence[str], others: Sequence[str], rng: random.Random) -> str:
-    """Return a variation of a text: up to 60 % of its words dropped or replaced by another text's."""
+    """Return a variation of a text: up to 60 % of its words are dropped or replaced with words of another text."""
     share = rng.uniform(0.0, 0.6)
     return " ".join(rng.choice((word, rng.choice(others), "")) if rng.random() < share else word for word in tokens)
 
 
 def real_texts(path: Path | None) -> list[str]:
-    """Return the field `instruction` of each line of a JSON Lines file (.gz or not), shuffled; none without a file."""
+    """Return the field `instruction` of each line of a JSON Lines file (.gz or not), shuffled. Empty without a file."""
     if path is None:
         return []
     try:
@@ -129,7 +129,7 @@ def _lengths(rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
 def _grown(
     first: npt.NDArray[np.int64], words: int, count: int, law: Heaps, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Return the codes of `count` tokens, the first ones given, of which so many words are different."""
+    """Return the codes of `count` tokens, beginning with the given ones, with a given number of different words."""
     begun = len(first)
     places = np.arange(count)
     known = np.maximum(np.minimum(law.words(places + 1), places + 1), words)
@@ -143,7 +143,7 @@ def _grown(
     copied = places.copy()
     copied[begun:] = sources[phrase] + (places[begun:] - starts[phrase])
     copied[new] = places[new]
-    while True:  # what is copied from a copy is its source's: each step halves the way
+    while True:  # a copy of a copy has the source of that copy: each step halves the way
         further = copied[copied]
         if np.array_equal(further, copied):
             break

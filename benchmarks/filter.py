@@ -1,16 +1,16 @@
-"""How many candidates a second the filter judges, at pools of 7 K to 1 M, beside the loop and a full scan.
+"""Candidates/s of the filter at pools of 7 K to 1 M tasks, compared with the original's loop and a full scan.
 
     python -m benchmarks.filter                               # 7,000, 52,000, 200,000 and 1,000,000: some minutes
     python -m benchmarks.filter --pools 7000 52000            # half a minute
-    python -m benchmarks.filter --text FILE                   # grown out of real text: {"instruction": …} a line
-    python -m benchmarks.filter --text FILE --verdicts 100000 # compare that many verdicts with a full scan's
+    python -m benchmarks.filter --text FILE                   # grown from real text: {"instruction": …} a line
+    python -m benchmarks.filter --text FILE --verdicts 100000 # compare this number of verdicts with a full scan
     python -m benchmarks.filter --docs docs                   # write the table and the picture there
 
-Half of the candidates are fresh texts, half are variations of texts in the pool with up to 60 % of their words changed,
-so that scores lie on both sides of the threshold. The pool grows as a run's does, with a question now and then, so the
-index is measured in the shape that a run would find it in, tail and segments. One thread. `rouge_score` is what the
-original loops over; it is measured on 200 texts of the same pool and multiplied. "full scan" compares with every text
-by rapidfuzz, on the same encoded texts.
+Half of the candidates are fresh texts. The other half are variations of texts in the pool with up to 60 % of their
+words changed, so that scores lie on both sides of the threshold. The pool grows as in a run, with a query now and then,
+so the index has the shape that it has in a run, tail and segments. One thread. The original loops over `rouge_score`,
+which is measured on 200 texts of the same pool and multiplied. "full scan" compares with every text by rapidfuzz, on
+the same encoded texts.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from benchmarks import filter_profile
 from benchmarks.corpus import Corpus, edited, real_texts
+from benchmarks.machine import load
 from benchmarks.picture import Line, log_log
-from benchmarks.surroundings import load
 from service.selfinstruct.similarity import Match, SimilarityIndex, tokenize
 from service.selfinstruct.similarity.rouge import scores
 from service.selfinstruct.similarity.vocabulary import Vocabulary
@@ -36,17 +36,17 @@ _POOLS = (7_000, 52_000, 200_000, 1_000_000)
 _THRESHOLD = 0.7
 _CANDIDATES = 2_000
 _KEPT_BACK = 2_000
-# How often a pool that grows is asked something.
+# A growing pool gets one query for this number of texts.
 _ASKED_EVERY = 500
 _LOOPED, _LOOPS = 200, 3
 _SCANS = 10
-# In verdicts: the size of the pool, most of it in segments by so small a tail; what is left are candidates.
+# For verdicts: the size of the pool, and a tail small enough that most texts are in segments. Others are candidates.
 _VERDICTS_POOL, _VERDICTS_TAIL = 14_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured at one size of the pool; times in seconds for each candidate."""
+    """The measurements at one size of the pool, with times in seconds for each candidate."""
 
     pool: int
     mean_s: float
@@ -76,14 +76,14 @@ HEADER = (
 
 
 class FullScan:
-    """The pool as encoded texts, compared with one after another."""
+    """The pool as encoded texts, compared one after another."""
 
     def __init__(self) -> None:
         self._vocabulary = Vocabulary()
         self._texts: list[str] = []
 
     def add(self, text: str) -> None:
-        """Take a text in."""
+        """Add a text."""
         self._texts.append(self._vocabulary.learn(tokenize(text)))
 
     def nearest(self, text: str) -> Match | None:
@@ -94,7 +94,7 @@ class FullScan:
 
 
 def candidates(corpus: Corpus, pool: int, fresh: Sequence[str], count: int, rng: random.Random) -> Iterator[str]:
-    """Yield candidates for a pool of the corpus's first texts: fresh ones and variations, in turn."""
+    """Yield candidates for a pool of the first texts of the corpus: fresh texts and variations, in turn."""
     for place in range(count):
         if place % 2:
             yield rng.choice(fresh)
@@ -103,7 +103,7 @@ def candidates(corpus: Corpus, pool: int, fresh: Sequence[str], count: int, rng:
 
 
 def measure(index: SimilarityIndex, full: FullScan, corpus: Corpus, fresh: Sequence[str]) -> Measured:
-    """Ask the index, and the baselines beside it."""
+    """Query the index and the baselines."""
     pool = len(index)
     asked = list(candidates(corpus, pool, fresh, _CANDIDATES, random.Random(f"candidates/{pool}")))  # noqa: S311
     for text in asked[:50]:
@@ -137,7 +137,7 @@ def measure(index: SimilarityIndex, full: FullScan, corpus: Corpus, fresh: Seque
 
 
 def table(pools: Sequence[int], corpus: Corpus, kept_back: Sequence[str]) -> Iterator[Measured]:
-    """Yield what is measured at each size, the pool growing from one to the next."""
+    """Yield the measurements at each size, while the pool grows from one to the next."""
     index, full = SimilarityIndex(_THRESHOLD), FullScan()
     for pool in pools:
         for number in range(len(index), pool):
@@ -152,7 +152,7 @@ def table(pools: Sequence[int], corpus: Corpus, kept_back: Sequence[str]) -> Ite
 
 
 def compare_verdicts(real: Sequence[str], count: int) -> int:
-    """Compare verdicts on real text with those of a full scan; returns how many differ."""
+    """Compare verdicts on real text with those of a full scan. Returns the number of differences."""
     rng = random.Random("verdicts")  # noqa: S311 - a choice of texts
     index, full = SimilarityIndex(_THRESHOLD, _VERDICTS_TAIL), FullScan()
     pool, held_out = real[:_VERDICTS_POOL], real[_VERDICTS_POOL:]
@@ -222,7 +222,7 @@ def main() -> None:
 
 
 def describe(corpus: Corpus) -> str:
-    """Return in words where the texts come from, and the law that they follow."""
+    """Describe the source of the texts, and the law that they follow."""
     grown = corpus.grown_law()
     return (
         f"{load()}; {corpus.real:,} real texts, the rest grown by Heaps' law "
@@ -231,7 +231,7 @@ def describe(corpus: Corpus) -> str:
 
 
 def positive_number(text: str) -> int:
-    """Return the number that a word says, 1 or more."""
+    """Parse a number of 1 or more."""
     number = int(text)
     if number < 1:
         raise ValueError(text)
@@ -239,7 +239,7 @@ def positive_number(text: str) -> int:
 
 
 def parsed() -> argparse.Namespace:
-    """Return what was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pools", type=positive_number, nargs="+", default=_POOLS)
     parser.add_argument("--text", type=Path)

@@ -1,4 +1,4 @@
-"""Where the time of a question goes, by `cProfile`; Python's own calls weigh more in it than they do without."""
+"""The time of a query by stage, from `cProfile`, which inflates the cost of Python's own calls."""
 
 import cProfile
 import pstats
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from service.selfinstruct.similarity import SimilarityIndex
 
-# The functions that a question calls, by what they are for; none of them calls another of these.
+# The functions that a query calls, by their stage. None of them calls another of these.
 _STAGES = {
     "words and signature of the candidate": [("rouge.py", "tokenize"), ("vocabulary.py", "encode"), ("query.py", "of")],
     "choosing what to read of the lists": [("lists.py", "within_reach")],
@@ -20,7 +20,7 @@ _WHOLE = ("index.py", "nearest")
 
 
 def profile(index: SimilarityIndex, asked: Sequence[str]) -> dict[str, float]:
-    """Return the share of each stage of the questions' time, and of what is left."""
+    """Return the share of each stage in the time of the queries, and the rest."""
     profiler = cProfile.Profile()
     profiler.enable()
     for text in asked:

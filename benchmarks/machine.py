@@ -1,4 +1,4 @@
-"""What measurements on Kafka need around them: a broker, child processes, and the CPU that each of them takes."""
+"""The environment of benchmarks on Kafka: a broker, child processes, and the CPU time of each process."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from tests.kafka.cluster import Cluster
 CORES = os.cpu_count() or 1
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _STOP_S = 90.0
-# Places in /proc/<pid>/stat behind the name of the process, and in the first line of /proc/stat.
+# Fields of /proc/<pid>/stat after the name of the process, and of the first line of /proc/stat.
 _USER, _SYSTEM = 11, 12
 _IDLE, _IO_WAIT = 3, 4
 _COUNTED = 8
@@ -37,7 +37,7 @@ def pid_of_broker(cluster: Cluster) -> int:
 
 @contextmanager
 def seedstream(folder: Path, *arguments: str) -> Iterator[int]:
-    """Run our own program beside us, its log in `folder`; yields its process id, and stops it in an orderly way."""
+    """Run the program as a child process, with its log in `folder`. Yields its process id, and ends it with SIGTERM."""
     log = folder / f"{'-'.join(arguments[:2])}-{len(list(folder.iterdir()))}.log"
     command = [sys.executable, "-m", "service", *arguments]
     with (
@@ -58,7 +58,7 @@ def seedstream(folder: Path, *arguments: str) -> Iterator[int]:
 
 @contextmanager
 def simulator(*options: str) -> Iterator[tuple[str, int]]:
-    """Run the simulator in another process; yields its base URL and its process id."""
+    """Run the simulator in another process. Yields its base URL and its process id."""
     command = [sys.executable, "-m", "service", "simulator", "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
         if process.stderr is None:
@@ -70,7 +70,7 @@ def simulator(*options: str) -> Iterator[tuple[str, int]]:
 
 
 def cpu_s(pids: Sequence[int]) -> float:
-    """Return the CPU seconds that processes have taken so far."""
+    """Return the CPU seconds that the processes have used so far."""
     ticks = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
@@ -79,16 +79,16 @@ def cpu_s(pids: Sequence[int]) -> float:
 
 
 def machine_cpu_s() -> float:
-    """Return the CPU seconds that the whole machine has been busy so far, with what its host took from it."""
+    """Return the CPU seconds that the whole machine has been busy so far, including those stolen by its host."""
     counted = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1 : 1 + _COUNTED]]
     return (sum(counted) - counted[_IDLE] - counted[_IO_WAIT]) * _TICK_S
 
 
 def load() -> str:
-    """Return how busy the machine is with everything."""
+    """Return the load of the whole machine."""
     return f"{CORES} cores, load {os.getloadavg()[0]:.1f}"
 
 
 def log_warnings_only() -> None:
-    """Keep what our own modules tell in passing out of the tables."""
+    """Keep log lines below warnings out of the tables."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))

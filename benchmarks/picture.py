@@ -1,4 +1,4 @@
-"""A line chart with logarithmic axes as SVG, for the documents; without a library for the sake of one picture."""
+"""A line chart with logarithmic axes as SVG, for the documentation. One picture does not justify a plotting library."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Line:
 
 
 def log_log(title: str, x_title: str, lines: Sequence[Line]) -> str:
-    """Return the chart; a line is named at its end."""
+    """Return the chart. The name of a line is at its end."""
     xs = [x for line in lines for x, _ in line.points]
     ys = [y for line in lines for _, y in line.points]
     x_axis = _Axis.around(xs, _LEFT, _WIDTH - _RIGHT)

@@ -1,10 +1,10 @@
-"""How fast the whole pipeline is against the simulator at zero latency, beside a bare client loop in the same run.
+"""Throughput of the whole pipeline with the simulator at zero latency, compared with a bare client loop.
 
     make bench                      # 2,000 finished tasks, 32 calls in flight
     make bench ARGS='500 8'         # tasks, calls in flight
 
-The simulator runs in a process of its own; CPU is that of the measured process alone. Machines differ and are shared:
-the ratio to the bare loop, which asks the same server as often, is what can be compared.
+The simulator runs in its own process. CPU is the CPU of the measured process alone. Machines differ and are shared:
+compare the ratio to the bare loop, which sends the same number of calls to the same server.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from service.messaging.messages import GoalSet, Message
 from service.pipeline.limits import Limits
 from service.pipeline.single_process import Pipeline
 from service.run.create import define_run
-from service.run.definition import define
+from service.run.definition import AskedRun
 from service.settings import load_settings
 
 _PROMPT = "Come up with tasks:\n1. Say hello.\n2. Name a colour.\n3."
@@ -36,7 +36,7 @@ _PROMPT = "Come up with tasks:\n1. Say hello.\n2. Name a colour.\n3."
 
 @contextmanager
 def simulator() -> Iterator[str]:
-    """Run the simulator in another process; yields its base URL."""
+    """Run the simulator in another process. Yields its base URL."""
     command = [sys.executable, "-m", "service", "simulator", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
         if process.stderr is None:
@@ -46,14 +46,14 @@ def simulator() -> Iterator[str]:
 
 
 async def measured(work: Callable[[], Awaitable[int]]) -> tuple[int, float, float]:
-    """Return what `work` counted, its seconds, and the CPU seconds of this process."""
+    """Return the count that `work` returns, its seconds, and the CPU seconds of this process."""
     started, cpu = time.perf_counter(), time.process_time()
     count = await work()
     return count, time.perf_counter() - started, time.process_time() - cpu
 
 
 async def bare_loop(url: str, calls: int, in_flight: int) -> int:
-    """Ask the simulator `calls` times with nothing but aiohttp."""
+    """Send `calls` calls to the simulator with aiohttp alone."""
     remaining = iter(range(calls))
 
     async def ask(session: aiohttp.ClientSession) -> None:
@@ -72,9 +72,9 @@ async def bare_loop(url: str, calls: int, in_flight: int) -> int:
 
 
 async def pipeline(url: str, target: int, in_flight: int, folder: Path) -> int:
-    """Run the pipeline to its target; returns how many completions it took."""
+    """Run the pipeline to its target. Returns the number of completions."""
     settings = load_settings({"broker": f"sqlite:{folder}", "lm": "simulator", "target": target})
-    definition, seeds = define(settings)
+    definition, seeds = AskedRun(settings).new
     async with (
         SqliteBroker.open(settings.sqlite_file) as broker,
         OpenAIEndpoint(OpenAIOptions(url, "seedstream-simulator", api="completions")) as endpoint,

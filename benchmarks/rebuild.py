@@ -1,15 +1,15 @@
-"""How long admit takes to rebuild its memory from the log, and which part of that is reading, decoding, remembering.
+"""The time that admit takes to rebuild its memory from the log, split into reading, decoding and remembering.
 
     python -m benchmarks.rebuild                # a pool of 100,000 tasks
-    python -m benchmarks.rebuild --large        # and one of 1,000,000: about ten minutes, most of them to write it
+    python -m benchmarks.rebuild --large        # also one of 1,000,000: about ten minutes, most of them to write it
     python -m benchmarks.rebuild --pool 20000
     python -m benchmarks.rebuild --embedded --pool 1000000    # the embedded log instead of Kafka: three minutes
 
-The baseline is a bare aiokafka consumer, or cursor of sqlite3, that counts the records. "admit" ends with its first
-verdict. "waiting" is the share of the time in which a process used no CPU: for an answer of the broker, a fetch that is
-on its way for another topic, its neighbours. Each line is a process of its own, so that its memory is its own too;
-"before" is what a process has that has imported everything and connected. The prompt producer reads the same topic when
-it starts, and has a line for that.
+The baseline is a bare aiokafka consumer, or a cursor of sqlite3, that counts the records. "admit" ends with its first
+verdict. "waiting" is the share of the time in which the process used no CPU: it waits for an answer of the broker, for
+a fetch in flight for another topic, or for other processes. Each line runs in its own process, so that its memory is
+its own too. "before" is the memory of a process that has imported everything and connected. The prompt producer reads
+the same topic when it starts, and has a line of its own.
 """
 
 import argparse
@@ -30,7 +30,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.admit_on_kafka import answer
-from benchmarks.surroundings import kafka, load, log_warnings_only
+from benchmarks.machine import kafka, load, log_warnings_only
 from benchmarks.texts import Texts
 from consumers.admit import Admit
 from producers.prompts import SamplingPool
@@ -52,7 +52,7 @@ _WAYS = (_BARE, _READ, _DECODE, _RESTORE, _PRODUCER)
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one way of reading the pool took; memory in MiB, at its peak."""
+    """The time of one way to read the pool, and its peak memory in MiB."""
 
     way: str
     records: int
@@ -64,7 +64,7 @@ class Measured:
 
 @asynccontextmanager
 async def opened(log: str) -> AsyncIterator[Broker]:
-    """Open a log by its address: the file of an embedded one, or a bootstrap server."""
+    """Open a log by its address: the file of an embedded log, or a bootstrap server."""
     if log.startswith("/"):
         async with SqliteBroker.open(Path(log)) as embedded:
             yield embedded
@@ -74,7 +74,7 @@ async def opened(log: str) -> AsyncIterator[Broker]:
 
 
 async def preload(log: str, run: str, pool: int) -> None:
-    """Write a pool of machine-written tasks, as admit would have written it."""
+    """Write a pool of machine-written tasks, as admit writes it."""
     texts = Texts(random.Random("pool"))  # noqa: S311 - made-up text
     recipe = SELF_INSTRUCT.digest
     async with opened(log) as broker:
@@ -122,7 +122,7 @@ async def bare(log: str, run: str) -> int:
 
 
 async def ours(broker: Broker, run: str, way: str) -> int:
-    """Read the pool as a stage does, and go as far with each record as was asked for."""
+    """Read the pool as a stage does, and process each record up to the given step."""
     admit, progress, sampled = Admit(SELF_INSTRUCT), Progress(), SamplingPool()
     count = 0
     async with Tail.of(broker, run, [topics.POOL, topics.DECISIONS]) as tail:
@@ -153,7 +153,7 @@ async def read(log: str, run: str, way: str) -> Measured:
 
 
 def memory_mib(name: str) -> float:
-    """Return the memory of this process: VmRSS now, VmHWM at its peak (`getrusage` begins with that of its parent)."""
+    """Return the memory of this process: VmRSS now, VmHWM at its peak (`getrusage` starts with that of the parent)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / _MIB
 
@@ -166,7 +166,7 @@ def in_a_process(log: str, run: str, way: str) -> Measured:
 
 
 def show(results: Sequence[Measured]) -> None:
-    """Print the table; the first is the baseline."""
+    """Print the table. The first result is the baseline."""
     bare_s = results[0].wall_s
     print(f"\npool of {results[0].records} tasks; {load()}")
     print(f"{'':16}{'s':>8}{'records/s':>12}{'times bare':>12}{'waiting':>9}{'CPU us each':>13}", end="")
@@ -187,7 +187,7 @@ def show(results: Sequence[Measured]) -> None:
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Run the measurements that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", type=int, default=100_000)
     parser.add_argument("--large", action="store_true", help=f"a pool of {_LARGE} too")
@@ -210,14 +210,14 @@ def main() -> None:
 
 @contextmanager
 def embedded() -> Iterator[str]:
-    """Give the file of an embedded log."""
+    """Yield the file of an embedded log."""
     with tempfile.TemporaryDirectory(prefix="seedstream-bench-") as folder:
         yield f"{folder}/log.sqlite3"
 
 
 @contextmanager
 def cluster_address() -> Iterator[str]:
-    """Run a broker and give its address."""
+    """Run a broker and yield its address."""
     with kafka() as cluster:
         yield cluster.bootstrap
 

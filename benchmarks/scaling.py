@@ -1,14 +1,14 @@
-"""How many completions a second come through Kafka with 1, 2, 4, 8 processes that generate, against what is possible.
+"""Completions/s through Kafka with 1, 2, 4 and 8 processes that generate, compared with the theoretical maximum.
 
     python -m benchmarks.scaling                                   # about five minutes
     python -m benchmarks.scaling --workers 2 --seconds 60
 
-Each has 32 calls in flight to a simulator that takes half a second for each: 64 completions/s, if no slot is empty.
-That is the baseline; "at the model" is how many calls the simulator had on average, "between" for how long a slot had
-no call that it needed. One process is producer, admit and finish (three with --apart); prompts alone flow, nobody
-classifies. Each number of processes is a run of its own: all start with the pool of seeds.
+Each process has 32 calls in flight to a simulator that takes half a second for a call: 64 completions/s, if no slot is
+empty. This is the baseline. "at the model" is the average number of calls at the simulator. "between" is the time for
+which a slot had no call. One process is producer, admit and finish (three with --apart). Only prompts flow: no process
+classifies. Each number of processes has its own run: all start with the pool of seeds.
 
-"Full" says that the machine was, whoever filled it: a shortfall then says nothing about the number of processes.
+"Full" says that the machine had no CPU left: a shortfall is then no effect of the number of processes.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from uuid import uuid4
 import aiohttp
 import anyio
 
-from benchmarks.surroundings import (
+from benchmarks.machine import (
     CORES,
     cpu_s,
     kafka,
@@ -42,7 +42,7 @@ from service.messaging import topics
 from service.messaging.broker import Isolation, Partition
 from service.messaging.messages import GoalSet
 from service.run.create import define_run
-from service.run.definition import define
+from service.run.definition import AskedRun
 from service.settings import load_settings
 from tests.kafka.cluster import Cluster
 
@@ -59,7 +59,7 @@ _Processes = dict[str, list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look at a run: the records on `candidates`, those that admit has not committed, calls at the model."""
+    """A snapshot of a run: the records on `candidates`, those that admit has not committed, the calls at the model."""
 
     at: float
     answers: int
@@ -69,7 +69,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one number of processes did over the window; CPU in cores."""
+    """The throughput of one number of processes over the window, and its CPU in cores."""
 
     workers: int
     per_s: float
@@ -82,13 +82,13 @@ class Measured:
 
     @property
     def full(self) -> bool:
-        """Return whether there was no CPU left."""
+        """Return whether the machine had no CPU left."""
         return self.all_cpu >= _FULL * CORES
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked for."""
+    """The options of the command line."""
 
     latency_s: float
     warm_up_s: float
@@ -99,13 +99,13 @@ class Plan:
 
     @property
     def single(self) -> list[tuple[str, ...]]:
-        """Return the roles that one process has at a time, process by process."""
+        """Return the roles of each process that has single roles."""
         roles = ("producer", "admit", "finish")
         return [(role,) for role in roles] if self.apart else [roles]
 
 
 class Bench:
-    """One run on a broker, looked at from outside."""
+    """One run on a broker, observed from outside."""
 
     def __init__(self, broker: KafkaBroker, run: str, url: str) -> None:
         self._broker = broker
@@ -117,13 +117,13 @@ class Bench:
         await self._broker.create_topics(topics.specs(self._run, partitions))
 
     async def set_goal(self) -> None:
-        """Let the prompts flow."""
+        """Set a goal, so that the prompts flow."""
         settings = load_settings({"run": self._run, "lm": "simulator", "target": _ENDLESS})
-        definition, seeds = define(settings)
+        definition, seeds = AskedRun(settings).new
         await define_run(self._broker, definition, GoalSet(run=self._run, target=_ENDLESS), seeds)
 
     async def wait_for_members(self, workers: int) -> None:
-        """Wait until every process that generates has partitions of its own."""
+        """Wait until every process that generates owns partitions."""
         with anyio.fail_after(_START_S):
             while True:
                 members = await self._broker.members(f"seedstream.{self._run}.generate")
@@ -132,7 +132,7 @@ class Bench:
                 await anyio.sleep(_SAMPLE_S)
 
     async def sample(self, session: aiohttp.ClientSession) -> Sample:
-        """Look. What was committed is asked first: the lag may be overstated, not understated."""
+        """Take a snapshot. The committed offsets are read first: the lag may be overstated, not understated."""
         candidates = Partition(topics.CANDIDATES.of(self._run), 0)
         committed = await self._broker.committed(f"seedstream.{self._run}.admit", candidates)
         answers = await self._broker.end_offset(candidates, Isolation.READ_COMMITTED)
@@ -143,13 +143,13 @@ class Bench:
         return Sample(at, answers, answers - (committed.offset if committed is not None else 0), running)
 
     async def pool(self) -> int:
-        """Return about how many tasks are in the pool; a transaction counts as one more."""
+        """Return about how many tasks are in the pool. A transaction counts as one more."""
         return await self._broker.end_offset(Partition(topics.POOL.of(self._run), 0), Isolation.READ_COMMITTED)
 
     async def most_undecided(self) -> int:
-        """Return the largest number of prompts that were without a decision, by the times on the records.
+        """Return the largest number of prompts without a decision, by the timestamps of the records.
 
-        Prompts are read first: the run goes on, and what comes later shall have no part in it.
+        Prompts are read first. The run goes on, so later prompts are left out.
         """
         changes = [(at, 1) for at in await self._times(topics.PROMPTS.of(self._run))]
         changes += [(at, -1) for at in await self._times(topics.DECISIONS.of(self._run))]
@@ -212,14 +212,14 @@ async def watch(bench: Bench, processes: _Processes, workers: int, plan: Plan) -
 
 
 def _show_course(samples: Sequence[Sample]) -> None:
-    """Print completions/s of each quarter of the window: is it steady?"""
+    """Print completions/s of each quarter of the window, to show whether the rate is steady."""
     quarters = [samples[len(samples) * quarter // 4] for quarter in range(4)] + [samples[-1]]
     rates = [(after.answers - before.answers) / (after.at - before.at) for before, after in pairwise(quarters)]
     print(f"  quarters of the window: {', '.join(f'{rate:.0f}' for rate in rates)} completions/s", flush=True)
 
 
 async def measure(cluster: Cluster, workers: int, plan: Plan) -> Measured:
-    """Measure one number of processes, with a run and a simulator of their own."""
+    """Measure one number of processes, with their own run and simulator."""
     run = f"scaling-{workers}-{uuid4().hex[:4]}"
     told = ["--time-to-first-token", f"{plan.latency_s * 1000:.0f}ms"]
     told += ["--near-duplicate-rate", str(plan.near_duplicates)]
@@ -261,7 +261,7 @@ def show(results: Sequence[Measured], plan: Plan) -> None:
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Run the measurements that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--seconds", type=float, default=20.0, help="the window that is measured")

@@ -1,11 +1,11 @@
-"""How many candidates a second admit judges with 0, 1, 2 and 4 screens beside it, on a real Kafka.
+"""Candidates/s that admit judges with 0, 1, 2 and 4 screens, on a real Kafka.
 
     python -m benchmarks.screens                       # a pool of 200,000, then 3,000 answers of 8 candidates
     python -m benchmarks.screens --pool 50000 --screens 0 2
 
-Admit runs in this process, each screen in one of its own, and Kafka beside them. All are ready and have judged some
-answers when the load is written, at once: so there is a backlog from the first moment, and no hint on it before. The
-verdicts have to be the same, whatever the number of screens.
+Admit runs in this process, each screen in its own, and Kafka in another. All are ready and have judged some answers
+before the load is written, all at once. So there is a backlog from the first moment, without any hints. The verdicts
+must be the same for every number of screens.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from uuid import uuid4
 import anyio
 
 from benchmarks.admit_on_kafka import answer
-from benchmarks.surroundings import kafka, load, log_warnings_only
+from benchmarks.machine import kafka, load, log_warnings_only
 from benchmarks.texts import Texts
 from consumers.admit import Admit
 from consumers.screen import Screen
@@ -48,7 +48,7 @@ _READY = "ready"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The records of a run, whatever it is called: its pool, answers to warm up with, answers to be measured."""
+    """The records of a run of any name: its pool, answers for the warm-up, answers to measure."""
 
     pool: Sequence[NewRecord]
     warm_up: Sequence[NewRecord]
@@ -57,7 +57,7 @@ class Load:
 
     @classmethod
     def make(cls, pool: int, answers: int, candidates: int) -> "Load":
-        """Return a load; the same every time."""
+        """Return a load, the same one every time."""
         texts = Texts(random.Random("screens"))  # noqa: S311 - made-up text
         tasks = [
             PooledTask(pool_seq=seq, id=f"m{seq}", origin=Origin.MACHINE, instruction=texts.instruction(_REPEATED / 4))
@@ -71,7 +71,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What it took to work a load off."""
+    """The time that the load took."""
 
     screens: int
     candidates: int
@@ -82,18 +82,18 @@ class Measured:
 
     @property
     def per_s(self) -> float:
-        """Return candidates a second."""
+        """Return candidates/s."""
         return self.candidates / self.wall_s
 
     @property
     def hinted(self) -> float:
-        """Return the share of those that were compared, and had a hint that could be used."""
+        """Return the share of the compared candidates that had a usable hint."""
         compared = sum(count for use, count in self.tally.items() if use is not Use.LATE)
         return self.tally.get(Use.USED, 0) / max(1, compared)
 
 
 class CountingAdmit(Admit):
-    """Admit, which tells when it has made so many decisions, and what they were."""
+    """Admit that signals when it has made a given number of decisions, and keeps a digest of them."""
 
     def __init__(self, hints: Hints | None) -> None:
         super().__init__(SELF_INSTRUCT, hints)
@@ -102,7 +102,7 @@ class CountingAdmit(Admit):
         self._verdicts = hashlib.sha256()
 
     def restore(self, message: Message) -> None:
-        """Count, beside what admit does."""
+        """Count the decision, and do what admit does."""
         super().restore(message)
         if isinstance(message, Decision):
             self._verdicts.update(message.model_dump_json().encode())
@@ -111,11 +111,11 @@ class CountingAdmit(Admit):
                 self._all.set()
 
     def expect(self, decisions: int) -> None:
-        """Begin to count."""
+        """Start to count."""
         self._left, self._all = decisions, anyio.Event()
 
     async def reached(self) -> str:
-        """Wait for as many decisions as were expected; returns a digest of all so far."""
+        """Wait for the expected number of decisions. Returns a digest of all decisions so far."""
         await self._all.wait()
         return self._verdicts.hexdigest()
 
@@ -130,7 +130,7 @@ async def write(broker: Broker, topic: Topic[Message], run: str, records: Sequen
 
 @contextmanager
 def screens(count: int, bootstrap: str, run: str) -> Iterator[None]:
-    """Run screens in processes of their own while the block lasts; it begins when they have read the pool."""
+    """Run screens in their own processes while the block lasts. It starts when they have read the pool."""
     with ExitStack() as stack:
         command = [sys.executable, "-m", "benchmarks.screens", "--bootstrap", bootstrap, "--run", run]
         children = [
@@ -147,7 +147,7 @@ def screens(count: int, bootstrap: str, run: str) -> Iterator[None]:
 
 
 async def be_screen(bootstrap: str, run: str) -> None:
-    """Be a screen until killed."""
+    """Run a screen until the process is killed."""
     ready = anyio.Event()
     async with KafkaBroker.open(KafkaOptions(bootstrap=bootstrap)) as broker, anyio.create_task_group() as tasks:
         tasks.start_soon(Screening(Screen(SELF_INSTRUCT), broker, run).run, anyio.Event(), ready)
@@ -156,7 +156,7 @@ async def be_screen(bootstrap: str, run: str) -> None:
 
 
 async def hinted(broker: Broker, run: str, count: int) -> None:
-    """Wait until there are so many hints: every screen has built its index."""
+    """Wait for this number of hints: then every screen has built its index."""
     partitions = [Partition(topics.HINTS.of(run), number) for number in range(_PARTITIONS)]
     seen = 0
     async with broker.reader(partitions) as reader:
@@ -165,7 +165,7 @@ async def hinted(broker: Broker, run: str, count: int) -> None:
 
 
 async def measure(bootstrap: str, count: int, given: Load) -> Measured:
-    """Work the load off with so many screens."""
+    """Process the load with this number of screens."""
     run = f"screens-{uuid4().hex[:8]}"
     async with KafkaBroker.open(KafkaOptions(bootstrap=bootstrap)) as broker:
         await broker.create_topics(topics.specs(run, _PARTITIONS))
@@ -206,7 +206,7 @@ def show(each: Measured, alone: Measured) -> None:
 
 
 def main() -> None:
-    """Measure what is asked for, or be one of the screens."""
+    """Run the measurements that the command line names, or run as one of the screens."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", type=int, default=200_000)
     parser.add_argument("--answers", type=int, default=3_000)
@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument("--run", help=argparse.SUPPRESS)
     given = parser.parse_args()
     log_warnings_only()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a new topic's leader takes a moment
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the election of a new topic's leader takes a moment
     if given.bootstrap is not None:
         asyncio.run(be_screen(given.bootstrap, given.run))
         return

@@ -8,7 +8,7 @@ _LEAST, _MOST = 8, 16
 
 
 class Texts:
-    """A stream of instructions, the same for the same random numbers."""
+    """A stream of instructions, determined by the random numbers."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -17,7 +17,7 @@ class Texts:
         self._earlier: list[list[str]] = []
 
     def instruction(self, repeated: float = 0.0) -> str:
-        """Return an instruction; with this probability an earlier one with another word at its end."""
+        """Return an instruction. With the probability `repeated`, it is an earlier one with another word at its end."""
         if repeated and self._earlier and self._rng.random() < repeated:
             words = [*self._rng.choice(self._earlier)[:-1], *self._draw(1)]
         else:
@@ -31,7 +31,7 @@ class Texts:
 
 
 def _syllables(number: int) -> str:
-    """Return a word for a number, another one for each."""
+    """Return a word for a number, a different one for each number."""
     consonants, vowels = "bcdfghjklmnprstvwz", "aeiou"
     word = ""
     while True:

@@ -1,1 +1,1 @@
-"""What starts streams: seed tasks and prompts."""
+"""Sources of the stream: seed tasks and prompts."""

@@ -1,4 +1,4 @@
-"""When a run comes to rest short of its target, and why."""
+"""Reasons to end a run short of its target."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ _ENOUGH_AT_FIRST = 20
 
 @dataclass(slots=True)
 class Endings:
-    """Tells whether a run should be given up now.
+    """Decides whether a run should be given up now.
 
-    Patience, and calls without a price, are counted from `try_again`: whoever starts a run anew wants it tried anew.
+    Patience, and calls without a price, are counted from `try_again`: a run that is started again gets a new chance.
     """
 
     run: str
@@ -39,7 +39,7 @@ class Endings:
         self._without_price_before = progress.bill.total.without_price
 
     def ended(self, progress: Progress) -> RunEnded | None:
-        """Return how the run comes to rest; none if it goes on, or has reached its target."""
+        """Return the end of the run, or none if it goes on or has reached its target."""
         goal = progress.goal
         if goal is None or progress.reached:
             return None
@@ -54,15 +54,15 @@ class Endings:
         return None if found is None else self._ending(progress, *found)
 
     def failed_before_pool(self, progress: Progress) -> bool:
-        """Return whether prompts are answered and for long none of them gave an accepted task."""
+        """Return whether prompts are answered but the latest of them, `patience` in a row, gave no accepted task."""
         return progress.fruitless >= self._patience(so_far=progress.accepted)
 
     def failed_behind_pool(self, progress: Progress) -> bool:
-        """Return whether tasks are accepted and for long none of them could be finished."""
+        """Return whether tasks are accepted but the latest of them, `patience` in a row, could not be finished."""
         return progress.fruitless_tasks >= self._patience(so_far=progress.finished + progress.usable)
 
     def _patience(self, so_far: int) -> int:
-        """Return how many failures in a row are enough: few where nothing has ever come of any."""
+        """Return the number of failures in a row that end the run: a small one if nothing has ever succeeded."""
         return self.patience if so_far else min(self.patience, _ENOUGH_AT_FIRST)
 
     def _stalled(self, progress: Progress, _: GoalSet) -> tuple[Ending, str] | None:
@@ -76,7 +76,7 @@ class Endings:
         return None
 
     def _price_unknown(self, progress: Progress, goal: GoalSet) -> tuple[Ending, str] | None:
-        """Refuse to go on where a limit in dollars cannot be kept."""
+        """Refuse to go on if a limit in dollars cannot be kept."""
         total = progress.bill.total
         if not limits_dollars(goal) or total.unpriced == self._unpriced_before:
             return None
@@ -107,12 +107,12 @@ class Endings:
 
 
 def limits_dollars(goal: GoalSet) -> bool:
-    """Return whether a goal can be kept only by one who knows what calls cost."""
+    """Return whether a goal has a limit in dollars, which needs the cost of calls."""
     return goal.budget_usd is not None or goal.max_marginal_cost_usd is not None
 
 
 def _budget_spent(progress: Progress, goal: GoalSet) -> tuple[Ending, str] | None:
-    """End once no further prompt can be paid and nothing is on its way, or at once where all is spent already."""
+    """End once no further prompt can be paid and nothing is on its way, or at once if all is spent already."""
     spent = spent_usd(progress.bill)
     if goal.budget_usd is None or spent is None:
         return None

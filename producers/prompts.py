@@ -23,7 +23,7 @@ from service.selfinstruct.sampling import sample_demonstrations
 from service.selfinstruct.tasks import Instance, SeedTask
 
 _FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS, *DEAD_LETTER_TOPICS)
-# Whole completions, most of the log: read only where a limit in dollars needs what the other stages' calls cost.
+# Whole completions, most of the log: read only if a limit in dollars needs the cost of the other stages' calls.
 _FOLLOWED_FOR_COSTS = (topics.CANDIDATES, topics.CLASSIFIED)
 
 log = structlog.get_logger()
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """What is kept of a task to be shown: a million whole ones would take gigabytes. Human tasks bring their seed."""
+    """The part of a task that prompts show; a million whole tasks would take gigabytes. Seed tasks bring their seed."""
 
     id: str
     instruction: str
@@ -47,7 +47,7 @@ class SamplingPool:
     machine: list[Demonstration] = field(default_factory=list)
 
     def apply(self, message: Message) -> None:
-        """Take a task of the pool in."""
+        """Add a task of the pool."""
         if isinstance(message, PooledTask):
             shown = Demonstration(message.id, message.instruction, message.depth, message.seed)
             (self.human if message.origin is Origin.HUMAN else self.machine).append(shown)
@@ -87,9 +87,9 @@ def _as_shown(task: Demonstration) -> tuple[str, Instance | None]:
 class PromptProducer:
     """The single active writer of `prompts`. Its memory is the log: nothing is issued twice after a restart.
 
-    `window` bounds the prompts without a decision. It gives the run up after `patience` prompts in a row without an
-    acceptance, or when so many prompts and tasks are stuck among the dead letters, both counted from its start; or when
-    a limit in dollars is reached.
+    `window` bounds the prompts without a decision. The run is given up after `patience` prompts in a row without an
+    acceptance, or with `patience` prompts and tasks among the dead letters, both counted from the start of this
+    process; or when a limit in dollars is reached.
     """
 
     def __init__(self, broker: Broker, run: str, window: int, patience: int) -> None:
@@ -130,7 +130,7 @@ class PromptProducer:
             self._apply(message)
 
     async def _follow_costs_if_needed(self, stack: AsyncExitStack) -> None:
-        """Take in what calls cost, from the first on, once the goal has a limit in dollars; it may come at any time."""
+        """Follow the cost of all calls once the goal has a limit in dollars, which may be set at any time."""
         if self._costs is not None:
             for message in await self._costs.next(0.0):
                 self._progress.bill.apply(message)
@@ -140,7 +140,7 @@ class PromptProducer:
             self._endings.forgive_prices(self._progress)
 
     async def _read_costs(self) -> bool:
-        """Read what calls cost up to now; returns whether there was anything new: no end may come of old news."""
+        """Read the cost of calls up to now; returns whether any was new: old figures must not end a run."""
         new = False
         if self._costs is not None:
             async for message in self._costs.messages_to_end():
@@ -149,7 +149,7 @@ class PromptProducer:
         return new
 
     async def _recall_prompts(self) -> None:
-        """Learn which numbers are taken, also by prompts that another version wrote and this one cannot read."""
+        """Read the numbers taken, including those of prompts from another version that cannot be read."""
         async with Tail.of(self._broker, self._run, [topics.PROMPTS]) as tail:
             async for record in tail.to_end():
                 try:
@@ -168,9 +168,9 @@ class PromptProducer:
         self._pool.apply(message)
 
     def _next(self) -> Sequence[Message]:
-        """Return what to write now: prompts, or that the run comes to rest.
+        """Return the messages to write now: prompts, or the end of the run.
 
-        There are no prompts while the pool is known less well than the decisions on it.
+        There are no prompts while the pool has been read less far than the decisions.
         """
         if (ended := self._endings.ended(self._progress)) is not None:
             return [ended]
@@ -181,7 +181,7 @@ class PromptProducer:
         return [write_prompt(definition, self._pool, seq) for seq in progress.free_seqs(count)]
 
     async def _with_sample(self, message: Message) -> Message:
-        """Return the message that a run got nowhere with an answer of the step that failed; any other as it is."""
+        """Add an answer of the failed step to the message of a run that got nowhere; leave other messages alone."""
         definition = self._progress.defined
         if not isinstance(message, RunEnded) or message.ending is not Ending.STALLED or definition is None:
             return message

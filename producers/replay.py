@@ -1,6 +1,6 @@
 """`<topic>.dlq` → `<topic>`: dead letters are put back where they came from, exactly once.
 
-How far each partition of dead letters has been put back is the offset of a group, written with the records themselves.
+The offset of a group says how far each partition of dead letters has been put back; it is written with the records.
 """
 
 import sys
@@ -50,7 +50,7 @@ class DeadLetterReplay:
             return [letter async for _, letter in _unread(tail) if letter is not None]
 
     async def run(self, limit: int = sys.maxsize) -> Tally:
-        """Put back at most so many dead letters, the oldest of each partition first.
+        """Put back at most `limit` dead letters, the oldest of each partition first.
 
         Raises:
             FencedError, OutcomeUnknownError: it is not known how far it got; the next one goes on from there.
@@ -88,7 +88,7 @@ class DeadLetterReplay:
 
 
 async def _unread(tail: Tail) -> AsyncIterator[tuple[Record, DeadLetter | None]]:
-    """Yield what has not been put back; without a letter, what is there twice.
+    """Yield the records that have not been put back; without a letter for duplicates.
 
     A stage that was killed before it had committed has written its dead letters again. Putting both back would make two
     records of one, and two calls to the model.

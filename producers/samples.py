@@ -1,4 +1,4 @@
-"""The latest answer of a step, for the message of a run that got nowhere: what came, and what was expected."""
+"""The latest answer of a step, for the message of a run that got nowhere."""
 
 from service.errors import DecodeError
 from service.messaging import codec
@@ -14,7 +14,7 @@ _POLL_S = 1.0
 
 
 async def sample_of_prompts(broker: Broker, run: str, recipe: Recipe) -> str:
-    """Return the latest answer to a prompt in words; empty where there is none."""
+    """Describe the latest answer to a prompt; empty if there is none."""
     for message in await _latest(broker, run, CANDIDATES):
         match message:
             case Answer():
@@ -27,7 +27,7 @@ async def sample_of_prompts(broker: Broker, run: str, recipe: Recipe) -> str:
 
 
 async def sample_of_instances(broker: Broker, run: str, recipe: Recipe) -> str:
-    """Return the latest answer of which no instance came in words; empty where there is none."""
+    """Describe the latest answer without an instance; empty if there is none."""
     for message in await _latest(broker, run, INSTANCES):
         if isinstance(message, TaskInstances) and message.rejection is not None:
             if message.call is None:
@@ -37,7 +37,7 @@ async def sample_of_instances(broker: Broker, run: str, recipe: Recipe) -> str:
 
 
 async def latest_model(broker: Broker, run: str) -> str | None:
-    """Return the name of the model that gave the latest answer to a prompt; none where there is none."""
+    """Return the name of the model that gave the latest answer to a prompt, or none if there is no answer."""
     answers = (message for message in await _latest(broker, run, CANDIDATES) if isinstance(message, Answer))
     latest = next(answers, None)
     return None if latest is None else latest.call.model

@@ -1,1 +1,1 @@
-"""What goes in and what comes out as a data set: seed files, exports."""
+"""Input and output of data sets: seed files, prompt templates, exports."""

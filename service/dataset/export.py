@@ -1,9 +1,9 @@
-"""Finished tasks in the forms that others read; one function for each, from tasks to the bytes of a file.
+"""Export formats of finished tasks. Each has a function that turns tasks into the bytes of a file.
 
-- `jsonl`: our own record of a task, whole, one a line.
-- `alpaca`: one JSON array of `{instruction, input, output}`, one for each instance, as
-  Stanford Alpaca's `alpaca_data.json`.
-- `self-instruct`: JSON Lines in the schema of the seed tasks, so that a finished set can seed another run.
+- `jsonl`: the complete record of a task in our own schema, one per line.
+- `alpaca`: one JSON array of `{instruction, input, output}`, one object per instance, as in Stanford Alpaca's
+  `alpaca_data.json`.
+- `self-instruct`: JSON Lines in the schema of the seed tasks, so that a finished data set can seed another run.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +15,7 @@ from service.messaging.messages import FinishedTask, Message
 
 
 class Format(StrEnum):
-    """The name of a form."""
+    """The name of an export format, as the command line takes it."""
 
     JSONL = "jsonl"
     ALPACA = "alpaca"
@@ -26,13 +26,13 @@ Chunks = AsyncIterator[bytes]
 
 
 async def as_jsonl(messages: AsyncIterator[Message]) -> Chunks:
-    """Yield messages of any kind as JSON Lines."""
+    """Yield messages of any type as JSON Lines."""
     async for message in messages:
         yield message.__pydantic_serializer__.to_json(message) + b"\n"
 
 
 async def as_alpaca(tasks: AsyncIterator[FinishedTask]) -> Chunks:
-    """Yield one JSON array of instances."""
+    """Yield one JSON array with an object for each instance."""
     before = b"[\n"
     async for task in tasks:
         for instance in task.instances:
@@ -43,7 +43,7 @@ async def as_alpaca(tasks: AsyncIterator[FinishedTask]) -> Chunks:
 
 
 async def as_self_instruct(tasks: AsyncIterator[FinishedTask]) -> Chunks:
-    """Yield tasks in the schema of seed tasks; what has no classification step counts as generation."""
+    """Yield tasks in the schema of seed tasks; `is_classification` is null if the recipe has no such step (Alpaca)."""
     async for task in tasks:
         row = {
             "id": task.id,

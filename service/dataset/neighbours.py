@@ -1,4 +1,4 @@
-"""The nearest tasks and the mean score of every accepted task, as the original stores them with it."""
+"""The nearest tasks and the mean score of every accepted task, which the original stores with the task."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from service.dataset.export import Chunks
 from service.messaging.messages import Message, Origin, PooledTask, check_next
 from service.selfinstruct.similarity import SimilarityIndex, Survey
 
-# As many as the original stores beside each accepted instruction.
+# The number that the original stores with each accepted instruction.
 NEAREST = 10
 
 
@@ -22,20 +22,20 @@ class _Task:
 
 
 async def as_neighbours(pool: AsyncIterator[Message], workers: int, report: Callable[[float], None]) -> Chunks:
-    """Yield a JSON line for each machine task of a pool, in its order: who was nearest among the tasks before it.
+    """Yield a JSON line for each machine task of a pool, in pool order, with its nearest tasks among those before it.
 
-    Every task is compared with all before it, so the work grows with the square of the pool.
+    Every task is compared with all tasks before it, so the work grows with the square of the pool size.
 
     Args:
         pool: the records of the topic `pool`.
-        workers: the threads that compare; -1 for as many as there are cores.
-        report: told again and again how much of the work is done, 0 … 1.
+        workers: the number of threads; -1 for one per core.
+        report: called after each block with the share of the work that is done, 0 … 1.
 
     Raises:
-        BrokerError: the pool has a hole.
+        BrokerError: the numbers of the pool's tasks have a gap.
     """
     tasks = [task async for task in _tasks(pool)]
-    index = SimilarityIndex(1.0)  # asked for surveys only
+    index = SimilarityIndex(1.0)  # used for surveys only, which have no threshold
     await to_thread.run_sync(_add_all, index, tasks)
     blocks = index.surveys(NEAREST, workers)
     done = 0

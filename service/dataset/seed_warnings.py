@@ -1,4 +1,4 @@
-"""Warnings about seed tasks, given before money is spent: a run can only be as good as the tasks it is shown."""
+"""Warnings about seed tasks, given before any call is paid for: a run is only as good as the tasks in its prompts."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,10 +20,10 @@ _ENGLISH = (
 
 
 def check_seeds(recipe: Recipe, seeds: Sequence[SeedTask]) -> None:
-    """Check that the recipe's own filters would let any of the seeds pass, if a model had written it.
+    """Raise unless the recipe's own filters would accept at least one of the seeds if a model had written it.
 
     Raises:
-        ConfigurationError: they would refuse them all, and so whatever a model writes in their likeness.
+        ConfigurationError: the filters would reject all seeds, and so all model output that resembles them.
     """
     refused = _refused(recipe, seeds)
     if refused.total() == len(seeds):
@@ -34,7 +34,7 @@ def check_seeds(recipe: Recipe, seeds: Sequence[SeedTask]) -> None:
 
 
 def seed_warnings(recipe: Recipe, seeds: Sequence[SeedTask]) -> Iterator[str]:
-    """Yield a line for each thing that is odd."""
+    """Yield a line for each problem: seeds that the filters reject, empty, huge or equal outputs, repetitions."""
     refused = _refused(recipe, seeds)
     if refused.total() > _FEW * len(seeds):
         why = f": {_ENGLISH}" if refused.keys() & _BY_LANGUAGE else ""

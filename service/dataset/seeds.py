@@ -20,7 +20,7 @@ from service.selfinstruct.replies.characters import without_lone_surrogates
 from service.selfinstruct.tasks import Instance, SeedTask
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-# A task without an input has an empty one in the schema, and none or null in many files.
+# In the schema, a task without an input has an empty one; many files omit it or set it to null.
 _Input = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 _PYTHON_DICTIONARY = re.compile(r"\s*\{\s*'")
 _SHOWN_OF_DIGEST = 12
@@ -45,7 +45,7 @@ class _SeedLine(BaseModel):
 
 
 class _AlpacaLine(BaseModel):
-    """A task with its one instance beside it; most files give it no id."""
+    """A task with the fields of its only instance beside its own; most files give it no id."""
 
     model_config = ConfigDict(strict=True)
 
@@ -58,10 +58,11 @@ class _AlpacaLine(BaseModel):
 
 
 def load_seeds(path: Path | None) -> tuple[SeedTask, ...]:
-    """Return the seed tasks of a file, or our own 175 where none is named.
+    """Return the seed tasks of a file, or the 175 built-in ones if `path` is None.
 
     Raises:
-        SeedTaskError: a line is no seed task (names file, line and field), an id comes twice, or there is none.
+        SeedTaskError: the file is unreadable or empty, a line is no seed task (the message names file, line and field),
+            or an id is repeated.
     """
     if path is None:
         text = resources.files("service").joinpath("resources/seed_tasks.jsonl").read_text("utf-8")
@@ -74,7 +75,11 @@ def load_seeds(path: Path | None) -> tuple[SeedTask, ...]:
 
 
 def parse_seeds(text: str, where: str) -> tuple[SeedTask, ...]:
-    """Return the seed tasks of a text in JSON Lines, or of a JSON array; `where` names it in errors."""
+    """Return the seed tasks of a text in JSON Lines, or of a JSON array; `where` names the text in errors.
+
+    Raises:
+        SeedTaskError: a line or element is no seed task, an id is repeated, or there are no tasks.
+    """
     seeds: dict[str, SeedTask] = {}
     places: dict[str, str] = {}
     tasks = _in_array(text, where) if text.lstrip().startswith("[") else _in_lines(text, where)
@@ -97,7 +102,7 @@ def seeds_digest(seeds: Sequence[SeedTask]) -> str:
 
 
 def _in_lines(text: str, where: str) -> Iterator[tuple[str, object]]:
-    """Yield (place, value) for each line of a text that is not blank."""
+    """Yield (place, value) for each non-blank line of a text."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             place = f"{where}, line {number}"
@@ -128,9 +133,9 @@ def _not_json(line: str, error: Exception) -> str:
 
 
 def _parse_task(task: object, place: str) -> SeedTask:
-    """Return a task; one with `output` and without `instances` is in Alpaca's schema.
+    """Return the seed task in a JSON value; one with `output` and without `instances` is in Alpaca's schema.
 
-    An id that is not given is made of the content, so that it is the same wherever the task stands.
+    A missing id is derived from the content, so that it does not depend on the place of the task.
     """
     has_own_output = isinstance(task, dict) and "output" in task and "instances" not in task
     try:
@@ -153,7 +158,7 @@ def _parse_task(task: object, place: str) -> SeedTask:
 
 
 def _other_schema(task: dict[str, object]) -> str:
-    """Say which schemas there are, and what came."""
+    """Return the error message for an unknown schema: the two known schemas, and the fields of the task."""
     names = ", ".join(str(name)[:40] for name in list(task)[:8]) or "nothing"
     return (
         "expected a task of Self-Instruct (id, instruction, instances) or of Alpaca (instruction, input, output), "

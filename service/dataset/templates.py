@@ -1,4 +1,4 @@
-"""Prompt templates: our own, each of which a file of the same name in the user's folder replaces."""
+"""Prompt templates: the built-in ones, each of which a file of the same name in the user's folder replaces."""
 
 from importlib import resources
 from pathlib import Path
@@ -9,11 +9,11 @@ from service.selfinstruct.templates import MARKERS, Templates, names_of
 
 
 def load_templates(folder: Path | None, form: Form = Form.TEXT) -> Templates:
-    """Return the templates of a form, those in `folder` before our own.
+    """Return the templates of a form; those in `folder` replace the built-in ones.
 
     Raises:
-        TemplateError: the folder is missing or holds no template of the form, or a template has not exactly one of its
-            marker.
+        TemplateError: the folder is missing or holds no template of the form, a file is unreadable, or a template does
+            not contain its marker exactly once.
     """
     names = names_of(form)
     own = resources.files("service").joinpath("resources/templates")
@@ -23,19 +23,20 @@ def load_templates(folder: Path | None, form: Form = Form.TEXT) -> Templates:
     return Templates(**texts)
 
 
-def check_templates(folder: Path | None) -> None:
-    """Check the templates of a folder, of whatever form.
+def load_every_form(folder: Path | None) -> dict[Form, Templates]:
+    """Return the templates of each form that a folder has files of; nothing if `folder` is None.
 
     Raises:
-        TemplateError: the folder is missing or holds no template, or one has not exactly one of its marker.
+        TemplateError: the folder is missing or holds no template, a file is unreadable, or a template does not contain
+            its marker exactly once.
     """
-    if folder is not None:
-        for form in forms_in(folder) or {Form.TEXT}:
-            load_templates(folder, form)
+    if folder is None:
+        return {}
+    return {form: load_templates(folder, form) for form in forms_in(folder) or {Form.TEXT}}
 
 
 def forms_in(folder: Path) -> set[Form]:
-    """Return the forms that a folder has templates of."""
+    """Return the forms of the templates in a folder."""
     return {form for form in Form if any((folder / f"{name}.txt").is_file() for name in names_of(form))}
 
 

@@ -1,1 +1,1 @@
-"""What admit and the screens share: hints, and how far ahead screens are."""
+"""The pool, as admit and the screens share it: batches, hints, screens."""

@@ -1,4 +1,4 @@
-"""The pool as one batch of candidates finds it, and leaves it."""
+"""The pool during one batch of candidates: the committed tasks, and those that the batch adds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ Input = Answer | FailedPrompt | SubmittedSeed
 
 @dataclass(slots=True)
 class _BatchPool:
-    """The pool and what one batch would add to it, until that has been committed. Used in a worker thread."""
+    """The pool with the additions of one batch that is not committed yet. Used in a worker thread."""
 
     recipe: Recipe
     overlay: Overlay
@@ -42,7 +42,7 @@ class _BatchPool:
     added: list[str] = field(default_factory=list)
 
     def take_all(self, batch: Sequence[tuple[int, Input]]) -> list[tuple[int, Message]]:
-        """Return pairs of (place, what follows from the message at that place)."""
+        """Return pairs (place, a message that follows from the input at that place)."""
         return [(place, result) for place, message in batch for result in self._take(message)]
 
     def _take(self, message: Input) -> list[Message]:
@@ -119,7 +119,7 @@ class _BatchPool:
         return self.ids[position] if position < len(self.ids) else self.added[position - len(self.ids)]
 
     def _admitted(self, answer: Answer, verdict: Verdict, pool_seq: int) -> tuple[Message, Message]:
-        """Return the pool's new task, and the work that is left to do for it."""
+        """Return the pool's new task, and the work that follows for later stages."""
         instruction = verdict.candidate.instruction
         name = _id(answer, verdict)
         provenance = Provenance(
@@ -156,7 +156,7 @@ def _id(answer: Answer, verdict: Verdict) -> str:
 
 
 def _vector_of(task: PooledTask, model: str) -> Vector:
-    """Return the vector that a task of the pool brings along.
+    """Return the stored vector of a task of the pool.
 
     Raises:
         BrokerError: it has none of this model.

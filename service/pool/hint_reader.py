@@ -1,4 +1,4 @@
-"""Hints as they come, from the log into the filter's memory, beside its work."""
+"""Follows hints on the log, into the memory of the filter."""
 
 import structlog
 
@@ -10,14 +10,14 @@ from service.pool.hints import Hints, WrongHint
 
 _BATCH = 500
 _POLL_S = 0.2
-# How many of the past are read: those on what the filter has not decided are among the last.
+# How many past hints are read: those on undecided answers are among the last.
 _EARLIER = 2_000
 
 log = structlog.get_logger()
 
 
 def tell_of(wrong: WrongHint) -> None:
-    """Raise the alarm: a screen has said something that is not so."""
+    """Log the error that a hint of a screen is wrong."""
     log.error(
         "screen.hint_wrong",
         prompt_id=wrong.prompt_id,
@@ -29,7 +29,7 @@ def tell_of(wrong: WrongHint) -> None:
 
 
 async def follow_hints(broker: Broker, run: str, hints: Hints) -> None:
-    """Take hints into a memory until cancelled: the last ones of the past, then what comes."""
+    """Read hints until cancelled: the last ones of the past, then new ones."""
     name = HINTS.of(run)
     partitions = [Partition(name, number) for number in range(await broker.partitions(name))]
     async with broker.reader(partitions) as reader:

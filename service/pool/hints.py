@@ -1,9 +1,9 @@
-"""Hints of screens: what they say, which of them can be used, and a pool that is searched with their help.
+"""Hints of screens, the rules for using them, and a pool that is searched with their help.
 
 A screen compares a candidate with a prefix of the pool; the filter looks at the rest alone and takes the nearer of the
 two. The pool only grows and the score is a maximum, so the verdict is that of a full search. A hint that is missing,
-late or does not fit means a full search. Some are searched in full nonetheless; the first that is wrong is the last
-that anything is taken from.
+late or does not fit means a full search. Some hinted answers are searched in full all the same; after the first
+wrong hint no hint is used any more.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ from service.messaging.messages import Answer, ScreenedCandidates, ScreenedText
 from service.selfinstruct.filters import refusal
 from service.selfinstruct.judging import Pool
 from service.selfinstruct.recipe import Filters
-from service.selfinstruct.similarity import Match
+from service.selfinstruct.similarity import Match, Text, tokenized
 
-# Another number whenever another text may be the nearest, or another score be its score.
+# To be raised with every change after which another text may be the nearest, or have another score.
 _SCORER = "rouge-l/1"
 _AUDITED_OF = 100
-# A screen is at most `screening` so far ahead; four times that is never dropped in practice.
+# Four times the distance that a screen is ahead at most (`service.pool.screen_worker`).
 _REMEMBERED = 8_192
 
 
 class Use(StrEnum):
-    """What became of a hint: of one candidate, but for `late`, which is a whole answer's."""
+    """The use of a hint on one candidate; `late` counts whole answers."""
 
     USED = "used"
     AUDITED = "audited"
@@ -40,7 +40,7 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WrongHint:
-    """A hint that a full search does not bear out."""
+    """A hint that a full search contradicts."""
 
     prompt_id: str
     pool_seen: int
@@ -51,17 +51,17 @@ class WrongHint:
 class Ground(Pool, Protocol):
     """A pool that can be searched in part: a `SimilarityIndex`, or an `Overlay` for a batch."""
 
-    def nearest(self, text: str, /, since: int = 0) -> Match | None:
+    def nearest(self, text: Text, /, since: int = 0) -> Match | None:
         """Return the nearest text from a position on."""
         ...
 
-    def score(self, text: str, position: int, /) -> float:
+    def score(self, text: Text, position: int, /) -> float:
         """Return the score of a text with the one at a position."""
         ...
 
 
 def scorer_of(threshold: float) -> str:
-    """Return what two processes must agree in to compare texts alike: the rule, its version, the threshold."""
+    """Return the identity of a comparison, equal in processes that compare alike: rule, version, threshold."""
     return hashlib.sha256(f"{_SCORER} > {threshold!r}".encode()).hexdigest()[:16]
 
 
@@ -71,13 +71,13 @@ def digest_of(text: str) -> str:
 
 
 def is_audited(prompt_seq: int) -> bool:
-    """Return whether the hint on a prompt is searched in full all the same: 1 % are, the same ones every time."""
+    """Return whether the answer to a prompt is searched in full in spite of a hint: 1 % are, always the same ones."""
     drawn = hashlib.blake2b(f"audit {prompt_seq}".encode(), digest_size=4).digest()
     return int.from_bytes(drawn, "big") % _AUDITED_OF == 0
 
 
 class Searched(Protocol):
-    """What a screen needs of its pool."""
+    """The pool, as a screen needs it."""
 
     def __len__(self) -> int: ...
 
@@ -87,7 +87,7 @@ class Searched(Protocol):
 
 
 def screen(filters: Filters, answer: Answer, pool: Searched) -> ScreenedCandidates:
-    """Return the hint on an answer; candidates that are refused for themselves need none."""
+    """Return the hint on an answer; candidates that other filters reject need none."""
     texts = dict.fromkeys(each.instruction for each in answer.candidates if refusal(filters, each) is None)
     return ScreenedCandidates(
         prompt_id=answer.prompt_id,
@@ -106,7 +106,7 @@ def _screened(text: str, match: Match | None) -> ScreenedText:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a screen says of the texts of one answer: the nearest of the first `pool_seen` tasks, by digest."""
+    """The findings on one answer: for each text, by digest, the nearest of the first `pool_seen` tasks."""
 
     pool_seen: int
     matches: Mapping[str, Match | None]
@@ -114,7 +114,7 @@ class Hint:
 
     @classmethod
     def of(cls, message: ScreenedCandidates) -> "Hint":
-        """Return what a message says; what cannot be true of any pool is left out."""
+        """Return the hint of a message, without statements that cannot be true of any pool."""
         matches = {each.digest: _match(each) for each in message.candidates if _is_possible(each, message.pool_seen)}
         return cls(message.pool_seen, matches, is_audited(message.prompt_seq))
 
@@ -130,9 +130,9 @@ def _is_possible(said: ScreenedText, pool_seen: int) -> bool:
 
 
 class Hints:
-    """What screens have said of prompts that have no decision yet.
+    """The hints on prompts that have no decision yet.
 
-    `tally` counts what became of it. Once a hint has been found wrong none is `believed`, and `tell` is told, once.
+    `tally` counts their use. After the first wrong hint none is `believed`, and `tell` is called once.
     Messages may be taken while another thread judges.
     """
 
@@ -150,7 +150,7 @@ class Hints:
         return len(self._hints)
 
     def take(self, message: ScreenedCandidates) -> None:
-        """Remember what a screen says; of too many the oldest is forgotten."""
+        """Store a hint; the oldest is dropped if there are too many."""
         if message.scorer != self._scorer:
             self.tally[Use.UNFIT] += len(message.candidates)
         elif message.prompt_seq in self._decided:
@@ -162,7 +162,7 @@ class Hints:
                 del self._hints[next(iter(self._hints))]
 
     def settle(self, prompt_seq: int) -> None:
-        """Forget what is said of a prompt, which is decided now."""
+        """Drop the hint on a prompt, which is decided now."""
         self._decided.add(prompt_seq)
         self._hints.pop(prompt_seq, None)
 
@@ -170,8 +170,8 @@ class Hints:
         """Return the pool to judge an answer by.
 
         Args:
-            answer: what is to be judged.
-            pool: the pool's committed tasks, and on top of them what the batch has added so far.
+            answer: the answer to be judged.
+            pool: the pool's committed tasks and those that the batch has added so far.
             committed: how many of its tasks are committed.
         """
         hint = self._hints.get(answer.prompt_seq) if self.believed else None
@@ -180,7 +180,7 @@ class Hints:
         return Unhinted(pool, self.tally, Use.MISSING) if hint is None else HintedPool(pool, hint, self, answer)
 
     def distrust(self, wrong: WrongHint) -> None:
-        """Take nothing more from any hint."""
+        """Use no hint any more."""
         self.tally[Use.WRONG] += 1
         if self.believed:
             self.believed = False
@@ -189,17 +189,17 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class Unhinted:
-    """The pool for an answer that nothing can be used about."""
+    """The pool for an answer without a usable hint."""
 
     pool: Pool
     tally: Counter[Use]
     why: Use
 
-    def add(self, text: str, /) -> int:
+    def add(self, text: Text, /) -> int:
         """Take an instruction in."""
         return self.pool.add(text)
 
-    def nearest(self, text: str, /) -> Match | None:
+    def nearest(self, text: Text, /) -> Match | None:
         """Return the nearest of the whole pool."""
         self.tally[self.why] += 1
         return self.pool.nearest(text)
@@ -207,20 +207,21 @@ class Unhinted:
 
 @dataclass(frozen=True, slots=True)
 class HintedPool:
-    """The pool for an answer that there is a hint on; its answers are those of the pool without one."""
+    """The pool for an answer with a hint; its results equal those of a full search."""
 
     pool: Ground
     hint: Hint
     hints: Hints
     answer: Answer
 
-    def add(self, text: str, /) -> int:
+    def add(self, text: Text, /) -> int:
         """Take an instruction in."""
         return self.pool.add(text)
 
-    def nearest(self, text: str, /) -> Match | None:
-        """Return the nearest of the whole pool; what the screen has compared with is not looked at again."""
-        digest = digest_of(text)
+    def nearest(self, text: Text, /) -> Match | None:
+        """Return the nearest of the whole pool; tasks that the screen has compared are not searched again."""
+        text = tokenized(text)
+        digest = digest_of(text.text)
         if digest not in self.hint.matches:
             return Unhinted(self.pool, self.hints.tally, Use.UNFIT).nearest(text)
         hinted = self.hint.matches[digest]
@@ -231,7 +232,7 @@ class HintedPool:
         found = _nearer(hinted, self.pool.nearest(text, since=self.hint.pool_seen))
         return self._audit(text, found) if self.hint.audited else self._use(found)
 
-    def _bears_out(self, text: str, hinted: Match) -> bool:
+    def _bears_out(self, text: Text, hinted: Match) -> bool:
         """Return whether the task that a hint names is as near as it says, and too near."""
         return self.hints.threshold < hinted.score == self.pool.score(text, hinted.position)
 
@@ -239,7 +240,7 @@ class HintedPool:
         self.hints.tally[Use.USED] += 1
         return found
 
-    def _audit(self, text: str, found: Match | None) -> Match | None:
+    def _audit(self, text: Text, found: Match | None) -> Match | None:
         self.hints.tally[Use.AUDITED] += 1
         whole = self.pool.nearest(text)
         return whole if whole == found else self._wrong(found, whole)

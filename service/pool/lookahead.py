@@ -1,13 +1,13 @@
-"""How far ahead of the filter a screen has to begin, to be done before the filter is there."""
+"""The distance ahead of the filter at which a screen begins, to have finished before the filter arrives."""
 
 _WEIGHT = 0.3
 _MARGIN = 1.25
-# What a hint takes from the screen's acknowledgement to the filter's memory.
+# The time from the acknowledgement of a hint to the filter's memory.
 _ON_THE_WAY_S = 0.05
 
 
 class Lookahead:
-    """What the filter's committed offsets tell of its pace. Times are those of any one clock, in seconds."""
+    """Estimates the filter's pace from its committed offsets. Times are of any one clock, in seconds."""
 
     def __init__(self) -> None:
         self.offset = 0
@@ -16,7 +16,7 @@ class Lookahead:
         self._per_s = 0.0
 
     def note(self, offset: int, now_s: float) -> None:
-        """Take in how far the filter has got."""
+        """Note a committed offset of the filter."""
         if self._noted_s is None:
             self.offset, self._noted_s = offset, now_s
         elif offset > self.offset and now_s > self._noted_s:
@@ -26,7 +26,7 @@ class Lookahead:
             self.offset, self._noted_s = offset, now_s
 
     def begin(self, now_s: float, takes_s: float) -> int:
-        """Return the first offset that is worth beginning with, if it takes so long until hints on it are written.
+        """Return the first offset worth beginning with, if hints on it are written after that time.
 
         The filter is somewhere in the batch behind its last commit now, and goes on meanwhile.
         """

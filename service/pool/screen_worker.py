@@ -1,10 +1,10 @@
-"""How a screen is run, beside others: it takes up candidates a little ahead of the filter and writes hints on them.
+"""Runs one of several screens: takes candidates a little ahead of the filter and writes hints on them.
 
-It remembers nothing but the pool and needs no transaction: what it says twice, late or never changes no verdict. What
-it cannot do in time it leaves to the filter, which does not wait.
+A screen stores nothing but the pool and needs no transaction: a hint that is written twice, late or never changes no
+verdict. The filter does not wait for hints.
 
-Each prompt is one screen's: whoever owns a partition of a group has the prompts whose ids fall to it. The group is on
-the dead letters of `hints`, which are as many as its partitions, and empty.
+Each prompt belongs to one screen: the owner of a partition has the prompts whose ids hash to it. The group is on the
+dead letter topic of `hints`, which has as many partitions as `hints` and is empty.
 """
 
 import zlib
@@ -26,16 +26,16 @@ from service.pool.lookahead import Lookahead
 _POLL_S = 0.2
 _SHARE_POLL_S = 0.5
 _BATCH = 100
-# Further ahead the pool has grown too much until the filter is there.
+# Farther ahead, too much is added to the pool before the filter arrives.
 _MOST_AHEAD = 2_000
 _WEIGHT = 0.3
 
 
 class Screener(Protocol):
-    """What compares candidates with the pool."""
+    """Compares candidates with the pool."""
 
     def follow(self, task: PooledTask, /) -> None:
-        """Take the pool's next task in."""
+        """Add the next task of the pool."""
         ...
 
     def __call__(self, answers: Sequence[Answer], /) -> list[ScreenedCandidates]:
@@ -82,7 +82,7 @@ class Screening:
             sharing.cancel_scope.cancel()
 
     async def _share(self) -> None:
-        """Be a member of the group that shares the prompts out."""
+        """Be a member of the group that divides the prompts."""
         name = HINTS.dead_letters_of(self._run)
         group = f"seedstream.{self._run}.screen"
         async with self._broker.group_member(group, [name], self._keep_on, self._own) as member:
@@ -110,7 +110,7 @@ class Screening:
         return committed.offset if committed is not None else 0
 
     async def _next(self, reader: Reader, stop: anyio.Event) -> list[tuple[Record, Answer]]:
-        """Return the next answers that are worth it; none if there is nothing to do for now."""
+        """Return the next answers to screen, or none for now."""
         now_s = anyio.current_time()
         self._lead.note(await self._decided(), now_s)
         position = reader.position(self._source)
@@ -126,7 +126,7 @@ class Screening:
         self._round_s += _WEIGHT * (taken_s - self._round_s) if self._round_s else taken_s
 
     def _mine(self, records: Iterable[Record]) -> Iterator[tuple[Record, Answer]]:
-        """Yield the answers that are this screen's to look at; what cannot be read is for the filter to complain of."""
+        """Yield the answers that belong to this screen; the filter reports unreadable ones."""
         for record in records:
             if zlib.crc32(record.key or b"") % self._width in self._owned:
                 with suppress(DecodeError):

@@ -1,1 +1,1 @@
-"""A run: what it is, what is wanted of it, and how far it is."""
+"""A run: its definition, goal, progress and cost."""

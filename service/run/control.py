@@ -1,4 +1,4 @@
-"""What is wanted of a run, as its `control` topic says now: every process follows it, nobody has to be told."""
+"""Follows a run's `control` topic, by which every process learns the definition, the goal and the end of the run."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from service.run.progress import Progress
 
 
 class RunControl:
-    """The definition, the goal and the end of one run, followed."""
+    """The current definition, goal and end of a run, kept up to date by `follow`."""
 
     def __init__(self, broker: Broker, run: str) -> None:
         self._broker = broker
@@ -22,26 +22,26 @@ class RunControl:
 
     @property
     def definition(self) -> RunDefined | None:
-        """Return what the run is, once it has been defined."""
+        """Definition of the run, or `None` until it is defined."""
         return self._said.defined
 
     @property
     def goal(self) -> GoalSet | None:
-        """Return what is wanted of it."""
+        """Current goal, or `None` until one is set."""
         return self._said.goal
 
     @property
     def target(self) -> int:
-        """Return how many finished tasks are wanted."""
+        """Target of the current goal, in finished tasks; 0 until a goal is set."""
         return self._said.target
 
     @property
     def at_rest(self) -> bool:
-        """Return whether there is nothing to do: no goal yet, or the run has ended for the goal it has."""
+        """Whether there is no work: the run has no definition or goal yet, or it has ended under its current goal."""
         return self._said.defined is None or self._said.goal is None or self._said.ended is not None
 
     async def follow(self) -> None:
-        """Read `control` from its beginning and go on for ever."""
+        """Read `control` from its beginning, and follow it until cancelled."""
         async with Tail.of(self._broker, self._run, [CONTROL]) as tail:
             while True:
                 news = await tail.next()
@@ -51,11 +51,11 @@ class RunControl:
                     self.reconsider()
 
     def reconsider(self) -> None:
-        """Let all who wait look again at what they wait for: something else has changed."""
+        """Make all waiters in `until` check their conditions again, after a change outside `control`."""
         self._changed.set()
         self._changed = anyio.Event()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something holds of what is said."""
+        """Wait until a condition holds; it is checked after every change on `control` and every `reconsider`."""
         while not condition():
             await self._changed.wait()

@@ -1,4 +1,4 @@
-"""What a run will have cost when its target is reached, and what is left of its budget."""
+"""Forecasts the cost of a run at its target, and the rest of its budget."""
 
 from service.billing.bill import PENDING, UNDECIDED
 from service.billing.estimates import completion_usd, recent_accepted_usd, spent_usd
@@ -8,10 +8,10 @@ from service.run.progress import Progress
 
 
 def forecast_usd(progress: Progress) -> float | None:
-    """Return what the run will have cost in US dollars when the target is reached; none while that is unknown.
+    """Return the expected cost of the run when it reaches its target, in US dollars; `None` if it is unknown.
 
-    To what is spent comes what the missing tasks will cost at the latest rates. What is on its way counts first: it is
-    queued and partly paid.
+    The forecast is the cost so far plus the cost of the missing tasks at the latest rates. Pending instructions are
+    used first: they are already generated, and their completion is partly paid for.
     """
     spent, written = spent_usd(progress.bill), recent_accepted_usd(progress.bill)
     completed = completion_usd(progress.bill)
@@ -29,7 +29,7 @@ def forecast_usd(progress: Progress) -> float | None:
 
 
 def budget_left_usd(progress: Progress) -> float | None:
-    """Return what is left of the budget, as far as costs are known; none where there is no budget or no cost."""
+    """Return the budget less the known costs, in US dollars; `None` without a budget or a known cost."""
     budget = progress.goal.budget_usd if progress.goal is not None else None
     known = progress.bill.total.known_usd if progress.spent else 0.0
     return None if budget is None or known is None else budget - known

@@ -1,7 +1,7 @@
-"""The bill of a run as plain values: what is not known is none, never 0.
+"""The bill of a run as plain values. An unknown value is `None`, never 0.
 
-`cost_usd` is exact or none, `known_cost_usd` what those calls cost that have a price. Rates and the forecast count
-calls of unknown cost at the average of their stage.
+`cost_usd` is exact, or `None` if the cost of any call is unknown. `known_cost_usd` is the cost of the calls that have a
+price. Rates and the forecast count a call of unknown cost at the average of its stage.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from service.run.progress import Progress
 
 
 def essentials(progress: Progress) -> dict[str, Any]:
-    """Return what the run costs, in a few numbers."""
+    """Return the main figures: costs so far, rates per task, forecast, limits and price tables."""
     total, goal = progress.bill.total, progress.goal
     return {
         "cost_usd": total.cost_usd,
@@ -34,7 +34,7 @@ def essentials(progress: Progress) -> dict[str, Any]:
 
 
 def statement(progress: Progress) -> dict[str, Any]:
-    """Return the whole bill: by stage, and by what came of the calls."""
+    """Return the complete bill, by stage and by outcome of the calls."""
     bill, known = progress.bill, progress.bill.total.known_usd is not None
     return {
         "run": progress.defined.run if progress.defined is not None else None,
@@ -53,7 +53,7 @@ def statement(progress: Progress) -> dict[str, Any]:
 
 
 def paid_for(progress: Progress) -> dict[str, float]:
-    """Return what was paid for each outcome of candidates and tasks, in US dollars, the dearest first."""
+    """Return the cost of each outcome of candidates and tasks, in US dollars, highest first."""
     bill = progress.bill
     costs = dict(bill.candidates)
     for name, cost in bill.tasks.items():
@@ -62,11 +62,11 @@ def paid_for(progress: Progress) -> dict[str, float]:
 
 
 def per_usd(progress: Progress, count: int) -> float | None:
-    """Return what each of so many cost, all else that was paid for included; none where that is not known."""
+    """Return the cost of the whole run divided by `count`, in US dollars; `None` if unknown or `count` is 0."""
     spent = spent_usd(progress.bill) if progress.spent else None
     return spent / count if spent is not None and count else None
 
 
 def _dollars(costs: Mapping[str, int]) -> dict[str, float]:
-    """Return the outcomes that cost something, the dearest first."""
+    """Convert picodollars to dollars, highest first, without outcomes of cost 0."""
     return {name: usd_of(cost) for name, cost in sorted(costs.items(), key=lambda each: -each[1]) if cost}

@@ -1,4 +1,4 @@
-"""Defines a new run on its log."""
+"""Writes the definition, goal and seeds of a new run to its log."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ from service.selfinstruct.tasks import SeedTask
 
 
 async def define_run(broker: Broker, definition: RunDefined, goal: GoalSet, seeds: Sequence[SeedTask]) -> None:
-    """Write what the run is, what is wanted of it and its seeds, as one transaction: a run has all three or is none.
+    """Write the definition, the goal and the seeds of a run in one transaction, so that no run lacks one of them.
 
     Raises:
-        RunMismatchError: somebody else was faster.
+        RunMismatchError: another process has defined the run in the meantime.
     """
     messages = [definition, goal, *(SubmittedSeed(id=seed.id, seed=seed) for seed in seeds)]
     async with broker.transactional_producer(f"seedstream.{definition.run}.define") as producer:

@@ -1,4 +1,4 @@
-"""How many prompts to issue now: enough to keep the model busy, no more than the target needs and the budget allows."""
+"""Computes how many prompts to issue: enough to keep the model busy, within the target's need and the budget."""
 
 from bisect import bisect_right
 from math import ceil
@@ -7,23 +7,23 @@ from service.billing.estimates import Expectation, spent_usd
 from service.run.progress import Progress
 from service.selfinstruct.recipe import RecipeName
 
-# The most that one reply can hold: tasks 9 to 15, and 4 to 20. Taken for the yield until prompts have been decided, so
-# that a small target is not overbought at the start; what is missing then is issued a moment later.
+# The most tasks that a reply can hold: numbers 9 to 15, and 4 to 20. The yield is assumed to be this high until prompts
+# have been decided, so that a small target is not overshot at the start; further prompts follow a moment later.
 _MOST_PER_REPLY = {RecipeName.SELF_INSTRUCT: 7.0, RecipeName.ALPACA: 17.0}
 _FIRST_WEIGHT = 2.0
-# So many times what is missing may be accepted and unfinished; with more, it is seen first what becomes of that.
+# Limit on pending instructions, as a multiple of the missing tasks; above it, no prompts are issued.
 _MOST_ON_THE_WAY = 2
-# Under a budget, so many prompts at once until it is known what one costs through all its stages.
+# Limit on outstanding prompts under a budget, until the cost of a prompt through all stages is known.
 _UNTRIED = 4
 
 
 def affordable_prompts(progress: Progress, window: int) -> int:
     """Return how many prompts may be issued now.
 
-    `window` bounds the prompts without a decision. Towards the end the yields seen so far bound it further: what is on
-    its way is expected to become tasks at the rates of what has come through, so that little is bought in excess; far
-    more than is missing is waited for, whatever the rates. With nothing on its way there is always one more to issue,
-    unless the budget is spent.
+    `window` limits the prompts without a decision. Near the target, the limit is lower: outstanding prompts and pending
+    instructions are expected to become tasks at the rates seen so far, so that few excess tasks are paid for. While
+    pending instructions exceed twice the missing tasks, no prompts are issued, whatever the rates. With nothing
+    outstanding or pending, at least one prompt is issued, unless the budget or `max_prompts` is used up.
     """
     missing = progress.target - progress.finished
     if missing <= 0:
@@ -43,9 +43,10 @@ def affordable_prompts(progress: Progress, window: int) -> int:
 
 
 def within_budget(progress: Progress, limit: int) -> int:
-    """Return how many of so many prompts the budget allows: all that is on its way has to be paid too.
+    """Return how many prompts the budget allows, at most `limit`, with all outstanding and pending work paid as well.
 
-    Until costs are known these are few. No price is known to this function that the calls on the log do not tell.
+    Until costs are known, at most four prompts are outstanding. Costs come from the calls on the log, not from a price
+    table.
     """
     budget = progress.goal.budget_usd if progress.goal is not None else None
     if budget is None or limit <= 0:
@@ -62,13 +63,13 @@ def within_budget(progress: Progress, limit: int) -> int:
 
 
 def survival(progress: Progress) -> float:
-    """Return the share of accepted instructions that become finished tasks, 0 … 1, as far as it is known."""
+    """Return the estimated share of accepted instructions that become finished tasks, 0 … 1 (add-one smoothing)."""
     survivors = max(progress.usable, progress.finished)
     return (survivors + 1) / (survivors + progress.dropped.total() + 1)
 
 
 def tasks_per_prompt(progress: Progress) -> float:
-    """Return how many finished tasks a prompt yields, as far as it is known."""
+    """Return the estimated number of finished tasks per prompt, from the decisions so far and a prior."""
     recipe = progress.defined.recipe.name if progress.defined is not None else RecipeName.SELF_INSTRUCT
     accepted = (progress.accepted + _FIRST_WEIGHT * _MOST_PER_REPLY[recipe]) / (progress.decided + _FIRST_WEIGHT)
     return accepted * survival(progress)

@@ -1,33 +1,84 @@
-"""What a run is: fixed when it is first run, and compared whenever it is run again."""
+"""The definition of a run: fixed when the run is created, compared with the settings of every later command."""
 
 from dataclasses import asdict, replace
+from functools import cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.dataset.seed_warnings import check_seeds
 from service.dataset.seeds import load_seeds, seeds_digest
-from service.dataset.templates import forms_in, load_templates
+from service.dataset.templates import forms_in, load_every_form, load_templates
 from service.errors import ConfigurationError, RunMismatchError
 from service.messaging.messages import RunDefined
 from service.selfinstruct.recipe import Form, Recipe, SemanticFilter, recipe_for
 from service.selfinstruct.tasks import SeedTask
+from service.selfinstruct.templates import Templates
 from service.settings import Settings
 
 _LONGEST_SHOWN = 80
 _CONTEXT = 20
 
 
-def define(settings: Settings) -> tuple[RunDefined, tuple[SeedTask, ...]]:
-    """Return the definition that the settings ask for, and its seed tasks.
+class NewRun(NamedTuple):
+    """The definition of a run that is not on the log yet, with its seed tasks."""
 
-    Raises:
-        ConfigurationError: seeds or templates cannot be read, there are too few seeds for one prompt, or the recipe's
-            own filters would refuse them all.
-    """
+    definition: RunDefined
+    seeds: tuple[SeedTask, ...]
+
+
+class AskedRun:
+    """The run that the settings describe; each file is read once, on first use, and the definition is built once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._templates: dict[Form, Templates] = {}
+
+    @cached_property
+    def seeds(self) -> tuple[SeedTask, ...]:
+        """Seed tasks from the user's file, else the bundled ones.
+
+        Raises:
+            SeedTaskError: the file cannot be read, or contains something other than seed tasks.
+        """
+        return load_seeds(self.settings.seeds)
+
+    @cached_property
+    def new(self) -> NewRun:
+        """Definition and seed tasks for creating the run.
+
+        Raises:
+            ConfigurationError: seeds or templates cannot be read, there are too few seeds for one prompt, or the
+                recipe's own filters would reject all of them.
+        """
+        return _define(self)
+
+    def templates(self, form: Form) -> Templates:
+        """Return the templates of a form, with the user's in place of bundled ones.
+
+        Raises:
+            TemplateError: the user's folder has no template of the form, or one is invalid.
+        """
+        if form not in self._templates:
+            self._templates[form] = load_templates(self.settings.templates, form)
+        return self._templates[form]
+
+    def check_files(self) -> None:
+        """Load the seeds, and the templates of every form in the user's folder, since an existing run has its own form.
+
+        Raises:
+            SeedTaskError: as for `seeds`.
+            TemplateError: the folder has no template, or one is invalid.
+        """
+        _ = self.seeds
+        self._templates.update(load_every_form(self.settings.templates))
+
+
+def _define(asked: AskedRun) -> NewRun:
+    settings = asked.settings
     recipe = recipe_for(settings.recipe, form_for(settings), chat_model=settings.api == "chat")
     if settings.compares_meanings:
         recipe = replace(recipe, semantic=SemanticFilter(threshold=settings.semantic_threshold))
-    seeds = load_seeds(settings.seeds)
+    seeds = asked.seeds
     needed = recipe.human_demonstrations + recipe.machine_demonstrations
     if len(seeds) < needed:
         raise ConfigurationError(
@@ -38,40 +89,41 @@ def define(settings: Settings) -> tuple[RunDefined, tuple[SeedTask, ...]]:
     definition = RunDefined(
         run=settings.run,
         recipe=recipe,
-        templates=load_templates(settings.templates, recipe.form),
+        templates=asked.templates(recipe.form),
         seeds=seeds_digest(seeds),
         seed_count=len(seeds),
         random_seed=settings.seed,
         made_by=f"seedstream {version('seedstream')}",
     )
-    return definition, seeds
+    return NewRun(definition, seeds)
 
 
 def form_for(settings: Settings) -> Form:
-    """Return the form of a new run: the one asked for, else JSON for chat models whose templates are not the user's."""
+    """Return the form of a new run: the `form` setting, else JSON for chat, unless the user's templates are text only."""
     if settings.asked_form is not None:
         return settings.asked_form
     has_texts = settings.templates is not None and forms_in(settings.templates) == {Form.TEXT}
     return Form.TEXT if settings.api == "completions" or has_texts else Form.JSON
 
 
-def check_same(existing: RunDefined, settings: Settings) -> None:
-    """Check that what is asked for explicitly is what the run already is; anything not asked for is taken from it.
+def check_same(existing: RunDefined, asked: AskedRun) -> None:
+    """Raise unless every explicit setting matches the existing run; a setting that was not given always matches.
 
     Raises:
-        RunMismatchError: shows every difference.
+        RunMismatchError: the message lists every difference.
     """
+    settings = asked.settings
     given = settings.model_fields_set
     differences: list[str] = []
     asked_recipe = _asked_recipe(existing.recipe, settings)
     differences += _differences("recipe", asdict(existing.recipe), asdict(asked_recipe))
-    if "seeds" in given and seeds_digest(asked := load_seeds(settings.seeds)) != existing.seeds:
+    if "seeds" in given and (digest := seeds_digest(asked.seeds)) != existing.seeds:
         differences.append(
             f"seeds: the run has {existing.seed_count} with digest {existing.seeds}, "
-            f"asked for {len(asked)} with digest {seeds_digest(asked)}"
+            f"asked for {len(asked.seeds)} with digest {digest}"
         )
     if "templates" in given:
-        asked_templates = load_templates(settings.templates, existing.recipe.form)
+        asked_templates = asked.templates(existing.recipe.form)
         differences += _differences("templates", asdict(existing.templates), asdict(asked_templates))
     if "seed" in given and settings.seed != existing.random_seed:
         differences.append(f"seed: the run has {existing.random_seed}, asked for {settings.seed}")
@@ -101,7 +153,7 @@ def _asked_recipe(existing: Recipe, settings: Settings) -> Recipe:
 
 
 def _differences(name: str, has: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """Return one line for each knob that differs, those inside of others included."""
+    """Return a line for each field that differs, nested fields included."""
     lines: list[str] = []
     for knob, value in has.items():
         where, wanted = f"{name}.{knob}", asked[knob]
@@ -113,7 +165,7 @@ def _differences(name: str, has: dict[str, Any], asked: dict[str, Any]) -> list[
 
 
 def _contrast(has: object, asked: object) -> str:
-    """Say how two values differ, where they differ."""
+    """Describe the difference of two values; long texts are shown from just before their first difference."""
     if isinstance(has, tuple) and isinstance(asked, tuple):
         gone, new = [each for each in has if each not in asked], [each for each in asked if each not in has]
         return f"only the run has {gone}, only asked for are {new}"

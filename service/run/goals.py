@@ -1,6 +1,4 @@
-"""Giving a run its definition and its goal, once and again."""
-
-from collections.abc import Sequence
+"""Creates a run on its log, and sets its goal."""
 
 from service.errors import ConfigurationError
 from service.messaging import codec, topics
@@ -8,34 +6,34 @@ from service.messaging.broker import Broker
 from service.messaging.messages import Ending, GoalSet, RunDefined, RunEnded
 from service.messaging.topic_reader import Tail, replay
 from service.run.create import define_run
-from service.run.definition import check_same, define
+from service.run.definition import AskedRun, check_same
 from service.run.progress import Progress
-from service.selfinstruct.tasks import SeedTask
 from service.settings import TOML_FILE, Settings
 
 
-async def look(broker: Broker, settings: Settings) -> Progress:
-    """Return what the run is and how far it has got, if it has begun; changes nothing.
+async def look(broker: Broker, asked: AskedRun) -> Progress:
+    """Return the run's definition, goal and finished tasks, after a check against the settings; writes nothing.
 
     Raises:
-        RunMismatchError: the run exists with another recipe, other seeds or other templates than asked for.
-        ConfigurationError: it does not exist, and cannot with what is asked for, or its log is no new one.
+        RunMismatchError: the run exists with another recipe, other seeds or other templates.
+        ConfigurationError: the run does not exist, and the settings cannot create it or its log is not empty.
     """
     progress = Progress()
-    await replay(broker, settings.run, (topics.CONTROL, topics.TASKS), progress.apply)
+    run = asked.settings.run
+    await replay(broker, run, (topics.CONTROL, topics.TASKS), progress.apply)
     if progress.defined is not None:
-        check_same(progress.defined, settings)
+        check_same(progress.defined, asked)
     else:
-        define(settings)
-        await check_untouched(broker, settings.run)
+        _ = asked.new  # raises if the run cannot be created
+        await check_untouched(broker, run)
     return progress
 
 
 async def check_untouched(broker: Broker, run: str) -> None:
-    """Check that the log holds nothing of a run that is not defined yet.
+    """Raise unless the log of a run without a definition has no prompts.
 
     Raises:
-        ConfigurationError: it holds prompts: `refilter --into` was broken off while it copied them.
+        ConfigurationError: the log has prompts, because `refilter --into` was interrupted while it copied them.
     """
     async with Tail.of(broker, run, [topics.PROMPTS]) as tail:
         async for _ in tail.messages_to_end():
@@ -45,26 +43,20 @@ async def check_untouched(broker: Broker, run: str) -> None:
             )
 
 
-async def begin(
-    broker: Broker,
-    settings: Settings,
-    progress: Progress,
-    goal: GoalSet,
-    new: tuple[RunDefined, Sequence[SeedTask]] | None = None,
-) -> RunDefined:
-    """Write what the run is, if it is `new`, or what is wanted of it now; returns what it is."""
+async def begin(broker: Broker, asked: AskedRun, progress: Progress, goal: GoalSet) -> RunDefined:
+    """Create the run if it is new; otherwise write its goal if that changed or the run has ended. Return its definition."""
     if progress.defined is None:
-        definition, seeds = new or define(settings)
+        definition, seeds = asked.new
         await define_run(broker, definition, goal, seeds)
         return definition
     if goal != progress.goal or progress.ended is not None:
         async with broker.producer() as producer:
-            await producer.send([codec.encode(goal, settings.run)])
+            await producer.send([codec.encode(goal, asked.settings.run)])
     return progress.defined
 
 
 def asked_goal(before: GoalSet | None, settings: Settings) -> GoalSet:
-    """Return the goal asked for; what was not asked for stays as it was, and a limit of 0 is none any more."""
+    """Return the new goal: settings not given keep their value from `before`, and a limit of 0 is removed."""
     asked = GoalSet(
         run=settings.run,
         target=settings.target,
@@ -84,16 +76,16 @@ def asked_goal(before: GoalSet | None, settings: Settings) -> GoalSet:
 
 
 def spent_already(progress: Progress, goal: GoalSet) -> RunEnded | None:
-    """Return how the run ended, if that was for its budget and this goal has no other: there is nothing to begin."""
+    """Return the run's end if its budget is spent and the goal is unchanged, so that there is nothing to start."""
     ended = progress.ended
     return ended if ended is not None and ended.ending is Ending.BUDGET_SPENT and goal == progress.goal else None
 
 
 def check_budget(goal: GoalSet, settings: Settings, asked: str) -> None:
-    """Check that what calls to model `asked` cost will be known, where the goal has a limit in dollars.
+    """Raise unless model `asked` has a price or the goal has no limit in dollars.
 
     Raises:
-        ConfigurationError: there is no price for that model.
+        ConfigurationError: the goal has a limit in dollars, and the model has no price.
     """
     if goal.budget_usd is None and goal.max_marginal_cost_usd is None:
         return

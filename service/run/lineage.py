@@ -1,4 +1,4 @@
-"""What the log knows of one id: the story of a candidate from its prompt to its instances."""
+"""The lineage of a task, candidate, prompt or seed, from its prompt to its instances, for `seedstream explain`."""
 
 import re
 from dataclasses import asdict, dataclass, field
@@ -31,7 +31,7 @@ _CANDIDATE = re.compile(r"(p\d+)\.(\d+)")
 
 @dataclass(slots=True)
 class Evidence:
-    """The messages that speak of one id, and the pool, which the ids in them point into."""
+    """The messages about one id, and the pool, to which the ids in these messages refer."""
 
     id: str
     prompt_id: str
@@ -47,7 +47,7 @@ class Evidence:
     dead_letters: list[DeadLetter] = field(default_factory=list)
 
     def apply(self, message: Message) -> None:
-        """Keep a message if it is about this id; the first of each kind counts."""
+        """Keep a message if it is about this id; of repeated answers and results, the first counts."""
         match message:
             case PooledTask():
                 self.pool[message.id] = message
@@ -76,10 +76,10 @@ class Evidence:
                 pass
 
     def facts(self) -> dict[str, Any]:
-        """Return the story as plain values.
+        """Return the lineage as plain values.
 
         Raises:
-            ConfigurationError: nothing on the log is about this id.
+            ConfigurationError: no message on the log is about this id.
         """
         verdict = self._verdict()
         known = verdict is not None or self._instruction() is not None or (self.position is None and self.prompt)
@@ -133,7 +133,7 @@ class Evidence:
         return next((each.instruction for each in candidates if each.position == self.position), None)
 
     def _nearest(self, verdict: CandidateVerdict | None) -> dict[str, Any] | None:
-        """Return the task that stood in the way; for one that was accepted, the ten nearest that were there before."""
+        """Return the task that caused a rejection, or for an accepted task the ten nearest earlier tasks."""
         if verdict is not None and verdict.nearest is not None:
             return {"id": verdict.nearest, "instruction": self._text(verdict.nearest), "score": verdict.score}
         if self.id not in self.pool:
@@ -169,7 +169,7 @@ class Evidence:
         return next((each.failure for each in told if not isinstance(each, Answer | None) and each.failure), None)
 
     def _verdicts(self) -> dict[str, str]:
-        """Return what became of every candidate of a prompt, when the id is a prompt's."""
+        """Return the verdict on each candidate if the id is a prompt's."""
         if self.position is not None or self.decision is None:
             return {}
         return {verdict.id: verdict.reason or "accepted" for verdict in self.decision.verdicts}
@@ -183,7 +183,7 @@ class Evidence:
         return {stage: call.model_dump(mode="json") for stage, call in calls.items() if call is not None}
 
     def _failed_calls(self) -> dict[str, FailedCall]:
-        """Return what calls took that gave nothing."""
+        """Return the cost of each stage's failed call."""
         spent = {
             "generate": self.answer.spent if isinstance(self.answer, FailedPrompt) else None,
             "classify": self.classified.spent if self.classified is not None else None,
@@ -192,9 +192,9 @@ class Evidence:
         return {stage: failed for stage, failed in spent.items() if failed is not None}
 
     def _cost_usd(self) -> float | None:
-        """Return what this id's own calls cost, its prompt's whole completion and all attempts included.
+        """Return the cost of this id's calls, including its prompt's whole completion and all attempts, in US dollars.
 
-        None where that is not known of one of them; what no server counted costs nothing.
+        The cost is `None` if that of any call is unknown. Failed calls without reported usage are left out.
         """
         costs = [call["cost_usd"] for call in self._calls().values()]
         costs += [failed.cost_usd for failed in self._failed_calls().values() if failed.wasted is not None]
@@ -202,7 +202,7 @@ class Evidence:
 
 
 async def gather(broker: Broker, run: str, name: str) -> Evidence:
-    """Return what the log of a run knows of an id."""
+    """Collect the messages about an id from all topics of a run, dead letters included."""
     match = _CANDIDATE.fullmatch(name)
     prompt_id, position = (match[1], int(match[2])) if match is not None else (name, None)
     evidence = Evidence(name, prompt_id, position)

@@ -1,6 +1,7 @@
-"""How far a run has got: a fold over its messages, for the panel, for `status`, and for the prompt producer.
+"""The progress of a run: counts over its messages, for the live panel, for `status` and for the prompt producer.
 
-What lies among the dead letters is stuck: it is not counted on any more, until it comes to its end all the same.
+Prompts and tasks among the dead letters are stuck. They do not count as outstanding or pending, until a decision or a
+result arrives all the same.
 """
 
 import re
@@ -35,11 +36,11 @@ Outcome = InstanceReason | Literal["usable", "finished"]
 
 @dataclass(slots=True)
 class Progress:
-    """Counts over the log of one run. Feed it every message of the topics it is to know of, the topics in any order.
+    """Counts over the log of a run. `apply` takes all messages of the topics to count, with the topics in any order.
 
-    `classification` counts the finished tasks that are. `fruitless` prompts in a row gave no accepted task, and
-    `fruitless_tasks` accepted tasks in a row could not be finished. `dead_letters` counts, by topic, those that have
-    not been put back; `bill` says what it all cost.
+    `classification` is the number of finished classification tasks. `fruitless` is the number of prompts in a row
+    without an accepted task, `fruitless_tasks` that of accepted tasks in a row that could not be finished.
+    `dead_letters` counts, by topic, the dead letters that have not been put back. `bill` holds the costs.
     """
 
     defined: RunDefined | None = None
@@ -73,60 +74,60 @@ class Progress:
 
     @property
     def target(self) -> int:
-        """Return how many finished tasks are wanted; 0 before a goal was set."""
+        """Target of the current goal, in finished tasks; 0 before a goal is set."""
         return self.goal.target if self.goal is not None else 0
 
     @property
     def reached(self) -> bool:
-        """Return whether there are as many finished tasks as wanted."""
+        """Whether the number of finished tasks has reached the target."""
         return self.goal is not None and self.finished >= self.goal.target
 
     @property
     def candidates(self) -> int:
-        """Return how many candidates have been judged."""
+        """Number of candidates with a verdict."""
         return self.accepted + self.rejected.total()
 
     @property
     def outstanding(self) -> int:
-        """Return how many prompts have no decision yet, and are not stuck."""
+        """Number of prompts that have no decision yet and are not stuck."""
         return self.prompts - self.decided - self.stuck_prompts
 
     @property
     def pending(self) -> int:
-        """Return how many accepted instructions are neither finished nor dropped yet, and are not stuck."""
+        """Number of accepted instructions that are neither finished nor dropped nor stuck."""
         return self.accepted - self.finished - self.dropped.total() - self.stuck_tasks
 
     @property
     def stuck_prompts(self) -> int:
-        """Return how many prompts have no decision, because they or their answers are among the dead letters."""
+        """Number of prompts without a decision because they or their answers are among the dead letters."""
         return sum(seq in self._issued for seq in self._dead_prompts)
 
     @property
     def stuck_tasks(self) -> int:
-        """Return how many accepted instructions are among the dead letters at some stage of their completion."""
+        """Number of accepted instructions that are among the dead letters of a later stage."""
         return len(self._dead_tasks & self._accepted)
 
     @property
     def spent(self) -> dict[str, Spent]:
-        """Return what the calls of each stage took."""
+        """Calls, tokens and cost of each stage."""
         return self.bill.stages
 
     @property
     def paid_twice(self) -> int:
-        """Return how many calls were made for something that had been answered already."""
+        """Number of calls for an input that already had a completion."""
         return sum(each.repeated for each in self.spent.values())
 
     def free_seqs(self, wanted: int) -> list[int]:
-        """Return the first so many numbers that no prompt has."""
+        """Return the lowest `wanted` sequence numbers that no prompt has."""
         return list(islice((seq for seq in count(self._next_seq) if seq not in self._taken), wanted))
 
     def reserve(self, prompt_id: str) -> None:
-        """Note that a prompt has this id, of which nothing else can be read: its number is not to be used again."""
+        """Reserve the sequence number of a prompt whose record is unreadable, so that no other prompt gets it."""
         if (seq := _seq_of(prompt_id)) is not None:
             self._take(seq)
 
     def apply(self, message: Message) -> None:
-        """Count one message."""
+        """Update the counts from a message."""
         self.bill.apply(message)
         match message:
             case Prompt():
@@ -162,7 +163,7 @@ class Progress:
             self._next_seq += 1
 
     def _issue(self, seq: int) -> None:
-        """Count a prompt once, however often its record or its decision comes."""
+        """Count a prompt once, however often its record or decision occurs."""
         self._take(seq)
         if seq not in self._issued:
             self._issued.add(seq)
@@ -191,7 +192,7 @@ class Progress:
         self._dead_tasks.discard(task.id)
 
     def _complete(self, message: TaskInstances) -> None:
-        """Count the first outcome of an instruction; a second, better one counts where it is finished."""
+        """Count the first outcome of an instruction; a later, better one counts once the task is finished."""
         if message.rejection is None:
             self.fruitless_tasks = 0
         if message.id not in self._outcomes:
@@ -203,7 +204,7 @@ class Progress:
                 self._dead_tasks.discard(message.id)
 
     def _bury(self, letter: DeadLetter) -> None:
-        """Note what is stuck: it has not come to its end, and what there was of it was not put back."""
+        """Record a prompt or task as stuck unless its dead letter was put back or it already has an outcome."""
         if letter.topic == PROMPTS.name:
             self.reserve(letter.id)
         if letter.put_back:
@@ -217,6 +218,6 @@ class Progress:
 
 
 def _seq_of(prompt_id: str) -> int | None:
-    """Return the number in a prompt's id; none if it is no prompt's."""
+    """Return the sequence number in a prompt id, or `None` if it is not a prompt id."""
     match = _PROMPT_ID.fullmatch(prompt_id)
     return int(match[1]) if match is not None else None

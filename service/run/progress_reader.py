@@ -1,4 +1,4 @@
-"""Reads how far a run is from its log."""
+"""Reads the progress of a run from its log."""
 
 from service.messaging.broker import Broker
 from service.messaging.topic_reader import Tail
@@ -7,7 +7,7 @@ from service.run.progress import Progress
 
 
 async def read_progress(broker: Broker, run: str) -> Progress:
-    """Return how far a run has got."""
+    """Return the progress of a run, counted over all its topics up to their current ends."""
     progress = Progress()
     async with Tail.of(broker, run, ALL) as tail:
         async for message in tail.messages_to_end():

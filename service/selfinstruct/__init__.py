@@ -1,1 +1,1 @@
-"""The algorithm of Self-Instruct, pure: plain values in, plain values out; no I/O, no clock, no event loop."""
+"""The Self-Instruct algorithm as pure code: plain values in and out, no I/O, no clock, no event loop."""

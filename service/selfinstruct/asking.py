@@ -1,4 +1,4 @@
-"""The prompts of each step, in the form of the recipe."""
+"""Prompts of each step, in the recipe's form, and the schemas of the replies."""
 
 import json
 import re
@@ -41,10 +41,11 @@ def ask_for_tasks(
 ) -> ModelInput:
     """Return the prompt that shows these tasks and asks for more: instructions, or under Alpaca whole tasks.
 
-    Alpaca shows the tasks that bring an instance. `only_classification` says that classification tasks are wanted.
+    Alpaca shows only the tasks with an instance. `only_classification` asks for classification tasks; Alpaca has no
+    template for that and ignores it.
 
     Raises:
-        TemplateError: a template has not exactly one of its marker.
+        TemplateError: a template does not contain its marker exactly once.
     """
     instructions = [instruction for instruction, _ in shown]
     whole = [(instruction, instance) for instruction, instance in shown if instance is not None]
@@ -67,7 +68,7 @@ def ask_whether_classification(recipe: Recipe, templates: Templates, instruction
     """Return the prompt that asks whether an instruction is a classification task.
 
     Raises:
-        TemplateError: a template has not exactly one of its marker.
+        TemplateError: a template does not contain its marker exactly once.
     """
     if recipe.form is Form.TEXT:
         return ModelInput(render_instruction(templates.classification, instruction), check=_YES_OR_NO)
@@ -79,7 +80,7 @@ def ask_for_instances(recipe: Recipe, templates: Templates, instruction: str, *,
     """Return the prompt that asks for instances of an instruction, output first for a classification task.
 
     Raises:
-        TemplateError: a template has not exactly one of its marker.
+        TemplateError: a template does not contain its marker exactly once.
     """
     if recipe.form is Form.TEXT:
         template = templates.instances_classification if is_classification else templates.instances_generation
@@ -92,14 +93,14 @@ def ask_for_instances(recipe: Recipe, templates: Templates, instruction: str, *,
 
 
 def schema_of_tasks(recipe: Recipe) -> AnswerSchema | None:
-    """Return the schema that answers to `ask_for_tasks` are to have; none in the form text."""
+    """Return the schema of the replies to `ask_for_tasks`; None in the form text."""
     if recipe.form is Form.TEXT:
         return None
     return TASKS if recipe.name is RecipeName.ALPACA else INSTRUCTIONS
 
 
 def expected_tasks(recipe: Recipe) -> str:
-    """Return what answers to `ask_for_tasks` should be, in words."""
+    """Describe the expected replies to `ask_for_tasks`, for messages to the user."""
     whole = recipe.name is RecipeName.ALPACA
     if recipe.form is Form.JSON:
         shape = '{"tasks": [{"instruction": …, "input": …, "output": …}]}' if whole else '{"instructions": […]}'
@@ -108,19 +109,19 @@ def expected_tasks(recipe: Recipe) -> str:
 
 
 def expected_instances(recipe: Recipe) -> str:
-    """Return what answers to `ask_for_instances` should be, in words."""
+    """Describe the expected replies to `ask_for_instances`, for messages to the user."""
     if recipe.form is Form.JSON:
         return 'JSON such as {"instances": [{"input": …, "output": …}]}'
     return "examples with the labels Input and Output, or Class label"
 
 
 def _messages(template: str, marker: str, value: str, schema: AnswerSchema) -> ModelInput:
-    """Return the messages of a template with a value in one of them; above its first line `---` is the system's."""
+    """Fill in a template and split it at its first line `---`: the system message stands above that line."""
     check_marker(template, marker)
     *system, text = [part.replace(marker, value).strip() for part in _NEXT_MESSAGE.split(template, maxsplit=1)]
     return ModelInput(text, "".join(system), schema)
 
 
 def _listed(values: Sequence[object]) -> str:
-    """Return values as a JSON list, one on each line."""
+    """Return values as a JSON list, one per line."""
     return "[\n" + ",\n".join(json.dumps(value, ensure_ascii=False) for value in values) + "\n]"

@@ -1,4 +1,4 @@
-"""Instances from the replies of chat models: as JSON, or as text with labels of many kinds."""
+"""Instances from the replies of chat models: JSON, or text with labels of many kinds."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from service.selfinstruct.tasks import Instance
 _LIST_NAMES = ("instances", "examples")
 _OUTPUT_NAMES = ("output", "class_label", "label", "answer", "response")
 _BARE_OUTPUT_NAMES = ("output", "class_label")
-# What models put beside an input and an output, and what is neither.
+# Names of values that models put beside an input and an output, and that are neither.
 _REMARK_NAMES = frozenset({"explanation", "reason", "reasoning", "note", "notes", "id", "type", "example", "number"})
 _LABELLED = re.compile(
     r"^[*_#> \t]*+(?:input|output|class label|example[ \t]*+\d*+)[*_]*+[ \t]*+:", re.IGNORECASE | re.MULTILINE
@@ -30,9 +30,9 @@ _LABELLED = re.compile(
 
 
 def parse_chat_instances(reply: str, *, is_classification: bool, truncated: bool) -> list[Instance]:
-    """Return the instances in a text; without the last one where the reply was cut.
+    """Return the instances of a text reply, without the last one if the reply was truncated.
 
-    A refusal is an output like any other here: whoever selects says so.
+    A refusal is returned as an output; `instances.select_instances` rejects it.
     """
     text = clean_reply(printable(reply)).strip()
     pairs = read_labelled_pairs(text) if is_classification else read_pairs(text)
@@ -43,7 +43,7 @@ def parse_chat_instances(reply: str, *, is_classification: bool, truncated: bool
 
 
 def parse_json_instances(reply: str, *, is_classification: bool, truncated: bool) -> list[Instance]:
-    """Return the instances in a JSON answer, or in a text where the model answers in text all the same."""
+    """Return the instances of a JSON reply, or of a text reply if the model answers in text after all."""
     text = clean_reply(printable(reply)).strip()
     found = read_json(text)
     before = text[: text.find("{")] if "{" in text else ""
@@ -60,9 +60,9 @@ def _holds_list(value: Json) -> bool:
 
 
 def _instances_in(value: Json) -> Iterator[Instance]:
-    """Yield the instances of a JSON value: an object with an output, a list of them, or what holds such a list.
+    """Yield the instances of a JSON value: an object with an output, a list of these, or an object with such a list.
 
-    A bare object is the instance only where it says `output`: it may as well be an answer that is JSON itself.
+    A bare object is an instance only if it names an `output` or `class_label`: it may be an answer that is itself JSON.
     """
     if isinstance(value, list):
         for item in value:
@@ -77,7 +77,7 @@ def _instances_in(value: Json) -> Iterator[Instance]:
 
 
 def _instance_of(value: Json, output_names: Sequence[str]) -> Iterator[Instance]:
-    """Yield the instance that an object is; none where more than one thing in it may be the input."""
+    """Yield the instance in an object; nothing if more than one of its values may be the input."""
     named = with_plain_names(value) if isinstance(value, dict) else {}
     output_name = next((name for name in output_names if name in named), None)
     others = [name for name in named if name != output_name and name not in _REMARK_NAMES]

@@ -1,4 +1,4 @@
-"""Candidates from the replies of chat models: as JSON, as a list or as blocks, whatever stands around them."""
+"""Candidates from the replies of chat models: JSON, lists or blocks, with any text around them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -38,9 +38,9 @@ _OUTPUT_NAMES = ("output", "response", "answer")
 
 
 def parse_chat(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidate, ...]:
-    """Return the candidates in a text, in order; the last one is refused where the reply was cut.
+    """Return the candidates of a text reply, in order; the last one is rejected if the reply was truncated.
 
-    What only stands around the tasks is no candidate, unless there is nothing else.
+    Text around the tasks is no candidate, unless there is nothing else.
     """
     text = clean_reply(printable(reply)).strip("\n")
     found = _blocks(recipe, text) if recipe.name is RecipeName.ALPACA else _listed(recipe, text, cut=truncated)
@@ -48,9 +48,10 @@ def parse_chat(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidat
 
 
 def parse_json(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidate, ...]:
-    """Return the candidates in a JSON answer; those that stand whole before its end where it was cut.
+    """Return the candidates of a JSON reply.
 
-    A model that answers in text all the same is read as any chat model's.
+    Of a broken or truncated reply, the complete items are candidates, and one rejected candidate stands for the rest.
+    A reply in text goes to `parse_chat`.
     """
     text = clean_reply(printable(reply)).strip()
     found = read_json(text)
@@ -82,9 +83,9 @@ def _blocks(recipe: Recipe, text: str) -> Iterator[Candidate]:
 
 
 def _items_of(value: Json, key: str, *, whole: bool) -> Iterator[Json]:
-    """Yield the items of a JSON value: those under the key that was asked for, else those of its only list.
+    """Yield the items of a JSON value: those under `key`, which the prompt asked for, else those of its only list.
 
-    `whole` says that JSON is most of the reply; in a text, a list or an object may be a part of some task.
+    `whole` says that JSON is most of the reply; otherwise a list or an object may be a part of some task.
     """
     if isinstance(value, list):
         yield from value if whole else []
@@ -97,7 +98,7 @@ def _items_of(value: Json, key: str, *, whole: bool) -> Iterator[Json]:
 
 
 def _unnamed_items(value: dict[str, Json]) -> Iterator[Json]:
-    """Yield the items of an object without the key that was asked for: itself, its only list, or all it numbers."""
+    """Yield the items of an object without the key asked for: itself, those of its only list, or of its objects."""
     named = with_plain_names(value)
     lists = [each for each in value.values() if isinstance(each, list)]
     if any(isinstance(named.get(name), str) for name in _INSTRUCTION_NAMES):
@@ -134,7 +135,7 @@ def _instance(given: str, output: str) -> Instance:
 def _judged(
     recipe: Recipe, position: int, text: str, instance: Instance | None = None, *, readable: bool = True
 ) -> Candidate:
-    """Return a candidate with the reason to refuse it, if it is no task, or not just one."""
+    """Return a candidate, with a reason to reject it if it is no task, or more than one."""
     words = " ".join(text.split()) if recipe.name is RecipeName.SELF_INSTRUCT else text.strip()
     instruction = words.capitalize() if recipe.capitalize else words
     rejection = _no_task(recipe, instruction, instance, readable=readable)

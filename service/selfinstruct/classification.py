@@ -1,12 +1,12 @@
-"""Whether an instruction is a classification task: the model's answer, read."""
+"""Whether an instruction is a classification task, parsed from the model's reply."""
 
 from service.selfinstruct.replies.verdicts import read_verdict
 
 
 def is_classification(reply: str) -> bool | None:
-    """Return whether the reply says yes, in text or as JSON; none where it says neither.
+    """Return whether the reply says yes, in text or as JSON; None if it says neither yes nor no.
 
-    In the original `Yes`, `yes` and `YES` are yes, and anything else means no, also what cannot be read
+    The original takes `Yes`, `yes` and `YES` for yes, and anything else for no, unreadable replies included
     (`identify_clf_or_not.py`).
     """
     return read_verdict(reply)

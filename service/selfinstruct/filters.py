@@ -1,4 +1,4 @@
-"""The filters that need nothing but the candidate itself, in the order of the originals."""
+"""Filters that need only the candidate itself, in the order of the originals."""
 
 import functools
 import re
@@ -10,10 +10,10 @@ from service.selfinstruct.tasks import Candidate, Reason
 
 
 def refusal(filters: Filters, candidate: Candidate) -> Reason | None:
-    """Return the first reason to refuse the candidate, or None; the parser's own reason goes before all others.
+    """Return the first reason to reject the candidate, or None; the parser's own reason comes before all others.
 
-    Words are what `str.split` gives. Openings and letter case are taken literally: `Write a program` is what a
-    capitalized candidate starts with. As `post_process_gpt3_response` of self-instruct.
+    Words are split by `str.split`. Openings are compared literally and case-sensitively: a capitalized candidate
+    starts with `Write a program`. Follows `post_process_gpt3_response` of self-instruct.
     """
     if candidate.rejection is not None:
         return candidate.rejection
@@ -25,7 +25,10 @@ def _is_empty(_: Filters, candidate: Candidate) -> bool:
 
 
 def _is_too_short(filters: Filters, candidate: Candidate) -> bool:
-    """Tell of a text that begins outside ASCII nothing: it is refused for that, and blanks may not part its words."""
+    """Return whether the text has too few words; False for a text that begins outside ASCII.
+
+    Another filter rejects such a text for its beginning, and its words may have no blanks between them.
+    """
     return candidate.instruction[0].isascii() and len(candidate.instruction.split()) < filters.min_words
 
 
@@ -57,9 +60,9 @@ def _has_empty_output(filters: Filters, candidate: Candidate) -> bool:
 
 @functools.cache
 def _any_word(words: tuple[str, ...]) -> re.Pattern[str]:
-    r"""Return a pattern for any of the words, whole, in any case.
+    r"""Return a case-insensitive pattern for any of the words, as whole words.
 
-    `(?<!\w)` and `(?!\w)` are `\b` where a word begins and ends with a letter, and hold where it does not (`c++`) too.
+    `(?<!\w)` and `(?!\w)` equal `\b` for a word that begins and ends with a letter, and also work for others (`c++`).
     """
     if not words:
         return re.compile(r"(?!)")

@@ -1,7 +1,8 @@
-"""Instances from a reply, and which of them make a task. The reply is hostile text: patterns take linear time.
+"""Instances of a reply, and the selection of those that make a task.
 
-`parse_instances` reads, `select_instances` decides. As `prepare_for_finetuning.py` of self-instruct; replies of chat
-models are read by `chat_instances`.
+`parse_instances` parses, `select_instances` decides; both follow `prepare_for_finetuning.py` of self-instruct.
+`chat_instances` parses the replies of chat models. A reply is hostile text: every pattern here takes time linear in its
+length.
 """
 
 import random
@@ -29,10 +30,10 @@ _CLASS_LABEL = "Class label:"
 
 
 def parse_instances(recipe: Recipe, reply: str, *, is_classification: bool, truncated: bool) -> tuple[Instance, ...]:
-    """Return the instances of a reply in order, invalid ones included, none if it has not the expected form.
+    """Return the instances of a reply in order, invalid ones included; none if the reply lacks the expected form.
 
-    In the papers' form generation replies are input first, classification replies output first (paper, section 2.2).
-    `truncated` says that the model stopped at its token limit: an instance that was cut is left out.
+    In the papers' form, generation replies are input first and classification replies output first (paper, section
+    2.2). `truncated` says that the model stopped at its token limit: the last instance, which was cut, is left out.
     """
     if recipe.form is Form.JSON:
         return tuple(parse_json_instances(reply, is_classification=is_classification, truncated=truncated))
@@ -51,11 +52,12 @@ def select_instances(
     chat_model: bool = False,
     is_classification: bool = False,
 ) -> tuple[Instance, ...] | InstanceReason:
-    """Return the instances that a task keeps, in their order, or why it has none; never an empty tuple.
+    """Return the instances that a task keeps, in their order, or the reason why it has none; never an empty tuple.
 
-    Invalid ones are dropped, then two outputs for one non-empty input spoil the task, identical instances count once,
-    and if more than `max_instances` (at least 1) are left, as many are sampled. Of a `chat_model`, refusals, questions
-    back, and pieces of markup are invalid too, and several labels of one classification task without an input.
+    Invalid instances are dropped, and identical ones count once. Two outputs for one non-empty input then reject the
+    task. If more than `max_instances` (at least 1) are left, that number is sampled. For a `chat_model`, refusals,
+    questions back and pieces of markup are invalid too, and so are several labels without an input in a classification
+    task.
     """
     if not instances:
         return InstanceReason.NONE_PARSED
@@ -75,7 +77,7 @@ def select_instances(
 
 
 def _talk(instance: Instance) -> InstanceReason | None:
-    """Return why an output is no answer to its task, if it speaks to the one who asked instead."""
+    """Return the reason to reject an instance that addresses the user instead of answering the task, or None."""
     if is_refusal(instance.output) or is_refusal(_FIELD.sub("", instance.input, count=1)):
         return InstanceReason.REFUSAL
     return InstanceReason.CHATTER if asks_back(instance.output) or is_thinking_aloud(instance.output) else None
@@ -122,6 +124,6 @@ def _is_valid(instance: Instance) -> bool:
 
 
 def _is_contradictory(distinct: Sequence[Instance]) -> bool:
-    """Return whether two of these different instances share a non-empty input."""
+    """Return whether two of these distinct instances share a non-empty input."""
     inputs = [instance.input for instance in distinct if instance.input]
     return len(inputs) != len(set(inputs))

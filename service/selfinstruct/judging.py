@@ -1,4 +1,4 @@
-"""Verdicts on candidates, one after another, each against the pool with the accepted ones before it."""
+"""Verdicts on candidates, in order, each against the pool and the candidates accepted before it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,29 +7,30 @@ from typing import Protocol
 from service.selfinstruct.filters import refusal
 from service.selfinstruct.recipe import Recipe, SemanticFilter
 from service.selfinstruct.semantic import Meanings
-from service.selfinstruct.similarity import Match
+from service.selfinstruct.similarity import Match, Text, tokenized
 from service.selfinstruct.tasks import Candidate, Reason
 from service.selfinstruct.vectors import Neighbour
 
 
 class Pool(Protocol):
-    """What judging needs of the instructions accepted so far: a `SimilarityIndex`, or an `Overlay` for a batch."""
+    """Interface to the instructions accepted so far: a `SimilarityIndex`, or an `Overlay` for a batch."""
 
-    def add(self, text: str, /) -> int:
-        """Take an instruction in and return its position."""
+    def add(self, text: Text, /) -> int:
+        """Append an instruction and return its position."""
         ...
 
-    def nearest(self, text: str, /) -> Match | None:
+    def nearest(self, text: Text, /) -> Match | None:
         """Return the nearest instruction whose score is strictly above the recipe's threshold, or None."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one candidate: accepted where there is no reason against it.
+    """The verdict on one candidate, which is accepted if `reason` is None.
 
-    `nearest` is set where the reason is `TOO_SIMILAR`: the nearest instruction's position in the pool, and its score.
-    `neighbour` is the task nearest in meaning, where meanings are compared and no other filter refused the candidate.
+    `nearest` is set if the reason is `TOO_SIMILAR`: the position of the nearest instruction in the pool, and its score.
+    `neighbour` is the task nearest in meaning. It is set if meanings are compared and no other filter rejected the
+    candidate.
     """
 
     candidate: Candidate
@@ -39,17 +40,17 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
-        """Whether the candidate belongs to the pool now."""
+        """Whether the candidate is now in the pool."""
         return self.reason is None
 
 
 def judge(
     recipe: Recipe, candidates: Iterable[Candidate], pool: Pool, meanings: Meanings | None = None
 ) -> tuple[Verdict, ...]:
-    """Return one verdict for each candidate, in order, and add the accepted ones to `pool`, and to `meanings`.
+    """Return one verdict for each candidate, in order, and add the accepted ones to `pool` and `meanings`.
 
-    Call it reply after reply with one overlay to judge a batch (paper, section 2.2, filtering). Without `meanings`
-    none are compared, whatever the recipe says.
+    To judge a batch, call it for each reply with the same overlay (paper, section 2.2, filtering). Without `meanings`,
+    meanings are not compared, whatever the recipe says.
     """
     return tuple(_verdict(recipe, candidate, pool, meanings) for candidate in candidates)
 
@@ -57,16 +58,17 @@ def judge(
 def _verdict(recipe: Recipe, candidate: Candidate, pool: Pool, meanings: Meanings | None) -> Verdict:
     if (reason := refusal(recipe.filters, candidate)) is not None:
         return Verdict(candidate, reason)
-    nearest = pool.nearest(candidate.instruction)
+    text = tokenized(candidate.instruction)
+    nearest = pool.nearest(text)
     if nearest is not None:
         return Verdict(candidate, Reason.TOO_SIMILAR, nearest)
     if meanings is None:
-        pool.add(candidate.instruction)
+        pool.add(text)
         return Verdict(candidate)
     neighbour = meanings.nearest(candidate.instruction)
     if _is_too_near(neighbour, recipe.semantic):
         return Verdict(candidate, Reason.SEMANTICALLY_SIMILAR, neighbour=neighbour)
-    pool.add(candidate.instruction)
+    pool.add(text)
     meanings.add(candidate.instruction)
     return Verdict(candidate, neighbour=neighbour)
 

@@ -1,4 +1,4 @@
-"""The input of a language model for one completion: a text, and for chat models more than that."""
+"""Input of a language model for one completion: the text, a system message, and a schema and a check of the answer."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,10 +11,10 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class AnswerSchema:
-    """The JSON Schema of an answer, under a name that servers ask for; `text` is the schema as JSON.
+    """The JSON Schema of an answer, under the `name` that servers require; `text` is the schema as JSON.
 
-    Of JSON Schema it uses objects whose properties are all required, lists, strings and booleans: what every server
-    knows. Numbers of items and lengths are left to the prompt, since servers limit or refuse them.
+    It uses only objects whose properties are all required, lists, strings and booleans, which every server supports.
+    The prompt states numbers of items and lengths, since servers limit or reject these in a schema.
     """
 
     name: str
@@ -22,17 +22,17 @@ class AnswerSchema:
 
     @classmethod
     def of(cls, name: str, schema: Schema) -> "AnswerSchema":
-        """Return a schema; the order of properties is kept, since models write them in that order."""
+        """Return a schema that keeps the order of properties, since models write them in that order."""
         return cls(name, json.dumps(schema, separators=(",", ":")))
 
     @cached_property
     def value(self) -> Schema:
-        """The schema as a mapping."""
+        """The schema, parsed from `text`."""
         value: Schema = json.loads(self.text)
         return value
 
     def fits(self, answer: str) -> bool:
-        """Return whether a text is, as a whole, JSON of this schema."""
+        """Return whether the text as a whole is JSON that conforms to this schema."""
         try:
             return _conforms(json.loads(answer), self.value)
         except (ValueError, RecursionError):
@@ -41,7 +41,7 @@ class AnswerSchema:
 
 @dataclass(frozen=True, slots=True)
 class AnswerCheck:
-    """A condition that a completion has to meet, in words and as a test; one that does not is a failed call."""
+    """A condition on a completion, in words and as a test. A call whose completions do not meet it fails."""
 
     expected: str
     holds: Callable[[str], bool]
@@ -49,11 +49,10 @@ class AnswerCheck:
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """A prompt as a model is to see it.
+    """A prompt as it is sent to a model.
 
-    `system` goes before the text, as a message of its own where the interface has messages. With `schema`, the answer
-    is to be JSON of that schema, as far as the server can see to it. A completion that does not pass `check` is asked
-    for again a few times.
+    `system` precedes the text, as a separate message if the interface has messages. `schema` requires an answer in JSON
+    of that schema, as far as the server can enforce it. A completion that fails `check` is requested again a few times.
     """
 
     text: str
@@ -63,7 +62,7 @@ class ModelInput:
 
     @property
     def as_text(self) -> str:
-        """The whole as one text, for interfaces without messages."""
+        """System message and text as one text, for interfaces without messages."""
         return f"{self.system}\n\n{self.text}" if self.system else self.text
 
 
@@ -103,7 +102,7 @@ INSTRUCTIONS = AnswerSchema.of("instructions", _object(instructions=_list_of(_ST
 TASKS = AnswerSchema.of("tasks", _object(tasks=_list_of(_object(instruction=_STRING, input=_STRING, output=_STRING))))
 CLASSIFICATION = AnswerSchema.of("classification", _object(is_classification={"type": "boolean"}))
 GENERATION_INSTANCES = AnswerSchema.of("instances", _object(instances=_list_of(_object(input=_STRING, output=_STRING))))
-# The label comes first, or the model would write inputs of one label only (Self-Instruct §2.2, output-first).
+# The label comes first: otherwise the model would write inputs of one label only (Self-Instruct §2.2, output-first).
 CLASSIFICATION_INSTANCES = AnswerSchema.of(
     "labelled_instances", _object(instances=_list_of(_object(output=_STRING, input=_STRING)))
 )

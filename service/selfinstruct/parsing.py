@@ -1,6 +1,6 @@
-"""Candidates from a reply: in the papers' forms as their code reads them, else by `chat_parsing`.
+"""Candidates from a reply. The papers' forms are parsed as in the papers' code, other forms by `chat_parsing`.
 
-The reply is hostile text: every pattern here takes time linear in its length.
+A reply is hostile text: every pattern here takes time linear in its length.
 """
 
 import re
@@ -18,11 +18,11 @@ _ALPACA_LABELS = 3
 
 
 def parse_instructions(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidate, ...]:
-    """Return every piece of a reply, in order, those that the parser refuses included: the count is exact.
+    """Return one candidate for every piece of a reply, in order, rejected pieces included, so that counts are exact.
 
-    `truncated` says that the model stopped at its token limit. In the papers' form all of a self-instruct reply is
-    refused then, else the last piece. A blank reply is one candidate. What still holds a list number or a label is
-    `MALFORMED`. As `post_process_gpt3_response` of both originals.
+    `truncated` says that the model stopped at its token limit. It rejects all of a self-instruct reply in the papers'
+    form, and the last piece of any other reply. A blank reply is one candidate. A piece that still holds a list number
+    or a label is `MALFORMED`. Follows `post_process_gpt3_response` of both originals.
     """
     if recipe.form is Form.JSON:
         return parse_json(recipe, reply, truncated=truncated)
@@ -47,7 +47,7 @@ def _parse_self_instruct(recipe: Recipe, reply: str, *, truncated: bool) -> tupl
 
 
 def _no_task(piece: str, instruction: str) -> Reason | None:
-    """Return why a piece of a reply is no task, or not just one."""
+    """Return the reason why a piece of a reply is no task, or more than one; None if it is one task."""
     if not instruction:
         return Reason.EMPTY
     numbered = any(LIST_NUMBER.match(line) for line in piece.split("\n")[1:])
@@ -77,8 +77,8 @@ def _alpaca_candidate(recipe: Recipe, position: int, number: int, piece: str) ->
 def _alpaca_fields(number: int, piece: str) -> tuple[str, str, str] | None:
     r"""Return the three texts after the labels `<number>. Instruction:` and so on; None unless there are three labels.
 
-    The same as splitting on `<number>\.\s+(Instruction|Input|Output):` into seven parts, without a pattern for each
-    number. Like the original it takes the labels in any order and finds the number at the end of a longer one.
+    Equivalent to a split on `<number>\.\s+(Instruction|Input|Output):` into seven parts, without a pattern for each
+    number. Like the original, it accepts the labels in any order and finds the number at the end of a longer one.
     """
     digits = str(number)
     labels = [label for label in _ALPACA_LABEL.finditer(piece) if piece.endswith(digits, 0, label.start())]

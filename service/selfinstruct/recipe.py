@@ -1,7 +1,7 @@
-"""A recipe: every knob of Self-Instruct, in one frozen object.
+"""A recipe: every parameter of Self-Instruct, in one frozen object.
 
 Two recipes are published: `SELF_INSTRUCT` (Wang et al. 2023, arXiv:2212.10560, and its code) and `ALPACA` (Taori et al.
-2023 and its code). A run is stamped with the hash of its recipe; a changed knob is another recipe.
+2023 and its code). A run records the hash of its recipe; a changed parameter makes another recipe.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ class RecipeName(StrEnum):
 
 
 class Form(StrEnum):
-    """The form of prompts and answers: the papers' running text, or JSON, which chat models are made for."""
+    """The form of prompts and replies: the papers' running text, or JSON, for which chat models are trained."""
 
     TEXT = "text"
     JSON = "json"
@@ -30,7 +30,7 @@ class Form(StrEnum):
 class Sampling:
     """Decoding parameters of one kind of call, under OpenAI's names.
 
-    `ban_end_of_text` asks that the end-of-text token be impossible, where the server's number for it is known (Alpaca).
+    `ban_end_of_text` forbids the end-of-text token if its id on the server is known (Alpaca).
     """
 
     temperature: float
@@ -44,7 +44,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which candidates are refused, and from what ROUGE-L F-measure on (strictly above)."""
+    """Limits for candidates. A ROUGE-L F-measure strictly above `rouge_threshold` rejects a candidate."""
 
     min_words: int
     max_words: int
@@ -56,9 +56,9 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class SemanticFilter:
-    """That meanings are compared, by which model of sentence embeddings, and from what cosine on they are refused.
+    """Comparison of meanings: the model of sentence embeddings, and the cosine above which a candidate is rejected.
 
-    The threshold (0 … 1, strictly above) may be none: what is nearest is recorded then, and nothing decided by it.
+    Without a threshold (0 … 1, exclusive), the nearest task is recorded and nothing is rejected.
     """
 
     model: str = "all-MiniLM-L6-v2"
@@ -67,13 +67,13 @@ class SemanticFilter:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Every knob of a run.
+    """Every parameter of a run.
 
-    `human_demonstrations` and `machine_demonstrations` are the numbers of tasks shown in a prompt; the machine's share
-    is taken by human tasks while there are too few of them. `classification_prompts` is the share of prompts that show
-    classification seeds only. `capitalize` lower-cases all but the first letter of a candidate, as the original does.
-    `semantic`, `form` and `chat_model` are no part of either paper. `chat_model` says that a chat model replies: its
-    text is read without a fixed form, and refusals and chatter are no tasks.
+    `human_demonstrations` and `machine_demonstrations` are the numbers of tasks shown in a prompt; human tasks fill the
+    machine's share while there are too few machine tasks. `classification_prompts` is the share of prompts that show
+    only classification seeds. `capitalize` lower-cases all but the first letter of a candidate, as the original does.
+    `semantic`, `form` and `chat_model` are part of neither paper. `chat_model` says that a chat model replies: its
+    text is parsed without a fixed form, and refusals and chatter are rejected.
     """
 
     name: RecipeName
@@ -93,30 +93,30 @@ class Recipe:
 
     @property
     def has_classification_step(self) -> bool:
-        """Whether accepted instructions are classified and given instances by further calls (False: Alpaca)."""
+        """Whether further calls classify accepted instructions and write their instances (False: Alpaca)."""
         return self.classification_sampling is not None
 
     @property
     def api(self) -> Literal["chat", "completions"]:
-        """The interface that its prompts are written for."""
+        """The interface that the prompts are written for."""
         return "chat" if self.chat_model else "completions"
 
     @property
     def title(self) -> str:
-        """The name for people: recipe, form, and whether it is for chat models."""
+        """Display name: recipe, form, and whether it is for chat models."""
         return f"{self.name.value}, form {self.form.value}{' for chat models' if self.chat_model else ''}"
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that change with any knob; later ones count only where they are set."""
+        """Sixteen hexadecimal digits that change with any parameter; parameters added later count only if set."""
         return _digest(self)
 
     def with_threshold(self, rouge_threshold: float) -> "Recipe":
-        """Return this recipe with another similarity limit (0 … 1)."""
+        """Return this recipe with another ROUGE-L threshold (0 … 1)."""
         return replace(self, filters=replace(self.filters, rouge_threshold=rouge_threshold))
 
 
-# Knobs that were added after the first runs were made, and their values in those runs.
+# Parameters that were added after the first runs, and their values in those runs.
 _ADDED_LATER: dict[str, Any] = {"semantic": None, "form": Form.TEXT, "chat_model": False}
 
 
@@ -130,7 +130,7 @@ def _digest(recipe: Recipe) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-# Words that point at something a language model cannot see or make (both originals).
+# Words for things that a language model cannot see or make (both originals).
 _UNSEEN = (
     "image",
     "images",
@@ -198,19 +198,20 @@ ALPACA = Recipe(
 
 RECIPES = {recipe.name: recipe for recipe in (SELF_INSTRUCT, ALPACA)}
 
-# Chat models end by themselves, put blank lines between tasks, write numbers in them, and say more than "Yes": the
-# papers' stops and three tokens would cut them. The stops that are left begin a sixteenth item, or a sixth example.
+# Chat models stop by themselves, put blank lines between tasks, write numbers in them, and say more than "Yes". The
+# papers' stop sequences and limit of three tokens would cut their replies. The remaining stop sequences match the
+# beginning of a sixteenth item or a sixth example.
 _CHAT_STOPS = {RecipeName.SELF_INSTRUCT: ("\n16. ",), RecipeName.ALPACA: ()}
 _CHAT_INSTANCE_STOPS = ("\nExample 6",)
 _CHAT_CLASSIFICATION = Sampling(temperature=0.0, top_p=0.0, max_tokens=32, stop=())
 
-# No stops and no penalties: they would cut JSON, or keep its marks from coming again.
+# No stop sequences and no penalties: stop sequences would cut JSON, and penalties would suppress its punctuation.
 _JSON_CLASSIFICATION = Sampling(temperature=0.0, top_p=0.0, max_tokens=64, stop=())
 _JSON_INSTANCES = Sampling(temperature=0.0, top_p=0.0, max_tokens=1024, stop=())
 
 
 def recipe_for(name: RecipeName, form: Form = Form.TEXT, *, chat_model: bool = False) -> Recipe:
-    """Return a published recipe in a form; as text and not for a chat model it is the paper's own."""
+    """Return a published recipe in a form. In the form text and without `chat_model`, it is the paper's own."""
     recipe = RECIPES[name]
     if form is Form.JSON:
         return _as_json(recipe, chat_model=chat_model)

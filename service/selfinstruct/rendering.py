@@ -1,4 +1,4 @@
-"""Prompts from templates: each marker is replaced literally and once, so no value can pass for a marker."""
+"""Prompts from templates. Each marker is replaced literally and once, so no value can pass for a marker."""
 
 from collections.abc import Sequence
 
@@ -11,24 +11,24 @@ _NO_INPUT = "<noinput>"
 
 
 def render_instructions(template: str, instructions: Sequence[str]) -> str:
-    """Return the prompt that asks for more instructions; it ends with the number that the model goes on from (`9.`).
+    """Return the prompt that asks for more instructions; it ends with the number of the next one (`9.`).
 
-    What is blank at the end of the template is no part of the prompt. As `encode_prompt` of self-instruct.
+    Blanks at the end of the template are removed. Follows `encode_prompt` of self-instruct.
 
     Raises:
-        TemplateError: `{{demonstrations}}` does not stand in the template exactly once.
+        TemplateError: the template does not contain `{{demonstrations}}` exactly once.
     """
     lines = [f"{number}. {one_line(instruction)}" for number, instruction in enumerate(instructions, start=1)]
     return _fill(template.rstrip(), DEMONSTRATIONS, "\n".join([*lines, f"{len(lines) + 1}."]))
 
 
 def render_alpaca(template: str, demonstrations: Sequence[tuple[str, Instance]]) -> str:
-    """Return the prompt that asks for whole tasks, of (instruction, instance) pairs; it ends with `4. Instruction:`.
+    """Return the prompt that shows (instruction, instance) pairs and asks for more; it ends with `4. Instruction:`.
 
-    What is blank at the end of the template is no part of the prompt. As `encode_prompt` of stanford_alpaca.
+    Blanks at the end of the template are removed. Follows `encode_prompt` of stanford_alpaca.
 
     Raises:
-        TemplateError: `{{demonstrations}}` does not stand in the template exactly once.
+        TemplateError: the template does not contain `{{demonstrations}}` exactly once.
     """
     shown = [_alpaca_block(number, *task) for number, task in enumerate(demonstrations, start=1)]
     opening = f"###\n{len(shown) + 1}. Instruction:"
@@ -36,12 +36,12 @@ def render_alpaca(template: str, demonstrations: Sequence[tuple[str, Instance]])
 
 
 def render_instruction(template: str, instruction: str) -> str:
-    """Return the prompt that asks something about one instruction: whether it is classification, or its instances.
+    """Return the prompt that asks about one instruction: whether it is classification, or for its instances.
 
-    Blank text at the end of the template is kept: a prompt for instances ends with a line feed in the original.
+    Blanks at the end of the template are kept: in the original, a prompt for instances ends with a line feed.
 
     Raises:
-        TemplateError: `{{instruction}}` does not stand in the template exactly once.
+        TemplateError: the template does not contain `{{instruction}}` exactly once.
     """
     return _fill(template, INSTRUCTION, instruction.strip())
 
@@ -55,15 +55,15 @@ def _alpaca_block(number: int, instruction: str, instance: Instance) -> str:
 
 
 def one_line(instruction: str) -> str:
-    """Return an instruction as it is shown: on one line, without the colons at its end."""
+    """Return an instruction as prompts show it: on one line, without the colons at its end."""
     return " ".join(instruction.split()).rstrip(":")
 
 
 def check_marker(template: str, marker: str) -> None:
-    """Check that a template has a place for what goes into it.
+    """Raise unless a template contains the marker exactly once.
 
     Raises:
-        TemplateError: the marker does not stand in the template exactly once.
+        TemplateError: the template has no such marker, or several.
     """
     if (found := template.count(marker)) != 1:
         raise TemplateError(

@@ -1,4 +1,4 @@
-"""Which tasks are shown to the model: the 6 : 2 mix of human and machine demonstrations."""
+"""Sampling of the tasks that a prompt shows: the 6 : 2 mix of human and machine demonstrations."""
 
 import random
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 def sample_demonstrations(recipe: Recipe, human: Sequence[T], machine: Sequence[T], rng: random.Random) -> list[T]:
-    """Return the demonstrations of one prompt, shuffled; none of them twice.
+    """Return the demonstrations of one prompt, shuffled and without repetition.
 
-    Machine tasks fill their share as far as there are any, human tasks the rest (paper, section 2.2, and
+    Machine tasks fill their share as far as there are any, and human tasks the rest (paper, section 2.2, and
     `bootstrap_instructions.py`). Time and memory depend on the number drawn, not on the size of the pool.
 
     Raises:

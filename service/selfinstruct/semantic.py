@@ -1,7 +1,7 @@
-"""How near a candidate's meaning is to the pool's: a signal beside ROUGE-L, which knows words only.
+"""Semantic similarity of a candidate to the pool, a signal beside ROUGE-L, which compares only words.
 
-A model turns texts into vectors, and the cosine of two says how alike they are in meaning. Only a recipe with a
-threshold decides by it.
+A model maps texts to vectors, and the cosine of two vectors measures the similarity of their meanings. It affects
+verdicts only under a recipe with a threshold.
 """
 
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from service.selfinstruct.vectors import Neighbour, Vector, VectorOverlay
 
 
 class Embedder(Protocol):
-    """A model of meanings. It computes, and is called in a worker thread."""
+    """A model of sentence embeddings. It is CPU-bound and is called in a worker thread."""
 
     @property
     def model(self) -> str:
-        """The model's name; vectors of two models cannot be compared."""
+        """The model's name; vectors of different models cannot be compared."""
         ...
 
     def embed(self, texts: Sequence[str], /) -> Vector:
-        """Return the vectors of texts, one a row (`vectors.quantised`); the same for a text whatever is beside it."""
+        """Return the vectors of texts, one per row (`vectors.quantised`); a vector depends on its own text only."""
         ...
 
 
 class Meanings:
-    """The meanings of the pool and of what a batch adds to it; positions are those of the pool."""
+    """Embeddings of the pool and of the tasks that a batch adds to it; positions are those of the pool."""
 
     def __init__(self, embedder: Embedder, overlay: VectorOverlay) -> None:
         self.model = embedder.model
@@ -33,11 +33,11 @@ class Meanings:
         self._last: tuple[str, Vector] | None = None
 
     def nearest(self, text: str) -> Neighbour | None:
-        """Return the task whose meaning is nearest, the first of equals; None while the pool is empty."""
+        """Return the task nearest in meaning, the first of equals; None while the pool is empty."""
         return self._overlay.nearest(self._embedded(text))
 
     def add(self, text: str) -> int:
-        """Take a text in and return its position."""
+        """Append a text and return its position."""
         return self._overlay.add(self._embedded(text))
 
     def vector(self, position: int) -> Vector:
@@ -45,7 +45,7 @@ class Meanings:
         return self._overlay[position]
 
     def _embedded(self, text: str) -> Vector:
-        """Return a text's vector; who is accepted has just been asked about, and is not embedded again."""
+        """Return a text's vector. The last one is cached: `nearest` has just embedded a text that `add` accepts."""
         if self._last is None or self._last[0] != text:
             self._last = text, self._embedder.embed([text])[0]
         return self._last[1]

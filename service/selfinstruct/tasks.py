@@ -1,4 +1,4 @@
-"""The values that Self-Instruct speaks of: seed tasks, instances, candidates and why they are refused."""
+"""Value types of Self-Instruct: seed tasks, instances, candidates and the reasons to reject them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One (input, output) of a task; the input may be empty, the output of a finished task is not."""
+    """One (input, output) pair of a task. The input may be empty; the output of a finished task is not."""
 
     input: str
     output: str
@@ -14,7 +14,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class SeedTask:
-    """A human-written task with at least one instance. Whether it is classification may not have been said."""
+    """A human-written task with at least one instance. `is_classification` is None if its file does not say."""
 
     id: str
     name: str
@@ -24,7 +24,7 @@ class SeedTask:
 
 
 class Reason(StrEnum):
-    """Why a candidate instruction was refused: a closed set, in the order in which it is tested."""
+    """Why a candidate instruction was rejected: a closed set, in the order of the tests."""
 
     TRUNCATED = "truncated"
     MALFORMED = "malformed"
@@ -57,7 +57,7 @@ class InstanceReason(StrEnum):
 class Candidate:
     """One instruction proposed by the model, at its place in the reply (from 0).
 
-    `instance` came with it under Alpaca. `rejection` is set when the parser itself refused it.
+    `instance` came with it under Alpaca. `rejection` is set if the parser itself rejected it.
     """
 
     position: int

@@ -1,4 +1,4 @@
-"""The texts that prompts are made of, and the markers where values go in."""
+"""Prompt templates, and the markers that values replace."""
 
 import hashlib
 from dataclasses import dataclass, fields
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from service.selfinstruct.recipe import Form
 
-# The marker that each template must hold, exactly once.
+# The marker that each template must contain exactly once.
 MARKERS = {
     "instructions": "{{demonstrations}}",
     "instructions_classification": "{{demonstrations}}",
@@ -26,15 +26,16 @@ _JSON = "json_"
 
 
 def names_of(form: Form) -> list[str]:
-    """Return the names of the templates that a form has."""
+    """Return the names of the templates of a form."""
     return [name for name in MARKERS if name.startswith(_JSON) == (form is Form.JSON)]
 
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """One text for each kind of prompt; field names are file names without `.txt`. A run has those of its form.
+    """One template for each kind of prompt; field names are file names without `.txt`. A run has those of its form.
 
-    Those of the form JSON are two messages: the part above the first line `---` is the system's, the rest the user's.
+    A template of the form JSON is two messages: the text above the first line `---` is the system message, the rest the
+    user message.
     """
 
     instructions: str = ""
@@ -52,7 +53,7 @@ class Templates:
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that change with any character of any template that there is."""
+        """Sixteen hexadecimal digits that change with any character of any template."""
         return _digest(self)
 
 

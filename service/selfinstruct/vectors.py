@@ -1,7 +1,7 @@
-"""Which of many vectors is nearest to one, by cosine: exact, and to the last bit the same on every machine.
+"""Nearest-neighbour search by cosine: exact, and bit-equal on every machine.
 
-Components are whole numbers of -127 … 127. Products of such vectors, and all sums on the way, are whole numbers that a
-float32 holds, so that it does not matter in which order a library adds them up.
+Components are integers in -127 … 127. Dot products of such vectors and all their partial sums are integers that a
+float32 represents exactly, so that the order in which a library adds them up does not matter.
 """
 
 import base64
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 DIMENSIONS = 384
-# Vectors looked at in one go: as float32 they stay in the cache.
+# Vectors per block: as float32 they stay in the cache.
 _BLOCK = 1_024
 _LARGEST = 127
 
@@ -22,29 +22,29 @@ Vector = npt.NDArray[np.int8]
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A vector of an index, by its position from 0, and its cosine (-1 … 1) with the vector asked about."""
+    """A vector of an index, by its position from 0, and its cosine (-1 … 1) with the query."""
 
     position: int
     score: float
 
 
 def quantised(vectors: npt.NDArray[np.float32]) -> Vector:
-    """Return vectors, one a row, as whole numbers; each is stretched so that its largest component is 127."""
+    """Return vectors, one per row, as integers; each is scaled so that its largest absolute component is 127."""
     largest = np.abs(vectors).max(axis=1, keepdims=True)
     stretched = vectors * (_LARGEST / np.where(largest > 0, largest, 1))
     return np.rint(stretched).astype(np.int8)
 
 
 def as_text(vector: Vector) -> str:
-    """Return a vector as base64 of its bytes."""
+    """Return the bytes of a vector in base64."""
     return base64.b64encode(vector.tobytes()).decode()
 
 
 def from_text(text: str) -> Vector:
-    """Return the vector that a text stands for.
+    """Return the vector that `as_text` encoded.
 
     Raises:
-        ValueError: it is not base64 of as many bytes as a vector has components.
+        ValueError: the text is not base64 of `DIMENSIONS` bytes.
     """
     try:
         found = base64.b64decode(text, validate=True)
@@ -56,7 +56,7 @@ def from_text(text: str) -> Vector:
 
 
 class VectorIndex:
-    """Vectors that can be asked which of them is nearest; it only grows. 392 bytes each."""
+    """Append-only index for the nearest vector; 392 bytes per vector."""
 
     def __init__(self) -> None:
         self._blocks: list[Vector] = []
@@ -67,7 +67,7 @@ class VectorIndex:
         return self._size
 
     def add(self, vector: Vector) -> int:
-        """Take a vector in and return its position, which is the number of vectors before it."""
+        """Append a vector and return its position, which is the number of vectors before it."""
         block, row = divmod(self._size, _BLOCK)
         if block == len(self._blocks):
             self._blocks.append(np.zeros((_BLOCK, DIMENSIONS), np.int8))
@@ -83,7 +83,7 @@ class VectorIndex:
         return vector
 
     def nearest(self, vector: Vector) -> Neighbour | None:
-        """Return the vector with the highest cosine, the first of equals; None if there is none at all."""
+        """Return the vector with the highest cosine, the first of equals; None if the index is empty."""
         query, square = vector.astype(np.float32), _square(vector)
         best = None
         for start, block, squares in self._filled():
@@ -94,7 +94,7 @@ class VectorIndex:
         return best
 
     def overlay(self) -> "VectorOverlay":
-        """Return an empty layer over this index, for vectors that are not committed yet."""
+        """Return an empty layer over this index, for vectors that are not yet committed."""
         return VectorOverlay(self)
 
     def _filled(self) -> Iterator[tuple[int, Vector, npt.NDArray[np.int64]]]:
@@ -105,7 +105,7 @@ class VectorIndex:
 
 
 class VectorOverlay:
-    """Vectors on top of an index that itself does not change, and must not grow meanwhile; positions go on."""
+    """Vectors on top of an index that does not change. Positions continue from its end, so it must not grow."""
 
     def __init__(self, index: VectorIndex) -> None:
         self._index = index
@@ -115,7 +115,7 @@ class VectorOverlay:
         return len(self._index) + len(self._added)
 
     def add(self, vector: Vector) -> int:
-        """Take a vector in and return the position it will have in the index."""
+        """Append a vector and return the position that it will have in the index."""
         return len(self._index) + self._added.add(vector)
 
     def __getitem__(self, position: int) -> Vector:
@@ -123,7 +123,7 @@ class VectorOverlay:
         return self._index[position] if position < below else self._added[position - below]
 
     def nearest(self, vector: Vector) -> Neighbour | None:
-        """Return the same as an index that holds the vectors of both."""
+        """Return the result of an index that holds the vectors of both."""
         below, above = self._index.nearest(vector), self._added.nearest(vector)
         if above is None or (below is not None and below.score >= above.score):
             return below

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 class User:
-    """Somebody who is asked with a key."""
+    """A model that records its keys."""
 
     def __init__(self) -> None:
         self.keys: list[str] = []
@@ -24,7 +24,7 @@ class User:
         self.keys.append(key.get_secret_value() if key is not None else "")
 
 
-async def test_a_new_key_is_handed_on_and_told_of_and_never_logged(tmp_path: Path) -> None:
+async def test_a_new_key_is_passed_on_and_reported_but_never_logged(tmp_path: Path) -> None:
     file, user, told = tmp_path / "key", User(), anyio.Event()
     await anyio.Path(file).write_text("old-secret\n")
     with capture_logs() as logs:

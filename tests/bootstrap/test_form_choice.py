@@ -1,4 +1,4 @@
-"""Which form a run has: chosen once, by the interface and the user's templates, then kept, shown, and warned of."""
+"""The form of a run: chosen once by the API and the user's templates, then kept, shown, and warned about."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from service.messaging.messages import FinishedTask, RunDefined
 from service.pipeline.limits import Limits
 from service.pipeline.roles import Role, RoleRunner
 from service.run.create import define_run
-from service.run.definition import check_same, define, form_for
+from service.run.definition import AskedRun, check_same, form_for
 from service.run.progress import Progress
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
 from service.settings import Settings, load_settings
@@ -43,8 +43,12 @@ def folder(name: str, *templates: str) -> Path:
     return Path(name)
 
 
+def asked(flags: dict[str, Any]) -> AskedRun:
+    return AskedRun(load_settings(flags))
+
+
 def defined(**flags: Any) -> RunDefined:
-    return define(load_settings(flags))[0]
+    return asked(flags).new.definition
 
 
 @pytest.mark.parametrize(
@@ -63,14 +67,12 @@ def defined(**flags: Any) -> RunDefined:
     ],
 )
 @pytest.mark.parametrize("recipe", RecipeName)
-def test_the_form_is_what_the_interface_is_made_for(
-    recipe: RecipeName, flags: dict[str, str], form: Form, *, chat_model: bool
-) -> None:
+def test_the_api_decides_the_form(recipe: RecipeName, flags: dict[str, str], form: Form, *, chat_model: bool) -> None:
     assert defined(**flags, recipe=recipe).recipe == recipe_for(recipe, form, chat_model=chat_model)
     assert form_for(load_settings({"form": "auto", **flags})) is form
 
 
-def test_the_interface_may_be_said_in_the_file_or_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_api_may_be_set_in_the_file_or_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("seedstream.toml").write_text('lm = "simulator"\nlm_api = "chat"\n')
     assert defined().recipe == CHAT_JSON
     monkeypatch.setenv("SEEDSTREAM_LM_API", "completions")
@@ -87,7 +89,7 @@ def test_the_interface_may_be_said_in_the_file_or_a_variable(monkeypatch: pytest
         (["classification", "json_classification"], Form.JSON),
     ],
 )
-def test_templates_of_texts_alone_are_asked_in_texts(templates: list[str], form: Form) -> None:
+def test_the_form_follows_the_user_s_templates(templates: list[str], form: Form) -> None:
     definition = defined(**SERVED, templates=folder("mine", *templates))
     assert (definition.recipe.form, definition.recipe.chat_model) == (form, True)
     name = "classification" if form is Form.TEXT else "json_classification"
@@ -98,27 +100,27 @@ def test_templates_of_texts_alone_are_asked_in_texts(templates: list[str], form:
     ("template", "flags", "form"),
     [("alpaca", {**SERVED, "form": "json"}, "json"), ("json_alpaca", COMPLETING, "text")],
 )
-def test_templates_of_the_form_that_is_not_wanted_are_refused(template: str, flags: Any, form: str) -> None:
+def test_templates_of_the_other_form_are_refused(template: str, flags: Any, form: str) -> None:
     with pytest.raises(TemplateError, match=f"and the run has the form {form}") as caught:
         defined(**flags, recipe="alpaca", templates=folder("mine", template))
     assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("made", [SERVED, COMPLETING, {**SERVED, "form": "text"}, {**COMPLETING, "form": "json"}])
-def test_a_run_keeps_its_form_whatever_it_is_asked_over(made: dict[str, str]) -> None:
+def test_a_run_keeps_its_form_with_any_api(made: dict[str, str]) -> None:
     existing = defined(**made)
     form = existing.recipe.form.value
     for flags in (SERVED, COMPLETING, {"lm": "simulator"}, {**SERVED, "form": "auto"}, {**COMPLETING, "form": form}):
-        check_same(existing, load_settings(flags))
+        check_same(existing, asked(flags))
     other = "text" if form == "json" else "json"
     refused = f"form: the run asks in {form}, asked for {other}"
     with pytest.raises(RunMismatchError, match=refused):
-        check_same(existing, load_settings({**made, "form": other}))
+        check_same(existing, asked({**made, "form": other}))
 
 
 def test_another_recipe_is_asked_for_in_the_form_of_the_run() -> None:
     with pytest.raises(RunMismatchError, match=r"recipe\.name: the run has 'self-instruct'") as caught:
-        check_same(defined(**SERVED), load_settings({**COMPLETING, "recipe": "alpaca"}))
+        check_same(defined(**SERVED), asked({**COMPLETING, "recipe": "alpaca"}))
     assert "recipe.form" not in str(caught.value)
     assert "recipe.chat_model" not in str(caught.value)
 
@@ -126,9 +128,9 @@ def test_another_recipe_is_asked_for_in_the_form_of_the_run() -> None:
 def test_templates_are_compared_in_the_form_of_the_run() -> None:
     texts, both = folder("texts", "classification"), folder("both", "classification", "json_classification")
     existing = defined(**SERVED, templates=both)
-    check_same(existing, load_settings({**COMPLETING, "templates": both}))
+    check_same(existing, asked({**COMPLETING, "templates": both}))
     with pytest.raises(TemplateError, match="it has templates of the form text, and the run has the form json"):
-        check_same(existing, load_settings({**SERVED, "templates": texts}))
+        check_same(existing, asked({**SERVED, "templates": texts}))
 
 
 def test_a_byte_order_mark_is_no_part_of_the_settings() -> None:
@@ -162,7 +164,7 @@ async def test_a_key_with_a_name_or_quotation_marks_is_refused(text: str, tmp_pa
     ("settings", "recipe", "asked_over"),
     [(SIMULATED, CHAT_JSON, "completions"), (BY_CHAT, SELF_INSTRUCT, "chat"), (BY_CHAT, ALPACA, "chat")],
 )
-async def test_another_interface_than_the_runs_is_warned_of(
+async def test_another_api_than_that_of_the_run_causes_a_warning(
     settings: Settings, recipe: Recipe, asked_over: str
 ) -> None:
     own = {"chat": CHAT_JSON, "completions": ALPACA}[asked_over]
@@ -178,7 +180,7 @@ async def test_another_interface_than_the_runs_is_warned_of(
 
 
 @pytest.mark.anyio
-async def test_a_worker_warns_of_another_interface_once(open_broker: OpenBroker) -> None:
+async def test_a_worker_warns_of_another_api_once(open_broker: OpenBroker) -> None:
     with capture_logs() as logs:
         async with open_broker() as broker, open_model(SIMULATED, Patience()) as asked:
             await create(broker)
@@ -206,7 +208,7 @@ def progress_of(recipe: Recipe | None, *verdicts: bool | None) -> Progress:
 @pytest.mark.parametrize(
     "recipe", [SELF_INSTRUCT, CHAT_JSON, recipe_for(RecipeName.ALPACA, chat_model=True)], ids=lambda each: each.title
 )
-def test_status_tells_the_form_of_a_run(recipe: Recipe) -> None:
+def test_status_shows_the_form_of_a_run(recipe: Recipe) -> None:
     expected = {"name": recipe.name, "form": recipe.form, "chat_model": recipe.chat_model, "digest": recipe.digest}
     assert facts(progress_of(recipe))["recipe"] == expected
     assert facts(progress_of(None))["recipe"] is None
@@ -222,7 +224,7 @@ def test_status_tells_the_form_of_a_run(recipe: Recipe) -> None:
         (None, [True], ""),
     ],
 )
-def test_status_tells_the_share_of_classification(recipe: Recipe | None, verdicts: list[Any], share: str) -> None:
+def test_status_shows_the_share_of_classification(recipe: Recipe | None, verdicts: list[Any], share: str) -> None:
     progress = progress_of(recipe, *verdicts)
     assert facts(progress)["classification"] == verdicts.count(True)
     assert summary(progress)["finished"] == f"{len(verdicts)} of 8{share}"

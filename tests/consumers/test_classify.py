@@ -1,6 +1,7 @@
 import pytest
 
 from consumers.classify import Classify
+from service.lm.cost import CallCost
 from service.lm.errors import CallFailedError
 from service.lm.port import FinishReason
 from service.lm.usage import Usage
@@ -53,7 +54,7 @@ async def test_the_instruction_goes_on_as_it_came() -> None:
 
 
 async def test_after_a_failed_call_nobody_can_tell() -> None:
-    error = CallFailedError("timed out", attempts=2, wasted=Usage(9, 1))
+    error = CallFailedError("timed out", cost=CallCost(2, Usage(9, 1)))
     (classified,) = stage(ScriptedModel(always(""))).give_up(INSTRUCTION, error)
     assert classified.spent == FailedCall(attempts=2, wasted=Usage(9, 1))
     assert (classified.is_classification, classified.call, classified.failure) == (None, None, "timed out")

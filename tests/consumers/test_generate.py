@@ -1,6 +1,7 @@
 import pytest
 
 from consumers.generate import Generate
+from service.lm.cost import CallCost
 from service.lm.errors import CallFailedError
 from service.lm.port import Completion, FinishReason
 from service.lm.usage import Usage
@@ -52,15 +53,14 @@ async def test_alpaca_candidates_come_with_their_instance() -> None:
 
 async def test_a_failed_call_becomes_a_failed_prompt() -> None:
     stage = Generate(ScriptedModel(always("")), SELF_INSTRUCT)
-    error = CallFailedError("timed out six times", attempts=6, wasted=Usage(60, 5))
-    error.cost_usd, error.prices = 0.25, "2026-11"
+    error = CallFailedError("timed out six times", cost=CallCost(6, Usage(60, 5), 0.25, "2026-11"))
     spent = FailedCall(attempts=6, wasted=Usage(60, 5), cost_usd=0.25, prices="2026-11")
     given_up = stage.give_up(examples.prompt(4), error)
     assert given_up == [FailedPrompt(prompt_id="p4", prompt_seq=4, failure="timed out six times", spent=spent)]
 
 
 async def test_an_answer_says_what_its_failed_attempts_took_and_by_which_prices() -> None:
-    paid = Completion("", FinishReason.STOP, MODEL, Usage(10, 5), 3, Usage(20, 1), 0.5, "2026-11")
+    paid = Completion("", FinishReason.STOP, MODEL, Usage(10, 5), CallCost(3, Usage(20, 1), 0.5, "2026-11"))
     (answer,) = await Generate(ScriptedModel(always(paid)), SELF_INSTRUCT)(examples.prompt(0))
     call = answer.call
     assert (call.usage, call.attempts, call.wasted) == (Usage(10, 5), 3, Usage(20, 1))

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from consumers.instances import WriteInstances
+from service.lm.cost import CallCost
 from service.lm.errors import CallFailedError
 from service.lm.port import FinishReason
 from service.lm.usage import Usage
@@ -87,7 +88,7 @@ async def test_a_task_that_nobody_could_classify_is_not_asked_about() -> None:
 
 
 async def test_a_failed_call_leaves_the_task_without_instances() -> None:
-    error = CallFailedError("timed out", attempts=2, wasted=Usage(9, 1))
+    error = CallFailedError("timed out", cost=CallCost(2, Usage(9, 1)))
     (written,) = stage(ScriptedModel(always(""))).give_up(GENERATION, error)
     assert written.spent == FailedCall(attempts=2, wasted=Usage(9, 1))
     assert (written.instances, written.rejection) == ((), InstanceReason.CALL_FAILED)

@@ -16,7 +16,7 @@ WORDS = ("name", "three", "rivers", "of", "the", "old", "world", "and", "sing", 
 
 
 def pool_of(count: int) -> list[PooledTask]:
-    """Return human and machine tasks, a human one among the machine's, that share some words."""
+    """Return human and machine tasks, the human ones between them, that share some words."""
     texts = [" ".join(WORDS[(place * step) % len(WORDS)] for step in range(1, 3 + place % 7)) for place in range(count)]
     return [
         examples.pooled_seed(place).model_copy(update={"instruction": text})
@@ -31,7 +31,7 @@ async def stream(tasks: Sequence[Message]) -> AsyncIterator[Message]:
         yield task
 
 
-async def test_each_machine_task_has_the_ten_nearest_before_it_and_the_mean_as_the_original_stores_them() -> None:
+async def test_machine_tasks_have_neighbours_in_the_original_s_format() -> None:
     tasks = pool_of(40)
     shares: list[float] = []
     chunks = [chunk async for chunk in as_neighbours(stream(tasks), 1, shares.append)]
@@ -58,7 +58,7 @@ async def test_a_pool_without_machine_tasks_has_no_neighbours() -> None:
         assert b"".join([chunk async for chunk in as_neighbours(stream(tasks), 1, lambda _: None)]) == b""
 
 
-async def test_a_pool_with_a_hole_is_an_error() -> None:
+async def test_a_gap_in_the_pool_is_an_error() -> None:
     tasks = pool_of(5)
     with pytest.raises(BrokerError, match="expected task 3, got 4"):
         [chunk async for chunk in as_neighbours(stream([*tasks[:3], tasks[4]]), 1, lambda _: None)]

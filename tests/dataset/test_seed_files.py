@@ -1,4 +1,4 @@
-"""Seed files as people have them: Alpaca's schema, JSON arrays, fields that say nothing, and files that are broken."""
+"""Seed files in other formats: Alpaca's schema, JSON arrays, empty fields, and broken files."""
 
 import json
 import re
@@ -36,33 +36,33 @@ def refusal(text: str) -> str:
     return str(caught.value)
 
 
-def test_a_task_of_alpaca_has_its_one_instance_beside_it() -> None:
+def test_a_task_of_alpaca_has_one_instance() -> None:
     assert one(id="a", name="rivers") == SeedTask("a", "rivers", "Name a river.", (Instance("", "Rhine"),), None)
     assert one(input="in Italy", output="Po", text="ignored").instances == (Instance("in Italy", "Po"),)
 
 
 @pytest.mark.parametrize("nothing", [None, "", ...], ids=["null", "empty", "missing"])
-def test_an_input_that_is_missing_or_null_is_none(nothing: object) -> None:
+def test_a_missing_or_null_input_is_empty(nothing: object) -> None:
     assert one(input=nothing).instances == (Instance("", "Rhine"),)
     instance = {name: value for name, value in {"input": nothing, "output": "Rhine"}.items() if value is not ...}
     assert one(id="a", output=..., instances=[instance]).instances == (Instance("", "Rhine"),)
 
 
 @pytest.mark.parametrize(("said", "known"), [(True, True), (False, False), (None, None), (..., None)])
-def test_whether_it_is_classification_may_be_left_open(said: object, *, known: bool | None) -> None:
+def test_is_classification_may_be_missing(said: object, *, known: bool | None) -> None:
     assert one(is_classification=said).is_classification is known
     whole = one(id="a", output=..., instances=[{"input": "", "output": "x"}], is_classification=said)
     assert whole.is_classification is known
 
 
-def test_an_array_is_read_as_its_tasks_on_lines_would_be() -> None:
+def test_an_array_is_read_like_tasks_on_lines() -> None:
     seeds = parse_seeds(as_lines(RIVER, WHOLE, SORT), "x")
     assert [seed.instruction for seed in seeds] == ["Name a river.", "Name a lake.", "Sort the numbers."]
     for text in (as_array(RIVER, WHOLE, SORT), json.dumps([RIVER, WHOLE, SORT]), f"\n  {as_array(RIVER, WHOLE, SORT)}"):
         assert parse_seeds(text, "y") == seeds
 
 
-def test_an_id_is_made_of_the_content_wherever_it_stands() -> None:
+def test_an_id_depends_on_the_content_alone() -> None:
     first, second = (seed.id for seed in parse_seeds(as_array(RIVER, SORT), "x"))
     assert re.fullmatch("seed_[0-9a-f]{12}", first)
     assert [seed.id for seed in parse_seeds(as_lines(SORT, RIVER), "y")] == [second, first]
@@ -74,7 +74,7 @@ def test_another_content_has_another_id() -> None:
     assert len({seed.id for seed in others}) == len(others)
 
 
-def test_the_same_task_twice_is_told_of() -> None:
+def test_a_repeated_task_is_reported() -> None:
     told = "my.json, element 3: expected another task, and this one stands above already, at element 1"
     assert refusal(as_array(RIVER, SORT, RIVER)) == told
 
@@ -110,7 +110,7 @@ def test_an_error_in_an_array_names_the_element_and_the_field(task: object, said
     ],
     ids=["cut", "comma", "two arrays", "Python", "brackets"],
 )
-def test_a_broken_array_is_said_to_be_one(text: str) -> None:
+def test_a_broken_array_is_reported_as_one(text: str) -> None:
     said = refusal(text)
     assert said.startswith("my.json: this is a JSON array, and it cannot be read: ")
     assert said.endswith("expected [{…}, {…}] as a whole, or one task a line")
@@ -121,12 +121,12 @@ def test_an_empty_array_holds_no_task(text: str) -> None:
     assert refusal(text) == "my.json: expected at least one seed task, found none"
 
 
-def test_a_python_dictionary_is_known_as_one() -> None:
+def test_a_python_dictionary_is_recognised() -> None:
     told = "my.json, line 2: expected a task in JSON, and this is a Python dictionary: write it with json.dumps"
     assert refusal(f"{as_lines(SORT)}{RIVER}\n") == told
 
 
-def test_an_object_over_several_lines_is_known_as_one() -> None:
+def test_an_object_over_several_lines_is_recognised() -> None:
     said = refusal(json.dumps(RIVER, indent=2))
     assert said.startswith("my.json, line 1: expected a whole task on one line, and this object goes on below")
     assert "jq -c ." in said
@@ -154,6 +154,6 @@ def test_an_array_in_a_file_may_have_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
-def test_nesting_without_end_is_refused(opening: str) -> None:
+def test_deep_nesting_is_refused(opening: str) -> None:
     with pytest.raises(SeedTaskError, match=r"^my\.json"):
         parse_seeds(opening * 100_000, "my.json")

@@ -1,4 +1,4 @@
-"""Seeds that are odd are told of before money is spent; those that a recipe could make nothing of are refused."""
+"""Odd seeds cause a warning before any call. Seeds of which a recipe can use none are refused."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 from service.dataset.seed_warnings import check_seeds, seed_warnings
 from service.dataset.seeds import load_seeds
 from service.errors import ConfigurationError
-from service.run.definition import define
+from service.run.definition import AskedRun
 from service.selfinstruct.recipe import ALPACA, RECIPES, SELF_INSTRUCT, Recipe
 from service.selfinstruct.tasks import Instance, SeedTask
 from service.settings import load_settings
@@ -42,7 +42,7 @@ def write_seeds(path: Path, *instructions: str) -> Path:
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_nothing_is_odd_about_our_own_seeds(recipe: Recipe) -> None:
+def test_the_bundled_seeds_cause_no_warning(recipe: Recipe) -> None:
     assert told(load_seeds(None), recipe) == []
     check_seeds(recipe, load_seeds(None))
 
@@ -74,7 +74,7 @@ def test_each_reason_is_counted_the_most_frequent_first() -> None:
         check_seeds(SELF_INSTRUCT, seeds)
 
 
-def test_a_recipe_refuses_by_its_own_words() -> None:
+def test_a_recipe_refuses_seeds_with_its_own_blocked_words() -> None:
     music = [seed(number, f"Explain the music number {number}.") for number in range(8)]
     check_seeds(SELF_INSTRUCT, music)
     with pytest.raises(ConfigurationError, match="blocked_word 8"):
@@ -85,25 +85,25 @@ def test_a_recipe_refuses_by_its_own_words() -> None:
 def test_no_run_can_be_defined_with_seeds_that_are_all_refused(tmp_path: Path) -> None:
     path = write_seeds(tmp_path / "seeds.json", *(f"{CHINESE}{number}" for number in range(8)))
     with pytest.raises(ConfigurationError, match="the recipe's filters are made for English"):
-        define(load_settings({"seeds": path}))
+        _ = AskedRun(load_settings({"seeds": path})).new
 
 
 @pytest.mark.parametrize(("refused", "of"), [(1, 19), (2, 39), (3, 40), (7, 8)])
-def test_more_than_one_in_twenty_refused_are_told_of(refused: int, of: int) -> None:
+def test_more_than_one_refused_seed_in_twenty_causes_a_warning(refused: int, of: int) -> None:
     (warning,) = told([*(seed(number, f"{BLOCKED} {number}") for number in range(refused)), *good(of - refused)])
     said = f"{refused} of {of} seed tasks would be refused if a model had written them (blocked_word {refused})"
     assert warning == said
 
 
 @pytest.mark.parametrize(("refused", "of"), [(0, 8), (1, 20), (2, 40)])
-def test_one_in_twenty_refused_is_not_odd(refused: int, of: int) -> None:
+def test_one_refused_seed_in_twenty_causes_no_warning(refused: int, of: int) -> None:
     assert told([*(seed(number, f"{BLOCKED} {number}") for number in range(refused)), *good(of - refused)]) == []
 
 
 @pytest.mark.parametrize(
     ("instruction", "is_told"), [(CHINESE, True), (RUSSIAN, True), ("Name it.", True), (BLOCKED, False)]
 )
-def test_the_language_is_named_where_it_may_be_the_reason(instruction: str, *, is_told: bool) -> None:
+def test_the_language_is_named_if_it_may_be_the_reason(instruction: str, *, is_told: bool) -> None:
     (warning,) = told([seed(0, instruction), *good(8)])
     assert ("made for English" in warning) is is_told
 
@@ -115,14 +115,14 @@ def test_empty_outputs_are_named(output: str) -> None:
     assert told([seed(1, output=output), second, *good(8)]) == [expected]
 
 
-def test_of_many_names_five_are_listed() -> None:
+def test_at_most_five_names_are_listed() -> None:
     (warning,) = told([*(seed(number, output="") for number in range(7)), *good(8)])
     assert warning.endswith(": s0, s1, s2, s3, s4 and 2 more")
     (warning,) = told([*(seed(number, output="") for number in range(5)), *good(8)])
     assert warning.endswith(": s0, s1, s2, s3, s4")
 
 
-def test_huge_seeds_are_named_whatever_makes_them_huge() -> None:
+def test_huge_seeds_are_named_for_any_cause_of_their_size() -> None:
     text = "Name a long river. "  # 19 characters
     instances = (Instance("", "Po"), Instance("", "x" * 4_000))
     second = SeedTask("two", "", "Name two rivers, please.", instances, None)
@@ -133,19 +133,19 @@ def test_huge_seeds_are_named_whatever_makes_them_huge() -> None:
 
 
 @pytest.mark.parametrize(("alike", "of", "is_told"), [(2, 4, False), (3, 6, True), (3, 8, False), (4, 8, True)])
-def test_half_of_the_outputs_alike_are_told_of(alike: int, of: int, *, is_told: bool) -> None:
+def test_equal_outputs_in_half_of_the_seeds_cause_a_warning(alike: int, of: int, *, is_told: bool) -> None:
     seeds = [*(seed(number, output=f"Yes{' ' * number}") for number in range(alike)), *good(of - alike)]
     assert told(seeds) == ([f"{alike} of {of} seed tasks have the same output, 'Yes'"] if is_told else [])
 
 
-def test_repeated_instructions_are_told_of() -> None:
+def test_repeated_instructions_cause_a_warning() -> None:
     again = [seed(0, "Name a small river."), seed(1, "Name a small river.")]
     assert told([*again, *good(8)]) == ["1 instruction stands there more than once, for example 'Name a small river.'"]
     (warning,) = told([*again, *good(4), *good(4)])
     assert warning.startswith("5 instructions stand there more than once, for example 'Name a small river.'")
 
 
-def test_everything_that_is_odd_is_told_at_once() -> None:
+def test_all_warnings_are_shown_at_once() -> None:
     seeds = [*(seed(number, "Name it.", "Yes") for number in range(8)), seed(8, output=""), seed(9, given="x" * 5_000)]
     assert [re.split("[:,(]", warning)[0] for warning in told(seeds)] == [
         "8 of 10 seed tasks would be refused if a model had written them ",
@@ -156,7 +156,7 @@ def test_everything_that_is_odd_is_told_at_once() -> None:
     ]
 
 
-def test_a_run_is_refused_before_any_call_or_says_what_is_odd(tmp_path: Path) -> None:
+def test_a_run_is_refused_or_warns_before_any_call(tmp_path: Path) -> None:
     none = write_seeds(tmp_path / "none.json", *(f"{RUSSIAN} {number}" for number in range(8)))
     some = write_seeds(tmp_path / "some.json", BLOCKED, *(f"Name the river number {number}." for number in range(8)))
     with simulated() as unasked, simulated() as asked:

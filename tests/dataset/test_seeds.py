@@ -38,7 +38,7 @@ def test_extra_fields_are_ignored_and_a_name_may_be_missing() -> None:
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\n\n", "\r\n  \r\n"])
-def test_lines_end_as_they_like_and_blank_ones_do_not_count(newline: str) -> None:
+def test_any_line_ending_is_accepted_and_blank_lines_are_ignored(newline: str) -> None:
     seeds = parse_seeds(newline.join(["", line(id="a"), line(id="b"), ""]), "x")
     assert [seed.id for seed in seeds] == ["a", "b"]
 
@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, content: bytes |
         load_seeds(path)
 
 
-def test_our_own_seeds_are_175_of_both_kinds() -> None:
+def test_there_are_175_bundled_seeds_of_both_kinds() -> None:
     seeds = load_seeds(None)
     assert len(seeds) == len({seed.id for seed in seeds}) == 175
     assert {seed.is_classification for seed in seeds} == {True, False}

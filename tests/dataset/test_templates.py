@@ -2,20 +2,20 @@ from pathlib import Path
 
 import pytest
 
-from service.dataset.templates import check_templates, forms_in, load_templates
+from service.dataset.templates import forms_in, load_every_form, load_templates
 from service.errors import TemplateError
 from service.selfinstruct.recipe import Form
 from service.selfinstruct.templates import MARKERS, Templates, names_of
 
 
 @pytest.mark.parametrize("form", Form)
-def test_our_own_templates_have_their_markers_once(form: Form) -> None:
+def test_the_bundled_templates_have_their_markers_once(form: Form) -> None:
     own = load_templates(None, form)
     counts = {name: getattr(own, name).count(marker) for name, marker in MARKERS.items() if getattr(own, name)}
     assert counts == dict.fromkeys(names_of(form), 1)
 
 
-def test_the_templates_of_the_two_forms_are_all_of_them() -> None:
+def test_every_template_belongs_to_one_of_the_two_forms() -> None:
     assert sorted(names_of(Form.TEXT) + names_of(Form.JSON)) == sorted(MARKERS)
 
 
@@ -24,7 +24,7 @@ def test_a_folder_of_the_other_form_is_refused_by_name(tmp_path: Path) -> None:
     assert forms_in(tmp_path) == {Form.TEXT}
     with pytest.raises(TemplateError, match="it has templates of the form text, and the run has the form json"):
         load_templates(tmp_path, Form.JSON)
-    check_templates(tmp_path)
+    assert load_every_form(tmp_path).keys() == {Form.TEXT}
 
 
 def test_a_byte_order_mark_is_no_part_of_a_template(tmp_path: Path) -> None:
@@ -32,13 +32,13 @@ def test_a_byte_order_mark_is_no_part_of_a_template(tmp_path: Path) -> None:
     assert load_templates(tmp_path, Form.JSON).json_alpaca == "{{demonstrations}}"
 
 
-def test_the_digest_of_a_text_run_does_not_know_of_the_younger_form() -> None:
+def test_the_digest_of_the_text_form_ignores_json_templates() -> None:
     own = load_templates(None)
     assert own.digest != load_templates(None, Form.JSON).digest
     assert own.digest == Templates(**{name: getattr(own, name) for name in names_of(Form.TEXT)}).digest
 
 
-def test_a_file_in_the_folder_replaces_the_template_of_its_name_alone(tmp_path: Path) -> None:
+def test_a_file_in_the_folder_replaces_only_its_own_template(tmp_path: Path) -> None:
     (tmp_path / "classification.txt").write_text("Label it: {{instruction}}\n")
     (tmp_path / "notes.md").write_text("not a template")
     own, mixed = load_templates(None), load_templates(tmp_path)
@@ -54,7 +54,7 @@ def test_a_template_needs_its_marker_exactly_once(tmp_path: Path, text: str, tim
         load_templates(tmp_path)
 
 
-def test_the_marker_of_another_template_is_none(tmp_path: Path) -> None:
+def test_a_template_needs_its_own_marker(tmp_path: Path) -> None:
     (tmp_path / "alpaca.txt").write_text("{{instruction}}")
     with pytest.raises(TemplateError, match="found it 0 times"):
         load_templates(tmp_path)

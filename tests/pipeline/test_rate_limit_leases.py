@@ -1,4 +1,4 @@
-"""Leases of a fleet's limits, held over the log."""
+"""Leases of the rate limits of a fleet, assigned over the log."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ from tests.lm.dispatch.endpoints import until
 pytestmark = pytest.mark.anyio
 
 RUN = "leased"
-LEASES = 3 * 5 + 5  # those of dead letters: of five topics that are shared out, and of five that are not
+LEASES = 3 * 5 + 5  # the dead letters' leases: of five topics that are shared, and of five that are not
 
 
 @asynccontextmanager
@@ -29,7 +29,7 @@ async def log(folder: Path) -> AsyncIterator[Broker]:
 
 
 class Process:
-    """One of the fleet, as far as its leases go."""
+    """A process of the fleet, reduced to its leases."""
 
     def __init__(self, broker: Broker, settled_after_s: float = 0.0) -> None:
         self.told: list[Leases] = []
@@ -45,7 +45,7 @@ class Process:
             await self._holder.hold()
 
 
-async def test_a_process_alone_has_everything_and_none_before_it_is_settled(tmp_path: Path) -> None:
+async def test_a_single_process_owns_all_leases_once_they_are_settled(tmp_path: Path) -> None:
     async with log(tmp_path) as broker, anyio.create_task_group() as tasks:
         process = Process(broker)
         tasks.start_soon(process.run)
@@ -54,7 +54,7 @@ async def test_a_process_alone_has_everything_and_none_before_it_is_settled(tmp_
         tasks.cancel_scope.cancel()
 
 
-async def test_four_processes_share_every_limit_exactly_and_a_dead_one_leaves_its_part(tmp_path: Path) -> None:
+async def test_processes_share_a_limit_exactly_also_after_a_death(tmp_path: Path) -> None:
     async with log(tmp_path) as broker, anyio.create_task_group() as tasks:
         fleet = [Process(broker) for _ in range(4)]
         for process in fleet:
@@ -67,7 +67,7 @@ async def test_four_processes_share_every_limit_exactly_and_a_dead_one_leaves_it
         tasks.cancel_scope.cancel()
 
 
-async def test_what_is_gained_is_not_used_before_it_is_settled_and_what_is_lost_is_lost_at_once(tmp_path: Path) -> None:
+async def test_new_leases_need_to_settle_and_lost_ones_end_at_once(tmp_path: Path) -> None:
     async with log(tmp_path) as broker, anyio.create_task_group() as tasks:
         first = Process(broker)
         tasks.start_soon(first.run)

@@ -1,4 +1,4 @@
-"""Judging a run's candidates again, at many thresholds side by side."""
+"""A run's candidates judged again, at many thresholds in one pass."""
 
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -27,7 +27,7 @@ THRESHOLDS = (0.3, 0.45, 0.6, 0.8, 1.0)
 
 
 def answers(count: int) -> list[Answer]:
-    """Return answers with candidates that are nearer or farther variants of each other, the first two the same."""
+    """Return answers whose candidates are near or far variants of each other. The first answer occurs twice."""
     rng = random.Random("refiltering")
     words = [f"word{number}" for number in range(60)]
     texts = [" ".join(rng.choices(words, k=12))]
@@ -62,7 +62,7 @@ def unchanged(recipe: Recipe) -> Recipe:
     return recipe
 
 
-async def test_every_point_of_a_curve_is_what_its_threshold_alone_gives(
+async def test_each_point_of_a_curve_equals_refilter_at_its_threshold(
     open_run: AbstractAsyncContextManager[Broker],
 ) -> None:
     async with open_run as broker:
@@ -90,7 +90,7 @@ async def test_the_runs_own_threshold_is_a_point_of_every_curve_once(
     assert with_it.change(0.5) < 0 < with_it.change(0.9)
 
 
-async def test_other_changes_of_the_recipe_hold_at_every_point(open_run: AbstractAsyncContextManager[Broker]) -> None:
+async def test_other_changes_of_the_recipe_apply_at_every_point(open_run: AbstractAsyncContextManager[Broker]) -> None:
     def longer_only(recipe: Recipe) -> Recipe:
         return replace(recipe, filters=replace(recipe.filters, min_words=13))
 
@@ -99,7 +99,7 @@ async def test_other_changes_of_the_recipe_hold_at_every_point(open_run: Abstrac
     assert [progress.rejected for progress in curve.points.values()] == [{Reason.TOO_SHORT: 1000}] * 3
 
 
-async def test_only_what_keeps_all_but_the_threshold_is_called_the_same(
+async def test_a_recipe_is_the_same_if_only_its_threshold_changes(
     open_run: AbstractAsyncContextManager[Broker],
 ) -> None:
     def longer_only(recipe: Recipe) -> Recipe:
@@ -111,7 +111,7 @@ async def test_only_what_keeps_all_but_the_threshold_is_called_the_same(
 
 
 class BreaksOff(SqliteBroker):
-    """A log whose writer is gone after so many batches."""
+    """A log that fails after the given number of batches."""
 
     batches = 0
 
@@ -133,7 +133,7 @@ class Tiring(SqliteProducer):
         await self._producer.send(records)
 
 
-async def test_a_copy_that_was_broken_off_is_never_taken_for_a_run(
+async def test_an_incomplete_copy_is_never_taken_for_a_run(
     open_run: AbstractAsyncContextManager[Broker], tmp_path: Path
 ) -> None:
     definition = examples.definition(0).model_copy(update={"run": "copy"})

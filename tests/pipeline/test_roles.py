@@ -1,4 +1,4 @@
-"""Roles of one run in several places: one is active where one must be, others take over, and all rest between goals."""
+"""The roles of a run in several processes: one is active, others take over, and all pause between goals."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,7 +21,7 @@ from service.pipeline.members import read_staff
 from service.pipeline.roles import SINGLE, Role, RoleRunner
 from service.pool.hints import Use
 from service.run.create import define_run
-from service.run.definition import define
+from service.run.definition import AskedRun
 from service.settings import load_settings
 from tests.conftest import OpenBroker
 from tests.support import examples
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.anyio
 
 ALL_ROLES = tuple(Role)
 SETTINGS = load_settings({"lm": "simulator", "run": RUN})
-DEFINED = define(SETTINGS)
-COMPARING_MEANINGS = define(load_settings({"lm": "simulator", "run": RUN, "semantic": True}))
+DEFINED = AskedRun(SETTINGS).new
+COMPARING_MEANINGS = AskedRun(load_settings({"lm": "simulator", "run": RUN, "semantic": True})).new
 LIMITS = Limits(calls_in_flight=4, patience=50, drain_s=5.0)
 
 
 @dataclass
 class Place:
-    """A log, a model, and runners of roles beside the test."""
+    """A log, a model, and runners of roles for one test."""
 
     broker: Broker
     new_runner: Callable[..., RoleRunner]
@@ -69,7 +69,7 @@ async def finished(broker: Broker) -> int:
     return len(await read(broker, topics.TASKS))
 
 
-async def test_all_roles_twice_reach_the_target_exactly_and_go_on_with_the_next(open_broker: OpenBroker) -> None:
+async def test_two_processes_reach_one_target_exactly_and_then_another(open_broker: OpenBroker) -> None:
     async with place(open_broker) as here:
         one, other = here.start(), here.start()
         await set_up(here.broker, 10)
@@ -87,7 +87,7 @@ async def test_all_roles_twice_reach_the_target_exactly_and_go_on_with_the_next(
         other.stop()
 
 
-async def test_one_that_stops_leaves_its_place_to_the_one_that_stands_by(open_broker: OpenBroker) -> None:
+async def test_a_standby_takes_over_from_a_stopped_process(open_broker: OpenBroker) -> None:
     async with place(open_broker) as here:
         one = here.start()
         await set_up(here.broker, 5)
@@ -102,7 +102,7 @@ async def test_one_that_stops_leaves_its_place_to_the_one_that_stands_by(open_br
         other.stop()
 
 
-async def test_roles_apart_do_together_what_one_does_alone(open_broker: OpenBroker) -> None:
+async def test_one_process_for_each_role_reaches_the_target(open_broker: OpenBroker) -> None:
     async with place(open_broker) as here:
         runners = [here.start(role) for role in ALL_ROLES]
         await set_up(here.broker, 8)
@@ -117,7 +117,7 @@ async def test_a_worker_that_waits_for_its_run_can_be_stopped(open_broker: OpenB
         here.start().stop()
 
 
-async def test_an_admit_that_lacks_the_model_of_meanings_says_so_at_once(
+async def test_admit_without_its_embedding_model_fails_at_once(
     open_broker: OpenBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedder, "_PACKAGE", "not_installed_anywhere")
@@ -139,7 +139,7 @@ async def test_a_run_is_defined_once(open_broker: OpenBroker) -> None:
             await set_up(broker, 5)
 
 
-async def test_a_limit_that_is_smaller_than_the_fleet_holds_nothing_up(open_broker: OpenBroker) -> None:
+async def test_a_limit_below_the_fleet_s_size_blocks_no_role(open_broker: OpenBroker) -> None:
     async with place(open_broker) as here:
         runners = [here.start(), here.start()]
         definition, seeds = DEFINED

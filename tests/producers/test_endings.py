@@ -1,4 +1,4 @@
-"""A run that buys answers and finishes nothing: it waits for what it has, gives up in time, and shows one answer."""
+"""A run whose calls bring no finished task: it waits for pending tasks, gives up in time, and shows one answer."""
 
 import anyio
 import pytest
@@ -32,7 +32,7 @@ def answered(seq: int, completion: str) -> Answer:
 
 
 def refused(name: str, completion: str = "Well, rivers.") -> TaskInstances:
-    """Return an answer to a task of which no instance came."""
+    """Return the result of a task without any instance."""
     call = examples.CALL.model_copy(update={"completion": completion})
     return examples.task_instances(name, InstanceReason.NONE_PARSED).model_copy(update={"call": call})
 
@@ -41,7 +41,7 @@ ALL_REFUSED = [refused(f"p0.{place}", f"Nothing {place}.") for place in range(PA
 
 
 def uncalled(name: str, failure: str) -> TaskInstances:
-    """Return the end of a task whose call failed."""
+    """Return the result of a task whose call failed."""
     update = {"call": None, "failure": failure}
     return examples.task_instances(name, InstanceReason.CALL_FAILED).model_copy(update=update)
 
@@ -51,7 +51,7 @@ def producing(broker: Broker, window: int = 1) -> PromptProducer:
 
 
 async def ended_after(broker: Broker, *messages: Message) -> RunEnded:
-    """Let these happen once the first prompt is there; returns how the run ends."""
+    """Send these messages after the first prompt. Returns the end of the run."""
 
     async def happen() -> None:
         await follow(broker, topics.PROMPTS, 1)
@@ -71,7 +71,7 @@ async def ends(broker: Broker) -> list[RunEnded]:
 
 
 def affordable(target: int, finished: int, dropped: int, pending: int) -> int:
-    """Return how many prompts may be issued with so many tasks that came to an end, and so many that have not."""
+    """Return the number of prompts that may be issued with these numbers of tasks."""
     progress = Progress(prompts=400, decided=400, accepted=finished + dropped + pending, finished=finished)
     progress.dropped["none_parsed"] = dropped
     progress.goal = examples.goal(target)
@@ -79,16 +79,16 @@ def affordable(target: int, finished: int, dropped: int, pending: int) -> int:
 
 
 @pytest.mark.parametrize("counts", [(100, 0, 50, 1_000), (100, 0, 10_000, 1_000), (100, 95, 9_000, 100)])
-def test_far_more_than_is_missing_is_waited_for(counts: tuple[int, int, int, int]) -> None:
+def test_enough_pending_tasks_are_waited_for(counts: tuple[int, int, int, int]) -> None:
     assert affordable(*counts) == 0
 
 
 @pytest.mark.parametrize("counts", [(100, 0, 11_000, 0), (100, 95, 9_100, 0), (100, 0, 900, 100), (999, 9, 9_000, 50)])
-def test_what_is_too_little_is_not_waited_for(counts: tuple[int, int, int, int]) -> None:
+def test_too_few_pending_tasks_are_not_waited_for(counts: tuple[int, int, int, int]) -> None:
     assert affordable(*counts) > 0
 
 
-async def test_a_run_with_too_much_on_its_way_buys_no_prompt(open_broker: OpenBroker) -> None:
+async def test_a_run_with_enough_pending_tasks_buys_no_prompt(open_broker: OpenBroker) -> None:
     bought = [message for seq in range(10) for message in (examples.prompt(seq), examples.decision(seq, accepted=7))]
     dropped = [refused(f"p{seq}.{place}") for seq in range(7) for place in range(7)]
     async with (
@@ -134,7 +134,7 @@ async def test_a_finished_task_resets_the_count(open_broker: OpenBroker) -> None
     assert end.detail.startswith("4 accepted tasks in a row could not be finished")
 
 
-async def test_prompts_that_bring_nothing_show_one_of_theirs(open_broker: OpenBroker) -> None:
+async def test_the_end_after_fruitless_prompts_shows_an_answer(open_broker: OpenBroker) -> None:
     async with run_with(open_broker) as broker:
         answers = [answered(seq, f"Rivers, {seq}.") for seq in range(PATIENCE)]
         end = await ended_after(broker, *answers, *map(examples.decision, range(PATIENCE)))
@@ -144,7 +144,7 @@ async def test_prompts_that_bring_nothing_show_one_of_theirs(open_broker: OpenBr
     )
 
 
-async def test_a_run_is_tried_anew_by_whoever_starts_it_anew(open_broker: OpenBroker) -> None:
+async def test_a_restarted_run_counts_failures_anew(open_broker: OpenBroker) -> None:
     before = [examples.prompt(0), examples.decision(0, accepted=PATIENCE), *ALL_REFUSED]
     end = RunEnded(run=RUN, ending=Ending.STALLED, target=1_000, finished=0, detail="")
     async with run_with(open_broker, *before, end) as broker, killed_after(producing(broker)):
@@ -172,7 +172,7 @@ SHOWN = [
 
 
 @pytest.mark.parametrize(("recipe", "tasks", "instances"), SAMPLES, ids=lambda given: getattr(given, "title", ""))
-async def test_what_was_expected_is_said_by_the_recipe(
+async def test_the_recipe_describes_the_expected_answer(
     recipe: Recipe, tasks: str, instances: str | None, open_broker: OpenBroker
 ) -> None:
     async with run_with(open_broker, answered(0, "x"), refused("p0.0", "y")) as broker:
@@ -190,7 +190,7 @@ async def test_an_answer_is_shown_bounded_and_on_one_line(came: str, shown: str,
             assert (await sample(broker, RUN, SELF_INSTRUCT)).endswith(f"and to the latest {asked} came {shown}")
 
 
-async def test_the_latest_that_says_why_is_taken(open_broker: OpenBroker) -> None:
+async def test_the_latest_failure_or_answer_is_shown(open_broker: OpenBroker) -> None:
     async with run_with(open_broker) as broker:
         assert await sample_of_prompts(broker, RUN, SELF_INSTRUCT) == ""
         assert await sample_of_instances(broker, RUN, SELF_INSTRUCT) == ""
@@ -210,7 +210,7 @@ async def test_the_latest_that_says_why_is_taken(open_broker: OpenBroker) -> Non
         *((0, 20, 20, 0, True), (0, 19, 20, 0, False), (0, 20, 21, 1, False), (0, 200, 201, 1, True)),
     ],
 )
-def test_where_nothing_ever_came_less_is_enough(
+def test_a_run_without_any_success_stalls_earlier(
     prompts: int, tasks: int, accepted: int, finished: int, *, ends: bool
 ) -> None:
     progress = Progress(prompts=prompts, decided=prompts, accepted=accepted, finished=finished)

@@ -1,4 +1,4 @@
-"""How the prompt producer keeps to a limit in dollars: it reads what calls cost where the goal needs that."""
+"""The budget of the prompt producer, which reads the costs of calls if the goal has a limit in dollars."""
 
 import anyio
 import pytest
@@ -22,7 +22,7 @@ def goal(budget_usd: float | None) -> GoalSet:
 
 
 def bought(seq: int, number: int) -> list[Message]:
-    """Return a prompt of one task, of two dollars in all, two of which each stage behind it took a half."""
+    """Return the messages of a prompt with one finished task, for one dollar and twice half a dollar."""
     name = f"p{seq}.0"
     return [
         answer(seq, 1.0),
@@ -57,7 +57,7 @@ async def test_a_raised_budget_wakes_the_run(open_broker: OpenBroker) -> None:
             assert len(await follow(broker, topics.PROMPTS, 4)) == 4
 
 
-async def test_a_budget_that_is_set_while_it_runs_counts_all_that_was_paid_before(open_broker: OpenBroker) -> None:
+async def test_a_budget_set_during_a_run_counts_earlier_costs(open_broker: OpenBroker) -> None:
     seen = [examples.prompt(0), *bought(0, 10)]
     async with run_with(open_broker, *seen, goal=goal(None)) as broker, anyio.create_task_group() as tasks:
 
@@ -70,7 +70,7 @@ async def test_a_budget_that_is_set_while_it_runs_counts_all_that_was_paid_befor
         assert (end.ending, "$2 of" in end.detail) == (Ending.BUDGET_SPENT, True)
 
 
-async def test_it_ends_when_nothing_more_can_be_bought_and_what_was_bought_has_come_through(
+async def test_the_run_ends_when_its_last_affordable_task_is_finished(
     open_broker: OpenBroker,
 ) -> None:
     async with run_with(open_broker, goal=goal(20.0)) as broker, anyio.create_task_group() as tasks:
@@ -88,7 +88,7 @@ async def test_it_ends_when_nothing_more_can_be_bought_and_what_was_bought_has_c
         assert end.finished == len(prompts) in (8, 9, 10)
 
 
-async def test_a_budget_ends_a_run_at_once_whose_calls_come_back_without_a_price(open_broker: OpenBroker) -> None:
+async def test_a_budget_ends_a_run_at_the_first_call_without_a_price(open_broker: OpenBroker) -> None:
     async with run_with(open_broker, goal=goal(20.0)) as broker, anyio.create_task_group() as tasks:
 
         async def answer_without_price() -> None:

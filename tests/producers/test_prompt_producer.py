@@ -1,4 +1,4 @@
-"""When prompts are written, and how a run comes to rest."""
+"""The issue of prompts, and the end of a run."""
 
 from dataclasses import replace
 
@@ -79,7 +79,7 @@ async def test_a_decision_counts_once_its_tasks_are_in_the_pool(open_broker: Ope
         assert {"m10", "m11"} <= set(second.demonstrations)
 
 
-async def test_numbers_go_on_without_a_gap_after_a_drain_and_after_a_kill(open_broker: OpenBroker) -> None:
+async def test_numbers_have_no_gap_after_a_drain_and_after_a_kill(open_broker: OpenBroker) -> None:
     async with run_with(open_broker) as broker:
         async with drained_after(producing(broker, window=2)):
             await follow(broker, topics.PROMPTS, 2)
@@ -112,7 +112,7 @@ async def _take_over_after(broker: Broker, prompts: int) -> None:
         await follow(broker, topics.PROMPTS, 7)
 
 
-async def test_it_stalls_after_so_many_prompts_without_an_acceptance_and_says_why(open_broker: OpenBroker) -> None:
+async def test_a_run_stalls_after_fruitless_prompts_with_reasons(open_broker: OpenBroker) -> None:
     async with run_with(open_broker) as broker, anyio.create_task_group() as tasks:
         tasks.start_soon(_decide_without_acceptance, broker, 6)
         end = await ended(broker, window=2, patience=4)
@@ -130,14 +130,14 @@ async def _decide_without_acceptance(broker: Broker, count: int) -> None:
         await send(broker, examples.decision(seq, failure="timed out" if seq == 0 else None))
 
 
-async def test_a_stalled_run_is_tried_anew_when_it_is_started_anew(open_broker: OpenBroker) -> None:
+async def test_a_stalled_run_resumes_when_it_is_started_again(open_broker: OpenBroker) -> None:
     stalled = [*map(examples.prompt, range(4)), *map(examples.decision, range(4))]
     end = RunEnded(run=RUN, ending=Ending.STALLED, target=1_000, finished=0, detail="")
     async with run_with(open_broker, *stalled, end) as broker, killed_after(producing(broker, patience=4)):
         assert len(await follow(broker, topics.PROMPTS, 7)) == 7
 
 
-async def test_an_acceptance_renews_the_patience(open_broker: OpenBroker) -> None:
+async def test_an_acceptance_resets_the_count_of_fruitless_prompts(open_broker: OpenBroker) -> None:
     async with run_with(open_broker) as broker, killed_after(producing(broker, window=1, patience=3)):
         for seq in range(8):
             await follow(broker, topics.PROMPTS, seq + 1)
@@ -145,7 +145,7 @@ async def test_an_acceptance_renews_the_patience(open_broker: OpenBroker) -> Non
         assert len(await follow(broker, topics.PROMPTS, 9)) == 9
 
 
-async def test_no_more_prompts_are_written_than_allowed_and_the_run_ends_once_all_came_to_their_end(
+async def test_a_capped_run_ends_when_all_its_prompts_have_ended(
     open_broker: OpenBroker,
 ) -> None:
     goal = examples.goal(1_000, max_prompts=2)
@@ -162,7 +162,7 @@ async def test_no_more_prompts_are_written_than_allowed_and_the_run_ends_once_al
         assert "none_parsed 1" in end.detail
 
 
-async def test_a_raised_allowance_is_used_while_it_runs(open_broker: OpenBroker) -> None:
+async def test_a_raised_cap_takes_effect_during_the_run(open_broker: OpenBroker) -> None:
     goal = examples.goal(1_000, max_prompts=2)
     async with run_with(open_broker, goal=goal) as broker, killed_after(producing(broker, window=8)):
         await follow(broker, topics.PROMPTS, 2)
@@ -171,7 +171,7 @@ async def test_a_raised_allowance_is_used_while_it_runs(open_broker: OpenBroker)
         assert await stays_at(broker, topics.PROMPTS, 3)
 
 
-async def test_it_comes_to_rest_when_the_target_is_reached(open_broker: OpenBroker) -> None:
+async def test_a_run_ends_when_the_target_is_reached(open_broker: OpenBroker) -> None:
     async with run_with(open_broker, goal=examples.goal(2)) as broker, anyio.create_task_group() as tasks:
 
         async def finish() -> None:
@@ -183,7 +183,7 @@ async def test_it_comes_to_rest_when_the_target_is_reached(open_broker: OpenBrok
         assert (end.ending, end.target, end.finished) == (Ending.TARGET_REACHED, 2, 2)
 
 
-async def test_it_is_at_rest_when_the_target_was_reached_before(open_broker: OpenBroker) -> None:
+async def test_a_run_whose_target_was_reached_before_ends_at_once(open_broker: OpenBroker) -> None:
     done = [examples.finished(0), examples.finished(1), REACHED]
     async with run_with(open_broker, *done, goal=examples.goal(2)) as broker:
         end = await ended(broker)
@@ -191,7 +191,7 @@ async def test_it_is_at_rest_when_the_target_was_reached_before(open_broker: Ope
         assert await read(broker, topics.PROMPTS) == []
 
 
-async def test_it_comes_to_rest_when_the_goal_is_set_to_what_is_finished_already(open_broker: OpenBroker) -> None:
+async def test_a_run_ends_when_its_goal_is_lowered_to_finished_tasks(open_broker: OpenBroker) -> None:
     done = [examples.finished(0), examples.finished(1)]
     async with run_with(open_broker, *done) as broker, anyio.create_task_group() as tasks:
 
@@ -210,7 +210,7 @@ async def test_a_raised_goal_wakes_a_run_that_had_reached_its_target(open_broker
         assert len(await follow(broker, topics.PROMPTS, 3)) == 3
 
 
-async def test_when_it_is_drained_it_has_not_ended(open_broker: OpenBroker) -> None:
+async def test_a_drained_run_has_not_ended(open_broker: OpenBroker) -> None:
     drain = anyio.Event()
     drain.set()
     async with run_with(open_broker) as broker:
@@ -219,7 +219,7 @@ async def test_when_it_is_drained_it_has_not_ended(open_broker: OpenBroker) -> N
 
 
 def unreadable(message: Message) -> NewRecord:
-    """Return the record that a later version would write: its type is one that nobody knows yet."""
+    """Return the record of a later version, whose type is unknown."""
     record = codec.encode(message, RUN)
     headers = tuple((name, value + b"9" if name == "ce_type" and value else value) for name, value in record.headers)
     return replace(record, headers=headers)
@@ -255,7 +255,7 @@ async def test_a_capped_run_ends_although_prompts_and_tasks_are_stuck(open_broke
         assert "dead letters: 2" in end.detail
 
 
-async def test_what_was_put_back_is_waited_for_again(open_broker: OpenBroker) -> None:
+async def test_a_replayed_prompt_is_waited_for_again(open_broker: OpenBroker) -> None:
     goal = examples.goal(1_000, max_prompts=1)
     async with run_with(open_broker, examples.prompt(0), goal=goal) as broker:
         await write(broker, dead(examples.prompt(0)))
@@ -269,8 +269,8 @@ async def test_what_was_put_back_is_waited_for_again(open_broker: OpenBroker) ->
         assert len(await read(broker, topics.PROMPTS)) == 2
 
 
-async def test_so_many_dead_letters_in_one_go_end_the_run(open_broker: OpenBroker) -> None:
-    """Otherwise it would buy prompts for ever for stages that can read none."""
+async def test_many_dead_letters_in_a_row_end_the_run(open_broker: OpenBroker) -> None:
+    """Otherwise the run would buy prompts for ever for stages that cannot read them."""
     async with run_with(open_broker) as broker, anyio.create_task_group() as tasks:
 
         async def bury() -> None:
@@ -285,7 +285,7 @@ async def test_so_many_dead_letters_in_one_go_end_the_run(open_broker: OpenBroke
             assert await stays_at(broker, topics.PROMPTS, 5)
 
 
-async def test_a_prompt_that_cannot_be_read_stops_no_producer_and_keeps_its_number(open_broker: OpenBroker) -> None:
+async def test_an_unreadable_prompt_keeps_its_number(open_broker: OpenBroker) -> None:
     async with run_with(open_broker, examples.prompt(0)) as broker:
         await write(broker, unreadable(examples.prompt(1)), NewRecord(topics.PROMPTS.of(RUN), b"\xff", b"foreign"))
         source = await partitions_of(broker, topics.PROMPTS.of(RUN))

@@ -1,4 +1,4 @@
-"""What a budget lets a run buy: all of it, and next to nothing more."""
+"""The prompts that a budget allows: they spend all of it, and hardly more."""
 
 from dataclasses import dataclass, field
 from random import Random
@@ -45,7 +45,7 @@ def finished(number: int) -> FinishedTask:
 
 
 def as_counted(message: Answer | ClassifiedInstruction | TaskInstances) -> Message:
-    """Return a message whose call has no usage where it has no cost."""
+    """Return a message whose call has no usage if it has no cost."""
     if message.call is None or message.call.cost_usd is not None:
         return message
     return message.model_copy(update={"call": message.call.model_copy(update={"usage": None})})
@@ -53,7 +53,7 @@ def as_counted(message: Answer | ClassifiedInstruction | TaskInstances) -> Messa
 
 @dataclass
 class Market:
-    """A run whose calls end in any order, at prices that vary widely; costs are dollars."""
+    """A run whose calls end in any order, at prices that vary widely. Costs are in dollars."""
 
     random: Random
     progress: Progress
@@ -112,7 +112,7 @@ def test_a_run_spends_its_budget_and_not_more(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_calls_that_the_server_did_not_count_are_budgeted_as_the_average(seed: int) -> None:
+def test_calls_without_usage_are_budgeted_at_the_average_cost(seed: int) -> None:
     market = Market(Random(seed), progress_of(goal(5.0)), uncounted=0.2)
     end = market.run()
     assert end.ending is Ending.BUDGET_SPENT
@@ -141,7 +141,7 @@ def test_without_a_budget_all_prompts_are_allowed() -> None:
     assert within_budget(progress_of(goal(None), answer(0, 10.0**4)), 7) == 7
 
 
-def test_until_something_has_come_through_only_a_few_prompts_are_issued() -> None:
+def test_few_prompts_are_issued_before_the_first_finished_task() -> None:
     progress = progress_of(goal(100.0))
     assert within_budget(progress, WINDOW) == 4
     for message in (*map(examples.prompt, range(4)), answer(0, 0.01), decision(0, None)):
@@ -152,7 +152,7 @@ def test_until_something_has_come_through_only_a_few_prompts_are_issued() -> Non
     assert within_budget(progress, WINDOW) == WINDOW
 
 
-def test_what_is_on_its_way_is_paid_before_a_new_prompt() -> None:
+def test_open_prompts_reduce_the_budget_for_new_ones() -> None:
     through = [answer(0, 1.0), decision(0, None), classified(0, 0.0), written(0, cost_usd=0.0), finished(0)]
     seen = [message for seq in range(50) for message in (answer(seq, 1.0), decision(seq, Reason.TOO_SHORT))]
     progress = progress_of(goal(60.0), *through, *seen[2:])
@@ -163,8 +163,8 @@ def test_what_is_on_its_way_is_paid_before_a_new_prompt() -> None:
     assert within_budget(progress, WINDOW) == free - 5
 
 
-def test_a_decision_whose_cost_was_not_read_yet_is_still_to_be_paid() -> None:
-    """The decisions and what they cost come from two topics."""
+def test_a_decision_without_a_known_cost_yet_is_still_to_be_paid() -> None:
+    """Decisions and their costs come from two topics."""
     messages = [answer(0, 1.0), decision(0, None), classified(0, 0.0), written(0, cost_usd=0.0), finished(0)]
     progress = progress_of(goal(100.0), *messages, examples.prompt(1))
     before = within_budget(progress, 99)
@@ -178,7 +178,7 @@ def unpriced(seq: int) -> Message:
     return examples.answer(seq).model_copy(update={"call": call})
 
 
-def test_a_budget_ends_a_run_at_once_whose_calls_have_no_price() -> None:
+def test_a_budget_ends_a_run_without_prices_at_once() -> None:
     old = [examples.prompt(0), examples.prompt(1), unpriced(0), decision(0, None)]
     progress, endings = progress_of(goal(5.0), *old), Endings(RUN, 100)
     endings.try_again(progress)
@@ -190,7 +190,7 @@ def test_a_budget_ends_a_run_at_once_whose_calls_have_no_price() -> None:
     assert "[prices]" in end.detail
 
 
-def test_a_budget_ends_a_run_whose_server_never_counts_once_nothing_is_on_its_way() -> None:
+def test_a_budget_ends_a_run_without_usage_once_nothing_is_open() -> None:
     progress, endings = progress_of(goal(5.0)), Endings(RUN, 100)
     endings.try_again(progress)
     uncounted = examples.CALL.model_copy(update={"cost_usd": None, "usage": None})
@@ -205,12 +205,12 @@ def test_a_budget_ends_a_run_whose_server_never_counts_once_nothing_is_on_its_wa
     assert (end.ending, "usage" in end.detail) == (Ending.PRICE_UNKNOWN, True)
 
 
-def test_without_a_limit_in_dollars_nobody_minds_a_call_without_a_price() -> None:
+def test_without_a_limit_in_dollars_calls_need_no_price() -> None:
     progress = progress_of(goal(None), examples.prompt(0), unpriced(0))
     assert Endings(RUN, 100).ended(progress) is None
 
 
-def test_a_run_that_has_spent_its_budget_ends_although_something_is_on_its_way() -> None:
+def test_a_spent_budget_ends_a_run_with_open_prompts() -> None:
     progress = progress_of(goal(2.0), answer(0, 2.0), decision(0, None), examples.prompt(1))
     end = Endings(RUN, 100).ended(progress)
     assert end is not None
@@ -227,7 +227,7 @@ def dear_run(max_marginal_cost_usd: float) -> Progress:
     return progress
 
 
-def test_a_run_ends_when_the_last_thousand_accepted_cost_more_than_is_allowed() -> None:
+def test_a_run_ends_when_its_marginal_cost_is_too_high() -> None:
     end = Endings(RUN, 100).ended(dear_run(1.99))
     assert end is not None
     assert end.ending is Ending.TOO_EXPENSIVE
@@ -235,7 +235,7 @@ def test_a_run_ends_when_the_last_thousand_accepted_cost_more_than_is_allowed() 
     assert Endings(RUN, 100).ended(dear_run(2.0)) is None
 
 
-def test_the_forecast_is_what_is_spent_and_the_missing_tasks_at_the_latest_cost() -> None:
+def test_the_forecast_adds_missing_tasks_at_their_recent_cost() -> None:
     progress = progress_of(goal(None, target=10))
     assert forecast_usd(progress) is None
     for number in range(4):
@@ -251,7 +251,7 @@ def test_the_forecast_is_what_is_spent_and_the_missing_tasks_at_the_latest_cost(
     assert forecast_usd(progress) == 16.0 + 6 * (3.0 + 1.0)
 
 
-def test_the_forecast_counts_what_is_queued_and_what_was_paid_of_it() -> None:
+def test_the_forecast_includes_the_rest_of_queued_tasks() -> None:
     done = [answer(0, 3.0), decision(0, None), classified(0, 0.5), written(0, cost_usd=0.5), finished(0)]
     progress = progress_of(goal(None, target=4), *done)
     assert forecast_usd(progress) == 4.0 + 3 * 4.0
@@ -264,19 +264,19 @@ def test_the_forecast_counts_what_is_queued_and_what_was_paid_of_it() -> None:
     assert forecast_usd(progress) == 10.5 + 0.5 + 4.0 + 1.0
 
 
-def test_at_the_target_the_forecast_is_what_was_spent() -> None:
+def test_at_the_target_the_forecast_equals_the_spent_amount() -> None:
     progress = progress_of(goal(None, target=1), answer(0, 3.0), decision(0, None), finished(0))
     assert forecast_usd(progress) == 3.0
 
 
-def test_what_is_left_of_a_budget_is_known_as_far_as_costs_are() -> None:
+def test_the_rest_of_a_budget_is_unknown_if_a_cost_is_unknown() -> None:
     assert budget_left_usd(progress_of(goal(None), answer(0, 3.0))) is None
     assert budget_left_usd(progress_of(goal(5.0))) == 5.0
     assert budget_left_usd(progress_of(goal(5.0), answer(0, 3.0))) == 2.0
     assert budget_left_usd(progress_of(goal(5.0), unpriced(0))) is None
 
 
-def test_what_is_not_known_is_none_and_never_nothing() -> None:
+def test_an_unknown_amount_is_none_and_not_zero() -> None:
     told = essentials(progress_of(goal(None), examples.prompt(0), unpriced(0), decision(0, None)))
     unknown = {name for name, value in told.items() if value is None}
     assert {"cost_usd", "known_cost_usd", "per_accepted_usd", "marginal_usd", "forecast_usd"} <= unknown

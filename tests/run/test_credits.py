@@ -14,7 +14,7 @@ WINDOW = st.integers(1, 64)
 
 @st.composite
 def progresses(draw: st.DrawFn, *, capped: bool = True) -> Progress:
-    """Draw how far a run may have got: every prompt decided or not, every acceptance finished, dropped or neither."""
+    """Draw a state of a run: prompts decided or not, acceptances finished, dropped or neither."""
     prompts = draw(COUNT)
     decided = draw(st.integers(0, prompts))
     accepted = draw(st.integers(0, 8 * decided))
@@ -52,7 +52,7 @@ def test_nothing_is_issued_once_the_target_is_reached(progress: Progress, window
 
 @settings(max_examples=30)
 @given(progresses(capped=False), WINDOW)
-def test_with_nothing_on_its_way_there_is_always_one_more(progress: Progress, window: int) -> None:
+def test_an_idle_run_may_always_issue_one_prompt(progress: Progress, window: int) -> None:
     assume(not progress.reached)
     idle = replace(progress, prompts=progress.decided)
     idle.dropped["none_parsed"] += idle.pending
@@ -69,7 +69,7 @@ def test_a_larger_target_never_means_fewer_prompts(progress: Progress, window: i
 
 @settings(max_examples=30)
 @given(progresses())
-def test_rates_are_what_rates_can_be(progress: Progress) -> None:
+def test_rates_are_in_their_ranges(progress: Progress) -> None:
     assert 0 < survival(progress) <= 1
     assert tasks_per_prompt(progress) > 0
 
@@ -78,14 +78,14 @@ def test_before_a_goal_nothing_is_issued() -> None:
     assert affordable_prompts(Progress(), 8) == 0
 
 
-def test_a_far_target_uses_the_whole_window_and_a_near_one_only_what_it_needs() -> None:
+def test_a_near_target_uses_only_a_part_of_the_window() -> None:
     seen = Progress(prompts=100, decided=100, accepted=400, finished=400)
     assert affordable_prompts(replace(seen, goal=examples.goal(10_000)), 16) == 16
     assert affordable_prompts(replace(seen, goal=examples.goal(407)), 16) == 2
     assert affordable_prompts(replace(seen, goal=examples.goal(407), accepted=407), 16) == 0
 
 
-def test_what_came_of_earlier_tasks_says_how_many_more_are_bought() -> None:
+def test_the_survival_of_earlier_tasks_decides_the_prompts() -> None:
     seen = Progress(prompts=100, decided=100, accepted=400, finished=200)
     seen.dropped["none_parsed"] = 200
     assert survival(seen) == 201 / 401

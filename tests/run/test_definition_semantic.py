@@ -6,22 +6,22 @@ from service.adapters.minilm import embedder
 from service.cli.run import refuse_early
 from service.errors import ConfigurationError, RunMismatchError
 from service.messaging.messages import RunDefined
-from service.run.definition import check_same, define
+from service.run.definition import AskedRun, check_same
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, SemanticFilter
-from service.settings import Settings, load_settings
+from service.settings import load_settings
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
 
-def asked(**flags: Any) -> Settings:
-    return load_settings(flags)
+def asked(**flags: Any) -> AskedRun:
+    return AskedRun(load_settings(flags))
 
 
 def defined(**flags: Any) -> RunDefined:
-    return define(asked(**flags))[0]
+    return asked(**flags).new.definition
 
 
-def test_meanings_are_compared_only_where_that_is_asked_for() -> None:
+def test_meanings_are_compared_only_on_request() -> None:
     assert defined().recipe is SELF_INSTRUCT
     assert defined(semantic=True).recipe.semantic == SemanticFilter()
     assert defined(semantic_threshold=0.9, recipe="alpaca").recipe.semantic == SemanticFilter(threshold=0.9)
@@ -35,7 +35,7 @@ def test_the_recipe_comes_back_from_the_log_as_it_was() -> None:
         assert again.recipe.digest == definition.recipe.digest
 
 
-def test_a_run_goes_on_as_it_is_whatever_of_it_is_asked_for_again() -> None:
+def test_a_run_resumes_with_any_part_of_its_own_options() -> None:
     existing = defined(semantic_threshold=0.9)
     for flags in ({}, {"recipe": "self-instruct"}, {"semantic": True}, {"semantic_threshold": 0.9}):
         check_same(existing, asked(**flags))
@@ -53,7 +53,7 @@ def test_a_run_goes_on_as_it_is_whatever_of_it_is_asked_for_again() -> None:
         ({"semantic": True}, {"semantic": False}, "recipe.semantic: .*asked for 'None'"),
     ],
 )
-def test_a_run_does_not_change_how_it_compares_meanings(was: dict[str, Any], flags: dict[str, Any], said: str) -> None:
+def test_a_run_cannot_change_its_semantic_filter(was: dict[str, Any], flags: dict[str, Any], said: str) -> None:
     with pytest.raises(RunMismatchError, match=said):
         check_same(defined(**was), asked(**flags))
 

@@ -23,24 +23,24 @@ LIMITED = GoalSet(
 TABLE = PriceTable(version="1", models={"small": Price(prompt=1, completion=2)})
 
 
-def test_the_first_goal_is_what_was_asked_for() -> None:
+def test_the_first_goal_has_the_given_options() -> None:
     asked = asked_goal(None, Settings(target=7, budget=50, rpm=60))
     assert asked == GoalSet(run="default", target=7, budget_usd=50, rpm=60)
 
 
-def test_what_is_not_asked_for_stays_as_it_was() -> None:
+def test_missing_options_keep_their_values() -> None:
     assert asked_goal(LIMITED, Settings()) == LIMITED
     assert asked_goal(LIMITED, Settings(budget=80)) == LIMITED.model_copy(update={"budget_usd": 80})
 
 
-def test_a_limit_of_nothing_is_no_limit_any_more() -> None:
+def test_a_limit_of_zero_removes_the_limit() -> None:
     lifted = asked_goal(LIMITED, Settings(budget=0, max_marginal_cost=0, rpm=0, tpm=0, max_in_flight=0))
     assert lifted == GoalSet(run="default", target=7, max_prompts=9)
     assert asked_goal(None, Settings(budget=0)).budget_usd is None
 
 
 @pytest.mark.parametrize("limit", ["budget_usd", "max_marginal_cost_usd"])
-def test_a_limit_in_dollars_needs_a_price_for_the_model_that_is_asked(limit: str) -> None:
+def test_a_limit_in_dollars_needs_a_price_for_the_chosen_model(limit: str) -> None:
     goal = GoalSet(run="default", target=7).model_copy(update={limit: 1.0})
     with pytest.raises(ConfigurationError, match=r"expected one for model 'large', got small; .*\[prices\.models\."):
         check_budget(goal, Settings(prices=TABLE), "large")
@@ -50,7 +50,7 @@ def test_a_limit_in_dollars_needs_a_price_for_the_model_that_is_asked(limit: str
     check_budget(goal, Settings(price_prompt=1, price_completion=1), "large")
 
 
-def test_the_limits_of_a_goal_are_said() -> None:
+def test_the_limits_of_a_goal_are_described() -> None:
     said = limits_in_words(LIMITED)
     for part in (
         "; at most 9 prompts, ",
@@ -64,7 +64,7 @@ def test_the_limits_of_a_goal_are_said() -> None:
     assert limits_in_words(GoalSet(run="default", target=7)) == ""
 
 
-def test_a_spent_budget_is_nothing_to_begin_with_until_it_is_raised() -> None:
+def test_a_run_with_a_spent_budget_ends_until_it_is_raised() -> None:
     ended = RunEnded(run="default", ending=Ending.BUDGET_SPENT, target=7, finished=1, detail="", goal=LIMITED)
     progress = Progress(goal=LIMITED, ended=ended)
     assert spent_already(progress, LIMITED) == ended

@@ -71,8 +71,8 @@ def test_the_order_between_topics_does_not_matter() -> None:
 
 
 @given(st.permutations(range(4)))
-def test_a_task_that_came_out_at_the_second_attempt_counts_as_finished_alone(order: list[int]) -> None:
-    """Its rejection and its usable answer are in one topic, and come in their order."""
+def test_a_task_with_a_second_usable_answer_counts_as_finished(order: list[int]) -> None:
+    """The rejection and the usable answer are in one topic, in this order."""
     rejected, usable = examples.task_instances("m0", InstanceReason.NONE_PARSED), examples.task_instances("m0")
     instances = [rejected, usable]
     others: list[Message] = [examples.decision(0, accepted=2), examples.finished(0)]
@@ -87,7 +87,7 @@ def test_fruitless_prompts_are_counted_from_the_last_acceptance() -> None:
     assert fold(examples.decision(3, accepted=1), *barren).fruitless == 3
 
 
-def test_a_task_given_up_twice_is_dropped_once_and_both_calls_are_paid() -> None:
+def test_a_task_rejected_twice_is_dropped_once_and_paid_twice() -> None:
     rejected: TaskInstances = examples.task_instances("p0.0", InstanceReason.NONE_VALID)
     progress = fold(rejected, rejected)
     assert progress.dropped.total() == 1
@@ -98,7 +98,7 @@ def test_an_instance_without_a_call_costs_nothing() -> None:
     assert fold(examples.task_instances("p0.0").model_copy(update={"call": None})).spent == {}
 
 
-def test_the_target_is_reached_with_as_many_finished_tasks_or_more() -> None:
+def test_the_target_is_reached_with_at_least_that_many_tasks() -> None:
     assert not fold(examples.finished(0)).reached
     assert not fold(examples.goal(2), examples.finished(0)).reached
     assert fold(examples.goal(2), examples.finished(0), examples.finished(1)).reached
@@ -112,7 +112,7 @@ def test_a_new_goal_wakes_a_run_that_had_ended() -> None:
 
 
 def test_an_end_for_an_earlier_goal_does_not_end_the_run() -> None:
-    """Whoever wrote it had not read the new goal yet."""
+    """The writer of the end had not read the new goal yet."""
     assert fold(examples.goal(3), examples.goal(5), ENDED).ended is None
     raised = [examples.goal(3).model_copy(update={"budget_usd": budget}) for budget in (1.0, 2.0)]
     spent = ENDED.model_copy(update={"ending": Ending.BUDGET_SPENT, "goal": raised[0]})

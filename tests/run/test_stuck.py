@@ -1,4 +1,4 @@
-"""What dead letters change in the counts of a run: what is stuck is not counted on, until it comes to its end."""
+"""Dead letters in the counts of a run: a stuck prompt or task is not expected to finish, until it ends."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -62,7 +62,7 @@ def counts(progress: Progress) -> tuple[object, ...]:
 
 @dataclass
 class History:
-    """What happened in a run, by topic; and what must come of counting it."""
+    """The events of a run, by topic, and the expected counts."""
 
     logs: dict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
     stuck_prompts: int = 0
@@ -79,7 +79,7 @@ class History:
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    """Draw a run: prompts and their tasks, any of which may be dead-lettered, put back, and come to their end."""
+    """Draw a run with prompts and tasks, each of which may be dead-lettered, replayed, and ended."""
     history, task_seqs = History(), count()
     for seq in range(draw(st.integers(1, 4))):
         history.write("prompts", examples.prompt(seq))
@@ -102,7 +102,7 @@ def histories(draw: st.DrawFn) -> History:
 
 
 def _bury(draw: st.DrawFn, history: History, where: tuple[Topic[Message], ...], name: str) -> bool:
-    """Write dead letters of one id, or none; return whether it is stuck by them."""
+    """Write dead letters of one id, or none. Returns whether the id is stuck."""
     fates = draw(st.lists(st.tuples(st.sampled_from(where), st.booleans()), max_size=2))
     for topic, put_back in fates:
         history.write(f"{topic.name}.dlq", letter(topic, name, put_back=put_back))
@@ -129,7 +129,7 @@ def _complete(draw: st.DrawFn, history: History, name: str, task_seqs: "count[in
 
 @settings(max_examples=200, deadline=None)
 @given(histories(), st.data())
-def test_the_counts_are_the_same_however_topics_are_interleaved(history: History, data: st.DataObject) -> None:
+def test_the_counts_are_the_same_for_any_interleaving_of_topics(history: History, data: st.DataObject) -> None:
     in_turn = [message for log in history.logs.values() for message in log]
     turns = data.draw(st.permutations([name for name, log in history.logs.items() for _ in log]))
     left = {name: iter(log) for name, log in history.logs.items()}
@@ -141,7 +141,7 @@ def test_the_counts_are_the_same_however_topics_are_interleaved(history: History
 
 
 @pytest.mark.parametrize("topic", ASKED)
-def test_a_prompt_is_stuck_by_a_dead_letter_until_it_is_put_back_or_decided(topic: Topic[Message]) -> None:
+def test_a_prompt_is_stuck_until_it_is_replayed_or_decided(topic: Topic[Message]) -> None:
     asked = examples.prompt(0), examples.prompt(1)
     stuck = fold(*asked, letter(topic, "p0"))
     assert (stuck.prompts, stuck.outstanding, stuck.stuck_prompts, stuck.dead_letters) == (2, 1, 1, {topic.name: 1})
@@ -152,7 +152,7 @@ def test_a_prompt_is_stuck_by_a_dead_letter_until_it_is_put_back_or_decided(topi
 
 
 @pytest.mark.parametrize("topic", COMPLETED)
-def test_a_task_is_stuck_by_a_dead_letter_until_it_is_put_back_or_ends(topic: Topic[Message]) -> None:
+def test_a_task_is_stuck_until_it_is_replayed_or_ends(topic: Topic[Message]) -> None:
     accepted = examples.decision(0, accepted=2)
     stuck = fold(accepted, letter(topic, "p0.1"))
     assert (stuck.pending, stuck.stuck_tasks) == (1, 1)
@@ -162,12 +162,12 @@ def test_a_task_is_stuck_by_a_dead_letter_until_it_is_put_back_or_ends(topic: To
         assert (ended.pending, ended.stuck_tasks) == (1, 0)
 
 
-def test_a_usable_task_whose_record_finish_could_not_use_is_stuck() -> None:
+def test_a_usable_task_that_finish_could_not_read_is_stuck() -> None:
     stuck = fold(examples.decision(0, accepted=1), examples.task_instances("p0.0"), letter(topics.INSTANCES, "p0.0"))
     assert (stuck.pending, stuck.stuck_tasks) == (0, 1)
 
 
-def test_what_is_stuck_twice_is_stuck_once() -> None:
+def test_a_prompt_with_several_dead_letters_is_stuck_once() -> None:
     buried = [letter(topic, "p0") for topic in (*ASKED, topics.PROMPTS)]
     progress = fold(examples.prompt(0), *buried)
     assert (progress.outstanding, progress.stuck_prompts, progress.dead_letters.total()) == (0, 1, 3)
@@ -175,7 +175,7 @@ def test_what_is_stuck_twice_is_stuck_once() -> None:
 
 @pytest.mark.parametrize("name", FOREIGN)
 @pytest.mark.parametrize("topic", ASKED + COMPLETED)
-def test_foreign_poison_changes_no_credit(topic: Topic[Message], name: str) -> None:
+def test_a_dead_letter_of_an_unknown_id_changes_no_count(topic: Topic[Message], name: str) -> None:
     before = fold(examples.goal(100), examples.prompt(0), examples.prompt(1), examples.decision(1, accepted=3))
     after = fold(examples.goal(100), examples.prompt(0), examples.prompt(1), examples.decision(1, accepted=3))
     after.apply(letter(topic, name))
@@ -190,7 +190,7 @@ def test_credits_come_back_from_the_dead_letters() -> None:
     assert affordable_prompts(fold(*issued, letter(topics.PROMPTS, "p3"), letter(topics.CANDIDATES, "p5")), 8) == 2
 
 
-def test_tasks_among_the_dead_letters_are_not_expected_to_be_finished() -> None:
+def test_dead_lettered_tasks_are_not_expected_to_be_finished() -> None:
     near = [examples.goal(2), examples.prompt(0), examples.decision(0, accepted=2)]
     assert affordable_prompts(fold(*near), 8) == 0
     dead = [letter(topics.CLASSIFIED, "p0.0"), letter(topics.INSTANCES, "p0.1")]
@@ -202,7 +202,7 @@ def test_a_prompt_that_comes_twice_is_one_prompt() -> None:
     assert (progress.prompts, progress.free_seqs(2)) == (2, [2, 3])
 
 
-def test_the_number_of_a_prompt_that_cannot_be_read_is_not_used_again() -> None:
+def test_the_number_of_an_unreadable_prompt_is_not_reused() -> None:
     progress = fold(examples.prompt(0), letter(topics.PROMPTS, "p1"), letter(topics.PROMPTS, "p3", put_back=True))
     assert (progress.prompts, progress.outstanding) == (1, 1)
     assert progress.free_seqs(3) == [2, 4, 5]
@@ -210,7 +210,7 @@ def test_the_number_of_a_prompt_that_cannot_be_read_is_not_used_again() -> None:
     assert (progress.prompts, progress.outstanding, progress.stuck_prompts) == (2, 1, 1)
 
 
-def test_a_completion_for_what_has_one_was_paid_twice() -> None:
+def test_a_second_completion_of_an_input_was_paid_twice() -> None:
     classified = examples.classified("p0.0", is_classification=True)
     failed = examples.classified("p0.0", is_classification=None, failure="timed out")
     free = examples.task_instances("p0.0").model_copy(update={"call": None})

@@ -1,4 +1,4 @@
-"""What the package rouge_score itself says: slow, and the judge of ours."""
+"""ROUGE-L from the package rouge_score, the slow reference for the product's own."""
 
 from collections.abc import Sequence
 

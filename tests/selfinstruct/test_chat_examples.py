@@ -1,4 +1,4 @@
-"""Replies of chat models that were once read wrongly, one or two of each kind, beside what they mean."""
+"""Replies of chat models that were once parsed wrongly, one or two of each kind, with their correct reading."""
 
 import json
 from random import Random
@@ -21,20 +21,20 @@ Pairs = list[tuple[str, str]]
 
 
 def accepted(recipe: Recipe, reply: str) -> list[str]:
-    """Return the instructions that neither the parser nor a filter refuses."""
+    """Return the instructions that neither the parser nor a filter rejects."""
     candidates = parse_instructions(recipe, reply, truncated=False)
     return [each.instruction for each in candidates if refusal(recipe.filters, each) is None]
 
 
 def blocks(reply: str, recipe: Recipe = ALPACA_TEXT) -> list[tuple[str, str, str]]:
-    """Return instruction, input and output of the candidates that are accepted."""
+    """Return instruction, input and output of the accepted candidates."""
     candidates = parse_instructions(recipe, reply, truncated=False)
     kept = [each for each in candidates if refusal(recipe.filters, each) is None]
     return [(each.instruction, each.instance.input, each.instance.output) for each in kept if each.instance]
 
 
 def pairs(reply: str, *, of_labels: bool = False, recipe: Recipe = TEXT) -> Pairs:
-    """Return the instances that a task would keep."""
+    """Return the instances that a task keeps."""
     instances = parse_instances(recipe, reply, is_classification=of_labels, truncated=False)
     kept = select_instances(instances, 5, Random(0), chat_model=True, is_classification=of_labels)
     return [(each.input, each.output) for each in kept if isinstance(each, Instance)] if isinstance(kept, tuple) else []
@@ -113,7 +113,7 @@ TITLES = (
 
 @pytest.mark.parametrize("title", TITLES)
 @pytest.mark.parametrize("label", ["**{}:**", "{}:", "- **{}:**", "    {}:"])
-def test_the_title_of_the_next_task_is_no_output(title: str, label: str) -> None:
+def test_the_title_of_the_next_task_is_no_part_of_an_output(title: str, label: str) -> None:
     meant = [("Name a river of Peru.", "", "The Ucayali"), ("Sort the words by length.", "pear, fig", "fig\npear")]
     words = [label.format(name) for name in ("Instruction", "Input", "Output")]
     written = [
@@ -138,7 +138,7 @@ def test_the_title_of_the_next_task_is_no_output(title: str, label: str) -> None
     ],
 )
 @pytest.mark.parametrize("number", ["4. ", ""], ids=["numbered", "plain"])
-def test_an_output_is_whole_and_nothing_more(output: str, read: str, number: str) -> None:
+def test_an_output_is_read_exactly(output: str, read: str, number: str) -> None:
     task = f"{number}Instruction: Do as the note says.\n{number}Input: a note\n{number}Output: {output}"
     after = task.replace("4. ", "5. ").replace("a note", "another note")
     assert blocks(f"{task}\n###\n{after}") == [
@@ -151,12 +151,12 @@ def test_an_output_is_whole_and_nothing_more(output: str, read: str, number: str
     ["`<noinput>`", "\\<noinput\\>", "&lt;noinput&gt;", '"<noinput>"', "*No input*", "N/A (no input needed)",
      "Not needed", "This task requires no input.", "None (it stands on its own)", "—", "...", "```\n<noinput>\n```"],
 )  # fmt: skip
-def test_all_words_for_no_input_are_none(word: str) -> None:
+def test_all_phrases_for_no_input_give_an_empty_input(word: str) -> None:
     reply = f"4. Instruction: Name a river of Peru.\n4. Input: {word}\n4. Output: The Ucayali"
     assert blocks(reply) == [("Name a river of Peru.", "", "The Ucayali")]
 
 
-def test_a_task_that_lost_its_labels_spoils_the_one_above() -> None:
+def test_a_task_without_labels_spoils_the_task_above() -> None:
     reply = "4. Instruction: Name an ocean.\n4. Input: <noinput>\n4. Output: Arctic\n\n5. Name a sea.\n<noinput>\nAral"
     assert blocks(reply) == []
 
@@ -166,7 +166,7 @@ def test_a_task_that_lost_its_labels_spoils_the_one_above() -> None:
     ["Example 2: A short one", "**Example 2: short**", "[Example 2]", "Ex. 2", "**Test case 2**", "**2.**", "(2)",
      "Case 2:", "Another example:", "- Example 2"],
 )  # fmt: skip
-def test_headings_of_examples_are_no_text(heading: str) -> None:
+def test_headings_of_examples_are_dropped(heading: str) -> None:
     reply = f"Input: cat\nOutput: cats\n\n{heading}\nInput: mouse\nOutput: mice"
     assert pairs(reply) == [("cat", "cats"), ("mouse", "mice")]
 
@@ -186,7 +186,7 @@ def test_headings_of_examples_are_no_text(heading: str) -> None:
         ("<example>\n<input>cat</input>\n<output>cats</output>\n</example>", []),
     ],
 )  # fmt: skip
-def test_instances_are_what_was_meant(reply: str, read: Pairs) -> None:
+def test_instances_are_read_as_meant(reply: str, read: Pairs) -> None:
     assert pairs(reply) == read
 
 
@@ -227,7 +227,7 @@ def test_labels_stay_with_their_inputs(reply: str, read: str) -> None:
         ('{"instances": {"1": {"Input": "cat", "Output": "cats"}}}', False, [("cat", "cats")]),
     ],
 )  # fmt: skip
-def test_json_instances_are_what_was_meant(reply: str, *, of_labels: bool, read: Pairs) -> None:
+def test_json_instances_are_read_as_meant(reply: str, *, of_labels: bool, read: Pairs) -> None:
     assert pairs(reply, of_labels=of_labels, recipe=JSON) == read
 
 
@@ -273,7 +273,7 @@ def test_an_item_of_json_is_read_like_one_of_a_list(written: str, read: list[str
     assert accepted(JSON, json.dumps({"instructions": [written]})) == read
 
 
-def test_prose_where_json_was_asked_for_is_no_task() -> None:
+def test_prose_instead_of_json_is_no_task() -> None:
     prose = "The collection has eight tasks on bread.\n\nIt would benefit from more mathematics."
     assert accepted(JSON, prose) == []
     assert accepted(JSON, "Could you tell me more about the collection of tasks, so that they fit?") == []
@@ -296,7 +296,7 @@ def test_prose_where_json_was_asked_for_is_no_task() -> None:
         ("TODO", None), ("...", None), ("N/A", None), ("[Your answer here]", None),
     ],
 )  # fmt: skip
-def test_talk_around_an_output_in_json_goes(written: str, read: str | None) -> None:
+def test_remarks_around_an_output_in_json_are_dropped(written: str, read: str | None) -> None:
     answer = json.dumps({"instances": [{"input": "Peru", "output": written}]})
     task = json.dumps({"tasks": [{"instruction": "Name the capital of it.", "input": "Peru", "output": written}]})
     assert pairs(answer, recipe=JSON) == ([] if read is None else [("Peru", read)])
@@ -304,7 +304,7 @@ def test_talk_around_an_output_in_json_goes(written: str, read: str | None) -> N
 
 
 @pytest.mark.parametrize("given", ["Peru\nOutput: Lima", "[Insert text]", "Input text", "The text to be summarized."])
-def test_an_input_that_is_a_placeholder_or_two_is_refused(given: str) -> None:
+def test_an_input_of_placeholders_is_refused(given: str) -> None:
     answer = json.dumps({"instances": [{"input": given, "output": "Lima"}]})
     task = json.dumps({"tasks": [{"instruction": "Name the capital of it.", "input": given, "output": "Lima"}]})
     assert (pairs(answer, recipe=JSON), blocks(task, ALPACA_JSON)) == ([], [])

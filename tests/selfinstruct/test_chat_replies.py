@@ -1,4 +1,4 @@
-"""Replies of chat models in all shapes that they are known to have: the tasks that were meant come out, or none."""
+"""Replies of chat models in all known shapes: the parsers return the meant tasks, or none."""
 
 import json
 import time
@@ -60,12 +60,12 @@ def tasks_of(rng: Random) -> list[Task]:
 
 
 def kept(candidates: Sequence[Candidate]) -> list[str]:
-    """Return the instructions that the parser does not refuse, in a form in which they can be compared."""
+    """Return the instructions that the parser does not reject, in a comparable form."""
     return [comparable(each.instruction) for each in candidates if each.rejection is None]
 
 
 def kept_tasks(candidates: Sequence[Candidate]) -> list[tuple[str, tuple[str, str]]]:
-    """Return the whole tasks that neither the parser nor, for an empty output, the filter refuses."""
+    """Return the whole tasks that the parser does not reject, and whose output is not empty."""
     return [
         (comparable(each.instruction), comparable_pair(each.instance.input, each.instance.output))
         for each in candidates
@@ -105,7 +105,7 @@ def test_a_list_is_read_or_refused(recipe: Recipe, shape: Shape, seed: int) -> N
 @any_list
 @often
 @given(seed=SEEDS)
-def test_a_list_that_was_cut_loses_its_last_item_alone(shape: Shape, seed: int) -> None:
+def test_a_cut_list_loses_only_its_last_item(shape: Shape, seed: int) -> None:
     rng = Random(seed)
     instructions = several(rng, write_instruction)
     candidates = parse_instructions(TEXT, cut(rng, shape.write(rng, instructions, 9)), truncated=True)
@@ -162,7 +162,7 @@ def as_objects(pairs: Sequence[Pair]) -> dict[str, object]:
 @any_json
 @often
 @given(seed=SEEDS)
-def test_json_is_read_through_whatever_stands_around_it(shape: Shape, seed: int) -> None:
+def test_json_is_read_with_any_text_around_it(shape: Shape, seed: int) -> None:
     rng = Random(seed)
     instructions, tasks, pairs = several(rng, write_instruction), tasks_of(rng), write_pairs(rng)
     listed = parse_instructions(JSON, shape.write(rng, {"instructions": instructions}), truncated=False)
@@ -177,7 +177,7 @@ def test_json_is_read_through_whatever_stands_around_it(shape: Shape, seed: int)
 @any_json
 @often
 @given(seed=SEEDS)
-def test_of_json_that_was_cut_what_is_whole_counts(shape: Shape, seed: int) -> None:
+def test_complete_items_of_cut_json_are_read(shape: Shape, seed: int) -> None:
     rng = Random(seed)
     instructions, tasks, pairs = several(rng, write_instruction), tasks_of(rng), write_pairs(rng)
     listed = parse_instructions(JSON, cut(rng, shape.write(rng, {"instructions": instructions})), truncated=True)
@@ -191,7 +191,7 @@ def test_of_json_that_was_cut_what_is_whole_counts(shape: Shape, seed: int) -> N
 
 @often
 @given(seed=SEEDS)
-def test_a_cut_string_is_no_item_and_those_before_it_are(seed: int) -> None:
+def test_a_cut_string_is_dropped_and_earlier_items_are_kept(seed: int) -> None:
     rng = Random(seed)
     instructions = several(rng, write_instruction, 3)
     text = json.dumps({"instructions": instructions})
@@ -226,7 +226,7 @@ def test_a_refusal_is_no_output(words: str, *, is_classification: bool) -> None:
 
 @often
 @given(seed=SEEDS)
-def test_the_output_of_a_whole_task_may_be_a_refusal_too(seed: int) -> None:
+def test_a_whole_task_whose_output_is_a_refusal_is_refused(seed: int) -> None:
     rng = Random(seed)
     first, *rest = tasks_of(rng)
     spoiled = Task(first.instruction, first.input, remark(rng, REFUSALS))
@@ -238,7 +238,7 @@ def test_the_output_of_a_whole_task_may_be_a_refusal_too(seed: int) -> None:
 
 @often
 @given(seed=SEEDS)
-def test_a_paper_shaped_reply_reads_as_the_papers_read_it(seed: int) -> None:
+def test_replies_in_the_papers_shapes_are_read_like_the_papers(seed: int) -> None:
     rng = Random(seed)
     paper, blocks = of_kind(LIST_SHAPES, "paper")[0], of_kind(BLOCK_SHAPES, "paper")[0]
     listed = paper.write(rng, several(rng, write_instruction), 9)
@@ -258,11 +258,11 @@ HOSTILE = (
     *("Sure! ", "I'm sorry, but ", "\n\nI hope ", "these ", "the user\n", "please ", "A sentence.\n\n", "a\n", " "),
 )
 SHORT, LONG = 250, 2_000
-MOST_GROWTH = 4.0  # of the time for each repetition; it would be LONG / SHORT if time were quadratic
+MOST_GROWTH = 4.0  # growth of the time for one repetition; quadratic time would give LONG / SHORT
 
 
 def seconds_to_read(reply: str) -> float:
-    """Return the CPU seconds that all readers together take for a reply, at best."""
+    """Return the least CPU seconds that all parsers together take for a reply."""
     taken = []
     for _ in range(2):
         started = time.process_time()

@@ -32,12 +32,12 @@ def test_no_means_generation(reply: str) -> None:
         ("{}", None),
     ],
 )
-def test_a_verdict_in_json_is_one_too(reply: str, *, verdict: bool | None) -> None:
+def test_a_verdict_in_json_is_read(reply: str, *, verdict: bool | None) -> None:
     assert is_classification(reply) is verdict
 
 
 @pytest.mark.parametrize("reply", ["", " ", "y", "Maybe", "是", "Yes and no", "Nothing of the kind", "Yesterday"])
-def test_what_says_neither_is_no_verdict(reply: str) -> None:
+def test_a_reply_with_neither_yes_nor_no_is_no_verdict(reply: str) -> None:
     assert is_classification(reply) is None
 
 
@@ -49,7 +49,7 @@ def test_a_verdict_of_any_shape_is_read(shape: Shape, seed: int, *, answer: bool
 
 
 @pytest.mark.parametrize("reply", UNREADABLE_VERDICTS)
-def test_what_is_no_verdict_is_never_taken_for_a_no(reply: str) -> None:
+def test_an_unreadable_verdict_is_never_taken_for_a_no(reply: str) -> None:
     assert is_classification(reply) is None
 
 

@@ -59,7 +59,7 @@ def reason(recipe: Recipe, instruction: str, output: str | None = None) -> Reaso
         ("1 and 2 are what", None),
     ],
 )
-def test_self_instruct_refuses_what_the_original_refuses(instruction: str, expected: Reason | None) -> None:
+def test_self_instruct_refuses_the_same_as_the_original(instruction: str, expected: Reason | None) -> None:
     assert reason(SELF_INSTRUCT, instruction) is expected
 
 
@@ -91,7 +91,7 @@ def test_an_empty_output_is_refused_unless_the_recipe_allows_it() -> None:
 
 
 @pytest.mark.parametrize("rejection", [Reason.TRUNCATED, Reason.MALFORMED, Reason.EMPTY])
-def test_the_reason_of_the_parser_goes_first(rejection: Reason) -> None:
+def test_the_reason_of_the_parser_takes_precedence(rejection: Reason) -> None:
     assert refusal(SELF_INSTRUCT.filters, Candidate(0, "draw", rejection=rejection)) is rejection
 
 

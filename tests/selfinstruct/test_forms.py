@@ -1,4 +1,4 @@
-"""The forms of a recipe: what each asks for, with which sampling, under which digest."""
+"""The forms of a recipe: the question, the sampling and the digest of each."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def questions(recipe: Recipe) -> list[ModelInput]:
     ]
 
 
-def test_the_papers_recipes_are_the_ones_for_no_chat_model() -> None:
+def test_the_papers_recipes_are_those_for_base_models() -> None:
     assert recipe_for(RecipeName.SELF_INSTRUCT) is SELF_INSTRUCT
     assert recipe_for(RecipeName.ALPACA) is ALPACA
 
@@ -63,19 +63,19 @@ def test_the_papers_recipes_are_the_ones_for_no_chat_model() -> None:
     ],
     ids=lambda value: value.title if isinstance(value, Recipe) else value,
 )
-def test_a_recipe_keeps_its_digest_for_ever(recipe: Recipe, digest: str) -> None:
+def test_the_digest_of_a_recipe_never_changes(recipe: Recipe, digest: str) -> None:
     assert recipe.digest == digest
 
 
 @pytest.mark.parametrize("recipe", [JSON, ALPACA_JSON], ids=["self-instruct", "alpaca"])
-def test_nothing_bends_or_cuts_json(recipe: Recipe) -> None:
+def test_json_is_sampled_without_stops_and_penalties(recipe: Recipe) -> None:
     for sampling in all_samplings(recipe):
         assert (sampling.stop, sampling.presence_penalty, sampling.frequency_penalty) == ((), 0.0, 0.0)
         assert not sampling.ban_end_of_text
 
 
 @pytest.mark.parametrize("text", ["1. A\n\n2. B", "Mix:\n200 g flour\n16 figs", "Errands\nTask: water the plants"])
-def test_no_stop_cuts_a_chat_model_within_a_text(text: str) -> None:
+def test_no_stop_string_of_a_chat_model_occurs_within_a_text(text: str) -> None:
     for name in RecipeName:
         for sampling in all_samplings(recipe_for(name, chat_model=True)):
             assert not any(stop in text for stop in sampling.stop)
@@ -88,12 +88,12 @@ def test_a_chat_model_has_room_for_a_verdict() -> None:
 
 
 @pytest.mark.parametrize("recipe", [SELF_INSTRUCT, recipe_for(RecipeName.SELF_INSTRUCT, chat_model=True)])
-def test_texts_are_asked_for_by_one_text_alone(recipe: Recipe) -> None:
+def test_the_text_form_has_no_system_message_and_no_schema(recipe: Recipe) -> None:
     assert all(question.system == "" and question.schema is None for question in questions(recipe))
     assert schema_of_tasks(recipe) is None
 
 
-def test_json_is_asked_for_by_two_messages_and_a_schema() -> None:
+def test_the_json_form_has_two_messages_and_a_schema() -> None:
     for question in questions(JSON):
         assert question.schema is not None
         assert "JSON" in question.system
@@ -103,7 +103,7 @@ def test_json_is_asked_for_by_two_messages_and_a_schema() -> None:
     assert len({question.schema for question in questions(JSON)}) == 4
 
 
-def test_tasks_are_shown_in_json_as_one_line_each() -> None:
+def test_the_json_form_shows_tasks_as_one_line_each() -> None:
     listed = ask_for_tasks(JSON, TEMPLATES[Form.JSON], SHOWN).text
     assert '[\n"Name a river.",\n"Say \\"no\\"."\n]' in listed
     whole = ask_for_tasks(ALPACA_JSON, TEMPLATES[Form.JSON], SHOWN)
@@ -120,7 +120,7 @@ def test_a_label_is_asked_for_before_its_input() -> None:
 
 
 @pytest.mark.parametrize("recipe", [SELF_INSTRUCT, JSON])
-def test_only_yes_and_no_answer_the_question_for_a_class(recipe: Recipe) -> None:
+def test_only_yes_or_no_answers_the_classification_question(recipe: Recipe) -> None:
     check = ask_whether_classification(recipe, TEMPLATES[recipe.form], "Name a river.").check
     assert check is not None
     assert check.holds("Yes.")
@@ -141,7 +141,7 @@ def every_object(schema: object) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("recipe", [JSON, ALPACA_JSON], ids=["self-instruct", "alpaca"])
-def test_schemas_are_strict_and_use_what_servers_know(recipe: Recipe) -> None:
+def test_schemas_are_strict_and_use_widely_supported_keywords(recipe: Recipe) -> None:
     for question in questions(recipe):
         assert question.schema is not None
         assert every_object(question.schema.value)

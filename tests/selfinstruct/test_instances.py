@@ -120,13 +120,13 @@ def test_hostile_repetition_costs_linear_time(unit: str) -> None:
         ([Instance("z", "b"), Instance("a", "b"), Instance("z", "b")], (Instance("z", "b"), Instance("a", "b"))),
     ],
 )
-def test_a_task_keeps_its_valid_instances_once_or_says_why_it_has_none(
+def test_valid_instances_are_kept_once_or_a_reason_is_returned(
     instances: list[Instance], expected: tuple[Instance, ...] | InstanceReason
 ) -> None:
     assert select_instances(instances, 5, random.Random(0)) == expected
 
 
-def test_at_most_so_many_instances_are_sampled_and_keep_their_order() -> None:
+def test_sampled_instances_keep_to_the_limit_and_their_order() -> None:
     instances = [Instance(str(number), "x") for number in range(20)]
     kept = {select_instances(instances, 5, random.Random(seed)) for seed in range(50)}
     assert len(kept) > 40

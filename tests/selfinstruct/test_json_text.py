@@ -1,4 +1,4 @@
-"""JSON in a model's reply: what is whole is read, and nothing else is guessed."""
+"""JSON in a model's reply: complete values are read, and nothing is guessed."""
 
 import json
 import time
@@ -17,13 +17,13 @@ INDENTS = st.sampled_from([None, 2])
 
 
 @given(value=ANSWERS, indent=INDENTS, before=st.sampled_from(["", "Sure!\n", "```json\n"]))
-def test_json_is_found_whatever_stands_before_it(value: Any, indent: int | None, before: str) -> None:
+def test_json_is_found_after_any_text(value: Any, indent: int | None, before: str) -> None:
     found = read_json(before + json.dumps(value, indent=indent))
     assert (found.values, found.broken) == ((value,), False)
 
 
 @given(value=ANSWERS, indent=INDENTS, data=st.data())
-def test_of_json_that_ends_early_whole_items_count(value: Any, indent: int | None, data: st.DataObject) -> None:
+def test_complete_items_of_json_that_ends_early_are_read(value: Any, indent: int | None, data: st.DataObject) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     found = read_json(text[: data.draw(st.integers(1, len(text) - 1))])
     read = [item for each in found.values for item in each["items"]]
@@ -32,7 +32,7 @@ def test_of_json_that_ends_early_whole_items_count(value: Any, indent: int | Non
 
 
 @given(value=ANSWERS, where=st.integers(0, 200))
-def test_all_items_before_the_one_that_is_cut_are_read(value: Any, where: int) -> None:
+def test_all_items_before_a_cut_item_are_read(value: Any, where: int) -> None:
     items = [*value["items"], "the last " + "x" * 300]
     text = json.dumps({"items": items}, ensure_ascii=False)
     (read,) = read_json(text[: len(text) - 3 - where]).values
@@ -62,12 +62,14 @@ def test_all_items_before_the_one_that_is_cut_are_read(value: Any, where: int) -
         ("[" * 100_000, (), True),
     ],
 )
-def test_broken_json_gives_what_was_whole_and_says_so(text: str, values: tuple[Any, ...], *, broken: bool) -> None:
+def test_broken_json_gives_its_complete_values_and_is_marked(
+    text: str, values: tuple[Any, ...], *, broken: bool
+) -> None:
     found = read_json(text)
     assert (found.values, found.broken) == (values, broken)
 
 
-def test_the_share_says_how_much_of_a_text_is_json() -> None:
+def test_the_share_of_json_in_a_text_is_measured() -> None:
     assert read_json('{"a": 1}').share == 1.0
     assert read_json('Use a list, such as ["a"], for it, and explain what you did and why.').share < 0.2
     assert read_json("none").share == 0.0

@@ -63,12 +63,12 @@ def test_refused_siblings_do_not_count_as_neighbours() -> None:
     assert [verdict.reason for verdict in verdicts] == [Reason.EMPTY_OUTPUT, None]
 
 
-def test_what_the_parser_refused_is_not_compared() -> None:
+def test_candidates_that_the_parser_refused_are_not_compared() -> None:
     refused = Candidate(0, "Sort these words now", rejection=Reason.TRUNCATED)
     assert judge(SELF_INSTRUCT, [refused], index_of("Sort these words now")) == (Verdict(refused, Reason.TRUNCATED),)
 
 
-def test_the_threshold_is_the_recipe_s() -> None:
+def test_the_threshold_comes_from_the_recipe() -> None:
     one, other = "Sort these four words", "Sort these four numbers"
     for threshold, reason in ((0.7, Reason.TOO_SIMILAR), (0.75, None)):
         index = SimilarityIndex(threshold)
@@ -77,7 +77,7 @@ def test_the_threshold_is_the_recipe_s() -> None:
         assert verdict.reason is reason
 
 
-def test_replies_of_a_batch_share_one_overlay_and_leave_the_index_alone() -> None:
+def test_replies_of_a_batch_share_an_overlay_beside_the_index() -> None:
     index = index_of("Add two numbers together")
     overlay = index.overlay()
     (first,) = judge(SELF_INSTRUCT, candidates("Sort these words by length"), overlay)
@@ -93,16 +93,14 @@ def test_replies_of_a_batch_share_one_overlay_and_leave_the_index_alone() -> Non
     seeds=st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join), max_size=4),
     replies=st.lists(st.lists(st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join), max_size=4), max_size=4),
 )
-def test_a_stream_of_replies_gets_the_verdicts_of_a_loop_with_rouge_score(
-    seeds: list[str], replies: list[list[str]]
-) -> None:
+def test_a_stream_of_replies_is_judged_like_the_loop(seeds: list[str], replies: list[list[str]]) -> None:
     overlay = index_of(*seeds).overlay()
     verdicts = [verdict for reply in replies for verdict in judge(SELF_INSTRUCT, candidates(*reply), overlay)]
     stream = [candidate for reply in replies for candidate in candidates(*reply)]
     assert verdicts == brute_force(SELF_INSTRUCT, stream, list(seeds))
 
 
-def test_batches_committed_one_by_one_get_the_verdicts_of_the_loop() -> None:
+def test_batches_committed_one_by_one_are_judged_like_the_loop() -> None:
     rng = random.Random(5)
     words = [f"w{number}" for number in range(12)]
     replies = [candidates(*(" ".join(rng.choices(words, k=rng.randint(3, 9))) for _ in range(8))) for _ in range(12)]

@@ -1,4 +1,4 @@
-"""What surrounds an answer goes: thinking, channels, special tokens, an echo. An answer that speaks of them stays."""
+"""Leaks around an answer are removed: thinking, channels, special tokens, an echo. Answers about them are kept."""
 
 import pytest
 
@@ -49,11 +49,11 @@ def test_thinking_that_never_ended_is_no_answer(reply: str) -> None:
         "The model says what it thinks.",
     ],
 )
-def test_an_answer_that_looks_a_little_like_it_stays(answer: str) -> None:
+def test_an_answer_that_resembles_a_leak_is_kept(answer: str) -> None:
     assert clean_reply(answer) == answer
 
 
-def test_the_prompt_before_an_answer_goes() -> None:
+def test_the_prompt_before_an_answer_is_removed() -> None:
     prompt = "Come up with tasks that nobody has thought of so far, and number them as those here:\n1. Sing.\n2."
     assert without_echo(f"{prompt} Dance.\n3. Rest.", prompt) == " Dance.\n3. Rest."
     assert without_echo(f"<|user|>{prompt}<|assistant|>Dance.", prompt) == "<|assistant|>Dance."
@@ -61,7 +61,7 @@ def test_the_prompt_before_an_answer_goes() -> None:
     assert without_echo("2. Dance.", "2.") == " Dance."
 
 
-def test_no_control_character_and_no_half_of_a_character_is_left() -> None:
+def test_control_characters_and_lone_surrogates_are_removed() -> None:
     assert printable("a\r\nb\rc\x0bd") == "a\nb\nc\nd"
     assert printable("\x1b[31mred\x00\x9b\ud83d") == "\ufffd[31mred\ufffd\ufffd\ufffd"
     assert printable("tab\there, \U0001f600 and ż") == "tab\there, \U0001f600 and ż"

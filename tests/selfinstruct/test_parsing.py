@@ -29,7 +29,7 @@ def test_a_reply_goes_on_from_the_number_that_ends_the_prompt() -> None:
     assert candidates == (Candidate(0, "Sort these."), Candidate(1, "Add two numbers"), Candidate(2, "Run"))
 
 
-def test_a_number_needs_a_blank_behind_it_to_separate() -> None:
+def test_a_number_separates_only_with_a_blank_after_it() -> None:
     reply = "Round\n3.5 up\n10.Then stop\n11\n. Go on\n12  . Not here"
     assert instructions(parse_instructions(SELF_INSTRUCT, reply, truncated=False)) == [
         "Round 3.5 up 10.then stop",
@@ -50,7 +50,7 @@ def test_a_number_needs_a_blank_behind_it_to_separate() -> None:
         " Sort the words.\nInput: one, two, three\nOutput: three, two, one",
     ],
 )
-def test_what_still_holds_a_number_or_a_label_is_malformed(reply: str) -> None:
+def test_a_piece_that_contains_a_number_or_a_label_is_malformed(reply: str) -> None:
     assert Reason.MALFORMED in rejections(parse_instructions(SELF_INSTRUCT, reply, truncated=False))
 
 
@@ -65,7 +65,7 @@ def test_what_still_holds_a_number_or_a_label_is_malformed(reply: str) -> None:
         "Describe World War 2. Use three sentences.",
     ],
 )
-def test_a_number_or_a_word_alone_is_no_debris(text: str) -> None:
+def test_a_number_or_a_label_word_within_a_text_is_allowed(text: str) -> None:
     recipe = replace(SELF_INSTRUCT, capitalize=False)
     assert parse_instructions(recipe, f" {text}\n10. {text}", truncated=False) == (
         Candidate(0, text),
@@ -92,7 +92,7 @@ def test_a_blank_reply_is_one_candidate(reply: str) -> None:
     assert rejections(parse_instructions(ALPACA, reply, truncated=True)) == [Reason.TRUNCATED]
 
 
-def test_a_truncated_reply_is_refused_whole_and_its_pieces_counted() -> None:
+def test_every_piece_of_a_truncated_reply_is_refused() -> None:
     candidates = parse_instructions(SELF_INSTRUCT, " One\n10. Two\n11. \t", truncated=True)
     assert instructions(candidates) == ["One", "Two", ""]
     assert rejections(candidates) == [Reason.TRUNCATED] * 3
@@ -129,7 +129,7 @@ def test_a_malformed_piece_is_kept_as_text(piece: str, what: str) -> None:
     assert candidates[1] == Candidate(1, piece, rejection=Reason.MALFORMED), what
 
 
-def test_a_blank_piece_after_the_last_mark_is_empty_not_malformed() -> None:
+def test_a_blank_piece_after_the_last_mark_is_empty() -> None:
     candidates = parse_instructions(ALPACA, f"{ALPACA_REPLY}\n###\n", truncated=False)
     assert rejections(candidates) == [None, None, Reason.EMPTY]
 
@@ -142,7 +142,7 @@ def test_numbers_go_on_after_a_malformed_piece() -> None:
 
 
 def original_alpaca(reply: str, *, truncated: bool) -> list[tuple[str, str, str]]:
-    """Return what the published parser keeps, before its filters."""
+    """Return the tasks that the published parser keeps, before its filters."""
     pieces = re.split("###", f"4. Instruction:{reply}")
     kept = []
     for place, piece in enumerate(pieces):
@@ -157,7 +157,7 @@ def original_alpaca(reply: str, *, truncated: bool) -> list[tuple[str, str, str]
 
 @settings(deadline=None, max_examples=150)
 @given(scraps=st.lists(st.sampled_from(ALPACA_SCRAPS), max_size=40), truncated=st.booleans())
-def test_alpaca_pieces_are_split_as_the_original_splits_them(scraps: list[str], truncated: bool) -> None:  # noqa: FBT001
+def test_alpaca_pieces_are_split_like_the_original(scraps: list[str], truncated: bool) -> None:  # noqa: FBT001
     reply = "".join(scraps)
     kept = [
         (candidate.instruction, candidate.instance.input, candidate.instance.output)
@@ -169,7 +169,7 @@ def test_alpaca_pieces_are_split_as_the_original_splits_them(scraps: list[str], 
 
 @settings(deadline=None, max_examples=120)
 @given(st.text(alphabet="\n 1٣. aB\t\x1c\u2003ß"))
-def test_self_instruct_pieces_are_split_as_the_original_splits_them(reply: str) -> None:
+def test_self_instruct_pieces_are_split_like_the_original(reply: str) -> None:
     pieces = [re.sub(r"\s+", " ", piece).strip().capitalize() for piece in re.split(r"\n\d+\s?\. ", reply)]
     candidates = parse_instructions(SELF_INSTRUCT, reply, truncated=False)
     assert instructions(candidates) == pieces

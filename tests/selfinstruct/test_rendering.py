@@ -9,16 +9,16 @@ from service.selfinstruct.tasks import Instance
 HOSTILE = "a {x} {{demonstrations}} {{instruction}} \\1 %s"
 
 
-def test_instructions_are_numbered_on_one_line_each_and_the_next_number_ends_the_prompt() -> None:
+def test_instructions_are_numbered_lines_before_the_next_number() -> None:
     prompt = render_instructions("Tasks:\n{{demonstrations}}\n", ["  Sort\n\tthese   words:: ", "Add two numbers."])
     assert prompt == "Tasks:\n1. Sort these words\n2. Add two numbers.\n3."
 
 
-def test_eight_demonstrations_end_with_nine() -> None:
+def test_eight_demonstrations_end_with_number_nine() -> None:
     assert render_instructions("{{demonstrations}}", ["Do it"] * 8).endswith("\n8. Do it\n9.")
 
 
-def test_no_demonstration_leaves_the_first_number() -> None:
+def test_without_demonstrations_the_first_number_remains() -> None:
     assert render_instructions("Go:\n{{demonstrations}}", []) == "Go:\n1."
 
 

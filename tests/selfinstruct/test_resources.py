@@ -30,12 +30,12 @@ def test_no_two_seed_tasks_are_nearer_than_the_filter_allows() -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=str)
-def test_every_seed_task_would_pass_the_filters_of_its_own_pool(recipe: Recipe) -> None:
+def test_every_seed_task_passes_the_filters_of_its_own_pool(recipe: Recipe) -> None:
     refused = {seed.id: refusal(recipe.filters, Candidate(0, seed.instruction)) for seed in SEEDS}
     assert {name: reason for name, reason in refused.items() if reason is not None} == {}
 
 
-def test_every_seed_task_has_instances_that_the_instance_filters_keep() -> None:
+def test_every_seed_task_has_valid_instances() -> None:
     for seed in SEEDS:
         assert not isinstance(select_instances(seed.instances, 5, random_source()), InstanceReason), seed.id
 
@@ -57,7 +57,7 @@ def test_the_classification_prompt_shows_12_yes_and_19_no() -> None:
 
 
 @pytest.mark.parametrize("classification", [True, False])
-def test_the_worked_instances_are_what_the_parser_reads(*, classification: bool) -> None:
+def test_the_worked_instances_are_read_by_the_parser(*, classification: bool) -> None:
     template = TEMPLATES.instances_classification if classification else TEMPLATES.instances_generation
     for block in template.split("Task: ")[1:-1]:
         reply = block.split("\n", 1)[1]
@@ -65,7 +65,7 @@ def test_the_worked_instances_are_what_the_parser_reads(*, classification: bool)
         assert not isinstance(select_instances(instances, 10, random_source()), InstanceReason), block
 
 
-def test_no_demonstration_template_holds_a_stop_sequence_of_its_call() -> None:
+def test_no_demonstration_template_contains_a_stop_string() -> None:
     for text, recipe in (
         (TEMPLATES.instructions, SELF_INSTRUCT),
         (TEMPLATES.instructions_classification, SELF_INSTRUCT),

@@ -12,7 +12,7 @@ from service.selfinstruct.sampling import sample_demonstrations
 
 
 class CountedSequence(Sequence[int]):
-    """A pool too large to walk through, which counts how often it is read."""
+    """A pool that is too large to iterate over, and counts its reads."""
 
     def __init__(self, size: int) -> None:
         self._items = range(size)
@@ -34,9 +34,7 @@ class CountedSequence(Sequence[int]):
 
 @settings(deadline=None)
 @given(human=st.integers(8, 200), machine=st.integers(0, 200), seed=st.integers())
-def test_a_prompt_shows_eight_tasks_two_of_them_from_the_machine_as_far_as_there_are_any(
-    human: int, machine: int, seed: int
-) -> None:
+def test_a_prompt_shows_eight_tasks_up_to_two_from_the_machine(human: int, machine: int, seed: int) -> None:
     shown = sample_demonstrations(
         SELF_INSTRUCT, [f"h{n}" for n in range(human)], [f"m{n}" for n in range(machine)], random.Random(seed)
     )
@@ -44,7 +42,7 @@ def test_a_prompt_shows_eight_tasks_two_of_them_from_the_machine_as_far_as_there
     assert sum(task.startswith("m") for task in shown) == min(2, machine)
 
 
-def test_alpaca_shows_three_human_tasks_whatever_the_pool_holds() -> None:
+def test_alpaca_shows_three_human_tasks_of_any_pool() -> None:
     shown = sample_demonstrations(ALPACA, ["a", "b", "c"], ["m"] * 50, random.Random(1))
     assert sorted(shown) == ["a", "b", "c"]
 
@@ -69,11 +67,11 @@ def test_sampling_reads_no_more_of_the_pool_than_it_draws() -> None:
     assert (human.reads, machine.reads) == (6, 2)
 
 
-def test_too_few_human_tasks_are_an_error_that_says_how_many_are_needed() -> None:
+def test_the_error_for_too_few_human_tasks_says_the_minimum() -> None:
     with pytest.raises(ValueError, match=r"needs 8 human tasks beside 0 of the machine's, and there are 7"):
         sample_demonstrations(SELF_INSTRUCT, list(range(7)), [], random.Random(0))
 
 
-def test_human_tasks_alone_suffice_when_the_recipe_asks_for_no_machine_tasks() -> None:
+def test_a_recipe_without_machine_tasks_needs_only_human_tasks() -> None:
     recipe = replace(SELF_INSTRUCT, human_demonstrations=2, machine_demonstrations=0)
     assert sorted(sample_demonstrations(recipe, [1, 2], [3], random.Random(0))) == [1, 2]

@@ -31,7 +31,7 @@ def index_of(rows: Vector) -> VectorIndex:
 
 
 def brute_force(rows: Vector, asked: Vector) -> Neighbour | None:
-    """Whole numbers of any size, and one division: as exact as can be."""
+    """Find the nearest vector with integers of any size and one division, which is exact."""
     query = [int(value) for value in asked]
     best = None
     for place, row in enumerate(rows.tolist()):
@@ -60,21 +60,21 @@ def meanings() -> Meanings:
 
 
 @pytest.mark.parametrize("spread", [1, 3, 127])
-def test_the_nearest_is_that_of_a_loop_over_whole_numbers_to_the_last_bit(spread: int) -> None:
+def test_the_nearest_is_bit_equal_to_a_loop_over_integers(spread: int) -> None:
     rows = vectors(spread, 1_500, spread)
     index = index_of(rows)
     for asked in [*vectors(7, 6, spread), rows[0], rows[1_499], -rows[3], np.zeros(DIMENSIONS, np.int8)]:
         assert index.nearest(asked) == brute_force(rows, asked)
 
 
-def test_the_first_of_equals_is_the_nearest_in_whatever_block() -> None:
+def test_the_first_of_equals_is_the_nearest_in_any_block() -> None:
     rows = vectors(1, 3_000)
     rows[2_999] = rows[1_030] = rows[1_025]
     assert index_of(rows).nearest(rows[1_025]) == Neighbour(1_025, 1.0)
 
 
 def test_the_largest_products_are_counted_exactly() -> None:
-    """A float32 is exact to 16.7 million; the largest product of two vectors is 6.2 million."""
+    """A float32 is exact to 16.7 million. The largest product of two vectors is 6.2 million."""
     largest = np.full(DIMENSIONS, 127, np.int8)
     almost = largest.copy()
     almost[0] = 126
@@ -88,7 +88,7 @@ def test_nothing_is_nearest_in_an_empty_index() -> None:
 
 @given(below=st.integers(0, 5), above=st.integers(0, 5), picks=st.integers(0, 2**32 - 1))
 def test_an_index_and_its_overlay_are_like_one_index(below: int, above: int, picks: int) -> None:
-    """The few different rows there are make many equals."""
+    """There are few different rows, so many scores are equal."""
     rows = vectors(2, 3)[np.random.default_rng(picks).integers(0, 3, below + above)]
     whole, under = index_of(rows), index_of(rows[:below])
     overlay = under.overlay()
@@ -100,7 +100,7 @@ def test_an_index_and_its_overlay_are_like_one_index(below: int, above: int, pic
     assert all(np.array_equal(overlay[place], row) for place, row in enumerate(rows))
 
 
-def test_a_vector_of_length_one_becomes_whole_numbers_that_point_the_same_way() -> None:
+def test_a_quantised_vector_keeps_its_direction() -> None:
     rng = np.random.default_rng(3)
     given_ = rng.normal(size=(50, DIMENSIONS)).astype(np.float32)
     found = quantised(given_)
@@ -117,23 +117,23 @@ def test_a_vector_goes_through_text_unchanged() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "AAAA", "not base64", as_text(vectors(4, 1)[0])[:-4]])
-def test_what_is_no_vector_is_refused(text: str) -> None:
+def test_an_invalid_vector_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a vector"):
         from_text(text)
 
 
-def test_a_recipe_that_compares_no_meanings_is_the_one_it_was() -> None:
-    """Runs are stamped with these."""
+def test_recipes_without_semantic_filter_keep_their_digests() -> None:
+    """Runs are stamped with these digests."""
     assert (SELF_INSTRUCT.digest, ALPACA.digest) == ("2d28852cfbd0ab07", "00dde3543026dd60")
 
 
-def test_every_way_to_compare_meanings_is_another_recipe() -> None:
+def test_every_semantic_filter_changes_the_digest() -> None:
     filters = (None, SemanticFilter(), SemanticFilter(threshold=0.9), SemanticFilter("other"))
     digests = {replace(SELF_INSTRUCT, semantic=each).digest for each in filters}
     assert len(digests) == len(filters)
 
 
-def test_a_paraphrase_is_refused_where_the_recipe_has_a_threshold() -> None:
+def test_a_paraphrase_is_refused_if_the_recipe_has_a_threshold() -> None:
     first, second, third = judged(recipe_with(0.9), SEA, OCEAN, SORT, meanings=meanings())
     assert (first.reason, first.neighbour) == (None, None)
     assert (second.reason, second.nearest) == (Reason.SEMANTICALLY_SIMILAR, None)
@@ -152,7 +152,7 @@ def test_without_a_threshold_a_paraphrase_is_only_noted() -> None:
     assert (second.reason, second.neighbour) == (None, Neighbour(0, 1.0))
 
 
-def test_what_is_refused_for_its_meaning_is_in_neither_pool() -> None:
+def test_a_paraphrase_that_is_refused_enters_neither_pool() -> None:
     both = meanings()
     pool = SimilarityIndex(0.7)
     judge(recipe_with(0.9), candidates(SEA, OCEAN, SORT), pool, both)
@@ -160,7 +160,7 @@ def test_what_is_refused_for_its_meaning_is_in_neither_pool() -> None:
     assert both.add("something else") == 2
 
 
-def test_what_another_filter_refuses_is_not_embedded_and_what_is_accepted_once() -> None:
+def test_only_candidates_that_pass_other_filters_are_embedded() -> None:
     embedder = BagOfWords()
     found = judged(
         recipe_with(0.9),
@@ -175,7 +175,7 @@ def test_what_another_filter_refuses_is_not_embedded_and_what_is_accepted_once()
 
 
 @given(st.lists(st.lists(st.sampled_from(f"{SEA} {OCEAN} {SORT}".split()), max_size=9).map(" ".join), max_size=12))
-def test_comparing_without_a_threshold_leaves_every_verdict_as_it_is(instructions: list[str]) -> None:
+def test_comparison_without_a_threshold_changes_no_verdict(instructions: list[str]) -> None:
     plain = judged(SELF_INSTRUCT, *instructions)
     noted = judged(recipe_with(None), *instructions, meanings=meanings())
     assert tuple(replace(verdict, neighbour=None) for verdict in noted) == plain

@@ -24,7 +24,7 @@ def index_of(*texts: str, threshold: float = 0.7) -> SimilarityIndex:
 
 
 def pair_with(lcs: int, ours: int, theirs: int) -> tuple[str, str]:
-    """Return two texts of these token counts whose longest common subsequence has `lcs` tokens."""
+    """Return two texts with these token counts, whose longest common subsequence has `lcs` tokens."""
     common = [f"c{number}" for number in range(lcs)]
     one = [f"x{number}" for number in range(ours - lcs)]
     other = [f"y{number}" for number in range(theirs - lcs)]
@@ -41,7 +41,7 @@ def ties(limit: int) -> Iterator[tuple[int, int, int]]:
                 yield ours, theirs, lcs
 
 
-def test_every_tie_at_exactly_seven_tenths_is_judged_as_rouge_score_judges_it() -> None:
+def test_every_tie_at_0_7_is_judged_like_rouge_score() -> None:
     judged = {True: 0, False: 0}
     for ours, theirs, lcs in ties(60):
         one, other = pair_with(lcs, ours, theirs)
@@ -53,7 +53,7 @@ def test_every_tie_at_exactly_seven_tenths_is_judged_as_rouge_score_judges_it() 
     assert min(judged.values()) >= 20
 
 
-def test_one_common_token_more_or_less_than_a_tie_is_clear() -> None:
+def test_one_common_token_more_or_less_than_a_tie_is_decisive() -> None:
     for ours, theirs, lcs in ties(60):
         fewer, _ = pair_with(lcs - 1, ours, theirs)
         assert index_of(pair_with(lcs - 1, ours, theirs)[1]).nearest(fewer) is None
@@ -81,12 +81,12 @@ def test_scores_are_bit_equal_with_rouge_score(one: str, other: str) -> None:
 @example(pool=["x y z"], text="u v w", threshold=0.0)
 @example(pool=["", "!"], text="?", threshold=0.0)
 @example(pool=["b a", "a b", "a b"], text="a b", threshold=0.7)
-def test_the_nearest_is_what_a_loop_with_rouge_score_finds(pool: list[str], text: str, threshold: float) -> None:
+def test_the_nearest_equals_that_of_a_loop_with_rouge_score(pool: list[str], text: str, threshold: float) -> None:
     assert index_of(*pool, threshold=threshold).nearest(text) == reference.nearest_above(pool, text, threshold)
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.7, 0.9])
-def test_variants_of_long_texts_are_found_as_the_loop_finds_them(threshold: float) -> None:
+def test_variants_of_long_texts_are_found_like_the_loop_does(threshold: float) -> None:
     rng = random.Random(f"variants {threshold}")
     words = [f"w{min(int(rng.paretovariate(0.6)), 400)}" for _ in range(3000)]
     pool: list[str] = []
@@ -124,7 +124,7 @@ def test_two_unknown_words_are_not_alike() -> None:
     assert index.nearest("delta delta gamma") == Match(0, reference.score("delta delta gamma", "alpha beta gamma"))
 
 
-def test_questions_leave_the_index_as_it_is() -> None:
+def test_queries_do_not_change_the_index() -> None:
     index = index_of("alpha beta", threshold=0.4)
     for _ in range(2):
         assert index.nearest("alpha delta") == Match(0, 0.5)
@@ -146,7 +146,7 @@ def test_a_threshold_outside_zero_to_one_is_an_error(threshold: float) -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(pool=st.lists(ANY_TEXT, min_size=1, max_size=12), text=ANY_TEXT, count=st.integers(0, 15))
-def test_a_survey_is_what_the_original_stores_with_an_accepted_task(pool: list[str], text: str, count: int) -> None:
+def test_a_survey_equals_the_original_s_stored_neighbours(pool: list[str], text: str, count: int) -> None:
     scores = [reference.score(text, known) for known in pool]
     nearest = sorted(range(len(pool)), key=lambda place: -scores[place])[:count]
     expected = Survey(tuple(Match(place, scores[place]) for place in nearest), float(np.mean(scores)))
@@ -173,7 +173,7 @@ def test_an_overlay_compares_words_that_the_index_never_saw() -> None:
     assert overlay.nearest("other things yonder") is None
 
 
-def test_what_an_overlay_took_in_is_gone_with_it() -> None:
+def test_the_texts_of_an_overlay_are_gone_with_it() -> None:
     index = index_of("alpha beta", threshold=0.0)
     index.overlay().add("new words here")
     assert index.nearest("new words here") is None

@@ -1,4 +1,4 @@
-"""Long streams through every part of the index: whatever it looks at, the verdict is the loop's."""
+"""Long streams through every part of the index, whose verdicts equal those of a loop."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -16,12 +16,12 @@ from service.selfinstruct.similarity.vocabulary import Vocabulary
 from tests.selfinstruct import reference
 
 THRESHOLDS = [0.0, 0.3, 0.5, 2 / 3, 0.7, 0.9, 1.0]
-# Small, so that a stream of some hundred texts fills and merges segments many times.
+# Small sizes, so that a stream of some hundred texts fills and merges segments many times.
 TAIL = 16
 
 
 class Loop:
-    """The pool as a list, and a loop over it by `scores`, which is tested against the package rouge_score."""
+    """The pool as a list, and a loop over it with `scores`, which is tested against the package rouge_score."""
 
     def __init__(self) -> None:
         self._vocabulary = Vocabulary()
@@ -43,7 +43,7 @@ class Loop:
 
 
 def repeats(rng: random.Random) -> str:
-    """One word over and over, another in between."""
+    """Return a text that repeats one word, with some other words between."""
     return " ".join(rng.choices(["the", "of", "to"], [8, 1, 1], k=rng.randint(1, 40)))
 
 
@@ -56,7 +56,7 @@ def one_word_in_common(rng: random.Random) -> str:
 
 
 def ties(rng: random.Random) -> str:
-    """Texts of ten tokens, of which a pair shares 7 or so: scores at 0.7 and one step beside it."""
+    """Return a text of ten tokens. Two such texts share about 7: their scores are 0.7 and one step beside it."""
     words = [f"t{number}" for number in range(10)]
     for place in rng.sample(range(10), 3):
         words[place] = f"x{rng.randrange(4)}"
@@ -64,7 +64,7 @@ def ties(rng: random.Random) -> str:
 
 
 def long(rng: random.Random) -> str:
-    """Texts whose lengths and places are beyond what a byte beside a posting says."""
+    """Return a text whose length and positions exceed the byte that a posting stores for them."""
     size = rng.choice([50, 63, 64, 65, 100, 200, 254, 255, 256, 400])
     start = rng.randrange(6)
     return " ".join(f"l{number % (size // rng.choice([1, 1, 2]))}" for number in range(start, start + size))
@@ -79,7 +79,7 @@ def spread(rng: random.Random) -> str:
 
 
 def stream(kind: Callable[[random.Random], str], rng: random.Random, count: int) -> Iterator[str]:
-    """Yield fresh texts, and changed ones of before."""
+    """Yield fresh texts, and variations of earlier ones."""
     before: list[str] = []
     for _ in range(count):
         text = kind(rng)
@@ -93,7 +93,7 @@ def stream(kind: Callable[[random.Random], str], rng: random.Random, count: int)
 
 @pytest.mark.parametrize("kind", [repeats, tiny, one_word_in_common, ties, long, mixed])
 @pytest.mark.parametrize("threshold", THRESHOLDS)
-def test_streams_are_judged_as_a_loop_judges_them(kind: Callable[[random.Random], str], threshold: float) -> None:
+def test_streams_are_judged_like_a_loop(kind: Callable[[random.Random], str], threshold: float) -> None:
     rng = random.Random(f"{kind.__name__} {threshold}")
     index = SimilarityIndex(threshold, tail=TAIL)
     pool = Loop()
@@ -105,7 +105,7 @@ def test_streams_are_judged_as_a_loop_judges_them(kind: Callable[[random.Random]
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.7])
-def test_a_stream_is_judged_as_rouge_score_judges_it(threshold: float) -> None:
+def test_a_stream_is_judged_like_rouge_score(threshold: float) -> None:
     rng = random.Random(f"rouge_score {threshold}")
     index = SimilarityIndex(threshold, tail=TAIL)
     pool: list[str] = []
@@ -117,7 +117,7 @@ def test_a_stream_is_judged_as_rouge_score_judges_it(threshold: float) -> None:
             pool.append(text)
 
 
-def test_from_any_position_on_only_later_texts_are_looked_at() -> None:
+def test_a_query_from_a_position_ignores_earlier_texts() -> None:
     rng = random.Random("since")
     index = SimilarityIndex(0.5, tail=TAIL)
     pool = Loop()
@@ -128,7 +128,7 @@ def test_from_any_position_on_only_later_texts_are_looked_at() -> None:
         pool.add(text)
 
 
-def test_the_sizes_of_its_parts_change_no_answer() -> None:
+def test_the_sizes_of_tail_and_segments_change_no_answer() -> None:
     rng = random.Random("sizes")
     texts = list(stream(mixed, rng, 300))
     answers = []
@@ -144,8 +144,8 @@ def test_the_sizes_of_its_parts_change_no_answer() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.7])
-def test_lists_of_thousands_are_read_in_part_and_the_answers_stay(threshold: float) -> None:
-    """Thirty words in eight thousand texts of up to sixty: most lists are long, in many bands of length."""
+def test_long_posting_lists_are_read_in_part_with_equal_answers(threshold: float) -> None:
+    """With thirty words in eight thousand texts of up to sixty words, most lists are long, in many bands of length."""
     rng = random.Random(f"lists {threshold}")
     index = SimilarityIndex(threshold, tail=64)
     pool = Loop()
@@ -163,8 +163,8 @@ def test_lists_of_thousands_are_read_in_part_and_the_answers_stay(threshold: flo
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.9])
-def test_long_questions_find_the_shortest_text_above_the_threshold(threshold: float) -> None:
-    """The LCS is just what is needed, and lies at the question's end: where a cut-off inside rapidfuzz misses it."""
+def test_long_queries_find_the_shortest_text_above_the_threshold(threshold: float) -> None:
+    """The LCS is just long enough, and is at the end of the query, where a cut-off inside rapidfuzz misses it."""
     bounds = Bounds(threshold)
     for length in range(60, 400, 3):
         shortest = bounds.shortest(length)
@@ -177,7 +177,7 @@ def test_long_questions_find_the_shortest_text_above_the_threshold(threshold: fl
         assert score == pytest.approx(2 * shortest / (length + shortest))
 
 
-def test_a_text_that_cannot_be_taken_in_changes_nothing() -> None:
+def test_a_text_that_cannot_be_added_changes_nothing() -> None:
     index = SimilarityIndex(0.7)
     index.add("one two three")
     lengths = index._texts.lengths  # noqa: SLF001 - what a question that failed may have left behind
@@ -190,8 +190,8 @@ def test_a_text_that_cannot_be_taken_in_changes_nothing() -> None:
     assert index.nearest("seven eight nine") == Match(1, 1.0)
 
 
-def test_a_question_that_failed_can_be_asked_again() -> None:
-    """As after one that ran out of memory while texts were taken in, and left its arrays in somebody's hands."""
+def test_a_failed_query_can_be_repeated() -> None:
+    """A query that ran out of memory during the indexing of texts may leave views of the arrays behind."""
     words = [f"w{number}" for number in range(80)]
     index = SimilarityIndex(0.7, tail=4)
     for held in ("_loads", "_absent", "_long"):
@@ -212,7 +212,7 @@ def _view_of(index: SimilarityIndex, held: str) -> memoryview:
     return memoryview(each[held])
 
 
-def test_more_different_words_than_a_unit_of_text_can_tell_apart() -> None:
+def test_an_index_can_have_more_than_65536_different_words() -> None:
     index = SimilarityIndex(0.7, tail=64)
     for start in range(0, 70_000, 500):
         index.add(" ".join(f"n{number}" for number in range(start, start + 500)))
@@ -222,7 +222,7 @@ def test_more_different_words_than_a_unit_of_text_can_tell_apart() -> None:
     assert index.nearest("n69000 n1 n69001") == Match(140, 1.0)
 
 
-def test_memory_is_told_and_small() -> None:
+def test_the_memory_of_the_index_is_measured_and_small() -> None:
     rng = random.Random("memory")
     index = SimilarityIndex(0.7)
     for _ in range(20_000):
@@ -233,14 +233,14 @@ def test_memory_is_told_and_small() -> None:
 
 @given(st.text(max_size=60))
 @settings(deadline=None)
-def test_tokens_are_those_of_rouge_score(text: str) -> None:
+def test_tokens_equal_those_of_rouge_score(text: str) -> None:
     assert tokenize(text) == rouge_scores_tokens(text, None)
 
 
 @given(one=st.lists(st.sampled_from("abcd"), max_size=30), other=st.lists(st.sampled_from("abcd"), max_size=30))
 @settings(deadline=None)
 @pytest.mark.parametrize("threshold", THRESHOLDS)
-def test_bounds_never_rule_out_what_is_above_the_threshold(one: list[str], other: list[str], threshold: float) -> None:
+def test_bounds_never_exclude_a_text_above_the_threshold(one: list[str], other: list[str], threshold: float) -> None:
     if not rouge_l(one, other) > threshold:
         return
     bounds, common = Bounds(threshold), LCSseq.similarity(one, other)

@@ -22,14 +22,14 @@ def surveys_of(texts: Sequence[str], count: int, workers: int = 1) -> list[Surve
 
 
 def expected(before: Sequence[str], text: str, count: int) -> Survey:
-    """Return the survey as a loop with rouge_score makes it."""
+    """Return the survey of a loop with rouge_score."""
     scores = [reference.score(text, known) for known in before]
     nearest = sorted(range(len(before)), key=lambda place: -scores[place])[:count]
     return Survey(tuple(Match(place, scores[place]) for place in nearest), float(np.mean(scores)) if scores else 0.0)
 
 
 def many_texts(count: int) -> list[str]:
-    """Return texts of few words, so that many scores are equal, some of more tokens than a machine word has bits."""
+    """Return texts of few words, so that many scores are equal. Some have more tokens than a machine word has bits."""
     rng = random.Random("surveys")
     words = [f"w{min(int(rng.paretovariate(0.7)), 200)}" for _ in range(2_000)]
     return [" ".join(rng.choices(words, k=rng.choice([0, 1, 3, 8, 15, 30, 70]))) for _ in range(count)]
@@ -37,9 +37,7 @@ def many_texts(count: int) -> list[str]:
 
 @settings(deadline=None, max_examples=100)
 @given(texts=POOL, count=st.integers(0, 16))
-def test_each_text_is_surveyed_against_those_before_it_as_a_loop_with_rouge_score_does(
-    texts: list[str], count: int
-) -> None:
+def test_surveys_of_earlier_texts_equal_a_loop_of_rouge_score(texts: list[str], count: int) -> None:
     assert surveys_of(texts, count) == [expected(texts[:place], text, count) for place, text in enumerate(texts)]
 
 
@@ -54,7 +52,7 @@ def test_blocks_and_threads_change_nothing(workers: int) -> None:
     assert surveys_of(texts, 10, workers) == alone
 
 
-def test_many_texts_have_the_means_that_numpy_takes_of_rouge_scores_in_pool_order() -> None:
+def test_means_of_many_texts_equal_numpy_in_pool_order() -> None:
     texts = many_texts(300)
     surveys = surveys_of(texts, 10)
     for place in (299, 257, 256, 255, 130, 8):

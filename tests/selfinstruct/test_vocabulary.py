@@ -1,7 +1,7 @@
 from service.selfinstruct.similarity.vocabulary import UNKNOWN, Vocabulary
 
 
-def test_every_token_has_a_character_of_its_own_and_none_is_a_surrogate() -> None:
+def test_every_token_has_its_own_character_and_no_surrogate() -> None:
     tokens = [str(number) for number in range(70_000)]
     encoded = Vocabulary().learn(tokens)
     assert len(encoded) == len(set(encoded)) == len(tokens)
@@ -14,7 +14,7 @@ def test_a_token_keeps_its_character() -> None:
     assert vocabulary.learn(["a", "b", "a"]) == vocabulary.learn(["a", "b", "a"]) == vocabulary.encode(["a", "b", "a"])
 
 
-def test_asking_learns_nothing() -> None:
+def test_encoding_adds_no_token() -> None:
     vocabulary = Vocabulary()
     known = vocabulary.learn(["a"])
     assert vocabulary.encode(["x", "a", "y"]) == UNKNOWN + known + UNKNOWN

@@ -1,5 +1,5 @@
-"""Readers of replies of chat models: lists, blocks, pairs, verdicts and JSON, with all that stands around them.
+"""Parsers for the replies of chat models: lists, blocks, pairs, verdicts and JSON, and the text around them.
 
-The papers' own forms are read by `service.selfinstruct.parsing` and `instances`, as their code reads them. A reply is
-hostile text: every pattern here takes time linear in its length.
+`service.selfinstruct.parsing` and `instances` parse the papers' own forms, as the papers' code does. A reply is hostile
+text: every pattern here takes time linear in its length.
 """

@@ -1,4 +1,4 @@
-"""Whole tasks as chat models write them: blocks of an instruction, an input and an output, each behind its label."""
+"""Whole tasks as chat models write them: blocks of an instruction, an input and an output, each with its label."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from service.selfinstruct.replies.markup import tidy, tidy_value, without_last_r
 _LABELS = Labels("instruction|input|output")
 _SHARPS = re.compile(r"[ \t]*+(?:\*\*)?+#{2,}+(?:\*\*)?+[ \t]*+")
 _RULE = re.compile(r"[ \t]*+(?:-{3,}+|={3,}+|\*{3,}+|_{3,}+)[ \t]*+")
-# A label may be misspelt: behind `###` a number, a word and a colon begin a block all the same.
+# A label may be misspelt: after `###`, a number, a word and a colon still begin a block.
 _NUMBERED_LABEL = re.compile(r"[*_> \t]*+\d{1,3}+[ \t]?+[.):][*_ \t]*+[^\W\d_]++[ \t]*+[*_]*+[ \t]*+[:\uff1a]")
 _TITLE = re.compile(
     r"[#*_> \t]*+(?:task|example|item)[ \t]*+#?+\d{1,3}+[*_]*+[ \t]*+[.:]?+[*_]*+[ \t]*+", re.IGNORECASE
@@ -22,7 +22,7 @@ _TITLE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One task of a reply: instruction, input and output; none where it is broken, and then `text` is all there is."""
+    """One task of a reply: (instruction, input, output). `fields` is None if the block, whole in `text`, is broken."""
 
     text: str
     fields: tuple[str, str, str] | None
@@ -30,7 +30,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """The text behind one label; `lines` begin with the line of the label itself."""
+    """The text after one label; `lines` begin with the line of the label itself."""
 
     label: Label
     lines: tuple[str, ...]
@@ -49,10 +49,10 @@ class _Field:
 
 
 def read_blocks(text: str) -> list[Block]:
-    """Return the blocks of a reply in order, the broken ones included.
+    """Return the blocks of a reply in order, broken ones included.
 
-    The label of the first instruction may be missing, since the prompt ended with it. Numbers may begin anywhere, but
-    have to agree within a block. `###` parts blocks only where a label, or nothing, follows.
+    The label of the first instruction may be missing, since the prompt ended with it. Numbers may start anywhere but
+    must agree within a block. `###` separates blocks only if a label, or nothing, follows.
     """
     lines = with_fences_apart([line.rstrip() for line in text.split("\n")], _LABELS)
     lines = without_last_remark(lines, is_afterword, _is_labelled)
@@ -65,7 +65,7 @@ def _is_labelled(line: str) -> bool:
 
 
 def _chunks(lines: Sequence[str]) -> Iterator[list[str]]:
-    """Yield what stands between separators, and behind each title of a block."""
+    """Yield the lines between separators; the title of a block is a separator too."""
     chunk: list[str] = []
     for line, following in zip(lines, _following(lines), strict=True):
         if _separates(line, following):
@@ -77,7 +77,7 @@ def _chunks(lines: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _following(lines: Sequence[str]) -> list[str | None]:
-    """Return, for each line, the next one that is not blank."""
+    """Return, for each line, the next non-blank line; None if there is none."""
     following: list[str | None] = []
     last = None
     for line in reversed(lines):
@@ -97,7 +97,7 @@ def _separates(line: str, following: str | None) -> bool:
 
 
 def _blocks(lines: Sequence[str], *, begun: bool) -> Iterator[Block]:
-    """Yield the blocks of what stands between two separators; `begun` says that the prompt ended in its label."""
+    """Yield the blocks between two separators; `begun` says that the prompt ended with the first label."""
     labels = _LABELS.places(lines)
     places = list(labels)
     before = _without_openings(lines[: places[0] if places else len(lines)])
@@ -107,7 +107,7 @@ def _blocks(lines: Sequence[str], *, begun: bool) -> Iterator[Block]:
         return
     found = [_Field(labels[start], tuple(lines[start:end])) for start, end in pairwise([*places, len(lines)])]
     if found[0].name != "instruction" and before:
-        # Only the reply's first instruction may stand there without its label.
+        # Only the first instruction of the reply may lack its label.
         missing = Label("instruction" if begun else "unknown", None, before[0], capital=True)
         found.insert(0, _Field(missing, tuple(before)))
     groups = list(_groups(found))
@@ -123,10 +123,10 @@ def _without_openings(lines: Sequence[str]) -> list[str]:
 
 
 def _groups(found: Sequence[_Field]) -> Iterator[list[_Field]]:
-    """Yield the fields of each block: a new one begins with every instruction.
+    """Yield the fields of each block; every instruction begins a new block.
 
-    Where instructions have numbers, one without may be a line of an output: it belongs to the block above, which cannot
-    be read then.
+    If instructions have numbers, one without may be a line of an output. It then belongs to the block above, which is
+    broken by it.
     """
     are_numbered = any(each.name == "instruction" and each.number for each in found)
     group: list[_Field] = []
@@ -139,7 +139,7 @@ def _groups(found: Sequence[_Field]) -> Iterator[list[_Field]]:
 
 
 def _block(group: Sequence[_Field], *, is_last: bool) -> Block:
-    """Return the task of a group, if it has an instruction and an output, in this order, under one number."""
+    """Return the block of a group; it is broken unless an instruction and an output stand in order under one number."""
     text = "\n".join(line for each in group for line in each.lines).strip()
     fields = _numbered(group)
     names = [each.name for each in fields]
@@ -152,7 +152,7 @@ def _block(group: Sequence[_Field], *, is_last: bool) -> Block:
 
 
 def _numbered(group: Sequence[_Field]) -> list[_Field]:
-    """Return the fields of a block; where its labels have numbers, a label without one is text of the field above."""
+    """Return the fields of a block. If its labels have numbers, a label without one is text of the field above."""
     if not any(each.number for each in group[1:]) or any(each.name == "instruction" for each in group[1:]):
         return list(group)
     starts = [place for place, each in enumerate(group) if place == 0 or each.number is not None]
@@ -160,5 +160,5 @@ def _numbered(group: Sequence[_Field]) -> list[_Field]:
 
 
 def _joined(fields: Sequence[_Field]) -> _Field:
-    """Return the first field with the lines of all."""
+    """Return the first field with the lines of all fields."""
     return _Field(fields[0].label, tuple(line for each in fields for line in each.lines))

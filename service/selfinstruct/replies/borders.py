@@ -1,4 +1,4 @@
-"""Lines between one task of a reply and the next: numbers, titles, headings, separators. They belong to neither."""
+"""Lines between one task of a reply and the next, which belong to neither: numbers, titles, headings, separators."""
 
 import re
 from collections.abc import Sequence
@@ -37,10 +37,10 @@ def is_heading(line: str) -> bool:
 
 
 def without_border(lines: Sequence[str], *, ends: bool = False) -> list[str]:
-    """Return the lines of a text that another task follows, without the border to that task at their end.
+    """Return the lines of a text without the border to the next task at their end.
 
-    A number is a border only where it does not go on with a list in the text. Where the reply `ends` behind the text,
-    nothing but the kind of the task may stand there.
+    A number is a border only if it does not continue a list in the text. If the reply `ends` after the text, only the
+    numbered kind of a task, as in `4. Category: …`, is a border.
     """
     kept = list(lines)
     for _ in range(_MOST_LINES):
@@ -70,7 +70,7 @@ def _is_title(line: str) -> bool:
 
 
 def _goes_on(line: str, above: Sequence[str]) -> bool:
-    """Return whether a line has the number that follows one in the text."""
+    """Return whether the number of a line follows the number of a line above in the same format."""
     found = _FIRST_NUMBER.match(line)
     if found is None:
         return False
@@ -79,5 +79,5 @@ def _goes_on(line: str, above: Sequence[str]) -> bool:
 
 
 def _is_half_a_fence(lines: Sequence[str]) -> bool:
-    """Return whether the last line is a fence without the other that belongs to it."""
+    """Return whether the last line is a code fence without its counterpart."""
     return FENCE.fullmatch(lines[-1]) is not None and sum(FENCE.match(line) is not None for line in lines) % 2 == 1

@@ -1,4 +1,4 @@
-"""Characters that no data set and no terminal should get."""
+"""Replacement of control characters and lone surrogates, which neither data sets nor terminals should receive."""
 
 import re
 from typing import Any
@@ -17,7 +17,7 @@ def printable(text: str) -> str:
 
 
 def without_lone_surrogates(value: Any) -> Any:
-    """Return a JSON value with U+FFFD for each half of a character: no encoding has a place for one."""
+    """Return a JSON value with U+FFFD for each lone surrogate, which UTF-8 cannot encode."""
     match value:
         case str():
             return _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
@@ -30,6 +30,6 @@ def without_lone_surrogates(value: Any) -> Any:
 
 
 def excerpt(text: str, most: int = _SHOWN) -> str:
-    """Return the beginning of a text on one line, for a message."""
+    """Return the first `most` characters of a text on one line, for a message."""
     line = " ".join(printable(text[: 4 * most]).split())
     return line if len(line) <= most and len(text) <= 4 * most else f"{line[:most]}…"

@@ -1,6 +1,6 @@
-"""Texts about an answer in the place of one: announcements, closing remarks, questions back, thinking aloud.
+"""Texts about an answer, or in place of one: announcements, closing remarks, questions back, thinking aloud.
 
-All are judged by how they begin, in lower case and with plain apostrophes.
+All are recognised by their beginnings, in lower case and with plain apostrophes (`phrases.start_of`).
 """
 
 import re
@@ -231,13 +231,13 @@ _LONGEST_REMARK_WORDS = 25
 
 
 def is_opening(text: str) -> bool:
-    """Return whether a line or short paragraph before an answer is no part of it: it announces, agrees, or thinks."""
+    """Return whether a line or short paragraph before an answer only announces it, agrees, or thinks aloud."""
     beginning = start_of(text)
     return _OPENING.match(beginning) is not None and not _is_request(beginning)
 
 
 def only_announces(line: str) -> bool:
-    """Return whether a line before an answer says nothing of its own: a letter may begin with `Sure, I will come`."""
+    """Return whether a line before an answer has no content of its own: a letter may begin with `Sure, I will come`."""
     beginning = start_of(line).rstrip()
     if _OPENING.match(beginning) is None:
         return False
@@ -246,31 +246,31 @@ def only_announces(line: str) -> bool:
 
 
 def is_closing(text: str) -> bool:
-    """Return whether a paragraph behind an answer is no part of it: it speaks about the answer."""
+    """Return whether a paragraph after an answer is a remark about it."""
     beginning = start_of(text)
     is_short = len(beginning.split()) <= _LONGEST_REMARK_WORDS
     return _CLOSING.match(beginning) is not None or (is_short and _ABOUT.search(beginning) is not None)
 
 
 def is_afterword(text: str) -> bool:
-    """Return whether a paragraph behind an output speaks about the answer; stricter, since outputs end in any words."""
+    """Return whether a paragraph after an output is a remark about it; stricter, since outputs may end in any words."""
     beginning = start_of(text)
     return len(beginning.split()) <= _LONGEST_REMARK_WORDS and _AFTERWORD.match(beginning) is not None
 
 
 def is_no_task(text: str) -> bool:
-    """Return whether a text that stands where a task should be is talk about tasks."""
+    """Return whether a text in place of a task is talk about tasks."""
     beginning = start_of(text)
     return _NO_TASK.match(beginning) is not None and not _is_request(beginning)
 
 
 def asks_back(text: str) -> bool:
-    """Return whether a text that stands where an output should be asks for the material to work on."""
+    """Return whether a text in place of an output asks for the material to work on."""
     return _QUESTION_BACK.match(start_of(text)) is not None
 
 
 def is_thinking_aloud(text: str) -> bool:
-    """Return whether a text that stands where an output should be is a model's talk with itself."""
+    """Return whether a text in place of an output is the model's reasoning."""
     return _ALOUD.match(start_of(text)) is not None
 
 
@@ -280,5 +280,5 @@ def is_headed_thinking(text: str) -> bool:
 
 
 def _is_request(beginning: str) -> bool:
-    """Return whether a text goes on from the wants of a user to what is to be done about them."""
+    """Return whether a text begins with a user's wish (`The user wants …`) and then asks for something."""
     return _WANTED.match(beginning) is not None and goes_on_to_ask(beginning)

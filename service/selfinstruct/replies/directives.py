@@ -1,4 +1,4 @@
-"""The beginnings of instructions: they tell a task from the title above it, and a request from talk about one."""
+"""Beginnings of instructions, which distinguish a task from the title above it, and a request from talk about one."""
 
 import re
 
@@ -21,7 +21,7 @@ _QUESTIONS = (
     "what which who whom whose when where why how is are was were do does did can could would should will has have"
 )
 _FIRST = frozenset(f"{_VERBS} {_QUESTIONS}".split())
-# Words that join others into a phrase; titles are without them, but for `and`, `of`, `the` and `to`.
+# Words that join others into a phrase and do not occur in titles, unlike `and`, `of`, `the` and `to`.
 _JOINING = frozenset(
     ("or", "if", "from", "into", "this", "these", "that", "those", "following", "your", "you", "my", "it", "its")
 )
@@ -32,11 +32,11 @@ _REQUEST = re.compile(
 
 
 def is_directive(text: str) -> bool:
-    """Return whether a short text asks for something, and is no title: `True or false`, but not `Creative writing`."""
+    """Return whether a short text is a request and not a title: `True or false`, but not `Creative writing`."""
     words = _WORD.findall(text.lower())
     return bool(words) and (words[0] in _FIRST or not _JOINING.isdisjoint(words))
 
 
 def goes_on_to_ask(text: str) -> bool:
-    """Return whether a text, behind its first clause, asks for something, as in `I cannot sleep. Suggest a remedy`."""
+    """Return whether a text asks for something after its first clause, as in `I cannot sleep. Suggest a remedy`."""
     return _REQUEST.search(text) is not None

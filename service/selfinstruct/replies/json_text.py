@@ -1,6 +1,6 @@
-"""JSON as models write it: in a fence, with prose around it, a comma too many, a bare backslash, or cut at its end.
+"""JSON as models write it: in a fence, with prose around it, a trailing comma, a bare backslash, or cut at its end.
 
-Nothing is guessed: where JSON is broken or ends early, all that stands whole before that place counts and no more.
+Nothing is guessed: if JSON is broken or ends early, only the values that are complete before that place count.
 """
 
 import json
@@ -12,14 +12,14 @@ from typing import Any
 from service.selfinstruct.replies.characters import printable
 from service.selfinstruct.replies.leaks import without_thinking
 
-Json = Any  # what a decoder gives
+Json = Any  # a decoded value
 
-# The share of a reply from which on its JSON is the answer, and no part of some text.
+# Minimum share of a reply at which its JSON is the answer, and not a part of some text.
 MOST_OF_A_REPLY = 0.5
 
 _START = re.compile(r"[{\[]")
 _JSON_BEGINS = re.compile(r"(?:```\w*\s*)?[{\[]")
-# Without the closing mark at the end of a text: a pattern that failed there would be tried at every mark before it.
+# The closing quotation mark is optional: a pattern that failed without it would be retried at every mark before it.
 _STRING = r'"(?:[^"\\]|\\.)*+"?+'
 _COMMA_BEFORE_END = re.compile(rf"({_STRING})|,(?=\s*+[}}\]])", re.DOTALL)
 _TOKEN = re.compile(rf'{_STRING}|[{{}}\[\],]|[^\s"{{}}\[\],]+', re.DOTALL)
@@ -31,15 +31,15 @@ _MOST_DIGITS = 300
 
 
 def _number(digits: str) -> int | str:
-    """Return a whole number; what is longer than any is text: Python refuses to read it."""
+    """Return an integer; more than `_MOST_DIGITS` digits stay text, since Python refuses to parse very long numbers."""
     return int(digits) if len(digits) <= _MOST_DIGITS else digits
 
 
-# Raw line feeds in strings are frequent, and mean themselves.
+# Raw line feeds in strings are frequent and stand for themselves.
 _DECODER = json.JSONDecoder(strict=False, parse_int=_number)
-# TeX in a string is often written with one backslash, where JSON wants two: some of that is no JSON, and some would be
-# read as a tab, a line feed or a form feed and half a command. Not among these is a command whose rest may begin a line
-# (`\nu`, `\to`).
+# TeX in a string is often written with one backslash where JSON requires two. Some of these commands are invalid JSON,
+# and others would be read as a tab, a line feed or a form feed and half a command. The list leaves out commands whose
+# rest may begin a line (`\nu`, `\to`).
 _TEX = (
     r"frac|forall|flat|beta|begin|binom|bar|big[lr]?|bmod|boxed|bullet|theta|times|text\w*|triangle\w*|tilde"
     r"|nabla|neq|notin|rho|right\w*|rangle|rceil|rfloor|Rightarrow"
@@ -51,9 +51,9 @@ _BACKSLASH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The JSON values in a text; `broken` says that one of them was cut, or cannot be read from some place on.
+    """The JSON values in a text; `broken` says that one of them was cut, or is unreadable from some place on.
 
-    `share` is how much of the text they are, 0 … 1.
+    `share` is their share of the text, 0 … 1.
     """
 
     values: tuple[Json, ...] = ()
@@ -62,7 +62,7 @@ class Found:
 
 
 def read_json(text: str) -> Found:
-    """Return the objects and lists in a text, one after another; a broken one is the last, as far as it is whole."""
+    """Return the objects and lists in a text, in order; a broken one comes last, as far as it is complete."""
     body = _COMMA_BEFORE_END.sub(lambda found: found[1] or "", _BACKSLASH.sub(_escaped, text.strip()))
     values: list[Json] = []
     covered, place = 0, 0
@@ -100,10 +100,10 @@ def _looks_like_json(body: str, start: int) -> bool:
 
 
 def _whole_part(broken: str, *, at_end: bool) -> Json | None:
-    """Return what is whole in the beginning of a JSON text: lists with the items that had ended; none without any.
+    """Return the complete part of a broken JSON text: lists with the items that had ended; None if there are none.
 
-    An object that did not end is no item, whatever it holds by then. A string has ended where a comma or the list's end
-    follows, or the text ends (`at_end`): before anything else it was closed by a quotation mark inside of it.
+    An object that did not end is no item, whatever it holds. A string has ended if a comma or the list's end follows,
+    or if the text ends (`at_end`). Before anything else, the quotation mark was a part of the string.
     """
     whole = pending = 0, ""
     for mark, end, open_marks in _marks(broken):
@@ -112,7 +112,7 @@ def _whole_part(broken: str, *, at_end: bool) -> Json | None:
         if mark not in {",", "{", "["} and _LIST_OF_WHOLE_ITEMS.fullmatch(open_marks):
             pending = end, "".join(_CLOSING[each] for each in reversed(open_marks))
             whole = pending if mark in {"}", "]"} else whole
-    if at_end and broken.rstrip().endswith('"'):  # one that the text cuts is not there: the error is at its beginning
+    if at_end and broken.rstrip().endswith('"'):  # not a string that was cut: its error is at its beginning
         whole = max(whole, pending)
     end, closing = whole
     try:
@@ -122,7 +122,7 @@ def _whole_part(broken: str, *, at_end: bool) -> Json | None:
 
 
 def _marks(broken: str) -> Iterator[tuple[str, int, str]]:
-    """Yield each mark and value of a JSON text, its end, and the marks that are open behind it, as far as they fit."""
+    """Yield each mark and value of a JSON text, its end, and the marks open after it; stop at a mismatch."""
     open_marks = ""
     for token in _TOKEN.finditer(broken):
         mark = token[0]
@@ -138,17 +138,17 @@ def _marks(broken: str) -> Iterator[tuple[str, int, str]]:
 
 
 def looks_like_json(text: str) -> bool:
-    """Return whether a text begins as JSON does, in a fence or without one."""
+    """Return whether a text begins as JSON does, with or without a code fence."""
     return _JSON_BEGINS.match(text) is not None
 
 
 def with_plain_names(named: dict[str, Json]) -> dict[str, Json]:
-    """Return an object under names as they were asked for: small letters, and no blanks."""
+    """Return an object with its names in lower case and underscores for blanks, as the prompt asks for them."""
     return {name.strip().lower().replace(" ", "_"): value for name, value in named.items()}
 
 
 def as_text(value: Json) -> str | None:
-    """Return the text of a JSON value, which may be a number or a truth value; none where it is anything else."""
+    """Return the text of a JSON string, number or boolean; None for any other value."""
     match value:
         case str():
             return without_thinking(printable(value)) or ""

@@ -1,4 +1,4 @@
-"""The labels of fields, `Instruction:` and the like, with all that chat models put around them."""
+"""Labels of fields such as `Instruction:`, with the markup that chat models put around them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,9 @@ _TEXT_MARK = re.compile(rf"(?:{_MARK})[ \t]*+")
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label at the beginning of a line: its name in lower case, its number if it has one, and the text behind it.
+    """A label at the beginning of a line: its name in lower case, its number if it has one, and the text after it.
 
-    `capital` says that it is written as a label is; `input:` may be a field of some format.
+    `capital` says that it begins with a capital letter; `input:` may be a field of some format.
     """
 
     name: str
@@ -24,9 +24,9 @@ class Label:
 
 
 class Labels:
-    """Finds labels of some names (`alternatives` of a pattern, in lower case).
+    """Matcher for labels of some names (`alternatives` of a pattern, in lower case).
 
-    `least_sharps` is how many `#` make a heading: one alone begins a comment in many programs.
+    `least_sharps` is the minimum number of `#` in a heading: a single one begins a comment in many programs.
     """
 
     def __init__(self, alternatives: str, least_sharps: int = 1) -> None:
@@ -40,7 +40,7 @@ class Labels:
         )
 
     def match(self, line: str) -> Label | None:
-        """Return the label that a line begins with."""
+        """Return the label that a line begins with, or None."""
         found = self._pattern.match(line)
         if found is None:
             return None
@@ -51,12 +51,12 @@ class Labels:
         return Label(found["name"].lower(), found["number"], text, capital=found["name"][0].isupper())
 
     def places(self, lines: Sequence[str]) -> dict[int, Label]:
-        """Return the labels by the place of their line; those inside of code are part of the code."""
+        """Return the labels by the index of their line; labels between code fences are part of the code."""
         return {place: label for place in _outside_code(lines) if (label := self.match(lines[place])) is not None}
 
 
 def with_fences_apart(lines: Sequence[str], labels: Labels) -> list[str]:
-    """Return lines with each code fence that stands behind a label on a line of its own."""
+    """Return lines in which a code fence that follows a label is moved to a line of its own."""
     parted: list[str] = []
     for line in lines:
         label = labels.match(line) if line.count("```") == 1 else None
@@ -68,7 +68,7 @@ def with_fences_apart(lines: Sequence[str], labels: Labels) -> list[str]:
 
 
 def without_wrapping_fences(lines: Sequence[str], labels: Labels) -> list[str]:
-    """Return lines without the fences whose content begins with a label: each holds a part of the answer, not code."""
+    """Return lines without the fences whose content begins with a label: they hold a part of the answer, not code."""
     gone: set[int] = set()
     for start, end in fence_pairs(lines).items():
         first = next((line for line in lines[start + 1 : end] if line.strip()), "")
@@ -78,7 +78,7 @@ def without_wrapping_fences(lines: Sequence[str], labels: Labels) -> list[str]:
 
 
 def _outside_code(lines: Sequence[str]) -> Iterator[int]:
-    """Yield the places of lines that are not between two fences."""
+    """Yield the indices of the lines that are not between two code fences."""
     pairs = fence_pairs(lines)
     place = 0
     while place < len(lines):

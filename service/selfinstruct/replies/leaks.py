@@ -1,8 +1,8 @@
-"""Leaks into a reply from around the model: thinking, channels, special tokens, the prompt itself."""
+"""Text that leaks into a reply from around the model: thinking, channels, special tokens, the prompt itself."""
 
 import re
 
-# What opens and closes thinking, by the models and servers that do not take it out themselves.
+# Opening and closing tags of thinking, for the models and servers that do not remove it themselves.
 _THINKING = (
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
@@ -14,7 +14,7 @@ _THINKING = (
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
 )
-# OpenAI's harmony format, with its special tokens and without them.
+# OpenAI's harmony format, with and without its special tokens.
 _CHANNEL = "<|channel|>"
 _FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*+final[^<\n]{0,40}+<\|message\|>")
 _FINAL_WITHOUT_TOKENS = "assistantfinal"
@@ -32,9 +32,9 @@ _ECHO_TAIL = 80
 
 
 def without_thinking(text: str) -> str | None:
-    """Return the answer without the thinking before it; none where the thinking never ended.
+    """Return the answer without the thinking before it; None if the thinking never ended.
 
-    The opening is missing where the chat template writes it; the closing then stands alone.
+    The opening tag is missing if the chat template writes it; the closing tag then stands alone.
     """
     answer = _without_channels(text)
     for opening, closing in _THINKING:
@@ -62,7 +62,7 @@ def _without_channels(text: str) -> str | None:
 
 
 def without_special_tokens(text: str) -> str:
-    """Return the text between the special tokens at its beginning and the first one behind that."""
+    """Return the text between the special tokens at its beginning and the next special token."""
     leading = _LEADING_TOKENS.match(text)
     text = text[leading.end() :] if leading else text
     ends = [found.start()] if (found := _ANY_SPECIAL_TOKEN.search(text)) else []
@@ -75,7 +75,7 @@ def without_special_tokens(text: str) -> str:
 def without_echo(text: str, prompt: str) -> str:
     """Return a completion without the prompt before it, which some servers send back with every answer.
 
-    A chat template may put other text between the messages, so it is the prompt's end that is looked for.
+    A chat template may put other text between the messages, so the end of the prompt is searched for.
     """
     shown, asked = text.lstrip(), prompt.strip()
     if shown.startswith(asked):
@@ -86,6 +86,6 @@ def without_echo(text: str, prompt: str) -> str:
 
 
 def clean_reply(text: str) -> str:
-    """Return what a model meant to say: without thinking, unless there is nothing else, and without special tokens."""
+    """Return a reply without thinking and special tokens; empty if the thinking never ended."""
     answer = without_thinking(text)
     return "" if answer is None else without_special_tokens(answer)

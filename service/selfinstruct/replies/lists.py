@@ -1,4 +1,4 @@
-"""Lists of tasks as chat models write them, and the one task in what stands behind a number."""
+"""Lists of tasks as chat models write them, and the single task in one item of a list."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -31,14 +31,14 @@ _MOST_SKIPPED_NUMBERS = 2
 _LONGEST_TITLE_WORDS = 8
 _SHORTEST_LONG_WORD = 4
 _SHORTEST_TASK_WORDS = 4
-# A line that ends within a sentence and is as long as this may be broken; a shorter one is whole without a full stop.
+# A line of at least this length without an end of sentence may be wrapped; a shorter one needs no full stop.
 _SHORTEST_BROKEN_LINE = 50
 _ENDS_WITHIN = re.compile(
     r"(?:,|\b(?:a|an|the|of|in|into|to|for|and|or|nor|but|with|without|from|by|on|at|that|which|who|whose|as|than|between"
     r"|about|over|under|is|are|was|were|its|their|your|his|her|my|our|this|these|each|every|using|if|when|how|why))$",
     re.IGNORECASE,
 )
-# A tag behind a task: `(creative)`, `[easy]`, `#writing`.
+# A tag after a task: `(creative)`, `[easy]`, `#writing`.
 _TAG = re.compile(r"(?<=[.?!])[ ]*+(?:[*_]?\([\w ]{1,20}\)[*_]?|\[[\w ]{1,20}\]|#\w{1,20}|<br ?/?>|\\)$")
 _ANY_LABEL = re.compile(r"[ \t]*+[*_]*+[A-Za-z][\w ]{0,20}[*_]*+[:\uff1a]")
 _FEWEST_LINES_OF_A_LIST = 3
@@ -46,7 +46,7 @@ _FEWEST_LINES_OF_A_LIST = 3
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One item of a list; where it is not `readable` no single task can be made of its text."""
+    """One item of a list; if it is not `readable`, its text is not a single task."""
 
     text: str
     readable: bool = True
@@ -54,7 +54,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A line that begins with a number, and what stands behind the number; `headed` if it is a heading."""
+    """A line that begins with a number, and the text after the number; `headed` if the line is a heading."""
 
     place: int
     indent: int
@@ -64,7 +64,7 @@ class _Mark:
 
 
 def read_alone(text: str) -> Listed:
-    """Return the one task in a text that may begin with a number, as items of lists do."""
+    """Return the single task in a text that may begin with a number, as items of lists do."""
     lines = [line.rstrip() for line in text.strip().split("\n")]
     mark = next(_marks(lines[:1]), None)
     if mark is None:
@@ -75,10 +75,10 @@ def read_alone(text: str) -> Listed:
 def read_list(text: str, first: int | None = None, *, cut: bool = False, marked: bool = False) -> list[Listed]:
     """Return the tasks of a reply in order.
 
-    The prompt may have ended with the number `first`, for the model to go on from. What stands before the list is then
-    that item, if the list goes on from the next number, and an opening otherwise. Without numbers, bullets are items,
-    else single lines; in a reply that was `cut`, such lines may as well be thoughts. They are no tasks where a list is
-    to be `marked`.
+    The prompt may have ended with the number `first`, for the model to continue from. The text before the list is then
+    that item if the list continues with the next number, and an opening otherwise. Without numbers, bullets are items,
+    else single lines. In a reply that was `cut`, several such lines are not readable, since they may be thoughts. If a
+    list must be `marked` by numbers or bullets, such lines are never readable.
     """
     if is_headed_thinking(text):
         return [Listed(text.strip(), readable=False)]
@@ -101,13 +101,16 @@ def read_list(text: str, first: int | None = None, *, cut: bool = False, marked:
 
 
 def _behind_table_number(line: str) -> str:
-    """Return a line; a row of a table, of a number and a text, as an item of a list."""
+    """Return a line; a table row of a number and a text becomes an item of a list."""
     row = _TABLE_ROW.fullmatch(line)
     return line if row is None else f"{row['number']}. {row['text'].strip()}"
 
 
 def _parted_at_numbers(line: str, first: int) -> list[str]:
-    """Return the items of a list that was written on one line: each number but the first follows a whole sentence."""
+    """Return the items of a list that was written on one line: each number but the first follows a whole sentence.
+
+    The numbers count up from that of the line, or from `first` if it has none.
+    """
     mark = LIST_NUMBER.match(line)
     number = (first if mark is None else int(mark["number"])) + 1
     items, start = [], 0
@@ -126,17 +129,16 @@ def _one_of(lines: Sequence[str], *, following: int, headed: bool = False) -> Li
 
 
 def _alone(item: Listed, following: int) -> Listed:
-    """Return an item; one that still holds the number of the next is several."""
+    """Return an item; one that still holds the number `following` is several items, and so not readable."""
     holds_next = re.search(rf"[\s(.;?!]{following}[.)][ ]++[A-Za-z]", item.text) is not None
     return Listed(item.text, item.readable and not holds_next)
 
 
 def read_item(lines: Sequence[str], *, headed: bool = False) -> Listed:
-    """Return the task in the lines of one item: what follows below it (bullets, inputs, remarks) is no part of it.
+    """Return the task in the lines of one item, without the text below it (bullets, inputs, remarks).
 
-    A title on a line of its own is left out, and a sentence that was broken over lines is put together. Where it cannot
-    be told whether the next line goes on with the sentence, the item is not readable. `headed` says that the first line
-    is a heading.
+    A title on a line of its own is left out, and a sentence that was wrapped is joined. If the next line may or may not
+    continue the sentence, the item is not readable. `headed` says that the first line is a heading.
     """
     place = 0
     if (below := _below_title(lines, headed=headed)) is not None:
@@ -161,7 +163,7 @@ def _marks(lines: Sequence[str]) -> Iterator[_Mark]:
 
 
 def _chain(marks: list[_Mark], first: int | None) -> list[_Mark]:
-    """Return the marks of the list itself; others number something inside its items, or before it."""
+    """Return the marks of the list itself; other marks number something inside its items, or before the list."""
     if len({mark.number for mark in marks}) <= 1:
         return marks
     wanted = () if first is None else (first, first + 1)
@@ -176,7 +178,7 @@ def _chain(marks: list[_Mark], first: int | None) -> list[_Mark]:
 
 
 def _start_of_last_run(start: _Mark, marks: Sequence[_Mark]) -> _Mark:
-    """Return where the list begins; where it begins again behind its second item, the first was a draft."""
+    """Return the first mark of the list; if the list restarts after its second item, the first run was a draft."""
     has_second = False
     for mark in marks:
         if mark.place <= start.place or mark.indent != start.indent:
@@ -188,7 +190,7 @@ def _start_of_last_run(start: _Mark, marks: Sequence[_Mark]) -> _Mark:
 
 
 def _without_openings(lines: Sequence[str]) -> list[str]:
-    """Return the first paragraph that does not only lead up to the list."""
+    """Return the first paragraph that does more than introduce the list."""
     for paragraph in _paragraphs(lines):
         while paragraph and (is_opening(paragraph[0]) or _leads_up(paragraph) or _is_ornament(paragraph[0])):
             paragraph = paragraph[1:]  # noqa: PLW2901 - the paragraph gets shorter
@@ -198,7 +200,7 @@ def _without_openings(lines: Sequence[str]) -> list[str]:
 
 
 def _leads_up(paragraph: Sequence[str]) -> bool:
-    """Return whether the first line of a paragraph ends in a colon, and not only because the sentence was broken."""
+    """Return whether the first line of a paragraph ends in a colon, and not because its sentence was wrapped."""
     return paragraph[0].endswith(":") and not (len(paragraph) > 1 and paragraph[1].strip()[:1].islower())
 
 
@@ -242,7 +244,7 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _below_title(lines: Sequence[str], *, headed: bool) -> int | None:
-    """Return the place of the task below a title; none where the first line is the task."""
+    """Return the index of the task below a title; None if the first line is the task."""
     below = next((place for place, line in enumerate(lines) if place and line.strip()), None)
     if below is None:
         return None
@@ -261,7 +263,7 @@ def _below_title(lines: Sequence[str], *, headed: bool) -> int | None:
 
 
 def _may_be_task(lines: Sequence[str], place: int, *, in_bullet: bool) -> bool:
-    """Return whether a line is long enough for a task; one `in_bullet` has to be the only one."""
+    """Return whether a line is long enough for a task; `in_bullet` also accepts a bullet, if it is the only one."""
     line = lines[place]
     if BULLET.match(line) is not None:
         alone = sum(BULLET.match(each) is not None for each in lines) == 1
@@ -275,16 +277,16 @@ def _is_in_title_case(title: str) -> bool:
 
 
 def _continues(above: str, line: str) -> bool:
-    """Return whether a line goes on with the sentence that the one above it has not ended."""
+    """Return whether a line continues the unfinished sentence of the line above."""
     if not line.strip() or _SENTENCE_END.search(above) is not None or _ends_item(line):
         return False
-    if above.endswith(":"):  # what follows may be the material that the task is about
+    if above.endswith(":"):  # the next line may be the material of the task
         return line.strip()[0].islower() and _SENTENCE_END.search(line) is not None
     return line.strip()[0].islower() or _ENDS_WITHIN.search(above) is not None
 
 
 def _may_continue(above: str, line: str, *, broken_at: int) -> bool:
-    """Return whether a line may go on with the sentence above it, or be something else: nobody can tell."""
+    """Return whether it is undecidable if a line continues the sentence above it."""
     if broken_at < _SHORTEST_BROKEN_LINE or not line.strip() or _SENTENCE_END.search(above) is not None:
         return False
     is_other = _ends_item(line) or _ANY_LABEL.match(line) is not None or is_closing(line) or line.endswith(":")

@@ -1,11 +1,11 @@
-"""Markdown around texts, list numbers before them, and what is left of either inside them."""
+"""Markdown around texts, list numbers before them, and remains of either inside them."""
 
 import re
 from collections.abc import Callable, Sequence
 
 from service.selfinstruct.replies.directives import is_directive
 
-# A number that begins a list item, with all that chat models put around it.
+# A number that begins a list item, with the marks that chat models put around it.
 _BEFORE_NUMBER = (
     r"(?:[-*+][ \t]++(?=[*_#\[(]*+\d))?+(?:(?P<heading>#{1,6})[ \t]*+|>{1,6}[ \t]*+)?+(?P<bold>\*\*|__)?+"
     r"(?:(?:task|instruction|question|prompt|item|q)[ \t]*+(?:no\.?[ \t]*+|#)?+)?+#?+[(\[]?+"
@@ -36,7 +36,7 @@ FIELD_LABEL = re.compile(
     re.IGNORECASE,
 )
 
-# A fence that names no programming language: what it holds is text.
+# A fence that names no programming language: its content is text.
 _BARE_FENCE = re.compile(r"[ \t]{0,3}+(?:`{3,}+|~{3,}+)[ \t]*+(?:text|txt|plaintext|markdown|md)?[ \t]*+")
 _MOST_LABEL_WORDS = 4
 _FIELD_NAME = re.compile(
@@ -49,7 +49,7 @@ _NEXT_EXAMPLE = re.compile(
 )
 _BOLD_MARK = "**"
 _BOLD = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]++)(?<=\S)\*\*(?![\w*])")
-# One word in small letters, as in `__init__`, is a name.
+# One word in lower case, as in `__init__`, is a name.
 _BOLD_UNDERSCORES = re.compile(r"(?<![\w_`.])__(?=[^\s_])(?![a-z]+__)([^_\n]++)(?<=\S)__(?![\w_`(])")
 _TITLE = re.compile(
     r"(?P<mark>\*\*|__|\*)(?P<title>[^*_\n:]{1,60}?)"
@@ -127,7 +127,7 @@ _NO_OUTPUT = re.compile(r"[<(\[](?:no ?(?:in|out)put|none|empty|null)[>)\]]\.?+|
 def tidy(text: str) -> str:
     """Return a text without bold marks, a bold title before it, and quotation marks around the whole of it.
 
-    A title is no part of the task only if the task begins behind it: `**True or false:** The sun is a star.` is one.
+    A title is removed only if the task begins after it: `**True or false:** The sun is a star.` is a task as a whole.
     """
     text = text.strip()
     title = _TITLE.match(text)
@@ -140,7 +140,7 @@ def tidy(text: str) -> str:
 
 
 def tidy_value(text: str) -> str:
-    """Return an input or output without what stands around it: rules, half a code fence, bold marks of the whole."""
+    """Return an input or output without the markup around it: rules, half a code fence, bold marks of the whole."""
     lines = text.strip().split("\n")
     if len(lines) > len(("```", "```")) and _BARE_FENCE.fullmatch(lines[0]) and FENCE.fullmatch(lines[-1]):
         inner = lines[1:-1]
@@ -154,26 +154,26 @@ def tidy_value(text: str) -> str:
     bold = _BOLD.fullmatch(value)
     if bold is not None:
         return bold[1].strip()
-    if value.count(_BOLD_MARK) % 2:  # the other one stood before the label
+    if value.count(_BOLD_MARK) % 2:  # its counterpart stood before the label
         value = value.removesuffix(_BOLD_MARK) if value.endswith(_BOLD_MARK) else value.removeprefix(_BOLD_MARK)
     return value.strip()
 
 
 def tidy_json_value(text: str) -> str:
-    """Return an input or output that was a JSON string: its marks are its own, and a label of the text form is not."""
+    """Return an input or output that was a JSON string: its marks are kept, a label of the text form is removed."""
     text = text.strip()
     label = _FIELD_NAME.match(text)
     return text[label.end() :].strip() if label is not None else text
 
 
 def tidy_label(text: str) -> str:
-    """Return the label of a class without quotation marks around it and a full stop behind it."""
+    """Return a class label without the quotation marks around it and the full stop after it."""
     label = _unquoted(tidy_value(text))
     return label.removesuffix(".") if len(label.split()) <= _MOST_LABEL_WORDS else label
 
 
 def fence_pairs(lines: Sequence[str]) -> dict[int, int]:
-    """Return the place of each opening code fence with that of its closing one; a language makes a fence an opening."""
+    """Return the index of each opening code fence with that of its closing one; a fence with a language is opening."""
     pairs: dict[int, int] = {}
     open_fences: list[tuple[int, str]] = []
     for place, line in enumerate(lines):
@@ -188,7 +188,7 @@ def fence_pairs(lines: Sequence[str]) -> dict[int, int]:
 
 
 def without_outer_fence(lines: Sequence[str], is_content: Callable[[str], bool]) -> list[str]:
-    """Return lines without the code fence around all content, and without what stands before it."""
+    """Return lines without the code fence around all content, and without the lines before it."""
     opening = next((place for place, line in enumerate(lines) if FENCE.fullmatch(line) or is_content(line)), None)
     closing = next((place for place in range(len(lines) - 1, -1, -1) if FENCE.fullmatch(lines[place])), None)
     if opening is None or closing is None or not any(map(is_content, lines[opening + 1 : closing])):
@@ -203,7 +203,7 @@ def without_last_remark(
 ) -> list[str]:
     """Return lines without the paragraphs at their end that are remarks and hold no content.
 
-    A letter may end in the same words: there a remark has to speak of tasks or examples.
+    A letter may end in the same words, so a remark after a letter has to mention tasks or examples.
     """
     kept = list(lines)
     start = next((place for place in range(len(kept) - 1, -1, -1) if is_content(kept[place])), 0)
@@ -224,7 +224,7 @@ def without_last_remark(
 
 
 def _is_remark_about_answers(lines: Sequence[str], is_remark: Callable[[str], bool]) -> bool:
-    """Return whether the last line is a remark that speaks of tasks or examples; the only line is an answer."""
+    """Return whether the last line is a remark that mentions tasks or examples; a single line is an answer."""
     line = lines[-1]
     if not is_remark(line) or _SPEAKS_OF_ANSWERS.search(line) is None or line.lstrip().startswith(("#", ">")):
         return False
@@ -245,7 +245,7 @@ def _unquoted(text: str) -> str:
 
 
 def holds_debris(instruction: str) -> bool:
-    """Return whether an instruction still holds a list number, a label or a mark: it is not one task, or not only."""
+    """Return whether an instruction still holds a list number, a label or a mark, and so is not a single task."""
     instruction = _BLANKS.sub(lambda blanks: "\n" if "\n" in blanks[0] else " ", instruction)
     return any(
         found.search(instruction) is not None for found in (_LABEL_INSIDE, _NUMBER_AFTER_SENTENCE, _LEFT_OVER)
@@ -253,40 +253,40 @@ def holds_debris(instruction: str) -> bool:
 
 
 def holds_numbered_label(output: str) -> bool:
-    """Return whether an output goes on with the labels of another task."""
+    """Return whether an output continues with the labels of another task."""
     return _NUMBERED_LABEL.search(output) is not None
 
 
 def holds_next_example(text: str) -> bool:
-    """Return whether an input or output goes on with the labels of an instance; code may hold them."""
+    """Return whether an input or output continues with the labels of an instance, outside code."""
     found = _NEXT_EXAMPLE.search(text)
     return found is not None and text.count("```", 0, found.start()) % 2 == 0
 
 
 def behind_number(found: re.Match[str]) -> str:
-    """Return the rest of a line that `LIST_NUMBER` matched, with the bold mark that was opened before the number."""
+    """Return the text after the number in a match of `LIST_NUMBER`, with the bold mark opened before the number."""
     bold = "" if found["closed"] or found["early"] else found["bold"] or ""
     return bold + found["rest"]
 
 
 def without_list_number(text: str) -> str:
-    """Return a text without the list number that it begins with."""
+    """Return a text without its leading list number."""
     number = LIST_NUMBER.match(text)
     return text if number is None else behind_number(number) + text[number.end() :]
 
 
 def is_only_marks(text: str) -> bool:
-    """Return whether nothing but marks, or a label, is left of a text."""
+    """Return whether a text consists only of marks, or only of a label."""
     return _ONLY_MARKUP.fullmatch(text) is not None or _ONLY_LABEL.fullmatch(text) is not None
 
 
 def is_placeholder(text: str) -> bool:
-    """Return whether a text, behind its label, only marks a place for another, as `[insert a comment]` does."""
+    """Return whether a text, apart from its label, is a placeholder such as `[insert a comment]`."""
     return _PLACEHOLDER.fullmatch(text.strip()) is not None
 
 
 def stands_for_no_input(text: str) -> bool:
-    """Return whether a text is one of the ways to say that there is no input, whatever stands around it."""
+    """Return whether a text, apart from the marks around it, is a phrase for a missing input, such as `None`."""
     if len(text) > _LONGEST_NO_INPUT:
         return False
     bare = text.replace("&lt;", "").replace("&gt;", "").strip(_AROUND_NO_INPUT)
@@ -294,10 +294,10 @@ def stands_for_no_input(text: str) -> bool:
 
 
 def says_no_input(line: str) -> bool:
-    """Return whether a sentence says that a task needs no input."""
+    """Return whether a sentence states that a task needs no input."""
     return _SAYS_NO_INPUT.search(line) is not None
 
 
 def stands_for_no_output(text: str) -> bool:
-    """Return whether a text is one of the ways to say that there is no output."""
+    """Return whether a text is a phrase for a missing output, such as `N/A`."""
     return _NO_OUTPUT.fullmatch(text.strip()) is not None

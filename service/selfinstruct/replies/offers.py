@@ -1,4 +1,4 @@
-"""Words around an output that hand it over or offer more: they are no part of it."""
+"""Phrases around an output that introduce it or offer more, and that are not part of it."""
 
 import re
 
@@ -41,9 +41,9 @@ _LONGEST_HAND_OVER = 60
 
 
 def without_talk(output: str) -> str:
-    """Return an output without the words that hand it over (`Here is a haiku:`) and the offer of more behind it.
+    """Return an output without its introduction (`Here is a haiku:`) and the offer of more after it.
 
-    A letter may end in the same words as an answer.
+    A letter may end in such an offer, so the last sentence of a text with a salutation is kept.
     """
     text = _without_preamble(output)
     if (handed := _HANDED_OVER.match(text)) is not None and text[handed.end() :].strip():

@@ -1,4 +1,4 @@
-"""Inputs and outputs as chat models write them in text: under headings and labels of many kinds, or without any."""
+"""Inputs and outputs in the text replies of chat models, under headings and labels of many kinds, or without any."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from service.selfinstruct.replies.markup import (
     without_outer_fence,
 )
 
-# One `#` alone begins a comment: programs end in `# Output: 3`.
+# A single `#` begins a comment: programs end in `# Output: 3`.
 _LABELS = Labels("input|output", least_sharps=2)
 _CLASS_LABELS = Labels("class[ _]label", least_sharps=2)
 _SHORT_CLASS_LABELS = Labels("label|class", least_sharps=2)
@@ -40,13 +40,13 @@ Pair = tuple[str, str]
 
 @dataclass(slots=True)
 class _Example:
-    """The lines of one example by what they belong to; the `unlabelled` stand before any label."""
+    """The lines of one example by label; the `unlabelled` lines stand before any label."""
 
     unlabelled: list[str] = field(default_factory=list)
     labelled: dict[str, list[str]] = field(default_factory=dict)
 
     def pair(self, *, is_last: bool) -> Pair | None:
-        """Return input and output; a text without a label before an output is the input."""
+        """Return (input, output), or None without an output; unlabelled text before the output may be the input."""
         output, given = self.labelled.get("output"), self.labelled.get("input")
         if output is None:
             return None
@@ -56,12 +56,12 @@ class _Example:
 
 
 def read_pairs(text: str) -> list[Pair]:
-    """Return the pairs of (input, output) in a reply; one without any label is the output of a task without input."""
+    """Return the (input, output) pairs of a reply; a reply without labels is the output of a task without input."""
     lines = _lines(text, _LABELS)
     labels = _found(_LABELS, lines)
     if not labels:
         output = _without_announcement(lines)
-        # Examples of another form than was asked for are no output.
+        # Examples in another form than the prompt asks for are no output.
         is_answer = bool(output) and not is_heading(output[0]) and _TAG.match(output[0]) is None
         return [("", tidy_value("\n".join(output)))] if is_answer else []
     headings = _headings(lines, labels)
@@ -81,9 +81,10 @@ def read_pairs(text: str) -> list[Pair]:
 
 
 def read_labelled_pairs(text: str) -> list[Pair]:
-    """Return the pairs of (input, class label) in a reply for a classification task; none without class labels.
+    """Return the (input, class label) pairs of a reply for a classification task.
 
-    The label comes before its input, unless an input stands before the first label.
+    The label comes before its input, unless an input stands before the first label. Without class labels, the outputs
+    of `read_pairs` are the labels if each has an input; otherwise there are no pairs.
     """
     lines = _lines(text, _CLASS_LABELS)
     labels = _CLASS_LABELS.places(lines) or _SHORT_CLASS_LABELS.places(lines)
@@ -101,7 +102,7 @@ def read_labelled_pairs(text: str) -> list[Pair]:
 
 
 def _labelled_behind(lines: Sequence[str], labels: Mapping[int, Label]) -> list[Pair]:
-    """Return the pairs of a reply in which each input stands before its label."""
+    """Return the pairs of a reply in which each input precedes its label; none if an input follows the last label."""
     starts = [0, *(place + 1 for place in labels)]
     pairs = [
         (_labelled_input(lines[start:place]), tidy_label(label.text))
@@ -111,7 +112,7 @@ def _labelled_behind(lines: Sequence[str], labels: Mapping[int, Label]) -> list[
 
 
 def _labelled(label: Label, lines: Sequence[str], *, in_bullets: bool) -> Pair:
-    """Return the pair that begins with a label; the label itself may stand on the next line."""
+    """Return the pair that begins with a label; the text of the label may stand on the next line."""
     text = label.text
     if not text:
         first = next((place for place, line in enumerate(lines) if line.strip()), 0)
@@ -122,7 +123,7 @@ def _labelled(label: Label, lines: Sequence[str], *, in_bullets: bool) -> Pair:
 
 
 def _lines(text: str, labels: Labels) -> list[str]:
-    """Return the lines of a reply without the remark behind it and the code fences around it or its examples."""
+    """Return the lines of a reply without the remark after it and the code fences around it or its examples."""
     lines = with_fences_apart([line.rstrip() for line in text.split("\n")], _LABELS)
     lines = without_last_remark(lines, is_afterword, _is_labelled)
     lines = without_outer_fence(without_wrapping_fences(lines, labels), _is_labelled)
@@ -130,7 +131,7 @@ def _lines(text: str, labels: Labels) -> list[str]:
 
 
 def _parts(line: str) -> Iterator[str]:
-    """Yield a line, or the heading of an example and the label that follows on the same line."""
+    """Yield a line, or separately the heading of an example and the label after it on the same line."""
     both = _LABEL_BEHIND_HEADING.fullmatch(line)
     yield from (line,) if both is None else (both["heading"], both["text"])
 
@@ -140,7 +141,7 @@ def _is_labelled(line: str) -> bool:
 
 
 def _found(labels: Labels, lines: Sequence[str]) -> dict[int, Label]:
-    """Return the labels in lines; those in small letters only where the reply begins with one."""
+    """Return the labels by the index of their line; lower-case labels count only if the reply begins with one."""
     found = labels.places(lines)
     first = next((place for place, line in enumerate(lines) if line.strip()), None)
     if first in found and not found[first].capital:
@@ -149,7 +150,7 @@ def _found(labels: Labels, lines: Sequence[str]) -> dict[int, Label]:
 
 
 def _headings(lines: Sequence[str], labels: Mapping[int, Label]) -> set[int]:
-    """Return the places of the headings of examples: a label follows each before the next one."""
+    """Return the indices of the headings of examples: a label follows each heading before the next one."""
     headings = set()
     follows = False
     for place in range(len(lines) - 1, -1, -1):
@@ -162,7 +163,7 @@ def _headings(lines: Sequence[str], labels: Mapping[int, Label]) -> set[int]:
 
 
 def _place_for(name: str, examples: list[_Example]) -> list[str]:
-    """Return where the lines behind a label go; a second output for one input goes nowhere."""
+    """Return the list that takes the lines after a label; a second output for one input is discarded."""
     last = examples[-1]
     if name == "output" and "input" in last.labelled and "output" in last.labelled:
         return []
@@ -178,7 +179,7 @@ def _input(text: str) -> str:
 
 
 def _labelled_input(lines: Sequence[str]) -> str:
-    """Return an input, which may bring a label of its own kind, as in `Review: …`; the label `Input:` says nothing."""
+    """Return an input; a label of its own kind, as in `Review: …`, is kept, and the label `Input:` is removed."""
     kept = _parts_of_input(lines)
     if kept and (label := _LABELS.match(kept[0])) is not None and label.name == "input":
         kept[0] = label.text
@@ -186,7 +187,7 @@ def _labelled_input(lines: Sequence[str]) -> str:
 
 
 def _parts_of_input(lines: Sequence[str]) -> list[str]:
-    """Return the lines of an input without openings, headings, and what is said about it."""
+    """Return the lines of an input without openings, headings and explanations."""
     kept: list[str] = []
     for line in without_border(lines):
         is_blank = not line.strip()
@@ -199,7 +200,10 @@ def _parts_of_input(lines: Sequence[str]) -> list[str]:
 
 
 def _without_talk(lines: Sequence[str]) -> list[str]:
-    """Return the lines before an output that may be its input: not what announces it, or says that there is none."""
+    """Return the lines before an output that may be its input; none if they only announce it or state a lack of input.
+
+    Openings and blank lines around them are left out.
+    """
     kept = list(lines)
     while kept and (not kept[0].strip() or is_opening(kept[0])):
         kept.pop(0)
@@ -217,5 +221,5 @@ def _without_announcement(lines: Sequence[str]) -> list[str]:
 
 
 def _explains_input(lines: Sequence[str]) -> bool:
-    """Return whether a line of its own says that there is no input, and more follows."""
+    """Return whether the first line states that there is no input, and a blank line follows."""
     return says_no_input(lines[0]) and len(lines) > 1 and not lines[1].strip()

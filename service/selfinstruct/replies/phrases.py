@@ -1,10 +1,10 @@
-"""Pieces of patterns for the phrases of models, and the spelling in which texts are compared with them."""
+"""Parts of patterns for the phrases of models, and the normal form of the texts that they match."""
 
 import re
 
 
 def any_of(*alternatives: str) -> str:
-    """Return the pattern that matches any of some patterns."""
+    """Return a pattern that matches any of the patterns `alternatives`."""
     return f"(?:{'|'.join(alternatives)})"
 
 
@@ -13,7 +13,7 @@ _READ = 400
 
 
 def start_of(text: str) -> str:
-    """Return the beginning of a text in one case, with one kind of blank and one of apostrophe."""
+    """Return the beginning of a text after any marks, in lower case, with plain apostrophes and single blanks."""
     head = text.lstrip(_MARKS)[:_READ].lower().replace("\u2019", "'").replace("\u02bc", "'").replace("\u00a0", " ")
     return re.sub(r"[ \t]+", " ", head)
 

@@ -1,4 +1,4 @@
-"""Refusals in the place of an answer. A letter may be sorry too: a refusal has to name what assistants refuse."""
+"""Refusals in place of an answer. Letters apologise too, so a refusal has to name an act that assistants refuse."""
 
 import re
 
@@ -47,10 +47,10 @@ _REFUSAL = re.compile(_REFUSALS)
 
 
 def is_refusal(text: str) -> bool:
-    """Return whether a text says that it will not, or cannot, do what was asked."""
+    """Return whether a text says that the model will not, or cannot, do the task."""
     return _REFUSAL.match(start_of(text)) is not None
 
 
 def is_refused_task(instruction: str) -> bool:
-    """Return whether a text in the place of a task is a refusal; a person who cannot do a thing may ask for it."""
+    """Return whether a text in place of a task is a refusal; one that then asks for something is a task."""
     return is_refusal(instruction) and not goes_on_to_ask(start_of(instruction))

@@ -1,4 +1,4 @@
-"""Yes or no, in the words that models find for it."""
+"""Yes or no, in the various wordings of models."""
 
 import re
 
@@ -41,7 +41,7 @@ _READ = 400
 
 
 def read_verdict(reply: str) -> bool | None:
-    """Return whether a reply says yes; none where it says neither, or both, or where nothing is left of it."""
+    """Return whether a reply says yes; None if it says neither yes nor no, says both, or consists of thinking only."""
     text = clean_reply(reply).strip()
     for value in read_json(text).values:
         if (verdict := _verdict_in(value)) is not None:
@@ -66,7 +66,7 @@ def _last_word(text: str) -> bool | None:
 
 
 def _sentence(text: str) -> bool | None:
-    """Return what a reply that begins with a statement says of the task, if it says one thing only."""
+    """Return the verdict of a reply that begins with a statement about the task; None if it is not unanimous."""
     if _STATES.match(text) is None:
         return None
     said = {found["no"] is None for found in _SENTENCE.finditer(text)}
@@ -74,7 +74,7 @@ def _sentence(text: str) -> bool | None:
 
 
 def _verdict_in(value: Json) -> bool | None:
-    """Return the verdict that a JSON value is, or holds alone."""
+    """Return the verdict that a JSON value is or contains; None unless it is the only one."""
     if isinstance(value, list):
         return _verdict_in(value[0]) if len(value) == 1 else None
     if isinstance(value, dict):

@@ -1,10 +1,10 @@
-"""Which text of a pool is nearest to a new one by ROUGE-L: exact, bit-equal with `rouge_score`, and fast at a million.
+"""Nearest-neighbour search by ROUGE-L: exact, bit-equal with `rouge_score`, and fast for a million texts.
 
-`index` is the way in. A question goes through `segments` (inverted lists of old texts) and the `traits` of new ones,
-which name the few texts that `bounds` cannot rule out; only those are compared, in `rouge`.
+`index` is the entry point. A query reads the inverted lists of older texts (`segments`) and the signatures of newer
+texts (`text_signatures`). Both return the few texts that `bounds` cannot rule out, and `rouge` scores only those.
 """
 
 from service.selfinstruct.similarity.index import Overlay, SimilarityIndex
-from service.selfinstruct.similarity.rouge import Match, Survey, rouge_l, tokenize
+from service.selfinstruct.similarity.rouge import Match, Survey, Text, Tokenized, rouge_l, tokenize, tokenized
 
-__all__ = ["Match", "Overlay", "SimilarityIndex", "Survey", "rouge_l", "tokenize"]
+__all__ = ["Match", "Overlay", "SimilarityIndex", "Survey", "Text", "Tokenized", "rouge_l", "tokenize", "tokenized"]

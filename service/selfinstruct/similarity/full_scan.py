@@ -1,4 +1,4 @@
-"""How texts compare with all before them: full scans, exact, many at a time. For display, never for verdicts."""
+"""Exact full scans, which compare texts with all texts before them. They are for display, never for verdicts."""
 
 from collections.abc import Iterator
 
@@ -10,18 +10,18 @@ from rapidfuzz.distance import LCSseq
 from service.selfinstruct.similarity.rouge import Match, Survey, f_measures, scores
 from service.selfinstruct.similarity.token_store import Texts
 
-# Comparisons made in one go by `surveys`: less than a second of work, and 16 MB of results.
+# Comparisons per block of `surveys`: less than a second of work, and 16 MB of results.
 _AT_ONCE = 4_000_000
 _MOST_ROWS = 256
-# Texts that `survey` holds as strings at a time.
+# Number of texts that `survey` decodes to strings at a time.
 _IN_HAND = 50_000
 
 
 def survey(texts: Texts, encoded: str, count: int) -> Survey:
-    """Compare a text, its tokens as characters, with all of these.
+    """Compare a text, its tokens as characters, with all of `texts`.
 
     Returns:
-        The `count` nearest, the first of equals first, and the mean score as numpy takes it of all scores in order.
+        The `count` nearest texts, equal scores in order of position, and numpy's mean of all scores in order.
     """
     found = [
         scores(encoded, [texts[place] for place in range(low, min(low + _IN_HAND, len(texts)))])
@@ -31,12 +31,12 @@ def survey(texts: Texts, encoded: str, count: int) -> Survey:
 
 
 def surveys(texts: Texts, count: int, workers: int) -> Iterator[list[Survey]]:
-    """Yield what `survey` says of each text and those before it, in order, a block of them at a time.
+    """Yield the survey of each text against those before it, in order, in blocks.
 
     Args:
-        texts: the texts; they must not grow meanwhile.
-        count: how many of the nearest are named.
-        workers: the threads that compare; -1 for as many as there are cores.
+        texts: the texts; they must not grow during the iteration.
+        count: the number of nearest texts in a survey.
+        workers: the number of threads; -1 for one per core.
     """
     encoded = [texts[place] for place in range(len(texts))]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
@@ -61,7 +61,7 @@ def _summary(found: npt.NDArray[np.float64], count: int) -> Survey:
 
 
 def _largest(found: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.intp]:
-    """Return the places of the `count` largest values, as a stable sort from large to small has them first."""
+    """Return the places of the `count` largest values, in the order of a stable sort from large to small."""
     places = np.arange(found.size)
     if 0 < count < found.size:
         least = np.partition(found, -count)[-count]

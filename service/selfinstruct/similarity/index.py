@@ -1,4 +1,4 @@
-"""The index: old texts in a few segments, new ones in a tail; both only name whom to compare with."""
+"""The similarity index: older texts in a few segments, newer ones in a tail. Both only select texts to compare."""
 
 from collections.abc import Iterator
 
@@ -7,30 +7,30 @@ import numpy as np
 from service.selfinstruct.similarity.bounds import Bounds
 from service.selfinstruct.similarity.full_scan import survey, surveys
 from service.selfinstruct.similarity.query import Places, Query
-from service.selfinstruct.similarity.rouge import Match, Survey, scores, tokenize
+from service.selfinstruct.similarity.rouge import Match, Survey, Text, Tokenized, scores, tokenized
 from service.selfinstruct.similarity.segments import Segment, first_of_each
 from service.selfinstruct.similarity.text_signatures import Traits
 from service.selfinstruct.similarity.token_store import Texts
 
-# Texts that are looked through one by one before they become a segment.
+# Maximum number of texts in the tail, which is scanned; a longer tail becomes a segment.
 _TAIL = 8_192
-# The same for what a batch adds.
+# The same for the texts that a batch adds.
 _BATCH = 4_096
-# A segment that is not so many times as large as the next is merged with it: two or three segments at a million texts.
+# A segment less than this many times as large as the next is merged with it: two or three segments at a million texts.
 _RATIO = 8
 
 
 class SimilarityIndex:
-    """Texts that can be asked which of them is nearest above a threshold; it only grows, and questions leave it as is.
+    """Append-only index for the nearest text above a threshold.
 
-    Not for several threads at once, `overlay` included.
+    The index and its overlays are not thread-safe: a query brings the index up to date with the texts added before.
 
     Raises:
         ValueError: the threshold is not in 0 … 1.
     """
 
     def __init__(self, threshold: float, tail: int = _TAIL) -> None:
-        """Make an empty index that looks through up to `tail` of its newest texts one by one."""
+        """Create an empty index that scans up to `tail` of its newest texts one by one."""
         self._bounds = Bounds(threshold)
         self._texts = Texts()
         self._traits = Traits(self._bounds)
@@ -47,26 +47,26 @@ class SimilarityIndex:
 
     @property
     def nbytes(self) -> int:
-        """The memory of its arrays, in bytes; the vocabulary, some 120 bytes for each different token, comes on top."""
+        """Size of the arrays, in bytes. The vocabulary, some 120 bytes for each distinct token, is not included."""
         segments = sum(segment.nbytes for segment in self._segments)
         return self._texts.nbytes + self._traits.nbytes + segments
 
-    def add(self, text: str) -> int:
-        """Take a text in and return its position, which is the number of texts before it.
+    def add(self, text: Text) -> int:
+        """Append a text and return its position, which is the number of texts before it.
 
-        It costs what the text is long; what the index does with it is done by the next question.
+        The cost is linear in the length of the text. The next query indexes it.
         """
-        self._texts.add(text)
+        self._texts.add(tokenized(text).tokens)
         return len(self._texts) - 1
 
-    def nearest(self, text: str, since: int = 0) -> Match | None:
-        """Return the text with the highest score strictly above the threshold, the first of equals; None if none is.
+    def nearest(self, text: Text, since: int = 0) -> Match | None:
+        """Return the text with the highest score strictly above the threshold, the first of equals, or None.
 
         Args:
-            text: what is asked about.
-            since: the position from which on texts are looked at.
+            text: the query.
+            since: the first position to search.
         """
-        encoded = self._texts.vocabulary.encode(tokenize(text))
+        encoded = self._texts.vocabulary.encode(tokenized(text).tokens)
         if not encoded or since >= len(self):
             return None
         self._settle()
@@ -74,33 +74,33 @@ class SimilarityIndex:
         positions = self._candidates(query, since)
         return self._best(query, positions) if positions.size else None
 
-    def score(self, text: str, position: int) -> float:
-        """Return the ROUGE-L F-measure of a text with the one at a position; 0 if either has no token."""
-        encoded = self._texts.vocabulary.encode(tokenize(text))
+    def score(self, text: Text, position: int) -> float:
+        """Return the ROUGE-L F-measure of `text` with the text at `position`; 0 if either has no token."""
+        encoded = self._texts.vocabulary.encode(tokenized(text).tokens)
         return float(scores(encoded, [self._texts[position]])[0]) if encoded else 0.0
 
-    def survey(self, text: str, count: int) -> Survey:
-        """Compare with every text and return the `count` nearest, the first of equals first, and the mean score.
+    def survey(self, text: Text, count: int) -> Survey:
+        """Compare with every text and return the `count` nearest, equal scores by position, and the mean score.
 
-        This is the full scan (about 1 ms for each thousand texts): for display, not for verdicts.
+        This is a full scan (about 1 ms per thousand texts): for display, not for verdicts.
         """
-        return survey(self._texts, self._texts.vocabulary.encode(tokenize(text)), count)
+        return survey(self._texts, self._texts.vocabulary.encode(tokenized(text).tokens), count)
 
     def surveys(self, count: int, workers: int = 1) -> Iterator[list[Survey]]:
-        """Survey every text against those before it, block after block; the index must not grow meanwhile.
+        """Survey every text against those before it, in blocks. The index must not grow during the iteration.
 
         Args:
-            count: how many of the nearest are named.
-            workers: the threads that compare; -1 for as many as there are cores.
+            count: the number of nearest texts in a survey.
+            workers: the number of threads; -1 for one per core.
         """
         return surveys(self._texts, count, workers)
 
     def overlay(self) -> "Overlay":
-        """Return an empty layer over this index, for texts that are accepted and not yet committed."""
+        """Return an empty layer over this index, for texts that are accepted but not yet committed."""
         return Overlay(self)
 
     def _candidates(self, query: Query, since: int) -> Places:
-        """Return the positions, ascending and from `since` on, of all texts that the bounds do not rule out."""
+        """Return the ascending positions, from `since` on, of all texts that the bounds do not rule out."""
         found = [segment.candidates(query) for segment in self._segments if segment.end > since]
         found.append(self._traits.read(max(since, self._listed()), query))
         positions = np.concatenate(found)
@@ -113,11 +113,11 @@ class SimilarityIndex:
         return Match(int(positions[best]), float(found[best])) if found[best] > self.threshold else None
 
     def _listed(self) -> int:
-        """Return how many texts are in segments; the others are the tail."""
+        """Return the number of texts in segments; the others are the tail."""
         return self._segments[-1].end if self._segments else 0
 
     def _settle(self) -> None:
-        """Take in what was added; make a segment of a full tail, and of those that are not much larger with it."""
+        """Index the added texts. Merge a full tail and the segments that are not much larger into one segment."""
         if len(self._traits) == len(self._texts):
             return
         self._traits.catch_up(self._texts)
@@ -132,29 +132,33 @@ class SimilarityIndex:
 
 
 class Overlay:
-    """Texts on top of an index that itself does not change: the accepted predecessors of a batch, thrown away after it.
+    """Texts on top of an index that does not change: the accepted texts of one batch. It is discarded with the batch.
 
-    Positions go on from the end of the index, which must not grow while its overlay is in use.
+    Positions continue from the end of the index, which must not grow while its overlay is in use.
     """
 
     def __init__(self, index: SimilarityIndex) -> None:
         self._index = index
         self._added = SimilarityIndex(index.threshold, _BATCH)
+        # The added texts, in order, so that the index can take them without tokenising them again.
+        self.texts: list[Tokenized] = []
 
     def __len__(self) -> int:
         return len(self._index) + len(self._added)
 
-    def add(self, text: str) -> int:
-        """Take a text in and return its position, the one it will have when the batch is added to the index."""
-        return len(self._index) + self._added.add(text)
+    def add(self, text: Text) -> int:
+        """Append a text and return the position that it will have once the batch is added to the index."""
+        self.texts.append(tokenized(text))
+        return len(self._index) + self._added.add(self.texts[-1])
 
-    def score(self, text: str, position: int) -> float:
-        """Return the ROUGE-L F-measure of a text with the one at a position."""
+    def score(self, text: Text, position: int) -> float:
+        """Return the ROUGE-L F-measure of `text` with the text at `position`; 0 if either has no token."""
         below = len(self._index)
         return self._index.score(text, position) if position < below else self._added.score(text, position - below)
 
-    def nearest(self, text: str, since: int = 0) -> Match | None:
-        """Return the same as an index that holds the texts of both."""
+    def nearest(self, text: Text, since: int = 0) -> Match | None:
+        """Return the result of an index that holds the texts of both."""
+        text = tokenized(text)
         below = self._index.nearest(text, since)
         above = self._added.nearest(text, max(0, since - len(self._index)))
         if above is None or (below is not None and below.score >= above.score):

@@ -1,4 +1,4 @@
-"""Wide signatures of the long texts, whose tokens fill the narrow ones."""
+"""Wide signatures of long texts, whose tokens would set most bits of the narrow ones."""
 
 from array import array
 
@@ -13,20 +13,20 @@ _NONE = -1
 
 
 class LongTexts:
-    """The wide signatures of those texts that have `LONG` tokens or more."""
+    """The wide signatures of the texts of `LONG` tokens or more."""
 
     def __init__(self) -> None:
         self._rows = array("i")
-        """The row of each text's signature, in the order of the texts; `_NONE` for short ones."""
+        """Signature row of each text, in the order of the texts; `_NONE` for short texts."""
         self._signatures = bytearray()
 
     @property
     def nbytes(self) -> int:
-        """Its memory, in bytes."""
+        """Size of the arrays, in bytes."""
         return self._rows.itemsize * len(self._rows) + len(self._signatures)
 
     def catch_up(self, texts: Texts) -> None:
-        """Take in the texts that are new since the last time."""
+        """Add the texts that are new since the last call."""
         new = len(self._rows)
         long = np.flatnonzero(texts.lengths[new:] >= LONG)
         found = b"".join(signature(codes_of(texts[new + place]), WIDE_WORDS).tobytes() for place in long.tolist())
@@ -36,7 +36,7 @@ class LongTexts:
         self._rows.frombytes(rows.tobytes())
 
     def left(self, query: Query, positions: Places, lengths: npt.NDArray[np.uint32]) -> Places:
-        """Return those of the positions that the wide signatures do not rule out; all of a short query's."""
+        """Return the positions that the wide signatures do not rule out; all positions if the query is short."""
         if query.wide is None:
             return positions
         rows = np.frombuffer(self._rows, np.intc).take(positions)

@@ -1,4 +1,4 @@
-"""Where the postings of each token are; those of a frequent one by load and reach, so that few of them are read."""
+"""Ranges of each token's postings. Long lists have a grid by load and reach, so that few postings are read."""
 
 from dataclasses import dataclass
 from typing import Self, TypeVar
@@ -9,11 +9,11 @@ import numpy.typing as npt
 from service.selfinstruct.similarity.bounds import REACH_STEPS, QueryBounds
 from service.selfinstruct.similarity.query import Places
 
-# Shorter lists are read whole.
+# Lists of at most this many postings are read whole.
 _LONG = 1_024
-# Loads (`Bounds.load`) in bands, each a fifth wider than the one before: a query meets some seven of them.
+# Lowest loads (`Bounds.load`) of bands, each a fifth wider than the one before; a query reads some seven bands.
 _BANDS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 15, 18, 22, 27, 32, 38, 46, 55, 66, 79, 95, 114], np.uint8)
-# Reach (`Bounds.reach`) in tokens; what is farther is in the last step.
+# Steps of reach (`Bounds.reach`), one per token; the last step holds all greater reaches.
 _STEPS = 48
 
 _BAND_BITS, _REACH_BITS = 5, 8
@@ -27,21 +27,21 @@ Value = TypeVar("Value", bound=np.generic)
 
 
 def keys(ranks: Keys, loads: npt.NDArray[np.uint8], reach: npt.NDArray[np.uint8]) -> Keys:
-    """Return numbers by which postings sort as they are kept: by rank, band of the load, and reach."""
+    """Return the sort keys of postings: rank, band of the load, and reach in one integer."""
     key: Keys = (ranks << _BAND_BITS | _BAND_OF[loads]) << _REACH_BITS | reach
     return key
 
 
 @dataclass(frozen=True, slots=True)
 class Stretches:
-    """Parts of the postings, `begins` … `ends` - 1 each, and the number of the list that each is of."""
+    """Ranges of postings, `begins` … `ends` - 1 each, and the number of the list that each range belongs to."""
 
     begins: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
     lists: Places
 
     def rows(self) -> Places:
-        """Return the numbers of all postings in them."""
+        """Return the row numbers of all postings in the ranges."""
         sizes = self.ends - self.begins
         upto = sizes.cumsum()
         rows = np.arange(upto[-1] if len(upto) else 0)
@@ -49,7 +49,7 @@ class Stretches:
         return rows
 
     def each(self, of_list: npt.NDArray[Value]) -> npt.NDArray[Value]:
-        """Return for each posting what is said of its list."""
+        """Return, for each posting in the ranges, the value of its list."""
         return of_list.take(self.lists).repeat(self.ends - self.begins)
 
 
@@ -58,20 +58,20 @@ class Lists:
     """The lists of all ranks, one after another, each sorted by band and reach."""
 
     _starts: npt.NDArray[np.int64]
-    """Where the list of each rank starts, and the end of the last."""
+    """Start of the list of each rank, and the end of the last list."""
     _long: npt.NDArray[np.int64]
-    """The ranks of long lists, ascending, and one beyond all."""
+    """Ranks of the long lists, ascending, and a sentinel above all ranks."""
     _grid: npt.NDArray[np.uint32]
-    """For each long list, where each band and step of reach starts, and its end."""
+    """Start of each band and step of reach in each long list, and the end of the list: (lists, bands * steps + 1)."""
 
     @property
     def nbytes(self) -> int:
-        """Its memory, in bytes."""
+        """Size of the arrays, in bytes."""
         return self._starts.nbytes + self._long.nbytes + self._grid.nbytes
 
     @classmethod
     def build(cls, postings: Keys, ranks: int) -> Self:
-        """Return where the lists of so many ranks are among postings, given by their sorted keys."""
+        """Return the lists of `ranks` ranks; `postings` are the sorted keys of the postings."""
         starts = np.searchsorted(postings, np.arange(ranks + 1) << _BAND_BITS + _REACH_BITS)
         long = np.flatnonzero(np.diff(starts) > _LONG)
         cells = (long << _BAND_BITS + _REACH_BITS)[:, None] + np.append(_CELLS, _END)
@@ -81,12 +81,12 @@ class Lists:
     def within_reach(
         self, ranks: npt.NDArray[np.int32], rooms: npt.NDArray[np.int16], bounds: QueryBounds
     ) -> Stretches:
-        """Return the postings that may be of texts that a query looks for.
+        """Return the postings whose load and reach allow a match.
 
         Args:
-            ranks: whose lists are looked at, ascending; their lists are numbered from 0.
-            rooms: for each of them, the largest load (`QueryBounds.rooms`).
-            bounds: the query's.
+            ranks: the ranks of the lists to read, ascending; the result numbers these lists from 0.
+            rooms: for each list, the upper limit of the load (`QueryBounds.rooms`).
+            bounds: the bounds of the query.
         """
         rows = self._long.searchsorted(ranks)
         is_long = self._long.take(rows) == ranks

@@ -1,4 +1,4 @@
-"""Postings: which texts hold a token, side by side with what rules most of them out."""
+"""Postings: the texts that hold a token, stored with the load and signature that rule most of them out."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,7 +11,7 @@ from service.selfinstruct.similarity.posting_lists import Keys, Lists, keys
 from service.selfinstruct.similarity.signature_filter import Sieve
 from service.selfinstruct.similarity.token_store import Texts, TokenRuns
 
-# Postings are sorted as one integer, by `lists.keys` and text: 60 bits hold a full vocabulary.
+# Postings are sorted as one integer, `posting_lists.keys` and text: 60 bits hold a full vocabulary.
 _TEXT_BITS = 26
 _MOST_TEXTS = 1 << _TEXT_BITS
 _RANK = (1 << 32) - 1
@@ -19,31 +19,31 @@ _RANK = (1 << 32) - 1
 
 @dataclass(frozen=True, slots=True)
 class Postings:
-    """One array for each thing that is kept of a posting, in the order of the lists."""
+    """Parallel arrays of postings, in the order of the lists."""
 
     lists: Lists
     texts: npt.NDArray[np.int32]
-    """The text, counted from the segment's start."""
+    """Text of each posting, counted from the segment's start."""
     sieve: Sieve
 
     @property
     def nbytes(self) -> int:
-        """Its memory, in bytes."""
+        """Size of the arrays, in bytes."""
         return self.texts.nbytes + self.sieve.nbytes + self.lists.nbytes
 
     @classmethod
     def build(cls, texts: Texts, sieve: Sieve, start: int, ranks: npt.NDArray[np.int32], bounds: Bounds) -> Self:
-        """Return the postings of texts.
+        """Return the postings of the texts of one segment.
 
         Args:
-            texts: all texts.
-            sieve: a row for each of those that are listed.
-            start: the first of them.
-            ranks: the rank of each token's code.
-            bounds: those of the threshold.
+            texts: all texts of the index.
+            sieve: one row for each text of the segment.
+            start: the position of the segment's first text.
+            ranks: the rank of each token code.
+            bounds: the bounds for the threshold.
 
         Raises:
-            OverflowError: there are more than 67 million texts.
+            OverflowError: the segment has more than 67 million texts.
         """
         count = len(sieve.load)
         if count > _MOST_TEXTS:
@@ -59,7 +59,7 @@ class Postings:
 
 
 def rarest_first(texts: Texts, start: int, end: int) -> npt.NDArray[np.int32]:
-    """Return the rank of every token code: how many are rarer. Code 0 is no text's."""
+    """Return the rank of every token code, from 0 for the rarest in texts start … end - 1. No text has code 0."""
     counts = np.zeros(1, np.int64)
     for _, runs in texts.chunks(start, end):
         found = np.bincount(runs.codes, minlength=len(counts))
@@ -71,12 +71,12 @@ def rarest_first(texts: Texts, start: int, end: int) -> npt.NDArray[np.int32]:
 
 
 def _keys(runs: TokenRuns, offset: int, ranks: npt.NDArray[np.int32], bounds: Bounds) -> Keys:
-    """Return the postings of some texts as integers that sort as they are kept."""
+    """Return the postings of some texts as sort keys; `offset` is added to the numbers of the texts."""
     owners = runs.owners()
     ordered = np.sort((owners << 32) | ranks[runs.codes])
     places = np.arange(len(ordered)) - runs.starts[owners]
     listed = places < bounds.prefixes(runs.lengths)[owners]
-    listed[1:] &= ordered[1:] != ordered[:-1]  # once each: where it stands first
+    listed[1:] &= ordered[1:] != ordered[:-1]  # one posting per token and text, at its first place
     owners, places = owners[listed], places[listed]
     lengths = runs.lengths[owners]
     key = keys(ordered[listed] & _RANK, bounds.load(lengths), bounds.reach(lengths, places))

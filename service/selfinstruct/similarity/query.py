@@ -1,4 +1,4 @@
-"""A text that is asked about."""
+"""A query: the text whose nearest neighbour is searched, prepared for comparison."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ Places = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A text (one token or more) as it is compared: its tokens, its signatures and what its length implies."""
+    """A text of one token or more: its tokens, its signatures and the bounds that follow from its length."""
 
     encoded: str
     codes: npt.NDArray[np.uint32]
     bits: Words
-    """The signature of each token: (`WORDS`, tokens)."""
+    """Signature of each token: (`WORDS`, tokens)."""
     words: Words
-    """Its signature: (`WORDS`)."""
+    """Signature of the query: (`WORDS`)."""
     wide: Words | None
-    """Its wide signature, where it is long."""
+    """Wide signature of a query of `LONG` tokens or more, else None."""
     bounds: QueryBounds
 
     @classmethod
     def of(cls, encoded: str, bounds: Bounds) -> Self:
-        """Return the query of these tokens, as characters."""
+        """Return the query for `encoded`, its tokens as characters."""
         codes = codes_of(encoded)
         bits = token_bits(codes)
         wide = signature(codes, WIDE_WORDS) if len(encoded) >= LONG else None
@@ -39,12 +39,16 @@ class Query:
     def may_match(
         self, signature: Words, absent: Sequence[Words], lengths: npt.NDArray[np.uint32]
     ) -> npt.NDArray[np.bool_]:
-        """Return which texts of these lengths may share enough tokens, by what either lacks of the other's signature.
+        """Return a mask of the texts that may share enough tokens, by the bits that only one signature has.
+
+        Let q and s be the signatures of the query and of a text, m and n their lengths, and c = `Bounds.needed(m + n)`.
+        The text lacks at least popcount(q & ~s) of the query's tokens, and may lack m - c. The query lacks at least
+        popcount(s & ~q) of the text's tokens, and may lack n - c.
 
         Args:
-            signature: the query's own, narrow or wide.
-            absent: word by word, the bits that the texts' signatures do not have.
-            lengths: their lengths.
+            signature: the query's signature q, narrow or wide.
+            absent: ~s of each text, word by word.
+            lengths: n of each text.
         """
         lacking, lacked = np.zeros((2, len(lengths)), np.int16)
         for word, bits in zip(signature, absent, strict=True):

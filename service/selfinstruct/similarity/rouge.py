@@ -16,7 +16,7 @@ _TOKEN = re.compile("[a-z0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A text of an index, by its position from 0, and its ROUGE-L F-measure (0 … 1) with the text asked about."""
+    """A text of an index, by its position from 0, and its ROUGE-L F-measure (0 … 1) with the query."""
 
     position: int
     score: float
@@ -24,7 +24,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """How a text compares with a whole index: the nearest texts, best first, and the mean score (0 if it is empty)."""
+    """Comparison of a text with a whole index: the nearest texts, best first, and the mean score (0 if it is empty)."""
 
     matches: tuple[Match, ...]
     mean: float
@@ -35,6 +35,23 @@ def tokenize(text: str) -> list[str]:
     return _TOKEN.findall(text.lower())
 
 
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """A text with its tokens."""
+
+    text: str
+    tokens: tuple[str, ...]
+
+
+# A text that may have its tokens with it.
+Text = str | Tokenized
+
+
+def tokenized(text: Text) -> Tokenized:
+    """Return a text with its tokens. A text that has them already is returned as it is."""
+    return text if isinstance(text, Tokenized) else Tokenized(text, tuple(tokenize(text)))
+
+
 def rouge_l(one: Sequence[str], other: Sequence[str]) -> float:
     """Return the ROUGE-L F-measure of two token sequences, 0 … 1 (`rouge_scorer._score_lcs`)."""
     vocabulary = Vocabulary()
@@ -43,16 +60,17 @@ def rouge_l(one: Sequence[str], other: Sequence[str]) -> float:
 
 
 def scores(query: str, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return the F-measures of a text with others, tokens as characters.
+    """Return the F-measure of `query` with each of `texts`, their tokens as characters.
 
-    No `score_cutoff`: it saves no time here, and with it rapidfuzz 3.14 gives 0 for some pairs whose LCS is the cutoff.
+    `score_cutoff` is left out: it saves no time here, and with it rapidfuzz 3.14 returns 0 for some pairs whose LCS is
+    the cutoff.
     """
     lcs = process.cdist([query], texts, scorer=LCSseq.similarity, dtype=np.uint32)[0]
     return f_measures(lcs, np.fromiter(map(len, texts), np.int64, len(texts)), len(query))
 
 
 def f_measures(lcs: npt.NDArray[np.uint32], lengths: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.float64]:
-    """Return the F-measures of a text of `length` tokens with texts of these lengths, by their LCS with it."""
+    """Return the F-measures of a text of `length` tokens with texts of these lengths, from its LCS with each."""
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = lcs / lengths
         recall = lcs / length

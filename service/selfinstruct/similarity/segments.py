@@ -1,8 +1,8 @@
-"""Inverted lists of a run of texts that does not change: which of them share a rare token with a query.
+"""Immutable inverted lists of consecutive texts, which find the texts that share a rare token with a query.
 
-Each text is listed under the rarest of its tokens alone (`bounds`: prefixes), in an order that is the segment's own
-and never decides a verdict. A token's list is sorted by what rules its postings out, load and reach, so that a
-part of it is read; beside each posting stand its load and signature, so that nothing else is looked at.
+Each text is listed under its rarest tokens only (`bounds`: prefixes). Each segment ranks the tokens by itself; the
+ranks never affect a verdict. The list of a token is sorted by load and reach, so that a query reads only a part of it.
+The load and signature of each posting are stored beside it, so that the filter reads nothing else.
 """
 
 from dataclasses import dataclass
@@ -32,22 +32,22 @@ class Segment:
 
     @property
     def nbytes(self) -> int:
-        """Its memory, in bytes."""
+        """Size of the arrays, in bytes."""
         return self._ranks.nbytes + self._postings.nbytes
 
     @classmethod
     def build(cls, texts: Texts, traits: Traits, start: int, bounds: Bounds) -> Self:
-        """Return the segment of the texts from `start` on (CPU-bound: some seconds for a million).
+        """Return the segment of the texts from `start` on (CPU-bound: some seconds for a million texts).
 
         Raises:
-            OverflowError: there are more than 67 million.
+            OverflowError: the segment has more than 67 million texts.
         """
         end = len(traits)
         ranks = rarest_first(texts, start, end)
         return cls(start, end, ranks, Postings.build(texts, traits.sieve.part(start, end), start, ranks, bounds))
 
     def candidates(self, query: Query) -> Places:
-        """Return the positions in the index, in any order and some twice, of all its texts that may match."""
+        """Return the index positions of all texts that may match, in any order and possibly repeated."""
         ranks = self._ranks.take(np.where(query.codes < len(self._ranks), query.codes, 0))
         order = ranks.argsort(kind="stable")
         ranks = ranks[order][: len(query.bounds.rooms)]
@@ -60,7 +60,7 @@ class Segment:
 
 
 def first_of_each(ordered: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return where an ordered array has a value for the first time."""
+    """Return a mask of the first occurrence of each value in a sorted array."""
     first = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return first

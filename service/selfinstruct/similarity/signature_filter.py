@@ -1,4 +1,11 @@
-"""What a text lacks of a query, seen from a few bytes beside it: cheap enough to ask of every text."""
+"""The signature filter: a test of a few bytes per text, cheap enough to run on every text.
+
+A text can score above the threshold t only if 2 popcount(q & ~s) + ⌊t n⌋ ≤ ⌊(2 - t) m⌋, where q and s are the
+signatures of the query and the text, and m and n their token counts. popcount(q & ~s) is a lower bound of the number
+of query tokens that the text lacks. ⌊t n⌋ is `Bounds.load`, and the right side is `QueryBounds.room`. For a posting
+of the query's token at place i, q holds only the tokens from i on, and the right side is ⌊2 (m - i) - t m⌋, which is
+`QueryBounds.rooms[i]`. `bounds` derives both.
+"""
 
 from dataclasses import dataclass
 
@@ -9,24 +16,24 @@ from service.selfinstruct.similarity.posting_lists import Stretches
 from service.selfinstruct.similarity.query import Places, Query
 from service.selfinstruct.similarity.signatures import Words
 
-# Twice the lacked tokens of one word, and the load: a byte, which never exceeds this.
+# 2 popcount(q & ~s) of one word, plus the load: at most 2 * 64 + 126, which fits in a byte.
 Claims = npt.NDArray[np.uint8]
 _ANY = 255
-# Rows whose words fit a core's cache.
+# Rows per block: their words fit in a core's cache.
 _BLOCK = 12_288
 
 
 @dataclass(frozen=True, slots=True)
 class Sieve:
-    """A load (`Bounds.load`) and a signature for each row: a text, or a posting of one."""
+    """Load (`Bounds.load`) and signature of each row. A row is a text, or a posting of one."""
 
     load: npt.NDArray[np.uint8]
     absent: tuple[Words, ...]
-    """The bits that the signature does not have, word by word."""
+    """Complement of the signature, ~s, word by word."""
 
     @property
     def nbytes(self) -> int:
-        """Its memory, in bytes."""
+        """Size of the arrays, in bytes."""
         return self.load.nbytes + sum(word.nbytes for word in self.absent)
 
     def part(self, start: int, end: int) -> "Sieve":
@@ -34,7 +41,10 @@ class Sieve:
         return Sieve(self.load[start:end], tuple(word[start:end] for word in self.absent))
 
     def read(self, low: int, high: int, query: Query) -> Places:
-        """Return which of the rows low … high - 1 may match, reading them all."""
+        """Return the rows of low … high - 1 that may match, by a scan of all of them.
+
+        The first word of the signature is tested for all rows, the second for those that are left.
+        """
         room, found = query.bounds.room, []
         for begin in range(low, high, _BLOCK):
             end = min(begin + _BLOCK, high)
@@ -47,12 +57,12 @@ class Sieve:
         return rows.take((claims.astype(np.int16) + lacked <= room).nonzero()[0])
 
     def pick(self, stretches: Stretches, masks: Words, rooms: npt.NDArray[np.int16]) -> Places:
-        """Return which of these rows may match.
+        """Return the rows of `stretches` that may match.
 
         Args:
-            stretches: postings, by list.
-            masks: for each list, the signature of the tokens that a text may be asked for: (words, lists).
-            rooms: for each list, what its postings may claim.
+            stretches: ranges of postings, by list.
+            masks: for each list at place i of the query, the signature of the tokens from i on: (`WORDS`, lists).
+            rooms: for each list, `QueryBounds.rooms[i]`.
         """
         rows = stretches.rows()
         claims = _twice_lacked(stretches.each(masks[0]), self.absent[0].take(rows))
@@ -65,6 +75,7 @@ class Sieve:
 
 
 def _twice_lacked(word: np.uint64 | Words, absent: Words) -> Claims:
+    """Return 2 popcount(q & ~s) of one word of the signatures."""
     lacked: Claims = np.bitwise_count(absent & word)
     lacked <<= 1
     return lacked

@@ -1,6 +1,6 @@
-"""Bits that stand for the tokens of a text: what only one of two texts has, the other lacks.
+"""Bit signatures: each token of a text sets one bit. A bit that only one of two texts has is a token the other lacks.
 
-128 bits for each text and each posting; 512 more for texts so long that they fill those.
+Each text and each posting has 128 bits. Long texts, whose tokens would set most of those, have 512 more.
 """
 
 import numpy as np
@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 from service.selfinstruct.similarity.token_store import TokenRuns
 
-# Fibonacci hashing (Knuth, TAOCP 3, section 6.4): codes that follow one another fall far apart.
+# Fibonacci hashing (Knuth, TAOCP 3, section 6.4), which maps consecutive codes to distant bits.
 _FACTOR = 2654435769
 _WORD = 64
 WORDS, WIDE_WORDS = 2, 8
-# Texts of fewer tokens leave enough of 128 bits unset.
+# Texts of fewer tokens leave enough of the 128 bits unset.
 LONG = 64
 
 Words = npt.NDArray[np.uint64]
@@ -21,7 +21,7 @@ _EACH_WORD = np.arange(WORDS, dtype=np.uint32)[:, None]
 
 
 def signatures(runs: TokenRuns, words: int) -> Words:
-    """Return the signatures of some texts, of so many words (a power of two) each: an array (words, texts)."""
+    """Return the signatures of some texts, of `words` words each (a power of two): an array (words, texts)."""
     bits = _bits(runs.codes, words)
     one = np.uint64(1) << (bits % _WORD).astype(np.uint64)
     word = bits // _WORD
@@ -35,7 +35,7 @@ def signatures(runs: TokenRuns, words: int) -> Words:
 
 
 def signature(codes: npt.NDArray[np.uint32], words: int) -> Words:
-    """Return the signature of one text: an array of so many words."""
+    """Return the signature of one text: an array of `words` words."""
     found = 0
     for bit in _bits(codes, words).tolist():
         found |= 1 << bit
@@ -50,5 +50,5 @@ def token_bits(codes: npt.NDArray[np.uint32]) -> Words:
 
 
 def _bits(codes: npt.NDArray[np.uint32], words: int) -> npt.NDArray[np.uint32]:
-    """Return the bit of each token, 0 … 64 words - 1."""
+    """Return the bit of each token, 0 … 64 * words - 1."""
     return (codes * np.uint32(_FACTOR)) >> np.uint32(32 - (_WORD * words - 1).bit_length())

@@ -1,4 +1,8 @@
-"""What is kept of every text beside its tokens: enough to rule most of them out in some nanoseconds each."""
+"""Load and signature of every text, which rule out most texts in some nanoseconds each.
+
+`read` keeps a text if 2 popcount(q & ~s) + ⌊t n⌋ ≤ ⌊(2 - t) m⌋ (`signature_filter` explains the symbols). `left` also
+counts the bits that only the text has, popcount(s & ~q) (`Query.may_match`).
+"""
 
 from array import array
 
@@ -14,7 +18,7 @@ from service.selfinstruct.similarity.token_store import Texts
 
 
 class Traits:
-    """The load (`Bounds.load`) and the signature of each text, in order; and a wide signature of long ones."""
+    """Load (`Bounds.load`) and signature of each text, in order, and a wide signature of each long text."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
@@ -27,39 +31,39 @@ class Traits:
 
     @property
     def nbytes(self) -> int:
-        """Its memory, in bytes."""
+        """Size of the arrays, in bytes."""
         return len(self) * (1 + 8 * WORDS) + self._long.nbytes
 
     @property
     def sieve(self) -> Sieve:
-        """A row for each text: a view, to be dropped before texts are taken in."""
+        """One row for each text: a view, which must be released before texts are added."""
         absent = tuple(np.frombuffer(word, np.uint64) for word in self._absent)
         return Sieve(np.frombuffer(self._loads, np.uint8), absent)
 
     def catch_up(self, texts: Texts) -> None:
-        """Take in the texts that are new since the last time.
+        """Add the texts that are new since the last call.
 
-        If it fails it can be tried again: the loads, by which texts are counted, are written last.
+        A failed call can be repeated: `len` counts the loads, and the loads are written last.
         """
         self._long.catch_up(texts)
         for _, runs in texts.chunks(len(self), len(texts)):
             loads, absent = self._bounds.load(runs.lengths), ~signatures(runs, WORDS)
             for kept, word in zip(self._absent, absent, strict=True):
-                del kept[len(self) :]  # what is there of texts that were not taken in to the end
+                del kept[len(self) :]  # rows that a failed call left behind
                 kept.frombytes(word.tobytes())
             self._loads.frombytes(loads.tobytes())
 
     def read(self, first: int, query: Query) -> Places:
-        """Return the positions from `first` on, ascending, that may match by what they lack of the query."""
+        """Return the ascending positions from `first` on of the texts that pass the signature filter."""
         return self.sieve.read(first, len(self), query) if first < len(self) else np.empty(0, np.intp)
 
     def left(self, query: Query, positions: Places, lengths: npt.NDArray[np.uint32]) -> Places:
-        """Return those of the positions that their signatures do not rule out.
+        """Return the positions that the signatures, narrow and wide, do not rule out.
 
         Args:
-            query: what is asked about.
-            positions: texts.
-            lengths: how many tokens each text of the index has.
+            query: the query.
+            positions: the positions of the texts to test.
+            lengths: the token count of each text of the index.
         """
         absent = [word.take(positions) for word in self.sieve.absent]
         positions = positions[query.may_match(query.words, absent, lengths.take(positions))]

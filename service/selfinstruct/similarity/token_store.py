@@ -1,25 +1,24 @@
-"""The texts of an index, as tokens: two bytes for most of them, one buffer for all."""
+"""Token sequences of all texts of an index in one buffer, with two bytes for most tokens."""
 
 from array import array
 from codecs import utf_16_le_decode  # spares a call for each text that is compared
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from service.selfinstruct.similarity.rouge import tokenize
 from service.selfinstruct.similarity.vocabulary import Vocabulary
 
-# The bytes of a unit of UTF-16; a character beyond the first 65,536 takes two units.
+# Bytes of a UTF-16 code unit; a character beyond the first 65,536 takes two units.
 _UNIT = 2
-# Tokens of texts that are kept as strings, 2 or 4 bytes each; some five thousand usual texts.
+# Maximum number of tokens in the cache of decoded texts, 2 or 4 bytes each: some five thousand typical texts.
 _MOST_KEPT = 1 << 18
-# Texts whose tokens are in hand at a time.
+# Number of texts per chunk.
 _CHUNK = 32_768
 
 
 class Texts:
-    """Token sequences by position, each token a character (`vocabulary`), kept as UTF-16; they only grow."""
+    """Append-only token sequences by position. Each token is a character (`vocabulary`), stored as UTF-16."""
 
     def __init__(self) -> None:
         self.vocabulary = Vocabulary()
@@ -34,24 +33,24 @@ class Texts:
 
     @property
     def nbytes(self) -> int:
-        """The memory of the texts themselves, in bytes; the vocabulary comes on top."""
+        """Size of the texts, in bytes, without the vocabulary."""
         return len(self._units) + self._ends.itemsize * len(self._ends) + self._lengths.itemsize * len(self._lengths)
 
     @property
     def lengths(self) -> npt.NDArray[np.uint32]:
-        """How many tokens each text has: a view, to be dropped before a text is added."""
+        """Token count of each text: a view, which must be released before a text is added."""
         return np.frombuffer(self._lengths, np.uint32)
 
-    def add(self, text: str) -> None:
-        """Take a text in.
+    def add(self, tokens: Iterable[str]) -> None:
+        """Append a text.
 
         Raises:
-            BufferError: somebody has a view of the lengths; nothing has changed.
-            OverflowError: there are 4 billion tokens.
+            BufferError: a view of `lengths` is still in use; no text was added.
+            OverflowError: the texts have more than 4 billion tokens.
         """
-        encoded = self.vocabulary.learn(tokenize(text))
+        encoded = self.vocabulary.learn(tokens)
         units = encoded.encode("utf-16-le")
-        self._lengths.append(len(encoded))  # first: it fails while somebody has a view of the lengths
+        self._lengths.append(len(encoded))  # first: it fails while a view of the lengths is in use
         self._units += units
         self._ends.append(len(self._units) // _UNIT)
 
@@ -60,7 +59,7 @@ class Texts:
         return utf_16_le_decode(units, "strict", True)[0]  # noqa: FBT003 - a built-in that takes no keywords
 
     def at(self, positions: npt.NDArray[np.intp]) -> list[str]:
-        """Return the texts at these positions. Those that many are like are asked for again and again, and are kept."""
+        """Return the texts at these positions, from a cache: texts that resemble many others are read repeatedly."""
         places = positions.tolist()
         found = [self._kept.get(place) for place in places]
         return [self._keep(place) if text is None else text for place, text in zip(places, found, strict=True)]
@@ -75,7 +74,7 @@ class Texts:
         return text
 
     def chunks(self, start: int, end: int) -> Iterator[tuple[int, "TokenRuns"]]:
-        """Yield the tokens of the texts start … end - 1 in parts, and the position of the first text of each."""
+        """Yield the tokens of the texts start … end - 1 in chunks, each with the position of its first text."""
         for at in range(start, end, _CHUNK):
             yield at, self.tokens(at, min(at + _CHUNK, end))
 
@@ -87,7 +86,7 @@ class Texts:
 
 
 class TokenRuns:
-    """Texts one after another: `codes` (uint32) of all tokens, of which text k has starts[k] … starts[k + 1] - 1."""
+    """Concatenated texts: the `codes` (uint32) of all tokens; text k has those at starts[k] … starts[k + 1] - 1."""
 
     def __init__(self, codes: npt.NDArray[np.uint32], starts: npt.NDArray[np.int64]) -> None:
         self.codes = codes
@@ -95,10 +94,10 @@ class TokenRuns:
         self.lengths = np.diff(starts)
 
     def owners(self) -> npt.NDArray[np.int64]:
-        """Return for each token the number of its text."""
+        """Return the number of each token's text, from 0."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
 
 def codes_of(encoded: str) -> npt.NDArray[np.uint32]:
-    """Return the code points of tokens that are characters."""
+    """Return the code points of tokens encoded as characters."""
     return np.frombuffer(encoded.encode("utf-32-le"), "<u4")

@@ -1,8 +1,8 @@
-"""Tokens as single characters, so that a text is a `str` and comparing two of them is work for C++."""
+"""Tokens as single characters, so that a text is a `str` and C++ code (rapidfuzz) compares two of them."""
 
 from collections.abc import Iterable
 
-# The character of every token that the vocabulary does not hold; no token's own.
+# The character of every token that the vocabulary does not hold. No token in it has this character.
 UNKNOWN = "\0"
 
 _FIRST_SURROGATE = 0xD800
@@ -20,15 +20,15 @@ class Vocabulary:
         return len(self._codes)
 
     def learn(self, tokens: Iterable[str]) -> str:
-        """Return the tokens as characters, one each; new tokens get characters of their own.
+        """Return the tokens as characters, one each, and assign characters to new tokens.
 
         Raises:
-            OverflowError: there are more different tokens than characters (1,112,063).
+            OverflowError: there are more distinct tokens than characters (1,112,063).
         """
         return "".join([self._codes.get(token) or self._new_code(token) for token in tokens])
 
     def encode(self, tokens: Iterable[str]) -> str:
-        """Return the tokens as characters, one each; whatever was never learnt becomes `UNKNOWN`."""
+        """Return the tokens as characters, one each; a token that was never learnt becomes `UNKNOWN`."""
         return "".join([self._codes.get(token, UNKNOWN) for token in tokens])
 
     def _new_code(self, token: str) -> str:
@@ -37,7 +37,7 @@ class Vocabulary:
 
 
 def _character(index: int) -> str:
-    """Return the character for the index-th token (from 0), leaving out `UNKNOWN` and the surrogates."""
+    """Return the character of the index-th token (from 0), skipping `UNKNOWN` and the surrogates."""
     if index >= _CAPACITY:
         raise OverflowError(f"a vocabulary holds {_CAPACITY} different tokens and is full")
     point = index + 1
