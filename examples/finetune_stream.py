@@ -1,15 +1,15 @@
 # ruff: noqa: INP001 - a script, not a package
-"""Feed a training loop from the live stream: a row for every instance of a task, while tasks are still being written.
+"""Feed a training loop from the live stream: one row for each instance of a task, while the run still writes tasks.
 
     python examples/finetune_stream.py --run default --until-end
     python examples/finetune_stream.py --broker kafka://localhost:9092 --group trainers
 
-`rows` is a plain iterator, so whatever takes one can train on it. With Hugging Face's datasets:
+`rows` is a plain iterator, so a trainer that takes any iterator can use it. With Hugging Face's datasets:
 
     dataset = datasets.IterableDataset.from_generator(rows, gen_kwargs={"run": "default", "until_end": True})
 
-With PyTorch (a sketch: it is not among this project's dependencies, so no test has run it), the workers of a loader
-share the stream through a group on Kafka; each opens it for itself:
+With PyTorch (a sketch: PyTorch is no dependency of this project, so no test has run it), the workers of a loader share
+the stream through a group on Kafka. Each worker opens it for itself:
 
     class LiveTasks(torch.utils.data.IterableDataset):
         def __iter__(self):
@@ -17,8 +17,8 @@ share the stream through a group on Kafka; each opens it for itself:
 
     loader = torch.utils.data.DataLoader(LiveTasks(), batch_size=8, num_workers=4)
 
-A group goes on behind the tasks whose rows have been taken: what lay in a loader's own queue when it crashed is not
-delivered again. To begin anew, take another group's name.
+A group resumes after the tasks whose rows have been taken. Rows in the loader's own queue at a crash are not delivered
+again. To start from the beginning, use a new group name.
 """
 
 import argparse
@@ -46,7 +46,7 @@ class Row(TypedDict):
 def rows(
     broker: str | None = None, run: str | None = None, group: str | None = None, *, until_end: bool = False
 ) -> Generator[Row, None, None]:
-    """Yield rows as tasks are finished; the stream is read in a thread, and no further ahead than a few hundred tasks.
+    """Yield rows as tasks are finished. A thread reads the stream, at most a few hundred tasks ahead.
 
     Closing the iterator closes the stream.
     """
@@ -59,13 +59,13 @@ def rows(
 
 
 def batches(source: Iterator[Row], size: int) -> Iterator[list[Row]]:
-    """Yield rows so many at a time, the last ones as they are."""
+    """Yield rows in batches of `size`. The last batch may be smaller."""
     while batch := list(islice(source, size)):
         yield batch
 
 
 def main() -> None:
-    """Print what a trainer would be given."""
+    """Print the batches that a trainer gets."""
     parser = argparse.ArgumentParser(description="Print batches of the live stream of finished tasks.")
     parser.add_argument("--broker", help="sqlite:DIR or kafka://HOST:PORT; as Seedstream's settings say, without")
     parser.add_argument("--run", help="the run's name")

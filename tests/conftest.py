@@ -14,7 +14,7 @@ from service.messaging.broker import Broker
 from service.settings import Settings
 from tests.kafka.cluster import Cluster, unavailable
 
-# A busy machine is no fault of the code: no example fails for its time, nor for how long it took to be drawn.
+# A slow machine must not fail a test: examples have no deadline, and no health check of the time to draw them.
 hypothesis.settings.register_profile(
     "any_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -45,20 +45,20 @@ def _no_blocking_calls() -> Iterator[BlockBuster]:
 
 @pytest.fixture
 def open_broker(tmp_path: Path) -> OpenBroker:
-    """Return a function that opens the embedded broker in one file: a test may close it and open it again."""
+    """Return a function that opens the embedded broker on one file. A test may close it and open it again."""
     return lambda: SqliteBroker.open(tmp_path / "run.sqlite3", rebalance_timeout_s=1.0)
 
 
 @pytest.fixture
 def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in an empty folder, without a setting in the environment."""
+    """Work in an empty folder, without settings in the environment."""
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(f"SEEDSTREAM_{name.upper()}", raising=False)
 
 
 def without_kafka(reason: str) -> None:
-    """Skip a test that needs Kafka, or let it fail where Kafka is required."""
+    """Skip a test that needs Kafka, or fail it if Kafka is required."""
     if os.environ.get("SEEDSTREAM_REQUIRE_KAFKA"):  # noqa: TID251 - said by whoever runs the tests, not by a user
         pytest.fail(f"Kafka is required here: {reason}")
     pytest.skip(reason)

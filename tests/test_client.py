@@ -22,7 +22,7 @@ _ALL = Subscription(until_end=True)
 _POISON = NewRecord(_NAME, b"\xff not JSON", partition=0)
 
 
-async def test_all_tasks_come_in_the_order_of_their_partitions_up_to_the_end(open_broker: OpenBroker) -> None:
+async def test_all_tasks_are_read_in_the_order_of_their_partitions(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await _fill(broker, 9, partitions=3)
         seqs = await _seqs(broker, _ALL)
@@ -31,7 +31,7 @@ async def test_all_tasks_come_in_the_order_of_their_partitions_up_to_the_end(ope
         assert [seq for seq in seqs if seq % 3 == number] == [number, number + 3, number + 6]
 
 
-async def test_the_end_is_found_behind_transactions_and_nothing_of_an_open_one_is_seen(open_broker: OpenBroker) -> None:
+async def test_the_end_is_after_transactions_and_before_an_open_one(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.transactional_producer("t") as producer:
@@ -49,7 +49,7 @@ async def test_the_end_is_found_behind_transactions_and_nothing_of_an_open_one_i
         assert await _committed(broker, "g") == await end(broker, TASKS)
 
 
-async def test_a_follower_gets_what_is_finished_later(open_broker: OpenBroker) -> None:
+async def test_a_follower_gets_tasks_that_are_finished_later(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await _fill(broker, 2)
         async with Tasks.of(broker, RUN, Subscription(start="now")) as tasks:
@@ -70,14 +70,16 @@ async def test_a_follower_may_start_at_offsets(open_broker: OpenBroker, start: S
 
 
 @pytest.mark.parametrize(("start", "said"), [({2: 0}, "from 0 to 1"), ({0: 3}, "from 0 to 2"), ({0: -1}, "0:-1")])
-async def test_a_start_that_there_is_not_is_refused(open_broker: OpenBroker, start: Start, said: str) -> None:
+async def test_a_start_at_a_missing_partition_or_offset_is_refused(
+    open_broker: OpenBroker, start: Start, said: str
+) -> None:
     async with open_broker() as broker:
         await _fill(broker, 4, partitions=2)
         with pytest.raises(ConfigurationError, match=said):
             await _seqs(broker, Subscription(start=start))
 
 
-async def test_what_cannot_be_had_together_is_refused(open_broker: OpenBroker) -> None:
+async def test_contradictory_options_are_refused(open_broker: OpenBroker) -> None:
     with pytest.raises(ConfigurationError, match="where it committed"):
         Subscription(start="now", group="g")
     with pytest.raises(ConfigurationError, match="'a b'"):
@@ -91,7 +93,7 @@ async def test_what_cannot_be_had_together_is_refused(open_broker: OpenBroker) -
                 await tasks.commit()
 
 
-async def test_a_commit_covers_what_is_done_and_the_group_goes_on_there(open_broker: OpenBroker) -> None:
+async def test_a_commit_covers_done_tasks_and_the_group_resumes_there(open_broker: OpenBroker) -> None:
     group = Subscription(group="g", until_end=True)
     async with open_broker() as broker:
         await _fill(broker, 5)
@@ -109,7 +111,7 @@ async def test_a_commit_covers_what_is_done_and_the_group_goes_on_there(open_bro
         assert await _seqs(broker, Subscription(group="other", until_end=True)) == [0, 1, 2, 3, 4]
 
 
-async def test_what_is_done_is_committed_by_itself_if_that_is_wanted(open_broker: OpenBroker) -> None:
+async def test_done_tasks_are_committed_with_auto_commit(open_broker: OpenBroker) -> None:
     group = Subscription(group="g", until_end=True, auto_commit=True)
     async with open_broker() as broker:
         await _fill(broker, 5)
@@ -120,7 +122,7 @@ async def test_what_is_done_is_committed_by_itself_if_that_is_wanted(open_broker
         assert await _committed(broker, "g") == await end(broker, TASKS)
 
 
-async def test_a_loop_that_was_left_can_be_taken_up_again(open_broker: OpenBroker) -> None:
+async def test_a_loop_can_be_resumed_after_a_break(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await _fill(broker, 5)
         async with Tasks.of(broker, RUN, _ALL) as tasks:
@@ -130,7 +132,7 @@ async def test_a_loop_that_was_left_can_be_taken_up_again(open_broker: OpenBroke
             assert [task.task_seq async for task in tasks] == [2, 3, 4]
 
 
-async def test_a_record_that_cannot_be_read_is_counted_passed_over_and_committed(open_broker: OpenBroker) -> None:
+async def test_an_unreadable_record_is_counted_skipped_and_committed(open_broker: OpenBroker) -> None:
     group = Subscription(group="g", until_end=True, auto_commit=True)
     async with open_broker() as broker:
         await _fill(broker, 1)
@@ -143,10 +145,10 @@ async def test_a_record_that_cannot_be_read_is_counted_passed_over_and_committed
             assert tasks.unreadable == 0
 
 
-async def test_a_follower_that_is_cancelled_while_it_waits_misses_nothing(open_broker: OpenBroker) -> None:
+async def test_a_follower_that_is_cancelled_in_a_wait_misses_nothing(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await _fill(broker, 9, partitions=3)
-    async with open_broker() as broker:  # reads from the file, each partition in its turn
+    async with open_broker() as broker:  # reads from the file, each partition in turn
         for hundreds_of_us in range(30):
             async with Tasks.of(broker, RUN, _ALL) as tasks:
                 taken = []
@@ -172,7 +174,7 @@ async def test_a_stopped_stream_ends_and_leaves_the_rest_for_later(open_broker: 
         assert await _committed(broker, "g") == 3
 
 
-async def test_members_share_the_stream_and_hand_over_without_a_task_lost_or_doubled(open_broker: OpenBroker) -> None:
+async def test_a_rebalance_of_followers_loses_and_repeats_no_task(open_broker: OpenBroker) -> None:
     group, total = Subscription(group="g", auto_commit=True), 120
     taken: dict[str, list[int]] = {"one": [], "two": []}
     enough = anyio.Event()
@@ -199,24 +201,24 @@ async def test_members_share_the_stream_and_hand_over_without_a_task_lost_or_dou
     assert sorted(taken["one"] + taken["two"]) == list(range(total))
 
 
-async def test_a_member_that_was_silent_for_too_long_may_not_commit_and_can_join_again(open_broker: OpenBroker) -> None:
+async def test_a_silent_member_cannot_commit_and_may_rejoin(open_broker: OpenBroker) -> None:
     group = Subscription(group="g")
     async with open_broker() as broker:
         await _fill(broker, 2)
         async with Tasks.of(broker, RUN, group) as silent:
             assert await _next(silent) == finished(0)
-            async with Tasks.of(broker, RUN, group) as heir:
-                assert await _next(heir) == finished(0)
+            async with Tasks.of(broker, RUN, group) as next_owner:
+                assert await _next(next_owner) == finished(0)
                 silent.done()
                 with pytest.raises(IllegalGenerationError):
                     await silent.commit()
-                heir.done()
-                await heir.commit()
+                next_owner.done()
+                await next_owner.commit()
             silent.done()
             assert [task.task_seq for task in (await _next(silent), await _next(silent))] == [1, 1]
 
 
-async def test_beside_the_process_that_writes_the_stream_is_open_to_all_but_groups(tmp_path: Path) -> None:
+async def test_only_groups_are_locked_out_while_a_process_writes(tmp_path: Path) -> None:
     place = f"sqlite:{tmp_path}"
     async with SqliteBroker.open(tmp_path / f"{RUN}.sqlite3") as broker:
         await _fill(broker, 2)

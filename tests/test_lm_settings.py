@@ -1,4 +1,4 @@
-"""What can be set about the language model's server."""
+"""Settings of the language model's server."""
 
 from pathlib import Path
 from typing import get_args
@@ -23,7 +23,7 @@ def test_every_dialect_can_be_set() -> None:
         load_settings({"lm_dialect": "klingon"})
 
 
-def test_parameters_to_omit_are_a_list_in_the_file_and_in_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parameters_to_omit_are_lists_in_the_file_and_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings({}).lm_omit == ()
     Path("seedstream.toml").write_text('lm_omit = ["temperature", "stop"]\n')
     assert load_settings({}).lm_omit == ("temperature", "stop")
@@ -44,13 +44,13 @@ def test_extra_headers_are_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "team-secret" not in str(caught.value)
 
 
-def test_a_model_cannot_think_in_negative_tokens() -> None:
+def test_negative_thinking_tokens_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"^lm_thinking_tokens"):
         load_settings({"lm_thinking_tokens": -1})
 
 
 @pytest.mark.parametrize("name", ["flag", "environment", "file"])
-def test_a_url_alone_means_the_server_behind_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_alone_selects_an_openai_server(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     flags: dict[str, str] = {}
     match name:
         case "flag":

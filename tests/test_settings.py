@@ -11,7 +11,7 @@ from service.settings import LmKind, Settings, load_settings, origins
 pytestmark = pytest.mark.usefixtures("no_settings")
 
 
-def test_a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_default(
+def test_precedence_is_flag_environment_file_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Path("seedstream.toml").write_text("target = 7\nseed = 7\npatience = 7\n")
@@ -29,13 +29,13 @@ def test_every_setting_has_an_origin() -> None:
     assert origins({}) == dict.fromkeys(Settings.model_fields, "default")
 
 
-def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEDSTREAM_TARGET", "")
     assert load_settings({}).target == 100
     assert origins({})["target"] == "default"
 
 
-def test_values_are_of_their_types_wherever_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_have_their_types_from_every_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEDSTREAM_LM", "simulator")
     monkeypatch.setenv("SEEDSTREAM_SEEDS", "my/seeds.jsonl")
     Path("seedstream.toml").write_text('recipe = "alpaca"\nlog_json = true\n')
@@ -63,20 +63,20 @@ def test_values_are_of_their_types_wherever_they_come_from(monkeypatch: pytest.M
         ("log_level", "loud"),
     ],
 )
-def test_a_wrong_value_is_named_with_all_the_places_it_can_come_from(name: str, value: object) -> None:
+def test_the_error_for_a_wrong_value_names_all_its_sources(name: str, value: object) -> None:
     places = rf"^{name} \(its flag, SEEDSTREAM_{name.upper()} or seedstream.toml\): .*, got "
     with pytest.raises(ConfigurationError, match=places + re.escape(repr(value))):
         load_settings({name: value})
 
 
 @pytest.mark.parametrize("run", ["", ".", "../x", "a/b", "A", "-a", "a-", "a b", "a" * 64, "ä"])
-def test_a_run_cannot_be_named_so_that_a_path_or_a_bad_topic_comes_of_it(run: str) -> None:
+def test_a_run_name_that_makes_a_path_or_a_bad_topic_is_refused(run: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^run "):
         load_settings({"run": run})
 
 
 @pytest.mark.parametrize("run", ["a", "0", "my-run_2", "a" * 63])
-def test_a_run_is_named_in_small_letters_and_digits(run: str) -> None:
+def test_a_run_name_has_lower_case_letters_and_digits(run: str) -> None:
     assert load_settings({"run": run, "broker": "sqlite:some/dir"}).sqlite_file == Path(f"some/dir/{run}.sqlite3")
 
 
@@ -98,7 +98,7 @@ def test_a_server_needs_an_address_and_a_model(given: dict[str, str]) -> None:
         load_settings({"lm": "openai", **given})
 
 
-def test_a_price_is_two_prices() -> None:
+def test_a_price_needs_both_prompt_and_completion() -> None:
     with pytest.raises(ConfigurationError, match=r"^a price needs both"):
         load_settings({"price_prompt": 0.5})
     assert load_settings({"price_prompt": 0.5, "price_completion": 0}).price_completion == 0
@@ -107,7 +107,7 @@ def test_a_price_is_two_prices() -> None:
 MINE = '[prices]\nversion = "2026-11"\n[prices.models."my.model"]\nprompt = 0.15\ncompletion = 0.6\n'
 
 
-def test_a_price_table_comes_from_the_file_or_as_json_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_price_table_is_in_the_file_or_as_json_in_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("seedstream.toml").write_text(MINE)
     mine = PriceTable(version="2026-11", models={"my.model": Price(prompt=0.15, completion=0.6)})
     assert load_settings({}).prices_for("anything") == mine
@@ -133,20 +133,20 @@ def test_two_prices_given_alone_win_over_the_table() -> None:
         (("0.6", "0.6\nbatch_factor = 50"), "prices.models.my.model.batch_factor .*, got 50"),
     ],
 )
-def test_a_price_that_cannot_be_one_is_named(changed: tuple[str, str], said: str) -> None:
+def test_an_invalid_price_is_named(changed: tuple[str, str], said: str) -> None:
     Path("seedstream.toml").write_text(MINE.replace(*changed))
     with pytest.raises(ConfigurationError, match=said.replace("(", r"\(").replace(")", r"\)")):
         load_settings({})
 
 
 @pytest.mark.parametrize("value", ["{", "7", '["a"]'])
-def test_prices_in_the_environment_that_are_no_table_are_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_price_table_in_a_variable_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEDSTREAM_PRICES", value)
     with pytest.raises(ConfigurationError, match=r"^prices .*expected a table \(in the variable: JSON\)"):
         load_settings({})
 
 
-def test_a_secret_shows_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEDSTREAM_LM_API_KEY", "sk-secret")
     settings = load_settings({})
     assert settings.lm_api_key is not None
@@ -158,7 +158,7 @@ def test_a_secret_shows_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sk-secret" not in str(caught.value)
 
 
-def test_calls_in_flight_depend_on_the_model_where_nothing_is_said() -> None:
+def test_calls_in_flight_depend_on_the_model_by_default() -> None:
     assert load_settings({"lm": "local"}).calls_in_flight == 4
     assert load_settings({"lm": "simulator"}).calls_in_flight == 32
     assert load_settings({"concurrency": 5}).calls_in_flight == 5

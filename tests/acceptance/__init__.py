@@ -1,4 +1,4 @@
-"""The program as its user meets it: a child process, its exit code, what it prints and what it leaves on the log."""
+"""The program as its user runs it: a child process with an exit code, output, and records on the log."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A shelf of finished runs that many tests look at, and seeds of a user's own."""
+"""Finished runs that many tests share, and a user's own seeds."""
 
 import json
 import shutil
@@ -39,8 +39,8 @@ _VERBS = ("Describe", "Explain", "Summarise what is known about", "Write four li
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """A folder with finished runs, and what their processes printed."""
+class FinishedRuns:
+    """A folder with finished runs, and the output of their processes."""
 
     folder: Path
     ended: dict[str, Ended]
@@ -49,13 +49,13 @@ class Shelf:
         return read_ledger(self.folder, run)
 
     def copy_to(self, folder: Path) -> Path:
-        """Return a folder with runs of the same past."""
+        """Copy the runs to a folder, and return that folder."""
         shutil.copytree(self.folder / "runs", folder / "runs")
         return folder
 
 
 def write_seeds(path: Path) -> Path:
-    """Write twenty seed tasks in the schema of the original's file, with fields that it has not."""
+    """Write twenty seed tasks in the schema of the original's file, with additional fields."""
     lines = [
         {
             "id": f"mine_{number}",
@@ -77,10 +77,10 @@ def own_seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory, own_seeds: Path) -> Shelf:
-    """`default` of the paper's recipe, `alpaca` of own seeds, and the twins `one` and `two`, call after call.
+def finished_runs(tmp_path_factory: pytest.TempPathFactory, own_seeds: Path) -> FinishedRuns:
+    """Run `default` with the paper's recipe, `alpaca` with own seeds, and `one` and `two` alike, one call at a time.
 
-    Two do not reach their targets: `capped` may issue three prompts, `stalled` has a model that repeats itself.
+    Two runs do not reach their targets: `capped` may issue three prompts, and the model of `stalled` repeats itself.
     """
     folder = tmp_path_factory.mktemp("shelf")
     simulator = ("--lm", "simulator", "--price-prompt", "1", "--price-completion", "2")
@@ -96,4 +96,4 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, own_seeds: Path) -> Shelf:
         }
         commands = [("run", "--run", name, *more) for name, more in flags.items()]
         ended = run_side_by_side(folder, *commands, settings={"PATIENCE": "8"})
-    return Shelf(folder, dict(zip(flags, ended, strict=True)))
+    return FinishedRuns(folder, dict(zip(flags, ended, strict=True)))

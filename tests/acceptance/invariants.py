@@ -1,6 +1,6 @@
-"""What must hold of a run's log, whatever has happened to the processes that wrote it: each fact a check of its own.
+"""The invariants of a run's log, which hold after any failure of its processes. Each one is a check of its own.
 
-ROUGE-L comes from the package `rouge_score` here, not from the product's own index.
+ROUGE-L comes from the package `rouge_score` here, not from the index of the product.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ from tests.acceptance.ledger import Ledger
 
 
 def check(ledger: Ledger, target: int, *, without: "Sequence[Invariant]" = ()) -> None:
-    """Check everything that holds of a run that has reached its target."""
+    """Check all invariants of a run that has reached its target."""
     exactly_as_many_tasks_as_wanted(ledger, target)
     for invariant in (*ALWAYS, *AT_REST):
         if invariant not in without:
@@ -33,7 +33,7 @@ def check(ledger: Ledger, target: int, *, without: "Sequence[Invariant]" = ()) -
 
 
 def check_at_any_moment(ledger: Ledger) -> None:
-    """Check everything that holds of a log that nobody had the time to tidy up."""
+    """Check all invariants of a log whose processes may have been killed."""
     for invariant in ALWAYS:
         invariant(ledger)
 
@@ -153,7 +153,7 @@ def no_machine_task_is_too_similar_to_an_earlier_one(ledger: Ledger) -> None:
     for task in ledger.all(PooledTask):
         bag = Counter(tokenize(task.instruction, None))
         for earlier, other in bags if task.origin is Origin.MACHINE else ():
-            # F is 2 LCS / (m + n), and two texts share no longer a subsequence than they share words.
+            # F is 2 LCS / (m + n), and the LCS of two texts is at most the number of words that they share.
             if 2 * (bag & other).total() > ledger.threshold * (bag.total() + other.total()):
                 assert scorer.score(earlier, task.instruction)["rougeL"].fmeasure <= ledger.threshold
         bags.append((task.instruction, bag))

@@ -1,4 +1,4 @@
-"""The log of a run, read beside or after its process with the product's own broker and codec."""
+"""The log of a run, read with the product's own broker and codec, during the run or after it."""
 
 import hashlib
 from collections import defaultdict
@@ -32,7 +32,7 @@ _STAGES = ("generate", "admit", "classify", "instances", "finish")
 
 @dataclass(slots=True)
 class Ledger:
-    """All messages of a run by type, each with its record; and what the stages committed."""
+    """All messages of a run by type, each with its record, and the offsets that the stages committed."""
 
     run: str
     entries: dict[type[Message], list[tuple[Record, Message]]] = field(
@@ -46,7 +46,7 @@ class Ledger:
         return [message for _, message in self.entries[kind] if isinstance(message, kind)]
 
     def unread(self, kind: type[M], stage: str) -> Iterator[M]:
-        """Yield the messages of a type that the stage has not put behind it."""
+        """Yield the messages of a type after the committed offset of the stage."""
         offsets = self.committed[stage]
         for record, message in self.entries[kind]:
             if isinstance(message, kind) and record.offset >= offsets.get(record.partition, 0):
@@ -77,11 +77,11 @@ class Ledger:
 
     @property
     def offsets(self) -> list[tuple[Partition, int]]:
-        """Return where every record lies: equal if and only if nothing was written in between."""
+        """Return the place of every record. It is equal if and only if nothing was written in between."""
         return [(record.partition, record.offset) for entries in self.entries.values() for record, _ in entries]
 
     def completed_prompts(self) -> list[str]:
-        """Return the SHA-256 of every prompt text whose completion is on the log, once for each completion."""
+        """Return the SHA-256 of the prompt text of each completion on the log."""
         return [hashlib.sha256(text.encode()).hexdigest() for text in self._completed_texts()]
 
     def _completed_texts(self) -> Iterator[str]:
@@ -99,7 +99,7 @@ class Ledger:
 
 
 def read_ledger(folder: Path, run: str = "default") -> Ledger:
-    """Read the log of a run below a folder, whether or not a process is writing it."""
+    """Read the log of a run in a folder, while a process writes it or afterwards."""
 
     async def read() -> Ledger:
         async with SqliteBroker.open(folder / "runs" / f"{run}.sqlite3", read_only=True) as broker:
@@ -109,7 +109,6 @@ def read_ledger(folder: Path, run: str = "default") -> Ledger:
 
 
 async def ledger_of(broker: Broker, run: str) -> Ledger:
-    """Read the log of a run."""
     ledger = Ledger(run)
     async with Tail.of(broker, run, topics.ALL) as tail:
         async for record in tail.to_end():

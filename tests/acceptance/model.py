@@ -1,4 +1,4 @@
-"""A simulator in the test's own process: it outlives the programs that ask it, and tells what they asked."""
+"""A simulator in the test's own process. It outlives the programs that call it, and reports their calls."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,19 +17,17 @@ _LOOK_EVERY_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A running simulator."""
-
     portal: BlockingPortal
     simulator: Simulator
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What makes a program ask this one as a base model, for texts."""
+        """The flags for a program that uses the simulator as a base model, with texts."""
         return (*self._server, "--lm-api", "completions")
 
     @property
     def chat_flags(self) -> tuple[str, ...]:
-        """What makes a program ask this one as a chat model, for JSON."""
+        """The flags for a program that uses the simulator as a chat model, with JSON."""
         return (*self._server, "--lm-api", "chat")
 
     @property
@@ -41,22 +39,21 @@ class Model:
         return self.portal.call(lambda: list(self.simulator.journal.entries))
 
     def reconfigure(self, **changes: Any) -> None:
-        """Change what the simulator does, while it runs."""
+        """Change options of the simulator while it runs."""
         self.portal.call(lambda: self.simulator.reconfigure(**changes))
 
     def wait_until_idle(self) -> list[Entry]:
-        """Wait until the last request has ended, be it that nobody is there any more; returns all."""
+        """Wait until the last request has ended, with an answer or because its client left. Returns all requests."""
         eventually(lambda: self.simulator.capacity.running == 0)
         return self.requests()
 
     def wait_until_busy(self, calls: int) -> None:
-        """Wait until so many calls are in flight."""
+        """Wait until this number of calls is in flight."""
         eventually(lambda: self.simulator.capacity.running >= calls)
 
 
 @contextmanager
 def simulated(**options: Any) -> Iterator[Model]:
-    """Run a simulator in a thread."""
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serve(SimulatorOptions(**options))) as simulator,
@@ -65,7 +62,7 @@ def simulated(**options: Any) -> Iterator[Model]:
 
 
 def eventually(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
-    """Wait for a state."""
+    """Wait until the condition holds."""
     deadline = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < deadline, "the state that was waited for never came"

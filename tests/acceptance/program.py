@@ -1,4 +1,4 @@
-"""The program as a child process: every wait has a deadline, and no process outlives its test."""
+"""The program as a child process. Every wait has a deadline, and no process outlives its test."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ _NO_SETTINGS: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a process ended, and all that it printed. None ever shows a traceback."""
+    """The exit code of a process, and all its output. It never contains a traceback."""
 
     code: int
     lines: tuple[bytes, ...]
@@ -45,7 +45,7 @@ class Ended:
 
 
 class _Stream:
-    """The lines of a pipe as they come; the pipe is closed after `at_most`."""
+    """The lines of a pipe as they arrive. The pipe is closed after `at_most` lines."""
 
     def __init__(self, pipe: IO[bytes], at_most: int | None = None) -> None:
         self.lines: list[bytes] = []
@@ -78,8 +78,6 @@ class _Stream:
 
 
 class Program:
-    """A running process."""
-
     def __init__(self, process: subprocess.Popen[bytes], out: _Stream, err: _Stream) -> None:
         self._process = process
         self._out = out
@@ -92,24 +90,24 @@ class Program:
 
     @property
     def code(self) -> int | None:
-        """The exit code; none while it runs."""
+        """The exit code, or None while the process runs."""
         return self._process.poll()
 
     def wait_for_lines(self, count: int, deadline_s: float = DEADLINE_S) -> None:
-        """Wait for so many further lines on standard output."""
+        """Wait for this number of further lines on standard output."""
         self._taken += count
         wanted = f"{count} more lines on standard output"
         self._out.wait_for(lambda: len(self._out.lines) >= self._taken, wanted, deadline_s)
 
     def has_lines(self, count: int) -> bool:
-        """Take so many further lines of standard output, if they are there."""
+        """Take this number of further lines of standard output, if they are there."""
         if len(self._out.lines) < self._taken + count:
             return False
         self._taken += count
         return True
 
     def wait_for_word(self, word: str) -> str:
-        """Wait until a line of standard error holds it; returns the first such line."""
+        """Wait for a line of standard error that contains the word. Returns the first such line."""
 
         def found() -> list[bytes]:
             return [line for line in self._err.lines if word.encode() in line]
@@ -118,13 +116,13 @@ class Program:
         return found()[0].decode()
 
     def live_for(self, seconds: float) -> None:
-        """Let it run for so long; it must not end by itself."""
+        """Let the process run for this time. It must not end by itself."""
         with suppress(subprocess.TimeoutExpired):
             code = self._process.wait(seconds)
             raise AssertionError(f"ended with {code}: {b''.join(self._err.all()).decode()}")
 
     def let_pass(self, seconds: float) -> None:
-        """Wait for so long, or until it ends."""
+        """Wait for this time, or until the process ends."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
 
@@ -132,12 +130,10 @@ class Program:
         self._process.send_signal(signal)
 
     def kill(self) -> Ended:
-        """End it without a warning, wherever it is."""
         self.send(SIGKILL)
         return self.end()
 
     def end(self, deadline_s: float = DEADLINE_S) -> Ended:
-        """Wait for its end."""
         code = self._process.wait(deadline_s)
         return Ended(code, self._out.all(), b"".join(self._err.all()).decode())
 
@@ -150,9 +146,9 @@ def start(
     read_at_most: int | None = None,
     terminal: bool = False,
 ) -> Iterator[Program]:
-    """Start `seedstream` in a folder; `settings` are those of its environment, without their prefix.
+    """Start `seedstream` in a folder. `settings` are environment variables without their prefix.
 
-    Its standard output is a pipe, closed after `read_at_most` lines, or a terminal.
+    Standard output is a pipe, closed after `read_at_most` lines, or a terminal.
     """
     main, child = pty.openpty() if terminal else os.pipe()
     if terminal:
@@ -176,7 +172,6 @@ def start(
 
 
 def run(folder: Path, *arguments: str | Path, settings: Mapping[str, str] = _NO_SETTINGS) -> Ended:
-    """Run `seedstream` to its end."""
     with start(folder, *arguments, settings=settings) as program:
         return program.end()
 
@@ -184,7 +179,7 @@ def run(folder: Path, *arguments: str | Path, settings: Mapping[str, str] = _NO_
 def run_side_by_side(
     folder: Path, *commands: Sequence[str | Path], settings: Mapping[str, str] = _NO_SETTINGS
 ) -> list[Ended]:
-    """Run several at once to their ends."""
+    """Run several commands concurrently to their ends."""
     with ExitStack() as stack:
         programs = [stack.enter_context(start(folder, *command, settings=settings)) for command in commands]
         return [program.end() for program in programs]

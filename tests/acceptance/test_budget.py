@@ -1,4 +1,4 @@
-"""Money runs out in an orderly way, and the bill is what the server says."""
+"""A budget ends a run in order, and the bill equals the server's count."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ _PRICES = {"version": "2026-11", "models": {"seedstream-simulator": {"prompt": 1
 _SETTINGS = {"PRICES": orjson.dumps(_PRICES).decode()}
 
 
-def test_a_budget_ends_the_run_in_time_and_a_larger_one_goes_on(tmp_path: Path) -> None:
+def test_a_budget_ends_the_run_and_a_larger_one_resumes_it(tmp_path: Path) -> None:
     with simulated(seed=9, failure_rates={"abort": 5.0}) as model:
         command = ("run", *model.flags, "--target", "10000", "--concurrency", "8")
         ended = run(tmp_path, *command, "--budget", "0.1", settings=_SETTINGS)
@@ -35,7 +35,7 @@ def test_a_budget_ends_the_run_in_time_and_a_larger_one_goes_on(tmp_path: Path) 
     check_at_any_moment(read_ledger(tmp_path))
 
 
-def test_a_run_that_no_longer_pays_ends_and_says_so(tmp_path: Path) -> None:
+def test_a_run_that_became_too_expensive_ends_and_says_so(tmp_path: Path) -> None:
     with simulated(seed=9) as model:
         command = ("run", *model.flags, "--target", "10000", "--concurrency", "32", "--max-marginal-cost", "0.0001")
         ended = run(tmp_path, *command, settings=_SETTINGS)
@@ -44,7 +44,7 @@ def test_a_run_that_no_longer_pays_ends_and_says_so(tmp_path: Path) -> None:
     assert bill(tmp_path)["marginal_usd"] > 0.0001
 
 
-def test_a_budget_without_a_price_is_refused_before_anything_is_spent(tmp_path: Path) -> None:
+def test_a_budget_without_a_price_is_refused_before_any_call(tmp_path: Path) -> None:
     with simulated() as model:
         ended = run(tmp_path, "run", *model.flags, "--budget", "1")
         assert not model.requests()

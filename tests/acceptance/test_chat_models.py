@@ -1,4 +1,4 @@
-"""Runs with a chat model of ordinary habits: what is finished is what the model meant, and little of it is lost."""
+"""Runs with the scripted chat model: finished tasks are the tasks that the model meant, and few tasks are lost."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def _status(folder: Path) -> dict[str, Any]:
 
 
 def _faults(ended: Ended, model: ChatModel) -> Counter[str]:
-    """Return what is wrong with finished tasks, by kind, and the number of tasks with any fault under ``""``."""
+    """Count the faults of finished tasks by kind, and the tasks with any fault under ``""``."""
     found: Counter[str] = Counter()
     for line in ended.lines:
         of_task = faults(orjson.loads(line), model)
@@ -61,7 +61,7 @@ def _faults(ended: Ended, model: ChatModel) -> Counter[str]:
 def test_a_chat_models_tasks_are_clean(recipe: str, form: str, make: Callable[[], ChatModel], tmp_path: Path) -> None:
     model = make()
     with _served(model) as flags:
-        # One call at a time: the same prompts, and so the same replies, in each run.
+        # One call at a time gives the same prompts, and so the same replies, in each run.
         asked = ("--recipe", recipe, "--form", form, "--target", str(_TARGET), "--concurrency", "1")
         ended = run(tmp_path, "run", *asked, *flags)
     assert ended.code == 0, ended.err
@@ -76,7 +76,7 @@ def test_a_chat_models_tasks_are_clean(recipe: str, form: str, make: Callable[[]
     check_at_any_moment(read_ledger(tmp_path))
 
 
-def test_the_form_follows_the_api_and_stays(tmp_path: Path) -> None:
+def test_the_api_decides_the_form_and_the_run_keeps_it(tmp_path: Path) -> None:
     model = ChatModel(12)
     with _served(model) as flags:
         first = run(tmp_path, "run", "--target", "5", *flags)
@@ -88,7 +88,7 @@ def test_the_form_follows_the_api_and_stays(tmp_path: Path) -> None:
     assert "form" in other.err
 
 
-def test_a_run_says_that_another_model_goes_on_with_it(tmp_path: Path) -> None:
+def test_a_run_warns_when_another_model_continues_it(tmp_path: Path) -> None:
     with _served(ChatModel(3)) as flags:
         first = run(tmp_path, "run", "--target", "2", *flags)
         again = run(tmp_path, "run", "--target", "40", *flags)

@@ -12,7 +12,7 @@ from typing import Any
 from service.dataset.seeds import load_seeds
 from service.messaging.messages import Decision, Origin, PooledTask, Prompt, SubmittedSeed
 from service.messaging.topics import ALL
-from tests.acceptance.conftest import TARGET, Shelf
+from tests.acceptance.conftest import TARGET, FinishedRuns
 from tests.acceptance.invariants import (
     check,
     check_at_any_moment,
@@ -28,10 +28,10 @@ from tests.acceptance.model import simulated
 from tests.acceptance.program import Ended, run, run_side_by_side, start
 
 
-def test_status_counts_what_is_on_the_log(shelf: Shelf) -> None:
+def test_status_counts_the_records_of_the_log(finished_runs: FinishedRuns) -> None:
     commands = (("status", "--json"), ("status", "--run", "alpaca"), ("status", "--run", "nobody"))
-    shown, plain, absent = run_side_by_side(shelf.folder, *commands)
-    status, ledger = _json(shown), shelf.ledger()
+    shown, plain, absent = run_side_by_side(finished_runs.folder, *commands)
+    status, ledger = _json(shown), finished_runs.ledger()
     machine = len(ledger.accepted)
     verdicts = [each for decision in ledger.all(Decision) for each in decision.verdicts]
     assert (status["run"], status["target"], status["finished"], status["reached"]) == ("default", TARGET, TARGET, True)
@@ -54,12 +54,12 @@ def test_status_counts_what_is_on_the_log(shelf: Shelf) -> None:
 _PRICES = {"prompt_tokens": 1, "completion_tokens": 2}
 
 
-def test_explain_shows_how_tasks_were_finished_or_rejected(shelf: Shelf) -> None:
-    ledger = shelf.ledger()
+def test_explain_shows_how_tasks_were_finished_or_rejected(finished_runs: FinishedRuns) -> None:
+    ledger = finished_runs.ledger()
     task = ledger.tasks[0]
     refused = next(each for decision in ledger.all(Decision) for each in decision.verdicts if each.nearest is not None)
     commands = (("explain", task.id, "--json"), ("explain", refused.id, "--json"), ("explain", "x9"))
-    of_task, of_refused, of_nothing = run_side_by_side(shelf.folder, *commands)
+    of_task, of_refused, of_nothing = run_side_by_side(finished_runs.folder, *commands)
     facts = _json(of_task)
     assert (facts["state"], facts["instruction"]) == ("finished", task.instruction)
     assert tuple(parent["id"] for parent in facts["parents"]) == task.provenance.parents
@@ -74,14 +74,14 @@ def test_explain_shows_how_tasks_were_finished_or_rejected(shelf: Shelf) -> None
     assert "'x9'" in of_nothing.err
 
 
-def test_export_writes_each_form(shelf: Shelf, tmp_path: Path) -> None:
+def test_export_writes_each_form(finished_runs: FinishedRuns, tmp_path: Path) -> None:
     commands = (
         ("export",),
         ("export", "--format", "alpaca", "--output", tmp_path / "alpaca.json"),
         ("export", "--format", "self-instruct", "--output", tmp_path / "seeds.jsonl"),
     )
-    lines, alpaca, again = run_side_by_side(shelf.folder, *commands)
-    tasks = shelf.ledger().tasks
+    lines, alpaca, again = run_side_by_side(finished_runs.folder, *commands)
+    tasks = finished_runs.ledger().tasks
     assert lines.tasks == tasks
     assert (alpaca.code, alpaca.out, again.code, again.out) == (0, b"", 0, b"")
     assert json.loads((tmp_path / "alpaca.json").read_text()) == [
@@ -94,18 +94,20 @@ def test_export_writes_each_form(shelf: Shelf, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alpaca.json", "seeds.jsonl"]
 
 
-def test_export_of_a_topic_writes_all_records_or_until_closed(shelf: Shelf) -> None:
-    with start(shelf.folder, "export", "--topic", "candidates", read_at_most=1) as head:
-        pool, wrong = run_side_by_side(shelf.folder, ("export", "--topic", "pool"), ("export", "--topic", "nothing"))
+def test_export_of_a_topic_writes_all_records_or_until_closed(finished_runs: FinishedRuns) -> None:
+    with start(finished_runs.folder, "export", "--topic", "candidates", read_at_most=1) as head:
+        pool, wrong = run_side_by_side(
+            finished_runs.folder, ("export", "--topic", "pool"), ("export", "--topic", "nothing")
+        )
         ended = head.end()
-    assert [PooledTask.model_validate_json(line) for line in pool.lines] == shelf.ledger().all(PooledTask)
+    assert [PooledTask.model_validate_json(line) for line in pool.lines] == finished_runs.ledger().all(PooledTask)
     assert wrong.code == 2
     assert all(topic.name in wrong.err for topic in ALL)
     assert (ended.code, ended.err) == (141, "")
 
 
-def test_refilter_compares_verdicts_and_a_new_run_reuses_calls(shelf: Shelf, tmp_path: Path) -> None:
-    folder, old = shelf.copy_to(tmp_path), shelf.ledger()
+def test_refilter_compares_verdicts_and_a_new_run_reuses_calls(finished_runs: FinishedRuns, tmp_path: Path) -> None:
+    folder, old = finished_runs.copy_to(tmp_path), finished_runs.ledger()
     stricter = ("refilter", "--threshold", "0.4")
     compared, made = run_side_by_side(folder, ("refilter",), (*stricter, "--into", "stricter"))
     assert [compared.code, made.code] == [0, 0], made.err
@@ -139,8 +141,10 @@ _OF_A_REFILTERED_RUN = (
 )
 
 
-def test_added_seeds_appear_in_prompts_after_the_cap_is_raised(shelf: Shelf, tmp_path: Path, own_seeds: Path) -> None:
-    folder, old = shelf.copy_to(tmp_path), shelf.ledger("capped")
+def test_added_seeds_appear_in_prompts_after_the_cap_is_raised(
+    finished_runs: FinishedRuns, tmp_path: Path, own_seeds: Path
+) -> None:
+    folder, old = finished_runs.copy_to(tmp_path), finished_runs.ledger("capped")
     more, changed = tmp_path / "more.jsonl", tmp_path / "changed.jsonl"
     known = old.all(SubmittedSeed)[0].model_dump()["seed"]
     more.write_text(own_seeds.read_text() + json.dumps(known))
@@ -155,13 +159,13 @@ def test_added_seeds_appear_in_prompts_after_the_cap_is_raised(shelf: Shelf, tmp
     ledger = read_ledger(folder, "capped")
     check_at_any_moment(ledger)
     assert sum(task.origin is Origin.HUMAN for task in ledger.all(PooledTask)) == 195
-    assert [*shelf.ended["capped"].tasks, *ended.tasks] == ledger.tasks
+    assert [*finished_runs.ended["capped"].tasks, *ended.tasks] == ledger.tasks
     assert len(ledger.all(Prompt)) == 10
     assert ledger.all(Prompt)[:3] == old.all(Prompt)
     assert any(name.startswith("mine_") for prompt in ledger.all(Prompt)[3:] for name in prompt.demonstrations)
 
 
-def test_config_tells_where_settings_come_from_and_masks_secrets(tmp_path: Path) -> None:
+def test_config_shows_the_sources_of_settings_and_masks_secrets(tmp_path: Path) -> None:
     (tmp_path / "seedstream.toml").write_text('target = 7\nrun = "from-file"\npatience = 3\n')
     secret = "sk-never-to-be-seen"
     commands = (("config", "--json", "--run", "from-flag"), ("config",))
@@ -228,28 +232,28 @@ def _table(ended: Ended) -> dict[str, tuple[int, int]]:
     return {name: (int(before), int(after)) for name, before, after in rows}
 
 
-def test_an_export_never_replaces_a_pipe_or_a_link(shelf: Shelf, tmp_path: Path) -> None:
+def test_an_export_never_replaces_a_pipe_or_a_link(finished_runs: FinishedRuns, tmp_path: Path) -> None:
     pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
     os.mkfifo(pipe)
     link.symlink_to(target)
-    with start(shelf.folder, "export", "--output", pipe) as program:
+    with start(finished_runs.folder, "export", "--output", pipe) as program:
         lines = pipe.read_bytes().splitlines()
         assert program.end().code == 0
     missing = tmp_path / "no" / "where"
     followed, dashed, refused = run_side_by_side(
-        shelf.folder, ("export", "--output", link), ("export", "--output", "-"), ("export", "--output", missing)
+        finished_runs.folder, ("export", "--output", link), ("export", "--output", "-"), ("export", "--output", missing)
     )
     assert pipe.is_fifo()
     assert link.is_symlink()
     assert (len(lines), followed.code, len(target.read_bytes().splitlines())) == (TARGET, 0, TARGET)
     assert (dashed.code, len(dashed.lines)) == (0, TARGET)
     assert (refused.code, str(missing) in refused.err) == (2, True)
-    assert not list(shelf.folder.glob("*.partial"))
+    assert not list(finished_runs.folder.glob("*.partial"))
 
 
-def test_version_unknown_ids_and_bad_names_are_answered(shelf: Shelf) -> None:
+def test_version_unknown_ids_and_bad_names_are_answered(finished_runs: FinishedRuns) -> None:
     version, nonsense, watching, into = run_side_by_side(
-        shelf.folder,
+        finished_runs.folder,
         ("--version",),
         ("explain", "p0.99"),
         ("watch",),

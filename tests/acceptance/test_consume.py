@@ -1,4 +1,4 @@
-"""The live stream of finished tasks, taken by other programs while it is written, and after."""
+"""The live stream of finished tasks, consumed by other programs during the run and after it."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ from service.adapters.sqlite import SqliteBroker
 from service.messaging.broker import NewRecord, Record
 from service.messaging.messages import FinishedTask
 from service.messaging.topics import TASKS
-from tests.acceptance.conftest import TARGET, Shelf
+from tests.acceptance.conftest import TARGET, FinishedRuns
 from tests.acceptance.ledger import read_ledger
 from tests.acceptance.program import DEADLINE_S, Ended, run, run_side_by_side, start
 
@@ -35,7 +35,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_lines_are_the_values_of_the_records_with_their_places_if_wanted(wide: Path) -> None:
+def test_lines_are_record_values_with_offsets_on_request(wide: Path) -> None:
     plain, placed, one = run_side_by_side(
         wide, ("consume", "--until-end"), ("consume", "--until-end", "--offsets"), ("consume", "--limit", "1")
     )
@@ -51,7 +51,7 @@ def test_lines_are_the_values_of_the_records_with_their_places_if_wanted(wide: P
     assert {(each.code, each.err) for each in (plain, placed, one)} == {(0, "")}
 
 
-def test_the_stream_is_taken_up_at_offsets(wide: Path) -> None:
+def test_the_stream_starts_at_given_offsets(wide: Path) -> None:
     places = _places(run(wide, "consume", "--until-end", "--offsets", "--limit", "40"))
     following = {number: max(offset for each, offset in places if each == number) + 1 for number, _ in places}
     given = ",".join(f"{number}:{offset}" for number, offset in following.items())
@@ -60,7 +60,7 @@ def test_the_stream_is_taken_up_at_offsets(wide: Path) -> None:
     assert places | rest == {(record.partition.number, record.offset) for record in _records(wide)}
 
 
-def test_what_cannot_be_consumed_is_refused(shelf: Shelf) -> None:
+def test_a_consumer_that_cannot_work_is_refused(finished_runs: FinishedRuns) -> None:
     wrong: dict[tuple[str, ...], str] = {
         ("--from", "yesterday"): "'yesterday'",
         ("--from", "0:1,0:2"): "each partition once",
@@ -73,29 +73,29 @@ def test_what_cannot_be_consumed_is_refused(shelf: Shelf) -> None:
         ("--run", "nobody", "--group", "g"): "alpaca, capped, default",
     }
     for said, ended in zip(
-        wrong.values(), run_side_by_side(shelf.folder, *(("consume", *flags) for flags in wrong)), strict=True
+        wrong.values(), run_side_by_side(finished_runs.folder, *(("consume", *flags) for flags in wrong)), strict=True
     ):
         assert (ended.code, ended.out) == (2, b""), said
         assert said in ended.err
         assert ended.err.count("\n") == 1
-    assert not (shelf.folder / "runs" / "nobody.sqlite3").exists()
+    assert not (finished_runs.folder / "runs" / "nobody.sqlite3").exists()
 
 
-def test_a_group_goes_on_where_it_got_to_and_knows_nothing_of_others(shelf: Shelf, tmp_path: Path) -> None:
-    folder = shelf.copy_to(tmp_path)
+def test_a_group_resumes_at_its_own_committed_offset(finished_runs: FinishedRuns, tmp_path: Path) -> None:
+    folder = finished_runs.copy_to(tmp_path)
     group = ("consume", "--until-end", "--group")
     some, rest, nothing, other = (
         run(folder, *more) for more in ((*group, "g", "--limit", "7"), (*group, "g"), (*group, "g"), (*group, "finish"))
     )
     assert [each.code for each in (some, rest, nothing, other)] == [0, 0, 0, 0]
     assert [len(each.lines) for each in (some, rest, nothing, other)] == [7, TARGET - 7, 0, TARGET]
-    assert some.tasks + rest.tasks == shelf.ledger().tasks
+    assert some.tasks + rest.tasks == finished_runs.ledger().tasks
     assert run(folder, "run", "--lm", "simulator", "--target", str(TARGET + 5)).code == 0
     assert len(run(folder, *group, "g").lines) == 5
 
 
 @pytest.mark.parametrize(("signal", "code"), [(SIGTERM, 143), (SIGINT, 130)])
-def test_a_signal_ends_a_follower_that_has_committed_what_it_wrote(wide: Path, signal: Signals, code: int) -> None:
+def test_a_signal_ends_a_follower_after_it_commits_its_output(wide: Path, signal: Signals, code: int) -> None:
     group = ("consume", "--group", signal.name)
     with start(wide, *group) as follower:
         follower.wait_for_lines(_WIDE)
@@ -105,7 +105,7 @@ def test_a_signal_ends_a_follower_that_has_committed_what_it_wrote(wide: Path, s
     assert run(wide, *group, "--until-end").lines == ()
 
 
-def test_what_a_killed_member_had_written_is_at_most_written_again(wide: Path) -> None:
+def test_after_a_kill_a_group_repeats_tasks_but_loses_none(wide: Path) -> None:
     group = ("consume", "--group", "killed")
     with start(wide, *group) as follower:
         follower.wait_for_lines(_WIDE)
@@ -116,8 +116,8 @@ def test_what_a_killed_member_had_written_is_at_most_written_again(wide: Path) -
     assert len(set(first.lines)) == _WIDE
 
 
-def test_followers_see_what_a_run_beside_them_finishes_but_a_group_has_to_wait(shelf: Shelf, tmp_path: Path) -> None:
-    folder, flags = shelf.copy_to(tmp_path), ("--lm", "simulator", "--target", "100000")
+def test_followers_see_new_tasks_while_a_group_waits_for_the_run(finished_runs: FinishedRuns, tmp_path: Path) -> None:
+    folder, flags = finished_runs.copy_to(tmp_path), ("--lm", "simulator", "--target", "100000")
     follow = ("consume", "--log-level", "debug")
     with start(folder, *follow) as every, start(folder, *follow, "--from", "now") as new:
         every.wait_for_word("consume.opened")
@@ -138,13 +138,13 @@ def test_followers_see_what_a_run_beside_them_finishes_but_a_group_has_to_wait(s
     assert f"process {working.pid} has it" in refused.err
 
 
-def test_a_reader_that_leaves_ends_it_also_where_nothing_more_comes(wide: Path) -> None:
+def test_a_closed_pipe_ends_consume_even_without_new_tasks(wide: Path) -> None:
     with start(wide, "consume", read_at_most=3) as short, start(wide, "consume", read_at_most=_WIDE) as whole:
         ended = [short.end(), whole.end()]
     assert [(each.code, each.err, len(each.lines)) for each in ended] == [(141, "", 3), (141, "", _WIDE)]
 
 
-def test_a_pipe_that_nobody_reads_holds_nothing_up_and_loses_nothing(wide: Path) -> None:
+def test_a_signal_ends_consume_on_an_unread_pipe_without_loss(wide: Path) -> None:
     group = ("consume", "--group", "unread")
     end, other = os.pipe()
     fcntl.fcntl(other, fcntl.F_SETPIPE_SZ, select.PIPE_BUF)
@@ -159,13 +159,13 @@ def test_a_pipe_that_nobody_reads_holds_nothing_up_and_loses_nothing(wide: Path)
     assert {*written, *rest.lines} == {(record.value or b"") + b"\n" for record in _records(wide)}
 
 
-def test_a_record_that_cannot_be_read_is_told_with_its_place_and_passed_over(shelf: Shelf, tmp_path: Path) -> None:
-    folder, topic = shelf.copy_to(tmp_path), TASKS.of("default")
-    spread = _respread(shelf.ledger().entries[FinishedTask][0][0])
+def test_an_unreadable_record_is_reported_and_skipped(finished_runs: FinishedRuns, tmp_path: Path) -> None:
+    folder, topic = finished_runs.copy_to(tmp_path), TASKS.of("default")
+    spread = _respread(finished_runs.ledger().entries[FinishedTask][0][0])
     anyio.run(_write, folder, [NewRecord(topic, b"\xff not JSON", key=b"poison"), spread])
     ended = run(folder, "consume", "--until-end")
     assert (ended.code, len(ended.lines)) == (0, TARGET + 1)
-    assert ended.tasks == [*shelf.ledger().tasks, shelf.ledger().tasks[0]]
+    assert ended.tasks == [*finished_runs.ledger().tasks, finished_runs.ledger().tasks[0]]
     assert f"{topic}/0/" in ended.err
     assert "1 records could not be read" in ended.err
 
@@ -181,7 +181,7 @@ def _places(ended: Ended) -> set[tuple[int, int]]:
 
 
 def _respread(record: Record) -> NewRecord:
-    """Return a record whose JSON somebody has spread over several lines."""
+    """Return a record whose JSON is spread over several lines."""
     value = json.dumps(json.loads(record.value or b""), indent=2).encode()
     return NewRecord(record.partition.topic, value, record.key, record.headers)
 
@@ -193,7 +193,7 @@ async def _write(folder: Path, records: list[NewRecord]) -> None:
 
 @contextmanager
 def _consuming(folder: Path, *arguments: str, into: int) -> "Iterator[subprocess.Popen[bytes]]":
-    """Start the program with a standard output that the test reads, or does not."""
+    """Start the program with a standard output that the test may leave unread."""
     command = [sys.executable, "-m", "service", *arguments]
     environment = {"PATH": os.defpath, "PYTHONPATH": str(_ROOT)}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=into) as process:

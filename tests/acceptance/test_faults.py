@@ -1,4 +1,4 @@
-"""Every way in which a server can fail, at 10 %: the run reaches its target, no row is lost, and the bill is exact."""
+"""Each failure of a server at a rate of 10 %: the run reaches its target, no row is lost, and the bill is exact."""
 
 from collections import Counter
 from pathlib import Path
@@ -41,8 +41,8 @@ PASSING = (
 GOOD = ("length", "no_usage", "reasoning_only")
 FATAL_FOR_ONE_CALL = ("context_length", "invalid_request")
 _TARGET = 60
-# Where calls time out, answers may come too late to be read, and the bill of the server is the larger one. Short, but
-# far longer than a busy machine delays an answer that is ready at once: such a delay does not show in `duration_ms`.
+# If calls time out, an answer may arrive too late to be read, so the server's bill is the larger one. The timeout is
+# short, but far longer than a busy machine delays a ready answer: `duration_ms` does not include such a delay.
 _IMPATIENT = {"LM_TIMEOUT_S": "3"}
 
 
@@ -68,7 +68,7 @@ def test_everything_fails_together(tmp_path: Path) -> None:
         ("payment", "answered 402"),
     ],
 )
-def test_a_server_that_refuses_is_left_alone_until_the_key_is_replaced(failure: str, said: str, tmp_path: Path) -> None:
+def test_no_call_is_made_after_a_refusal_until_the_key_changes(failure: str, said: str, tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("the-first-key")
     settings = {"LM_API_KEY_FILE": str(key)}
@@ -104,7 +104,7 @@ def test_a_key_that_never_worked_ends_the_run_at_once(tmp_path: Path) -> None:
     assert "wrong-key" not in ended.err
 
 
-def test_what_was_paid_for_calls_that_a_stop_cuts_short_is_on_the_bill_and_no_more_is_bought(tmp_path: Path) -> None:
+def test_a_stop_bills_interrupted_calls_and_makes_no_new_ones(tmp_path: Path) -> None:
     with simulated(seed=5, failure_rates={"null_content": 70.0}, time_to_first_token_s=0.05) as model:
         flags = ("run", *model.flags, "--target", "1000", "--concurrency", "8")
         with start(tmp_path, *flags) as program:
@@ -121,7 +121,7 @@ def test_what_was_paid_for_calls_that_a_stop_cuts_short_is_on_the_bill_and_no_mo
 
 
 def run_with(folder: Path, rates: dict[str, float], **settings: str) -> tuple[Ledger, Model]:
-    """Run to the target beside a server that fails so often, and check that nothing is missing."""
+    """Run to the target on a server with these failure rates, and check that nothing is missing."""
     with simulated(seed=7, failure_rates=rates, retry_after_s=0.1, timeout_duration_s=30.0) as model:
         flags = ("run", *model.flags, "--target", str(_TARGET), "--concurrency", "8")
         ended = run(folder, *flags, settings=(_IMPATIENT if "timeout" in rates else {}) | settings)
@@ -133,7 +133,7 @@ def run_with(folder: Path, rates: dict[str, float], **settings: str) -> tuple[Le
 
 
 def check_bill(ledger: Ledger, model: Model, *, impatient: bool = False) -> None:
-    """What the log says was used is what the server says that it told; and `length` was never asked again."""
+    """Check that the log has the usage that the server reported, and that no cut answer was asked for again."""
     totals, requests = model.simulator.journal.totals, list(model.simulator.journal.entries)
     used = recorded_usage(ledger)
     late = [entry for entry in requests if entry.duration_ms >= 400] if impatient else []
@@ -183,9 +183,9 @@ def given_up(ledger: Ledger) -> list[object]:
 
 
 def asked_again_after_length(requests: list[Entry]) -> Counter[str]:
-    """Return the prompts that were asked again once an answer to them had been cut by its length.
+    """Count the prompts that were asked again after an answer to them had been cut by its length.
 
-    One that was cut while the model still thought holds no answer: it is asked again with more room.
+    An answer that was cut during thinking does not count: its prompt is asked again with more room.
     """
     cut: set[str] = set()
     again: Counter[str] = Counter()
@@ -198,7 +198,7 @@ def asked_again_after_length(requests: list[Entry]) -> Counter[str]:
     return again
 
 
-def test_what_looks_for_repetitions_finds_them() -> None:
+def test_the_check_for_repeated_prompts_finds_them() -> None:
     first = Entry(1, "/", 0.0, prompt_sha256="a", finish_reason="length")
     assert asked_again_after_length([first, Entry(2, "/", 0.0, prompt_sha256="b")]) == {}
     assert asked_again_after_length([first, Entry(2, "/", 0.0, prompt_sha256="a")]) == {"a": 1}

@@ -1,4 +1,4 @@
-"""What the pool was judged by, looked at again: the curve of thresholds, the neighbours of accepted tasks."""
+"""Commands that review the filter: the curve of thresholds, and the neighbours of accepted tasks."""
 
 import json
 import re
@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from service.messaging.messages import Origin, PooledTask
-from tests.acceptance.conftest import Shelf
+from tests.acceptance.conftest import FinishedRuns
 from tests.acceptance.program import Ended, run_side_by_side, start
 
 
-def test_refilter_with_a_range_prints_what_each_threshold_alone_accepts(shelf: Shelf) -> None:
+def test_refilter_with_a_range_equals_refilter_at_each_threshold(finished_runs: FinishedRuns) -> None:
     curve, table, low, own, high = run_side_by_side(
-        shelf.folder,
+        finished_runs.folder,
         ("refilter", "--threshold", "0.4..0.9:0.25", "--json"),
         ("refilter", "--threshold", "0.4..0.9:0.25"),
         *(("refilter", "--threshold", alone, "--json") for alone in ("0.4", "0.65", "0.9")),
@@ -23,7 +23,7 @@ def test_refilter_with_a_range_prints_what_each_threshold_alone_accepts(shelf: S
     for threshold, alone in ((0.4, low), (0.65, own), (0.9, high)):
         judged = _json(alone)
         assert {name: points[threshold][name] for name in judged["judged_again"]} == judged["judged_again"]
-    accepted = len(shelf.ledger().accepted)
+    accepted = len(finished_runs.ledger().accepted)
     assert (points[0.7]["accepted"], points[0.7]["change"]) == (accepted, 0)
     assert points[0.4]["change"] == points[0.4]["accepted"] - accepted < 0
     assert points[0.7]["share"] == accepted / points[0.7]["candidates"]
@@ -41,9 +41,9 @@ def test_refilter_with_a_range_prints_what_each_threshold_alone_accepts(shelf: S
     ]
 
 
-def test_a_range_that_is_none_or_that_should_make_a_run_is_refused(shelf: Shelf) -> None:
+def test_an_invalid_range_or_a_range_with_into_is_refused(finished_runs: FinishedRuns) -> None:
     reverse, outside, into, undefined, blank = run_side_by_side(
-        shelf.folder,
+        finished_runs.folder,
         ("refilter", "--threshold", "0.9..0.5"),
         ("refilter", "--threshold", "1.5"),
         ("refilter", "--threshold", "0.5..0.9", "--into", "many"),
@@ -56,14 +56,14 @@ def test_a_range_that_is_none_or_that_should_make_a_run_is_refused(shelf: Shelf)
     assert "1.5 is not in 0 … 1" in outside.err
     assert "--into: expected one threshold" in into.err
     assert "'nobody'" in undefined.err
-    assert not (shelf.folder / "runs" / "many.sqlite3").exists()
+    assert not (finished_runs.folder / "runs" / "many.sqlite3").exists()
 
 
-def test_neighbours_says_of_each_accepted_task_what_explain_says_of_it(shelf: Shelf, tmp_path: Path) -> None:
-    tasks = [task for task in shelf.ledger().all(PooledTask) if task.origin is Origin.MACHINE]
+def test_neighbours_agrees_with_explain_for_each_accepted_task(finished_runs: FinishedRuns, tmp_path: Path) -> None:
+    tasks = [task for task in finished_runs.ledger().all(PooledTask) if task.origin is Origin.MACHINE]
     last, file = tasks[-1], tmp_path / "neighbours.jsonl"
     printed, written, explained = run_side_by_side(
-        shelf.folder,
+        finished_runs.folder,
         ("neighbours",),
         ("neighbours", "--output", file, "--workers", "1"),
         ("explain", last.id, "--json"),
@@ -81,12 +81,12 @@ def test_neighbours_says_of_each_accepted_task_what_explain_says_of_it(shelf: Sh
     ]
 
 
-def test_neighbours_ends_quietly_when_nobody_reads_or_wants_them(shelf: Shelf, tmp_path: Path) -> None:
-    with start(shelf.folder, "neighbours", read_at_most=1) as head:
+def test_neighbours_ends_quietly_when_the_pipe_is_closed(finished_runs: FinishedRuns, tmp_path: Path) -> None:
+    with start(finished_runs.folder, "neighbours", read_at_most=1) as head:
         ended = head.end()
-    assert (ended.code, ended.err) in ((141, ""), (0, ""))  # what fits into the pipe may be written before it closes
+    assert (ended.code, ended.err) in ((141, ""), (0, ""))  # the pipe may hold the whole output before it closes
     missing = tmp_path / "no" / "where"
-    (refused,) = run_side_by_side(shelf.folder, ("neighbours", "--output", missing))
+    (refused,) = run_side_by_side(finished_runs.folder, ("neighbours", "--output", missing))
     assert (refused.code, str(missing) in refused.err) == (2, True)
 
 

@@ -1,4 +1,4 @@
-"""Killed twenty times, wherever it happens to be, a run loses nothing, doubles nothing and pays for nothing twice."""
+"""A run that is killed twenty times at random moments loses nothing, repeats no task, and pays for no call twice."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ _SETTINGS = {"PARTITIONS": "3"}
 
 @dataclass(slots=True)
 class Killed:
-    """What was on the log, and how often each prompt had been asked, when a process had been killed."""
+    """The records on the log, and the number of calls for each prompt, after a process had been killed."""
 
     recorded: set[str]
     asked: Counter[str]
@@ -34,7 +34,7 @@ class Killed:
 
 @dataclass(slots=True)
 class Story:
-    """A run that was killed again and again, and how it went on."""
+    """A run that was killed repeatedly, and the processes that continued it."""
 
     killed: list[Killed] = field(default_factory=list)
     printed: list[bytes] = field(default_factory=list)
@@ -96,11 +96,11 @@ def _check_the_bill(story: Story, requests: list[Entry], ledger: Ledger) -> None
     assert asked.total() - len(recorded) <= _KILLS * _CONCURRENCY
     assert recorded <= asked.keys()
     of_the_last = asked - story.killed[-1].asked
-    assert of_the_last.keys() <= recorded  # it was not killed: what was on its way at the end is recorded too
+    assert of_the_last.keys() <= recorded  # the last process drained its calls in flight
 
 
 def _check_what_was_printed(story: Story, ledger: Ledger) -> None:
-    """Every line is a task of the log as it stands there, and none came twice; a kill may swallow some."""
+    """Check that every printed line is a task of the log, and that none was repeated. A kill may lose lines."""
     assert len(set(story.printed)) == len(story.printed)
     on_log = {record.value for record, _ in ledger.entries[FinishedTask]}
     cut_off = {line for line in story.printed if not line.endswith(b"\n")}

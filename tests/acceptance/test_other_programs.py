@@ -1,4 +1,4 @@
-"""Servers that nobody here wrote: llama.cpp's own, and the mock server `fakellm` from PyPI."""
+"""Third-party servers: the server of llama.cpp, and the mock server `fakellm` from PyPI."""
 
 import json
 import socket
@@ -61,7 +61,7 @@ _RULES = {
 
 @contextmanager
 def fakellm(folder: Path) -> Iterator[str]:
-    """Serve these rules on a free port."""
+    """Serve the rules on a free port."""
     (folder / "fakellm.yaml").write_text(json.dumps(_RULES))  # JSON is YAML
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -91,7 +91,7 @@ def _flags(url: str, model: str) -> tuple[str, ...]:
     return ("run", "--recipe", "alpaca", "--lm", "openai", "--lm-url", url, "--model", model, "--concurrency", "4")
 
 
-def test_a_mock_server_fills_a_run_and_its_usage_is_the_bill(tmp_path: Path) -> None:
+def test_a_mock_server_serves_a_run_and_the_bill_is_its_usage(tmp_path: Path) -> None:
     with fakellm(tmp_path) as url:
         ended = run(tmp_path, *_flags(url, "works"), "--target", "10")
     assert ended.code == 0, ended.err
@@ -108,7 +108,7 @@ def test_a_mock_server_fills_a_run_and_its_usage_is_the_bill(tmp_path: Path) -> 
         ("picky", "No call of this kind is answered"),
     ],
 )
-def test_a_mock_server_that_refuses_ends_the_run_with_one_message(model: str, said: str, tmp_path: Path) -> None:
+def test_a_refusing_mock_server_ends_the_run_with_one_message(model: str, said: str, tmp_path: Path) -> None:
     with fakellm(tmp_path) as url:
         ended = run(tmp_path, *_flags(url, model), "--target", "10", settings={"LM_GONE_S": "1"})
     assert ended.code == 5, ended.err
@@ -118,7 +118,7 @@ def test_a_mock_server_that_refuses_ends_the_run_with_one_message(model: str, sa
 
 @pytest.mark.local_model
 @pytest.mark.kill
-def test_llama_cpp_is_killed_with_its_run_and_both_go_on_where_they_were(tmp_path: Path) -> None:
+def test_llama_cpp_is_killed_with_its_run_and_both_resume(tmp_path: Path) -> None:
     command = ("run", "--lm", "local", "--target", "3", "--concurrency", "2")
     with start(tmp_path, *command) as program:
         _wait_for_the_first_answer(program, tmp_path)

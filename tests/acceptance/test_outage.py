@@ -1,4 +1,4 @@
-"""A model's server that goes away costs nothing but time."""
+"""A server that goes away costs nothing but time."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.acceptance.program import run, start
 _TARGET = 120
 
 
-def test_a_run_whose_server_stays_away_ends_and_later_loses_nothing(tmp_path: Path) -> None:
+def test_a_lasting_outage_ends_the_run_and_nothing_is_lost(tmp_path: Path) -> None:
     with ExitStack() as stack:
         with simulated(time_to_first_token_s=0.05) as model:
             flags = ("run", *model.flags, "--target", str(_TARGET), "--concurrency", "8")
@@ -22,7 +22,7 @@ def test_a_run_whose_server_stays_away_ends_and_later_loses_nothing(tmp_path: Pa
         ended = program.end()
     assert ended.code == 5
     assert "has answered no call lately" in ended.err
-    # One word for each closing: while the server goes down, a trial may still be answered in between.
+    # There is one line for each closing: while the server goes down, a trial call may still be answered in between.
     assert ended.err.count("lm.closed") == 1 + ended.err.count("lm.opened")
     with simulated() as model:
         again = run(tmp_path, "run", *model.flags)
@@ -30,7 +30,7 @@ def test_a_run_whose_server_stays_away_ends_and_later_loses_nothing(tmp_path: Pa
     check_nothing_lost(tmp_path)
 
 
-def test_a_run_whose_server_comes_back_goes_on_by_itself(tmp_path: Path) -> None:
+def test_a_run_resumes_by_itself_after_an_outage(tmp_path: Path) -> None:
     with simulated(time_to_first_token_s=0.05) as model:
         flags = ("run", *model.flags, "--target", str(_TARGET), "--concurrency", "8")
         with start(tmp_path, *flags) as program:

@@ -1,4 +1,4 @@
-"""A record that nobody can read stops neither a run nor those who look at it; mended, it is put back and goes on."""
+"""An unreadable record stops neither a run nor the commands that inspect it. Once it is readable, it is replayed."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ NAMES = [topic.name for topic in STAGE_INPUTS]
 EACH_ONCE = dict.fromkeys(NAMES, 1)
 
 
-def test_a_poisoned_run_goes_on_to_its_target_and_keeps_the_dead_letters(tmp_path: Path) -> None:
+def test_a_poisoned_run_reaches_its_target_with_dead_letters(tmp_path: Path) -> None:
     assert run(tmp_path, "run", "--lm", "simulator", "--target", "5").code == 0
     _write(tmp_path, [NewRecord(topic.of("default"), b"\xff not JSON", key=b"poison") for topic in STAGE_INPUTS])
     ended = run(tmp_path, "run", "--lm", "simulator", "--target", "60")
@@ -40,7 +40,7 @@ def test_a_poisoned_run_goes_on_to_its_target_and_keeps_the_dead_letters(tmp_pat
     assert "dead letters" in looked[3].out.decode()
 
 
-def test_what_a_later_version_wrote_goes_to_the_dead_letters_again_until_it_can_be_read(tmp_path: Path) -> None:
+def test_records_of_a_later_version_return_to_the_dead_letters(tmp_path: Path) -> None:
     assert run(tmp_path, "run", "--lm", "simulator", "--target", "5").code == 0
     following = _following_prompt(read_ledger(tmp_path))
     later = _of_a_later_version(read_ledger(tmp_path), following)
@@ -65,7 +65,7 @@ def test_what_a_later_version_wrote_goes_to_the_dead_letters_again_until_it_can_
     assert following.id not in _decided(tmp_path)
 
 
-def test_a_readable_prompt_among_the_dead_letters_is_answered_once_it_is_put_back(tmp_path: Path) -> None:
+def test_a_replayed_prompt_is_answered(tmp_path: Path) -> None:
     flags = ("run", "--lm", "simulator", "--target", "500")
     assert run(tmp_path, *flags, "--max-prompts", "3").code == 4
     buried = _following_prompt(read_ledger(tmp_path))
@@ -88,13 +88,12 @@ def test_a_readable_prompt_among_the_dead_letters_is_answered_once_it_is_put_bac
 
 
 def _following_prompt(ledger: Ledger) -> Prompt:
-    """Return the prompt that the run would issue next."""
     last = max(ledger.all(Prompt), key=lambda prompt: prompt.seq)
     return last.model_copy(update={"id": f"p{last.seq + 1}", "seq": last.seq + 1})
 
 
 def _of_a_later_version(ledger: Ledger, prompt: Prompt) -> list[NewRecord]:
-    """Return one record for each topic that stages read, whose type has a new major version."""
+    """Return one record for each topic that stages read, with a type of a new major version."""
     messages: list[Message] = [
         prompt,
         ledger.all(Answer)[0],
@@ -112,7 +111,7 @@ def _of_version_2(header: tuple[str, bytes | None]) -> tuple[str, bytes | None]:
 
 
 def _decided(folder: Path) -> set[str]:
-    """Return the ids of decided prompts, also where other topics hold poison."""
+    """Return the ids of decided prompts, even if other topics contain poison."""
     exported = run(folder, "export", "--topic", "decisions")
     return {Decision.model_validate_json(line).prompt_id for line in exported.lines}
 

@@ -1,4 +1,4 @@
-"""`seedstream run`: exactly as many tasks as wanted, whatever comes in between, and a clear word where that fails."""
+"""`seedstream run`: exactly as many tasks as the target, after any interruption, and clear errors."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from anyio.from_thread import start_blocking_portal
 
 from service.messaging.messages import Answer, ClassifiedInstruction, Decision, FailedPrompt, Instruction, Prompt
 from service.simulator.journal import Entry
-from tests.acceptance.conftest import TARGET, Shelf
+from tests.acceptance.conftest import TARGET, FinishedRuns
 from tests.acceptance.invariants import check, check_at_any_moment
 from tests.acceptance.ledger import read_ledger
 from tests.acceptance.model import Model, simulated
@@ -24,41 +24,41 @@ from tests.adapters.scripted_server import ScriptedServer, refusal, scripted_ser
 _KEY = "sk-acceptance-0123456789"
 
 
-def test_a_run_ends_with_exactly_the_tasks_that_were_wanted(shelf: Shelf) -> None:
-    assert shelf.ended["default"].code == 0
-    check(shelf.ledger(), TARGET)
+def test_a_run_ends_with_exactly_the_target_number_of_tasks(finished_runs: FinishedRuns) -> None:
+    assert finished_runs.ended["default"].code == 0
+    check(finished_runs.ledger(), TARGET)
 
 
-def test_a_pipe_gets_the_tasks_of_the_log_as_json_lines_and_nothing_else(shelf: Shelf) -> None:
-    ended = shelf.ended["default"]
-    assert ended.tasks == shelf.ledger().tasks
+def test_a_pipe_gets_only_the_tasks_of_the_log_as_json_lines(finished_runs: FinishedRuns) -> None:
+    ended = finished_runs.ended["default"]
+    assert ended.tasks == finished_runs.ledger().tasks
     assert [task.task_seq for task in ended.tasks] == list(range(TARGET))
     fields = {"task_seq", "id", "instruction", "is_classification", "instances", "pool_seq", "provenance"}
     assert all(json.loads(line).keys() == fields for line in ended.lines)
     assert ended.err.endswith(f"target reached: {TARGET} tasks are finished\n")
 
 
-def test_call_after_call_the_same_seed_prints_the_same_bytes(shelf: Shelf) -> None:
-    assert shelf.ended["one"].out == shelf.ended["two"].out
-    assert len(shelf.ended["one"].tasks) == 20
+def test_with_one_call_at_a_time_a_seed_fixes_the_output(finished_runs: FinishedRuns) -> None:
+    assert finished_runs.ended["one"].out == finished_runs.ended["two"].out
+    assert len(finished_runs.ended["one"].tasks) == 20
 
 
-def test_alpaca_writes_whole_tasks_in_one_call(shelf: Shelf) -> None:
-    ledger = shelf.ledger("alpaca")
+def test_alpaca_writes_whole_tasks_in_one_call(finished_runs: FinishedRuns) -> None:
+    ledger = finished_runs.ledger("alpaca")
     check(ledger, TARGET)
     assert all(task.is_classification is None and len(task.instances) == 1 for task in ledger.tasks)
     assert not ledger.all(Instruction)
     assert not ledger.all(ClassifiedInstruction)
 
 
-def test_seeds_of_the_original_schema_with_further_fields_are_what_prompts_show(shelf: Shelf) -> None:
-    ledger = shelf.ledger("alpaca")
+def test_prompts_show_own_seeds_with_additional_fields(finished_runs: FinishedRuns) -> None:
+    ledger = finished_runs.ledger("alpaca")
     assert ledger.definition.seed_count == 20
     assert all(name.startswith("mine_") for prompt in ledger.all(Prompt) for name in prompt.demonstrations)
 
 
-def test_a_reached_target_asks_for_nothing_and_a_higher_one_uses_what_was_left(shelf: Shelf, tmp_path: Path) -> None:
-    folder, before = shelf.copy_to(tmp_path), shelf.ledger()
+def test_a_reached_target_is_raised_from_pending_tasks_first(finished_runs: FinishedRuns, tmp_path: Path) -> None:
+    folder, before = finished_runs.copy_to(tmp_path), finished_runs.ledger()
     paid = set(before.completed_prompts())
     more = max(1, len(before.pending) // 2)
     with simulated() as model:
@@ -76,19 +76,19 @@ def test_a_reached_target_asks_for_nothing_and_a_higher_one_uses_what_was_left(s
     check(after, TARGET + more)
 
 
-def test_another_recipe_or_other_seeds_are_refused_with_the_difference(
-    shelf: Shelf, tmp_path: Path, own_seeds: Path
+def test_another_recipe_or_other_seeds_are_refused_by_difference(
+    finished_runs: FinishedRuns, tmp_path: Path, own_seeds: Path
 ) -> None:
-    folder = shelf.copy_to(tmp_path)
+    folder = finished_runs.copy_to(tmp_path)
     other = ("--recipe", "alpaca", "--seeds", own_seeds, "--seed", "5", "--target", "1000")
     ended = run(folder, "run", "--lm", "simulator", *other)
     assert (ended.code, ended.out) == (2, b"")
     for said in ("self-instruct", "alpaca", "has 175 with digest", "has 0, asked for 5", "--run"):
         assert said in ended.err
-    assert read_ledger(folder).offsets == shelf.ledger().offsets
+    assert read_ledger(folder).offsets == finished_runs.ledger().offsets
 
 
-def test_what_is_wrong_is_said_at_once_and_nothing_is_left_behind(tmp_path: Path, own_seeds: Path) -> None:
+def test_bad_options_are_refused_at_once_and_leave_no_files(tmp_path: Path, own_seeds: Path) -> None:
     broken = tmp_path / "broken.jsonl"
     lines = own_seeds.read_text().splitlines()
     broken.write_text("\n".join([*lines[:2], lines[2].replace('"instruction"', '"instructions"'), *lines[3:]]))
@@ -108,7 +108,7 @@ def test_what_is_wrong_is_said_at_once_and_nothing_is_left_behind(tmp_path: Path
     assert set(tmp_path.iterdir()) == before
 
 
-def test_a_server_that_is_not_there_is_noticed_before_a_run_is_begun(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_reported_before_the_run_begins(tmp_path: Path) -> None:
     with socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
@@ -137,8 +137,8 @@ def test_a_refused_key_stops_the_run_and_is_shown_nowhere(tmp_path: Path) -> Non
     assert not ledger.all(FailedPrompt)
 
 
-def test_a_cap_on_prompts_ends_the_run_with_the_reasons(shelf: Shelf) -> None:
-    ended, ledger = shelf.ended["capped"], shelf.ledger("capped")
+def test_a_cap_on_prompts_ends_the_run_with_the_reasons(finished_runs: FinishedRuns) -> None:
+    ended, ledger = finished_runs.ended["capped"], finished_runs.ledger("capped")
     assert ended.code == 4, ended.err
     check_at_any_moment(ledger)
     assert len(ledger.all(Prompt)) == len(ledger.all(Decision)) == 3
@@ -149,14 +149,14 @@ def test_a_cap_on_prompts_ends_the_run_with_the_reasons(shelf: Shelf) -> None:
     assert all(f"{reason.value} {count}" in ended.err for reason, count in refused.items())
 
 
-def test_a_model_that_only_repeats_itself_ends_the_run_with_the_reasons(shelf: Shelf) -> None:
-    ended, ledger = shelf.ended["stalled"], shelf.ledger("stalled")
+def test_a_model_that_repeats_itself_ends_the_run_with_reasons(finished_runs: FinishedRuns) -> None:
+    ended, ledger = finished_runs.ended["stalled"], finished_runs.ledger("stalled")
     assert ended.code == 3, ended.err
     check_at_any_moment(ledger)
     assert re.search(r"stalled: \d+ prompts in a row gave no accepted task; refused so far: too_similar \d+", ended.err)
 
 
-def test_signals_drain_what_is_in_flight_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
+def test_signals_drain_calls_in_flight_and_the_run_can_resume(tmp_path: Path) -> None:
     with simulated(time_to_first_token_s=0.05, time_to_first_token_std_dev_s=0.02) as model:
         command = ("run", *model.flags, "--concurrency", "8", "--target", "40")
         for signal, code in ((SIGTERM, 143), (SIGINT, 130)):
@@ -173,7 +173,7 @@ def test_signals_drain_what_is_in_flight_and_the_run_goes_on_from_there(tmp_path
     check(read_ledger(tmp_path), 40)
 
 
-def test_a_second_interrupt_ends_it_at_once_and_until_then_it_keeps_the_run_to_itself(tmp_path: Path) -> None:
+def test_a_run_stays_locked_until_a_second_interrupt_ends_it(tmp_path: Path) -> None:
     with simulated(time_to_first_token_s=60.0) as model:
         with start(tmp_path, "run", *model.flags, "--concurrency", "4") as program:
             model.wait_until_busy(4)
@@ -188,7 +188,7 @@ def test_a_second_interrupt_ends_it_at_once_and_until_then_it_keeps_the_run_to_i
     check_at_any_moment(read_ledger(tmp_path))
 
 
-def test_a_reader_that_leaves_ends_the_run_without_a_fuss(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_the_run_quietly(tmp_path: Path) -> None:
     with start(tmp_path, "run", "--lm", "simulator", "--target", "500", read_at_most=2) as program:
         ended = program.end()
     assert ended.code == 141
@@ -226,7 +226,7 @@ def _asked(requests: list[Entry]) -> list[str]:
 
 @contextmanager
 def _refusing() -> Iterator[ScriptedServer]:
-    """Run a server that refuses every key, and repeats it."""
+    """Run a server that refuses every key, and repeats it in the error."""
     steps = [refusal(401, f"Incorrect API key provided: {_KEY}.") for _ in range(200)]
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(scripted_server(*steps)) as server:
         yield server

@@ -1,4 +1,4 @@
-"""A run that compares meanings, with the real model of meanings and a simulated language model."""
+"""A run with the real embedding model and a simulated language model."""
 
 import json
 from importlib.util import find_spec
@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 
-def test_meanings_are_compared_over_a_restart_and_written_on_the_record(tmp_path: Path, own_seeds: Path) -> None:
+def test_meanings_are_compared_and_recorded_across_a_restart(tmp_path: Path, own_seeds: Path) -> None:
     begin = ("run", "--lm", "simulator", "--recipe", "alpaca", "--seeds", own_seeds)
     first = run(tmp_path, *begin, "--semantic-threshold", "0.8", "--target", "8")
     again = run(tmp_path, *begin, "--target", "16")
@@ -44,7 +44,7 @@ def test_meanings_are_compared_over_a_restart_and_written_on_the_record(tmp_path
     assert any(verdict.reason is None for verdict in verdicts)
 
 
-def test_refilter_compares_meanings_of_a_run_that_did_not(tmp_path: Path, own_seeds: Path) -> None:
+def test_refilter_can_add_the_comparison_of_meanings(tmp_path: Path, own_seeds: Path) -> None:
     made = run(tmp_path, "run", "--lm", "simulator", "--recipe", "alpaca", "--seeds", own_seeds, "--target", "8")
     compared = run(tmp_path, "refilter", "--semantic-threshold", "0.3", "--into", "meant", "--json")
     assert [made.code, compared.code] == [0, 0], made.err + compared.err

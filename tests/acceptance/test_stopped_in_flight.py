@@ -1,4 +1,4 @@
-"""Stopped in the middle of two thousand calls with 128 of them in flight, and started again."""
+"""A run of two thousand calls, stopped half-way with 128 calls in flight, and started again."""
 
 from collections import Counter
 from pathlib import Path
@@ -19,9 +19,7 @@ _TARGET = 850
 
 
 @pytest.mark.parametrize(("signal", "most_paid_twice"), [(SIGKILL, _IN_FLIGHT * 5 // 4), (SIGTERM, 0)])
-def test_nothing_is_lost_and_at_most_what_was_on_its_way_or_being_written_is_paid_twice(
-    signal: Signals, most_paid_twice: int, tmp_path: Path
-) -> None:
+def test_a_stop_loses_nothing_and_repeats_few_calls(signal: Signals, most_paid_twice: int, tmp_path: Path) -> None:
     with simulated(seed=12, time_to_first_token_s=0.3, journal_size=2 * _CALLS) as model:
         command = ("run", "--target", str(_TARGET), "--concurrency", str(_IN_FLIGHT), *model.flags)
         with start(tmp_path, *command) as program:

@@ -1,4 +1,4 @@
-"""The brokers under contract. A test asks for `open_broker` and may open the same log again and again."""
+"""The brokers under the contract. A test uses `open_broker` to open the same log repeatedly."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

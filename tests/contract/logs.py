@@ -1,4 +1,4 @@
-"""Short ways to say what contract tests do to a log."""
+"""Helpers of the contract tests for reading and writing a log."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -31,7 +31,7 @@ async def send(broker: Broker, *texts: str, topic: str = "first") -> None:
 
 
 async def read_all(broker: Broker, partition: Partition = P0, start: int = 0) -> list[Record]:
-    """Read as a rebuild does: until the position has reached where the log ends now."""
+    """Read as a rebuild does: until the position has reached the end offset."""
     target = await broker.end_offset(partition, Isolation.READ_COMMITTED)
     found: list[Record] = []
     async with broker.reader([partition]) as reader:
@@ -43,7 +43,7 @@ async def read_all(broker: Broker, partition: Partition = P0, start: int = 0) ->
 
 
 async def poll_until(member: GroupMember, count: int) -> list[Record]:
-    """Poll until so many records have come."""
+    """Poll until this number of records has arrived."""
     found: list[Record] = []
     with anyio.fail_after(DEADLINE_S):
         while len(found) < count:
@@ -52,7 +52,7 @@ async def poll_until(member: GroupMember, count: int) -> list[Record]:
 
 
 async def meet(*members: GroupMember, until: Callable[[], bool]) -> None:
-    """Let all members poll side by side, none waiting for another, until they share the partitions as wanted."""
+    """Let all members poll concurrently, until the condition on their assignment holds."""
     shared = anyio.Event()
 
     async def poll(member: GroupMember) -> None:
@@ -71,7 +71,7 @@ async def meet(*members: GroupMember, until: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def polling(member: GroupMember) -> AsyncIterator[None]:
-    """Let a member poll beside the block."""
+    """Let a member poll while the block runs."""
 
     async def poll() -> None:
         while True:

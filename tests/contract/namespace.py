@@ -1,4 +1,4 @@
-"""A broker shared by many tests: each sees topics, groups and transactional ids of its own."""
+"""A broker shared by many tests. Each test has its own topics, groups and transactional ids."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ from service.messaging.broker import (
 
 @dataclass
 class Namespaced:
-    """Everything is the real broker's, but names, which get a prefix there."""
+    """A wrapper of the real broker that adds a prefix to names."""
 
     real: Broker
     prefix: str

@@ -9,7 +9,7 @@ from tests.contract.logs import DEADLINE_S, P0, create, ignore, meet, poll_until
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_group_starts_at_the_beginning_and_goes_on_where_it_committed(open_broker: OpenBroker) -> None:
+async def test_a_group_starts_at_offset_0_and_resumes_at_its_commit(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, "a", "b", "c")
@@ -22,7 +22,7 @@ async def test_a_group_starts_at_the_beginning_and_goes_on_where_it_committed(op
             assert texts(await poll_until(member, 1)) == ["c"]
 
 
-async def test_committed_offsets_survive_a_restart_and_move_at_commit_only(open_broker: OpenBroker) -> None:
+async def test_committed_offsets_survive_restarts_and_move_on_commit(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, "a")
@@ -35,7 +35,7 @@ async def test_committed_offsets_survive_a_restart_and_move_at_commit_only(open_
         assert await broker.committed("other", P0) is None
 
 
-async def test_two_members_share_the_partitions_and_never_own_one_at_once(open_broker: OpenBroker) -> None:
+async def test_two_members_never_own_a_partition_at_the_same_time(open_broker: OpenBroker) -> None:
     owned: dict[str, frozenset[Partition]] = {"one": frozenset(), "two": frozenset()}
     async with open_broker() as broker:
         await create(broker, partitions=4)
@@ -64,7 +64,7 @@ async def test_two_members_share_the_partitions_and_never_own_one_at_once(open_b
         assert both.is_set()
 
 
-async def test_a_revoked_member_may_still_commit_and_its_heir_goes_on_there(open_broker: OpenBroker) -> None:
+async def test_the_next_owner_starts_at_a_commit_made_on_revocation(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, "a", "b")
@@ -86,20 +86,20 @@ async def test_a_revoked_member_may_still_commit_and_its_heir_goes_on_there(open
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(first, ready)
                 await ready.wait()
-                async with broker.group_member("g", ["first"], ignore, ignore) as heir:
-                    assert texts(await poll_until(heir, 1)) == ["b"]
+                async with broker.group_member("g", ["first"], ignore, ignore) as next_owner:
+                    assert texts(await poll_until(next_owner, 1)) == ["b"]
 
 
-async def test_a_member_that_is_away_during_a_rebalance_cannot_commit_afterwards(open_broker: OpenBroker) -> None:
+async def test_a_member_that_missed_a_rebalance_cannot_commit(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, "a")
         async with (
             broker.group_member("g", ["first"], ignore, ignore) as away,
-            broker.group_member("g", ["first"], ignore, ignore) as heir,
+            broker.group_member("g", ["first"], ignore, ignore) as next_owner,
         ):
-            await meet(away, heir, until=lambda: len(away.assignment()) + len(heir.assignment()) == 1)
-            owner, other = (away, heir) if away.assignment() else (heir, away)
+            await meet(away, next_owner, until=lambda: len(away.assignment()) + len(next_owner.assignment()) == 1)
+            owner, other = (away, next_owner) if away.assignment() else (next_owner, away)
             async with broker.group_member("g", ["first"], ignore, ignore) as third:
                 await meet(third, other, until=lambda: len(third.assignment()) + len(other.assignment()) == 1)
             with pytest.raises(IllegalGenerationError):
@@ -107,7 +107,7 @@ async def test_a_member_that_is_away_during_a_rebalance_cannot_commit_afterwards
         assert await broker.committed("g", P0) is None
 
 
-async def test_a_group_passes_the_markers_of_transactions(open_broker: OpenBroker) -> None:
+async def test_a_group_skips_transaction_markers(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.transactional_producer("t") as producer:
@@ -129,7 +129,7 @@ async def test_partitions_of_a_member_that_leaves_go_to_the_rest(open_broker: Op
             await meet(stays, until=lambda: len(stays.assignment()) == 2)
 
 
-async def test_a_member_cannot_commit_for_a_partition_that_it_does_not_own(open_broker: OpenBroker) -> None:
+async def test_a_member_cannot_commit_for_a_partition_of_another(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker, partitions=2)
         async with (
@@ -142,7 +142,7 @@ async def test_a_member_cannot_commit_for_a_partition_that_it_does_not_own(open_
                 await one.commit({lost: Committed(1)})
 
 
-async def test_the_members_of_a_group_are_listed_with_what_they_own(open_broker: OpenBroker) -> None:
+async def test_members_of_a_group_are_listed_with_their_partitions(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker, partitions=3)
         assert list(await broker.members("g")) == []

@@ -10,7 +10,7 @@ from tests.contract.logs import DEADLINE_S, P0, create, ignore, read_all, send, 
 pytestmark = pytest.mark.anyio
 
 
-async def test_records_of_a_partition_come_in_the_order_sent_with_increasing_offsets(open_broker: OpenBroker) -> None:
+async def test_records_of_a_partition_keep_the_order_of_sending(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, "a", "b")
@@ -54,7 +54,7 @@ async def test_keys_choose_partitions_as_java_clients_do(open_broker: OpenBroker
             assert found == {key for key, partition in expected.items() if partition == number}
 
 
-async def test_a_too_large_record_is_refused_and_nothing_of_its_call_is_written(open_broker: OpenBroker) -> None:
+async def test_a_send_with_a_too_large_record_writes_nothing(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.producer() as producer:
@@ -91,7 +91,7 @@ async def test_a_waiting_poll_returns_when_a_record_comes(open_broker: OpenBroke
                 assert texts(await reader.poll(10, DEADLINE_S)) == ["a"]
 
 
-async def test_a_poll_without_news_ends_in_time_and_empty(open_broker: OpenBroker) -> None:
+async def test_a_poll_without_records_ends_in_time_and_empty(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.reader([P0]) as reader:
@@ -99,7 +99,7 @@ async def test_a_poll_without_news_ends_in_time_and_empty(open_broker: OpenBroke
                 assert await reader.poll(10, 0.05) == []
 
 
-async def test_a_poll_returns_at_most_what_was_asked_for_and_goes_on_behind_it(open_broker: OpenBroker) -> None:
+async def test_a_poll_returns_at_most_its_limit_and_the_next_continues(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, "a", "b", "c")
@@ -151,7 +151,7 @@ async def test_the_end_of_an_empty_partition_is_its_beginning(open_broker: OpenB
         assert await read_all(broker) == []
 
 
-async def test_leaving_is_quick_whatever_is_open(open_broker: OpenBroker) -> None:
+async def test_closing_a_broker_is_quick_with_open_clients(open_broker: OpenBroker) -> None:
     with anyio.fail_after(DEADLINE_S):
         async with (
             open_broker() as broker,
@@ -171,8 +171,8 @@ async def test_leaving_is_quick_whatever_is_open(open_broker: OpenBroker) -> Non
                 tasks.cancel_scope.cancel()
 
 
-async def test_a_poll_cancelled_while_it_has_found_something_loses_nothing(open_broker: OpenBroker) -> None:
-    """Wherever it is cancelled, and with several partitions to read from."""
+async def test_a_poll_cancelled_after_it_found_records_loses_nothing(open_broker: OpenBroker) -> None:
+    """At any point of the poll, and with several partitions to read from."""
     sent = [str(number) for number in range(40)]
     async with open_broker() as broker:
         await create(broker, partitions=4)
@@ -202,7 +202,7 @@ async def test_a_poll_cancelled_while_it_has_found_something_loses_nothing(open_
         assert sorted(found, key=int) == sent
 
 
-async def test_polls_without_patience_find_what_there_is_in_the_end(open_broker: OpenBroker) -> None:
+async def test_polls_with_a_timeout_of_zero_find_records_at_last(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, "a")

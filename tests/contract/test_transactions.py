@@ -26,7 +26,7 @@ async def test_records_of_several_topics_and_offsets_appear_together(open_broker
         assert await broker.committed("g", P0) == Committed(7, "note")
 
 
-async def test_an_aborted_transaction_leaves_nothing_visible_but_a_gap(open_broker: OpenBroker) -> None:
+async def test_an_aborted_transaction_leaves_only_a_gap_in_offsets(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.transactional_producer("t") as producer:
@@ -69,7 +69,7 @@ async def test_an_open_transaction_hides_later_records_of_others(open_broker: Op
         assert texts(await read_all(broker)) == ["inside", "later"]
 
 
-async def test_a_reader_waiting_behind_an_open_transaction_sees_its_records_in_order(open_broker: OpenBroker) -> None:
+async def test_a_waiting_reader_reads_on_after_an_aborted_transaction(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.transactional_producer("t") as producer, broker.reader([P0]) as reader:
@@ -82,7 +82,7 @@ async def test_a_reader_waiting_behind_an_open_transaction_sees_its_records_in_o
 
 
 @pytest.mark.parametrize("ending", ["marker", "abort", "nothing", "record"])
-async def test_a_rebuild_ends_whatever_the_log_ends_in(open_broker: OpenBroker, ending: str) -> None:
+async def test_a_rebuild_ends_at_any_ending_of_the_log(open_broker: OpenBroker, ending: str) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.transactional_producer("t") as producer:
@@ -107,7 +107,7 @@ async def test_a_rebuild_ends_whatever_the_log_ends_in(open_broker: OpenBroker, 
                     await reader.poll(10, 0.1)
 
 
-async def test_opening_an_id_again_fences_the_first_and_ends_what_it_left_open(open_broker: OpenBroker) -> None:
+async def test_a_reopened_id_fences_its_predecessor_and_aborts_it(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.transactional_producer("t") as old:
@@ -135,7 +135,7 @@ async def test_other_ids_are_not_fenced(open_broker: OpenBroker) -> None:
         assert len(await read_all(broker)) == 2
 
 
-async def test_a_failed_send_makes_the_commit_raise_and_an_abort_mends_it(open_broker: OpenBroker) -> None:
+async def test_after_a_failed_send_a_commit_raises_until_an_abort(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.transactional_producer("t") as producer:
@@ -160,7 +160,7 @@ async def test_sending_without_a_transaction_is_an_error(open_broker: OpenBroker
                 await producer.send(values("a"))
 
 
-async def test_leaving_with_an_open_transaction_takes_it_back(open_broker: OpenBroker) -> None:
+async def test_closing_a_producer_aborts_its_open_transaction(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.transactional_producer("t") as producer:
@@ -171,7 +171,7 @@ async def test_leaving_with_an_open_transaction_takes_it_back(open_broker: OpenB
             assert texts(await read_all(broker)) == ["b"]
 
 
-async def test_a_cancelled_commit_is_whole_or_nothing(open_broker: OpenBroker) -> None:
+async def test_a_cancelled_commit_is_atomic(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.transactional_producer("t") as producer:

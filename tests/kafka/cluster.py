@@ -1,4 +1,4 @@
-"""A real Kafka under test, started by `deploy/kafka/kafka.sh`: every wait has a deadline, and no broker outlives it."""
+"""A real Kafka, started by `deploy/kafka/kafka.sh`. Every wait has a deadline, and no broker outlives its test."""
 
 import os
 import random
@@ -20,13 +20,13 @@ _FETCH_S = 300.0
 _START_S = 100.0
 _END_S = 20.0
 _READ_S = 60.0
-# Below those that the system gives to clients: nobody takes the port of a broker that is down.
+# These ports are below the system's range for clients, so no client takes the port of a stopped broker.
 _PORTS = range(20_000, 32_000, 30)
 
 
 @cache
 def unavailable() -> str | None:
-    """Return the reason why Kafka can't be started here; none if it can. Fetches Kafka where that is to be done."""
+    """Return the reason why Kafka cannot be started here, or None. Downloads Kafka if that is allowed."""
     try:
         _run("libs", environment=_environment(), deadline_s=_FETCH_S)
     except RuntimeError as error:
@@ -36,7 +36,7 @@ def unavailable() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Brokers that run, counted from 0. Whoever asks for `secure_bootstrap` logs in as `user`, by TLS."""
+    """Running brokers, counted from 0. Clients of `secure_bootstrap` log in as `user`, with TLS."""
 
     folder: Path
     nodes: int
@@ -47,7 +47,7 @@ class Cluster:
     @classmethod
     @contextmanager
     def start(cls, folder: Path, nodes: int = 1, *, secure: bool = False) -> "Iterator[Cluster]":
-        """Start brokers on free ports; they are killed at the end, whatever it is."""
+        """Start brokers on free ports. They are killed when the block ends."""
         cluster = cls(folder, nodes, _free_ports(nodes))
         settings = {
             "KAFKA_PORT": str(cluster.first_port),
@@ -73,11 +73,11 @@ class Cluster:
 
     @property
     def tls(self) -> Path:
-        """The folder of `ca.pem`, and of `client.pem` and `client.key`."""
+        """The folder of `ca.pem`, `client.pem` and `client.key`."""
         return self.folder / "tls"
 
     def kill(self, node: int) -> None:
-        """End a broker without a warning, wherever it is; it may have ended before."""
+        """Kill a broker, which may have ended before."""
         self._signal(node, signal.SIGKILL)
         self._pid_file(node).unlink(missing_ok=True)
         give_up = time.monotonic() + _END_S
@@ -86,22 +86,21 @@ class Cluster:
             time.sleep(0.02)
 
     def pause(self, node: int) -> None:
-        """Let a broker stand still; its connections stay open."""
+        """Stop the process of a broker with its connections open."""
         self._signal(node, signal.SIGSTOP)
 
     def resume(self, node: int) -> None:
-        """Let it go on."""
         self._signal(node, signal.SIGCONT)
 
     def restart(self, *nodes: int) -> None:
-        """Start brokers anew, where they were and with what they had; returns when they answer.
+        """Restart brokers with their ports and data. Returns when they answer.
 
-        Fewer than half of the nodes never answer: start those at once that have been killed.
+        Fewer than half of the nodes never answer: restart all killed nodes together.
         """
         _run("restart", self.folder, *map(str, nodes), environment=_environment(), deadline_s=_START_S)
 
     def leader(self, topic: str, partition: int = 0) -> int:
-        """Return the node that leads a partition, as soon as there is one."""
+        """Return the leader of a partition, as soon as there is one."""
 
         async def ask() -> int:
             client = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
@@ -120,7 +119,7 @@ class Cluster:
         return anyio.run(ask)
 
     def console_consumer(self, topic: str, *arguments: str) -> list[str]:
-        """Return a topic's committed values from its beginning, a line each, as Kafka's own consumer prints them."""
+        """Return a topic's committed values from its beginning, one per line, printed by Kafka's console consumer."""
         read = ("--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "5000", *arguments)
         out = _run("console-consumer", self.bootstrap, topic, *read, environment=_environment(), deadline_s=_READ_S)
         return out.split("\n")[:-1]
@@ -134,7 +133,7 @@ class Cluster:
 
 
 def _run(*arguments: str | Path, environment: Mapping[str, str], deadline_s: float) -> str:
-    """Run the script; returns what it printed. Only brokers, in process groups of their own, go on after its end."""
+    """Run the script. Returns its output. Only brokers, in their own process groups, outlive it."""
     script = subprocess.Popen(
         [_SCRIPT, *arguments],
         env=environment,

@@ -1,4 +1,4 @@
-"""Worker processes side by side, started again when they end, as Kubernetes would do it."""
+"""Concurrent worker processes that are restarted when they end, as Kubernetes does."""
 
 import time
 from collections import Counter
@@ -13,13 +13,13 @@ from typing import Self
 from tests.acceptance.program import Ended, Program, start
 
 _LINES_S = 120.0
-# Exit codes after which a process is started again without a word: it was killed, or others have taken its place.
+# After these exit codes a process is restarted: it was killed, or it was fenced.
 _EXPECTED = {-SIGKILL, 75}
 
 
 @dataclass(eq=False)
 class Post:
-    """A place in the fleet: which roles are done there, and by which process now."""
+    """A slot of the fleet: its roles, and its current process."""
 
     roles: tuple[str, ...]
     flags: tuple[str, ...]
@@ -28,7 +28,7 @@ class Post:
 
 @dataclass
 class Fleet:
-    """The processes of one run. `settings` are those of every one's environment, without their prefix."""
+    """The processes of one run. `settings` are the environment of each process, without prefix."""
 
     folder: Path
     settings: Mapping[str, str]
@@ -43,18 +43,16 @@ class Fleet:
         self._stack.close()
 
     def add(self, *roles: str, flags: Sequence[str] = ()) -> Post:
-        """Start a process."""
         post = Post(roles, tuple(flags), self._start(roles, flags))
         self.posts.append(post)
         return post
 
     def kill(self, post: Post) -> None:
-        """Kill a process without a warning, and start it again."""
         self._note(post, post.program.kill())
         post.program = self._start(post.roles, post.flags)
 
     def stop(self, *posts: Post) -> list[Ended]:
-        """Stop processes in order, and wait for their ends; they are not started again."""
+        """Terminate processes, and wait for their ends. They are not restarted."""
         for post in posts:
             self.posts.remove(post)
             post.program.send(SIGTERM)
@@ -64,14 +62,14 @@ class Fleet:
         return ended
 
     def keep_up(self) -> None:
-        """Start those again that ended for a reason that is expected here; any other is a failure."""
+        """Restart the processes that ended with an expected exit code. Any other exit code is a failure."""
         for post in self.posts:
             if post.program.code is not None:
                 self._note(post, post.program.end())
                 post.program = self._start(post.roles, post.flags)
 
     def keep_up_until_lines(self, watching: Program, count: int) -> None:
-        """Wait for so many further lines of the run's watcher; meanwhile who ends is started again."""
+        """Wait for this number of further lines of the run's watcher, and restart processes meanwhile."""
         give_up = time.monotonic() + _LINES_S
         while not watching.has_lines(count):
             assert time.monotonic() < give_up, f"{count} lines took over {_LINES_S} s; ends so far: {self.ended}"
@@ -79,11 +77,10 @@ class Fleet:
             self.keep_up()
 
     def of(self, *roles: str) -> list[Post]:
-        """Return the places where one of these roles is done."""
         return [post for post in self.posts if set(roles).intersection(post.roles)]
 
     def codes(self) -> Counter[int]:
-        """Return how often processes ended with which code."""
+        """Return how often processes ended with each exit code."""
         return Counter(code for _, code in self.ended)
 
     def _start(self, roles: Sequence[str], flags: Sequence[str]) -> Program:
@@ -96,6 +93,6 @@ class Fleet:
 
 @contextmanager
 def watched(folder: Path, settings: Mapping[str, str]) -> Iterator[Program]:
-    """Watch a run beside its fleet; the watching process ends when the run has come to rest."""
+    """Watch a run during its fleet's work. The watching process ends when the run has come to rest."""
     with start(folder, "watch", settings=settings) as program:
         yield program

@@ -1,4 +1,4 @@
-"""What a worker tells over HTTP, as its surroundings ask for it."""
+"""The HTTP endpoints of a worker, as a probe calls them."""
 
 import socket
 from http.client import HTTPConnection
@@ -7,14 +7,14 @@ from tests.acceptance.program import DEADLINE_S
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
+    """Return a port without a listener."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         return int(reserved.getsockname()[1])
 
 
 def fetch(port: int, path: str) -> tuple[int, str]:
-    """Return the status and body of a page; 0 and nothing while nobody listens."""
+    """Return the status and body of a page, or 0 and an empty text without a listener."""
     connection = HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
     try:
         connection.request("GET", f"/{path}")

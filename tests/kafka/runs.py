@@ -1,4 +1,4 @@
-"""Runs on a real Kafka, as tests look at them from outside: topics, goal, ledger, what was asked of the model."""
+"""Runs on a real Kafka, observed from outside: topics, goal, ledger, and calls to the model."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ CALLED = (Answer, ClassifiedInstruction, TaskInstances)
 
 @dataclass(frozen=True)
 class KafkaRun:
-    """One run, by name, at one cluster. `settings` are the environment of its processes."""
+    """One run at one cluster. `settings` are the environment of its processes."""
 
     folder: Path
     bootstrap: str
@@ -32,7 +32,7 @@ class KafkaRun:
     def create(
         cls, folder: Path, bootstrap: str, model: Model | None = None, partitions: int = 8, **settings: str
     ) -> "KafkaRun":
-        """Create the topics of a run of a new name."""
+        """Create the topics of a run with a new name."""
         name = f"t{uuid4().hex[:8]}"
         common = {"BROKER": f"kafka://{bootstrap}", "RUN": name, **settings}
         if model is not None:
@@ -64,7 +64,7 @@ class KafkaRun:
         return anyio.run(read)
 
     def ledger_once(self, condition: Any) -> Ledger:
-        """Return the ledger as soon as something holds of it."""
+        """Return the ledger as soon as the condition holds."""
         ledgers: list[Ledger] = []
 
         def holds() -> bool:
@@ -76,18 +76,18 @@ class KafkaRun:
 
 
 def all_answers_are_decided(ledger: Ledger) -> bool:
-    """Whether admit has emptied its topic."""
+    """Return whether admit has processed all answers."""
     return not list(ledger.unread(Answer, "admit"))
 
 
 def paid_twice(model: Model) -> int:
-    """Return how many completions were asked for that had been asked for before."""
+    """Return the number of repeated calls."""
     asked = Counter(each.prompt_sha256 for each in model.requests() if each.prompt_sha256 is not None)
     return asked.total() - len(asked)
 
 
 def recorded_twice(ledger: Ledger) -> int:
-    """Return how many completions are on the log for an input that has one already."""
+    """Return the number of completions on the log for an input that already has one."""
     calls = Counter(
         (kind, message.key)
         for kind in CALLED

@@ -1,4 +1,4 @@
-"""Three brokers, every topic on all of them: any one may die in the middle of a run."""
+"""Three brokers with every topic on all of them: each one may die in the middle of a run."""
 
 import time
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def roles_of_brokers(cluster: Cluster, work: KafkaRun) -> dict[str, int]:
-    """Return which broker leads the pool, and which coordinate admit's group and its transactions."""
+    """Return the leader of the pool, and the coordinators of admit's group and of its transactions."""
 
     async def ask() -> dict[str, int]:
         options = KafkaOptions(bootstrap=cluster.bootstrap)
@@ -49,7 +49,7 @@ def roles_of_brokers(cluster: Cluster, work: KafkaRun) -> dict[str, int]:
 
 
 def keep_up_until_in_sync(cluster: Cluster, fleet: Fleet, watching: Program) -> None:
-    """Wait until every partition, Kafka's own included, is whole on all brokers: only then may the next one die."""
+    """Wait until all replicas of all partitions, Kafka's own included, are in sync, before the next broker dies."""
 
     async def ask() -> bool:
         options = KafkaOptions(bootstrap=cluster.bootstrap)
@@ -66,7 +66,7 @@ def keep_up_until_in_sync(cluster: Cluster, fleet: Fleet, watching: Program) -> 
 
 
 def test_any_broker_may_die_in_the_middle_of_a_run(three: Cluster, tmp_path: Path) -> None:
-    """The leader of the pool, the coordinators of groups and transactions, and who else there is, one after another."""
+    """The leader of the pool, the coordinators of groups and transactions, and other brokers die one after another."""
     with simulated(seed=9, time_to_first_token_s=0.25) as model:
         work = KafkaRun.create(tmp_path, three.bootstrap, model, CONCURRENCY="4")
         with work.fleet() as fleet:
@@ -103,7 +103,7 @@ def _staff(fleet: Fleet) -> None:
     fleet.add("admit", "finish")
 
 
-def test_brokers_that_are_gone_for_good_end_the_process_with_a_word(tmp_path: Path) -> None:
+def test_a_process_without_any_broker_ends_with_an_error(tmp_path: Path) -> None:
     if (reason := unavailable()) is not None:
         without_kafka(reason)
     with Cluster.start(tmp_path / "kafka") as cluster:

@@ -1,4 +1,4 @@
-"""What the other tests rest on: brokers that keep what they are given, and are lost and found as a test wants it."""
+"""The cluster of the Kafka tests: brokers keep their records, and can be killed, paused and restarted."""
 
 import gc
 import ssl
@@ -18,20 +18,20 @@ from tests.kafka.cluster import Cluster, unavailable
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
 
-_PAUSE_S = 1.0  # shorter than the silence after which a broker is given up
+_PAUSE_S = 1.0  # shorter than the silence after which a client gives a broker up
 _DEADLINE_S = 60.0
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["one node", "three nodes"])
 def brokers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Brokers of our own, to be killed."""
+    """Brokers of this module alone, which its tests kill."""
     if (reason := unavailable()) is not None:
         without_kafka(reason)
     with Cluster.start(tmp_path_factory.mktemp("kafka"), request.param, secure=True) as cluster:
         yield cluster
 
 
-def test_a_killed_broker_still_has_what_it_acknowledged(brokers: Cluster) -> None:
+def test_a_killed_broker_keeps_acknowledged_records(brokers: Cluster) -> None:
     _create(brokers, "kept")
     _produce("kept", "acknowledged\u2028", bootstrap_servers=brokers.bootstrap)
     leader = brokers.leader("kept")
@@ -44,7 +44,7 @@ def test_a_killed_broker_still_has_what_it_acknowledged(brokers: Cluster) -> Non
     assert brokers.console_consumer("kept") == written
 
 
-def test_a_paused_broker_goes_on_where_it_was(brokers: Cluster) -> None:
+def test_a_paused_broker_resumes(brokers: Cluster) -> None:
     _create(brokers, "paused")
     leader = brokers.leader("paused")
     brokers.pause(leader)
@@ -62,7 +62,7 @@ def test_a_paused_broker_goes_on_where_it_was(brokers: Cluster) -> None:
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # aiokafka leaves a refused connection to the collector
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 @pytest.mark.parametrize("certificate", [False, True], ids=["anybody", "client certificate"])
-def test_the_secure_listener_asks_who_is_there(brokers: Cluster, mechanism: str, *, certificate: bool) -> None:
+def test_the_secure_listener_authenticates_clients(brokers: Cluster, mechanism: str, *, certificate: bool) -> None:
     context = ssl.create_default_context(cafile=brokers.tls / "ca.pem")
     if certificate:
         context.load_cert_chain(brokers.tls / "client.pem", brokers.tls / "client.key")

@@ -1,4 +1,4 @@
-"""Commands against a real Kafka: topics, refusals that say what to do, one process or several, secure listeners."""
+"""Commands on a real Kafka: topics, errors with a remedy, one process or several, secure listeners."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def create_topics(cluster: Cluster, *specs: TopicSpec) -> None:
     anyio.run(create)
 
 
-def test_everything_in_one_process_and_again_with_a_higher_target(kafka: Cluster, tmp_path: Path) -> None:
+def test_one_process_reaches_a_target_and_then_a_higher_one(kafka: Cluster, tmp_path: Path) -> None:
     work = KafkaRun.create(tmp_path, kafka.bootstrap)
     flags = ("--lm", "simulator", "--concurrency", "4")
     first = run(tmp_path, "run", "--target", "10", *flags, settings=work.settings)
@@ -56,7 +56,7 @@ def test_everything_in_one_process_and_again_with_a_higher_target(kafka: Cluster
     assert len((tmp_path / "tasks.jsonl").read_text().splitlines()) == 25
 
 
-def test_beside_workers_or_another_run_everything_in_one_is_refused(kafka: Cluster, tmp_path: Path) -> None:
+def test_run_is_refused_while_workers_are_active(kafka: Cluster, tmp_path: Path) -> None:
     work = KafkaRun.create(tmp_path, kafka.bootstrap)
     with work.fleet() as fleet:
         fleet.add("admit")
@@ -70,7 +70,7 @@ def test_beside_workers_or_another_run_everything_in_one_is_refused(kafka: Clust
     assert (after.code, len(after.tasks)) == (0, 5), after.err
 
 
-def test_missing_topics_are_refused_with_the_command_that_creates_them(kafka: Cluster, tmp_path: Path) -> None:
+def test_the_error_for_missing_topics_names_the_command(kafka: Cluster, tmp_path: Path) -> None:
     settings = at(kafka, "nothing")
     for command in (("run", "--lm", "simulator"), ("worker", "admit"), ("goal",), ("topics", "check")):
         refused = run(tmp_path, *command, settings=settings)
@@ -87,7 +87,7 @@ def test_missing_topics_are_refused_with_the_command_that_creates_them(kafka: Cl
     assert states["seedstream.nothing.pool"]["configs"]["retention.ms"] == "-1"
 
 
-def test_a_topic_that_is_ordered_and_has_two_partitions_is_refused(kafka: Cluster, tmp_path: Path) -> None:
+def test_an_ordered_topic_with_two_partitions_is_refused(kafka: Cluster, tmp_path: Path) -> None:
     settings = at(kafka, "wide")
     create_topics(kafka, TopicSpec("seedstream.wide.pool", 2))
     refused = run(tmp_path, "topics", "create", settings=settings)
@@ -96,28 +96,28 @@ def test_a_topic_that_is_ordered_and_has_two_partitions_is_refused(kafka: Cluste
     assert run(tmp_path, "worker", "admit", settings=settings).code == 2
 
 
-def test_a_run_that_is_not_there_is_named_with_those_that_are(kafka: Cluster, tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_run_lists_the_known_runs(kafka: Cluster, tmp_path: Path) -> None:
     work = KafkaRun.create(tmp_path, kafka.bootstrap)
     unknown = run(tmp_path, "status", "--run", "unknown", settings=work.settings)
     assert unknown.code == 2
     assert work.name in unknown.err
 
 
-def test_where_nobody_answers_it_is_said_at_once(tmp_path: Path) -> None:
+def test_an_unreachable_broker_is_reported_at_once(tmp_path: Path) -> None:
     for command in (("run", "--lm", "simulator"), ("topics", "create"), ("status",), ("worker", "finish")):
         refused = run(tmp_path, *command, settings={"BROKER": "kafka://127.0.0.1:1", "RUN": "r"})
         assert refused.code == 1
         assert "expected a Kafka broker at 127.0.0.1:1" in refused.err
 
 
-def test_a_worker_wants_kafka(tmp_path: Path) -> None:
+def test_a_worker_needs_kafka(tmp_path: Path) -> None:
     refused = run(tmp_path, "worker", "admit")
     assert refused.code == 2
     assert "seedstream run" in refused.err
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-def test_passwords_over_tls_with_an_own_authority(kafka: Cluster, tmp_path: Path, mechanism: str) -> None:
+def test_passwords_over_tls_with_a_private_ca_are_accepted(kafka: Cluster, tmp_path: Path, mechanism: str) -> None:
     password = tmp_path / "password"
     password.write_text(f"{kafka.password}\n")
     settings = {
@@ -143,7 +143,7 @@ def test_passwords_over_tls_with_an_own_authority(kafka: Cluster, tmp_path: Path
     assert "uthentication" in refused.err
 
 
-def test_an_authority_that_is_not_ours_is_refused(kafka: Cluster, tmp_path: Path) -> None:
+def test_an_unknown_ca_is_refused(kafka: Cluster, tmp_path: Path) -> None:
     settings = at(kafka, "r") | {"BROKER": f"kafka://{kafka.secure_bootstrap}", "KAFKA_TLS": "true"}
     refused = run(tmp_path, "status", settings=settings)
     assert refused.code == 1
@@ -152,7 +152,7 @@ def test_an_authority_that_is_not_ours_is_refused(kafka: Cluster, tmp_path: Path
     assert (missing.code, "nowhere.pem" in missing.err) == (2, True)
 
 
-def test_seeds_added_to_a_live_run_are_taken_in_by_its_admit(kafka: Cluster, tmp_path: Path) -> None:
+def test_admit_pools_seeds_added_to_a_live_run(kafka: Cluster, tmp_path: Path) -> None:
     seeds = write_seeds(tmp_path / "mine.jsonl")
     work = KafkaRun.create(tmp_path, kafka.bootstrap)
     with work.fleet() as fleet:
@@ -165,10 +165,8 @@ def test_seeds_added_to_a_live_run_are_taken_in_by_its_admit(kafka: Cluster, tmp
         assert [task.pool_seq for task in ledger.all(PooledTask)] == list(range(195))
 
 
-def test_poison_goes_to_the_dead_letters_of_its_topic_byte_for_byte_and_can_be_put_back(
-    kafka: Cluster, tmp_path: Path
-) -> None:
-    """From the transactional stages and the others; the run is not held up by it."""
+def test_poison_becomes_identical_dead_letters_to_be_replayed(kafka: Cluster, tmp_path: Path) -> None:
+    """The poison is in inputs of transactional stages and of others. It does not block the run."""
     with simulated(seed=12, time_to_first_token_s=0.05) as model:
         work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY="4")
         future = NewRecord(
@@ -216,7 +214,7 @@ def _dead_letters(cluster: Cluster, work: KafkaRun) -> dict[str, tuple[object, .
     return anyio.run(read)
 
 
-def test_a_worker_tells_its_health_and_whether_it_is_the_active_one(kafka: Cluster, tmp_path: Path) -> None:
+def test_a_worker_reports_its_health_and_its_active_roles(kafka: Cluster, tmp_path: Path) -> None:
     work = KafkaRun.create(tmp_path, kafka.bootstrap)
     port = free_port()
     with work.fleet() as fleet:

@@ -1,4 +1,4 @@
-"""Limits hold for all processes of a run together: calls at once, calls a minute, dollars. And all of them pause."""
+"""The limits of a run hold for its whole fleet: concurrent calls, calls per minute, dollars, and pauses."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def staffed(fleet: Fleet) -> None:
         fleet.add(*_CALLING)
 
 
-def test_four_processes_have_no_more_calls_in_flight_than_one_limit_allows(kafka: Cluster, tmp_path: Path) -> None:
+def test_four_processes_share_one_limit_of_calls_in_flight(kafka: Cluster, tmp_path: Path) -> None:
     with simulated(seed=21, time_to_first_token_s=0.1) as model:
         work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY=_CONCURRENCY, WINDOW="64")
         with work.fleet() as fleet:
@@ -42,7 +42,7 @@ def test_four_processes_have_no_more_calls_in_flight_than_one_limit_allows(kafka
     check(ledger, 120)
 
 
-def test_four_processes_keep_to_one_rate_and_a_limit_is_lifted_while_they_work(kafka: Cluster, tmp_path: Path) -> None:
+def test_four_processes_share_one_rate_that_can_be_lifted(kafka: Cluster, tmp_path: Path) -> None:
     rate_per_s = 10
     with simulated(seed=22, time_to_first_token_s=0.05) as model:
         work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY=_CONCURRENCY, WINDOW="64")
@@ -60,7 +60,7 @@ def test_four_processes_keep_to_one_rate_and_a_limit_is_lifted_while_they_work(k
     check(ledger, 400)
 
 
-def test_four_processes_spend_one_budget_and_end_cleanly_with_what_was_bought(kafka: Cluster, tmp_path: Path) -> None:
+def test_four_processes_share_one_budget_and_end_cleanly(kafka: Cluster, tmp_path: Path) -> None:
     with simulated(seed=23, time_to_first_token_s=0.02) as model:
         work = KafkaRun.create(
             tmp_path,
@@ -87,7 +87,7 @@ def test_four_processes_spend_one_budget_and_end_cleanly_with_what_was_bought(ka
     assert ledger.tasks
 
 
-def test_a_fleet_whose_key_is_refused_says_so_and_goes_on_with_a_new_one(kafka: Cluster, tmp_path: Path) -> None:
+def test_a_fleet_reports_a_refused_key_and_resumes_with_another(kafka: Cluster, tmp_path: Path) -> None:
     key, port = tmp_path / "key", free_port()
     key.write_text("an-old-key")
     with simulated(seed=24, api_keys=("a-new-key",)) as model:

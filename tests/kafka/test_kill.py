@@ -1,4 +1,4 @@
-"""Every role killed at random moments on a real broker: nothing is lost, nothing doubled in the pool or the product."""
+"""Every role is killed at random moments on a real broker: nothing is lost, and no task or pool entry is doubled."""
 
 from collections import Counter
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_every_role_killed_at_random_moments(kafka: Cluster, tmp_path: Path) -> 
     check(ledger, _TARGET, without=[no_call_is_recorded_twice])
     assert killed.keys() == set(_ROLES)
     _check_the_bill(ledger, twice, sum(killed[role] for role in _CALLING))
-    _check_with_a_stranger(kafka, work, ledger)
+    _check_with_kafkas_own_consumer(kafka, work, ledger)
 
 
 def _staff(fleet: Fleet) -> None:
@@ -51,7 +51,7 @@ def _staff(fleet: Fleet) -> None:
 
 
 def _kill_until_it_ends(fleet: Fleet, watching: Program, rng: Random) -> Counter[str]:
-    """Kill one process after the other, of every role in turn, then let it end in peace; returns how many of each."""
+    """Kill processes of every role in turn, then let the run end. Returns the number of kills by role."""
     killed: Counter[str] = Counter()
     watching.wait_for_lines(1)
     for _ in range(_ROUNDS):
@@ -68,13 +68,13 @@ def _kill_until_it_ends(fleet: Fleet, watching: Program, rng: Random) -> Counter
 
 
 def _check_the_bill(ledger: Ledger, twice: int, killed: int) -> None:
-    """At most what was in flight on the killed is paid for twice."""
+    """Check that only calls in flight at a kill were paid for twice."""
     assert twice <= killed * _CONCURRENCY
     assert recorded_twice(ledger) <= twice
 
 
-def _check_with_a_stranger(kafka: Cluster, work: KafkaRun, ledger: Ledger) -> None:
-    """Kafka's own console consumer sees the same tasks as the ledger, and no other."""
+def _check_with_kafkas_own_consumer(kafka: Cluster, work: KafkaRun, ledger: Ledger) -> None:
+    """Check that Kafka's console consumer reads exactly the tasks of the ledger."""
     seen = kafka.console_consumer(work.topic("tasks"))
     on_log = [(record.value or b"").decode() for record, _ in ledger.entries[type(ledger.tasks[0])]]
     assert sorted(seen) == sorted(on_log)

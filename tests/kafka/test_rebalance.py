@@ -1,4 +1,4 @@
-"""Generators come and go during a run: no prompt is lost, and nothing is paid for twice."""
+"""Generators join and leave during a run: no prompt is lost, and no call is paid for twice."""
 
 from pathlib import Path
 from random import Random
@@ -18,7 +18,7 @@ _CONCURRENCY = 8
 _CALLING = ("generate", "classify", "instances")
 
 
-def test_generators_added_and_stopped_every_few_seconds_cost_nothing(kafka: Cluster, tmp_path: Path) -> None:
+def test_frequent_rebalances_of_generators_cost_no_call(kafka: Cluster, tmp_path: Path) -> None:
     rng = Random("rebalance")
     with simulated(seed=11, time_to_first_token_s=1.0, time_to_first_token_std_dev_s=0.5) as model:
         work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY=str(_CONCURRENCY), WINDOW="64")

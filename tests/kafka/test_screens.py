@@ -1,4 +1,4 @@
-"""Screens as processes of their own on a real broker, one of them killed: the run is what it would be without."""
+"""Screens as separate processes on a real broker, one of which is killed: the run has the same result as without."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ _WAITING = 16
 
 
 def used(port: int) -> float:
-    """Return how many candidates were judged by a hint."""
+    """Return the number of candidates that were judged by a hint."""
     found = re.search(r'seedstream_hints_total\{use="used"\} ([0-9.]+)', fetch(port, "metrics")[1])
     return float(found[1]) if found is not None else 0.0
 
@@ -31,7 +31,7 @@ def many_that_wait_have_a_hint(ledger: Ledger) -> bool:
     return len(waiting & {hint.prompt_seq for hint in ledger.all(ScreenedCandidates)}) >= _WAITING
 
 
-def test_hints_survive_the_death_of_a_screen_and_are_used_by_the_next_admit(kafka: Cluster, tmp_path: Path) -> None:
+def test_hints_of_a_killed_screen_are_used_by_the_next_admit(kafka: Cluster, tmp_path: Path) -> None:
     port = free_port()
     with simulated(seed=11, time_to_first_token_s=0.2) as model:
         work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY="8", WINDOW="64")

@@ -1,4 +1,4 @@
-"""Hot standby: another process takes over within seconds, and one that stood still may write nothing any more."""
+"""Hot standby: another process takes over within seconds, and a process that was paused too long is fenced."""
 
 import time
 from pathlib import Path
@@ -21,7 +21,7 @@ _WITHIN_S = 20.0
 
 
 def active(work: KafkaRun, role: str) -> list[str]:
-    """Return the names of the processes that `seedstream status` shows at work."""
+    """Return the names of the processes that `seedstream status` shows as active."""
     shown = run(work.folder, "status", "--json", settings=work.settings)
     assert shown.code == 0, shown.err
     staff = orjson.loads(shown.out)["at_work"]
@@ -54,8 +54,8 @@ def test_a_standby_takes_over_when_the_active_one_dies(kafka: Cluster, tmp_path:
     check(ledger, _TARGET)
 
 
-def test_one_that_stood_still_for_too_long_is_fenced(kafka: Cluster, tmp_path: Path) -> None:
-    """Longer than its transaction may take and its session may be silent: it must not write a single record more."""
+def test_a_process_that_was_paused_too_long_is_fenced(kafka: Cluster, tmp_path: Path) -> None:
+    """The pause is longer than its transaction timeout and its session timeout. It must not write another record."""
     with simulated(seed=7, time_to_first_token_s=0.2) as model:
         work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY="4", KAFKA_TRANSACTION_S="5")
         with work.fleet() as fleet:
@@ -76,8 +76,8 @@ def test_one_that_stood_still_for_too_long_is_fenced(kafka: Cluster, tmp_path: P
     check(ledger, _TARGET)
 
 
-def test_alone_it_stands_still_for_longer_than_its_transaction_and_is_fenced(kafka: Cluster, tmp_path: Path) -> None:
-    """Nobody takes its place: the broker itself ends what it left open; the process started next goes on."""
+def test_a_paused_process_without_a_standby_is_fenced(kafka: Cluster, tmp_path: Path) -> None:
+    """There is no standby: the broker aborts the open transaction, and the next process continues."""
     with simulated(seed=8, time_to_first_token_s=0.2) as model:
         work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY="4", KAFKA_TRANSACTION_S="2")
         with work.fleet() as fleet:
@@ -98,7 +98,7 @@ def test_alone_it_stands_still_for_longer_than_its_transaction_and_is_fenced(kaf
 
 
 def _staffed(work: KafkaRun, fleet: Fleet) -> Post:
-    """Start everything once; returns the place of admit and finish, once they are active."""
+    """Start one process of each kind. Returns the one with admit and finish, once they are active."""
     fleet.add("producer", "generate", "classify", "instances")
     first = fleet.add("admit", "finish")
     work.set_goal(1)

@@ -60,7 +60,7 @@ def test_a_record_carries_cloud_events_headers_and_its_cause() -> None:
     assert list(causes([as_read(record)])) == [("seedstream.r.prompts", 2, 7)]
 
 
-def test_a_trace_goes_on_from_cause_to_result_with_a_span_of_its_own() -> None:
+def test_a_trace_continues_from_cause_to_result_in_a_new_span() -> None:
     first = encode(examples.prompt(1), RUN)
     second = encode(examples.answer(1), RUN, as_read(first))
     other = encode(examples.prompt(1), RUN)
@@ -71,7 +71,7 @@ def test_a_trace_goes_on_from_cause_to_result_with_a_span_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("trace", [b"", b"x", b"00-abc", b"\xff\xfe"])
-def test_a_broken_trace_is_begun_anew(trace: bytes) -> None:
+def test_a_broken_trace_is_replaced_by_a_new_one(trace: bytes) -> None:
     cause = replace(as_read(encode(examples.prompt(1), RUN)), headers=(("traceparent", trace),))
     begun = header(encode(examples.answer(1), RUN, cause).headers, "traceparent") or ""
     assert [len(part) for part in begun.split("-")] == [2, 32, 16, 2]
@@ -90,7 +90,7 @@ def refusal(topic: topics.Topic[Message], record: NewRecord) -> str:
 GOOD = encode(examples.prompt(1), RUN)
 
 
-def test_an_error_names_the_place_the_type_and_the_field() -> None:
+def test_an_error_names_the_offset_the_type_and_the_field() -> None:
     wrong = replace(GOOD, value=(GOOD.value or b"").replace(b'"seq":1', b'"seq":"one"'))
     message = refusal(topics.PROMPTS, wrong)
     assert message.startswith("seedstream.r.prompts/2/7: io.seedstream.prompt.v1: seq: ")
@@ -112,14 +112,14 @@ def test_an_error_does_not_repeat_the_value() -> None:
 
 
 @pytest.mark.parametrize("name", [None, "", "io.seedstream.answer.v1", "io.seedstream.prompt.v2"])
-def test_a_type_that_the_topic_does_not_promise_is_refused(name: str | None) -> None:
+def test_a_type_of_another_topic_is_refused(name: str | None) -> None:
     headers = () if name is None else (("ce_type", name.encode()),)
     message = refusal(topics.PROMPTS, replace(GOOD, headers=headers))
     assert "expected a record of type io.seedstream.prompt.v1" in message
     assert repr(name) in message
 
 
-def test_fields_that_are_not_known_are_ignored_at_every_depth() -> None:
+def test_unknown_fields_are_ignored_at_every_depth() -> None:
     record = encode(examples.answer(1, "Name a river."), RUN)
     value = (record.value or b"").replace(b'"model":', b'"new":{"a":[1]},"model":')
     value = value.replace(b'"prompt_tokens":', b'"new":1,"prompt_tokens":').replace(

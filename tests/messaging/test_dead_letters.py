@@ -1,4 +1,4 @@
-"""Dead letters: what they say, and how they are put back, exactly once."""
+"""Dead letters: their content, and their replay, which is exactly-once."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,7 +37,7 @@ def poison(seq: int, *, value: bytes = b"{") -> NewRecord:
 
 
 def lying(record: NewRecord, topic: str = topics.CANDIDATES.of(RUN), number: int = 0, offset: int = 0) -> Record:
-    """Return a record as it would be read."""
+    """Return the record as a reader receives it."""
     return Record(Partition(topic, number), offset, record.key, record.value, record.headers, 0)
 
 
@@ -67,7 +67,7 @@ async def progress_of(broker: Broker) -> Progress:
     return progress
 
 
-def test_a_dead_letter_says_who_could_not_use_it_and_why() -> None:
+def test_a_dead_letter_names_the_stage_and_the_reason() -> None:
     record = poison(3)
     letter = dead_letter(lying(record, number=2, offset=7), RecordTooLargeError("12 MB \udcff"), "admit")
     facts = facts_of(letter)
@@ -85,7 +85,7 @@ def test_a_dead_letter_says_who_could_not_use_it_and_why() -> None:
     assert facts_of(dead_letter(lying(record), REASON, "admit", "another"))["consumer_group"] == "another"
 
 
-def test_what_is_put_back_is_what_it_was_and_says_where_it_lay() -> None:
+def test_a_replayed_record_is_unchanged_and_names_its_offset() -> None:
     record = poison(3)
     back = put_back(lying(letter_of(record, number=2), topics.CANDIDATES.dead_letters_of(RUN), 1, 5), partitions=3)
     assert (back.topic, back.partition) == (topics.CANDIDATES.of(RUN), 2)
@@ -106,20 +106,20 @@ def test_attempts_are_counted_up_and_the_first_failure_is_kept() -> None:
 
 
 @pytest.mark.parametrize("number", [b"", b"-1", b"3", b"one", b"9" * 40, "\N{ARABIC-INDIC DIGIT ONE}".encode(), None])
-def test_without_a_partition_to_go_to_the_key_decides(number: bytes | None) -> None:
+def test_without_a_valid_partition_the_key_decides(number: bytes | None) -> None:
     headers = ((PREFIX + "partition", number), (PREFIX + "attempts", number))
     letter = NewRecord(topics.CANDIDATES.dead_letters_of(RUN), b"{}", b"p1", headers)
     assert put_back(lying(letter, letter.topic), partitions=3).partition is None
     assert DeadLetter.of(lying(letter, letter.topic)).attempts == (3 if number == b"3" else 0)
 
 
-def test_a_letter_put_there_by_hand_can_be_read() -> None:
+def test_a_dead_letter_without_headers_can_be_read() -> None:
     letter = DeadLetter.of(lying(NewRecord(topics.PROMPTS.dead_letters_of(RUN), None), topics.PROMPTS.of(RUN) + ".dlq"))
     assert (letter.topic, letter.id, letter.origin, letter.attempts) == ("prompts", "", None, 0)
     assert letter.reason == "no reason given"
 
 
-async def test_everything_goes_back_to_where_it_came_from(open_broker: OpenBroker) -> None:
+async def test_a_replay_returns_records_to_their_partitions(open_broker: OpenBroker) -> None:
     record = replace(codec.encode(examples.prompt(0), RUN), value=b"?")
     stray = replace(record, topic=topics.PROMPTS.dead_letters_of(RUN), key=b"by hand")
     letters = [dead_letter(lying(record, record.topic, number, 9), REASON, "generate") for number in (2, 0, 1)]
@@ -135,7 +135,7 @@ async def test_everything_goes_back_to_where_it_came_from(open_broker: OpenBroke
         assert len(await records_of(broker, topics.PROMPTS.of(RUN))) == 4
 
 
-async def test_only_the_topics_that_are_named_are_put_back_and_no_more_than_wanted(open_broker: OpenBroker) -> None:
+async def test_a_replay_may_be_limited_by_topic_and_number(open_broker: OpenBroker) -> None:
     work = replace(codec.encode(examples.instruction("p0.0"), RUN), topic=topics.INSTRUCTIONS.dead_letters_of(RUN))
     letters = [letter_of(poison(seq), offset=seq) for seq in range(5)]
     async with run_with(open_broker, work, *letters) as broker:
@@ -152,7 +152,7 @@ async def test_only_the_topics_that_are_named_are_put_back_and_no_more_than_want
 
 
 @pytest.mark.parametrize("breakage", [Breakage.BEFORE, Breakage.AFTER])
-async def test_an_interrupted_replay_is_gone_on_with_and_nothing_is_put_back_twice(
+async def test_an_interrupted_replay_resumes_and_repeats_nothing(
     open_broker: OpenBroker, breakage: Breakage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replay, "_BATCH", 3)
@@ -168,8 +168,8 @@ async def test_an_interrupted_replay_is_gone_on_with_and_nothing_is_put_back_twi
         assert [each.key for each in back] == [f"p{seq}".encode() for seq in range(10)]
 
 
-async def test_a_dead_letter_that_was_written_twice_is_put_back_once(open_broker: OpenBroker) -> None:
-    """A stage that was killed before it had committed reads its poison again."""
+async def test_a_dead_letter_that_was_written_twice_is_replayed_once(open_broker: OpenBroker) -> None:
+    """A stage that was killed before its commit reads its poison again."""
     twice = letter_of(poison(0), offset=4)
     async with run_with(open_broker, twice, letter_of(poison(1), offset=5), twice) as broker:
         assert [letter.id for letter in await DeadLetterReplay(broker, RUN).waiting()] == ["p0", "p1"]
@@ -182,7 +182,7 @@ async def test_a_dead_letter_that_was_written_twice_is_put_back_once(open_broker
         assert len(await records_of(broker, topics.CANDIDATES.of(RUN))) == 2
 
 
-async def test_what_still_cannot_be_read_comes_back_with_its_attempts(open_broker: OpenBroker) -> None:
+async def test_a_record_that_stays_unreadable_counts_its_attempts(open_broker: OpenBroker) -> None:
     async with run_with(open_broker, poison(0)) as broker:
         await send(broker, examples.prompt(0))
         for attempts in (1, 2, 3):
@@ -195,8 +195,8 @@ async def test_what_still_cannot_be_read_comes_back_with_its_attempts(open_broke
             assert (progress.dead_letters, progress.stuck_prompts, progress.outstanding) == ({}, 0, 1)
 
 
-async def test_what_can_be_read_now_is_decided_and_counted_once(open_broker: OpenBroker) -> None:
-    """Its first record can be read now as well; its call was paid once."""
+async def test_a_replayed_answer_is_decided_and_counted_once(open_broker: OpenBroker) -> None:
+    """The first record is readable now as well, and its call was paid for once."""
     answer = codec.encode(examples.answer(0, "Name three rivers that flow through Europe"), RUN)
     async with run_with(open_broker, answer, letter_of(answer)) as broker:
         await send(broker, examples.prompt(0))

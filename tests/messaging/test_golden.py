@@ -1,6 +1,6 @@
-"""Records as they were once written: every version there ever was is read for ever, with the same meaning.
+"""Golden records: every version of a message that was ever written stays readable, with the same meaning.
 
-A file is never changed. A new optional field needs none; a new version of a message gets a file of its own.
+A file is never changed. A new optional field needs no file. A new version of a message gets a file of its own.
 """
 
 import json
@@ -25,7 +25,7 @@ def record_of(golden: dict[str, Any], topic: str) -> Record:
 
 
 def holds(whole: object, part: object) -> bool:
-    """Return whether a JSON value says all that another one says."""
+    """Return whether a JSON value contains all of another one."""
     if isinstance(whole, dict) and isinstance(part, dict):
         return all(name in whole and holds(whole[name], value) for name, value in part.items())
     if isinstance(whole, list) and isinstance(part, list):
@@ -38,7 +38,7 @@ def test_there_is_a_record_of_every_type() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
-def test_a_record_written_once_is_read_for_ever(name: str) -> None:
+def test_every_golden_record_is_readable_with_the_same_meaning(name: str) -> None:
     golden, kind = GOLDEN[name], KINDS[name]
     topic = TOPIC_OF_TYPE[kind]
     record = record_of(golden, topic.of("golden"))

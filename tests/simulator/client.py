@@ -1,4 +1,4 @@
-"""A small client for the simulator's tests."""
+"""An HTTP client for the simulator's tests."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from tests.simulator import prompts
 
 PROMPT = prompts.instructions()
 PLAIN = SimulatorOptions(truncation_rate=0)
-# Long enough that no test sees its end.
+# Long enough that the request never ends during a test.
 HELD = replace(PLAIN, time_to_first_token_s=3600)
 
 
@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Speaks to one simulator."""
+    """A client of one simulator."""
 
     session: aiohttp.ClientSession
     simulator: Simulator
@@ -44,7 +44,7 @@ class Client:
             return Answer(response.status, dict(response.headers), _parsed(await response.read()))
 
     async def fail(self, name: str, api: str = "completions", **fields: object) -> Answer:
-        """Ask for a failure by name."""
+        """Request a failure by name."""
         ask = self.complete if api == "completions" else self.chat
         return await ask(PROMPT, X_Return_Error=name, **fields)
 
@@ -83,20 +83,20 @@ def _parsed(raw: bytes) -> Any:
 
 
 def _apart(fields: dict[str, object]) -> tuple[dict[str, object], dict[str, str]]:
-    """Return the fields of a body, and the headers, whose names begin with a capital letter."""
+    """Split the fields of a body from the headers, whose names begin with a capital letter."""
     headers = {name: str(value) for name, value in fields.items() if name[0].isupper()}
     return {name: value for name, value in fields.items() if name not in headers}, headers
 
 
 @asynccontextmanager
 async def connected(options: SimulatorOptions) -> AsyncIterator[Client]:
-    """Run a simulator and a client of it."""
+    """Run a simulator and connect a client to it."""
     async with serve(options) as simulator, aiohttp.ClientSession() as session:
         yield Client(session, simulator)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a state, for five seconds at most."""
+    """Wait until the condition holds, for five seconds at most."""
     with anyio.fail_after(5):
         while not condition():
             await anyio.lowlevel.checkpoint()

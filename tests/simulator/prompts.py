@@ -1,4 +1,4 @@
-"""Prompts with the endings that the recipes give them."""
+"""Prompts that end like the recipes' prompts."""
 
 SHOWN = (
     "Compose a lullaby for a baby dragon that cannot fall asleep.",

@@ -34,7 +34,7 @@ async def test_failures_begin_and_end_while_it_runs() -> None:
         assert (await client.complete(PROMPT)).status == 200
 
 
-async def test_a_key_is_mended_while_it_runs() -> None:
+async def test_the_api_keys_can_be_changed_while_it_runs() -> None:
     async with connected(replace(PLAIN, api_keys=("other",))) as client:
         assert (await client.complete(PROMPT, Authorization="Bearer mine")).status == 401
         await client.configure(api_keys=["other", "mine"])
@@ -80,7 +80,7 @@ async def test_capacity_changes_while_requests_run() -> None:
         (b'{"seed": 3}', "seed cannot be changed while it runs"),
     ],
 )
-async def test_a_change_is_made_whole_or_not_at_all(body: bytes, says: str) -> None:
+async def test_a_change_is_applied_completely_or_not_at_all(body: bytes, says: str) -> None:
     async with connected(PLAIN) as client:
         url = client.simulator.url.removesuffix("/v1") + "/admin/config"
         valid = b'{"requests-at-once": 5, ' + body[1:] if body.endswith(b"}") else body
@@ -90,7 +90,7 @@ async def test_a_change_is_made_whole_or_not_at_all(body: bytes, says: str) -> N
         assert client.simulator.options == PLAIN
 
 
-async def test_keys_are_not_in_errors_about_them() -> None:
+async def test_errors_about_keys_do_not_contain_them() -> None:
     async with connected(PLAIN) as client:
         answer = await client.configure(api_keys="secret")
     assert answer.status == 400
@@ -98,7 +98,7 @@ async def test_keys_are_not_in_errors_about_them() -> None:
     assert "secret" not in str(answer.body)
 
 
-async def test_what_is_null_stays_as_it_is() -> None:
+async def test_options_that_are_null_stay_unchanged() -> None:
     async with connected(replace(PLAIN, max_num_seqs=7)) as client:
         assert (await client.configure(max_num_seqs=None, requests_at_once=1)).body["max-num-seqs"] == 7
 

@@ -1,4 +1,4 @@
-"""The batch API of the simulator, by what a client sees of it."""
+"""The batch API of the simulator, as a client sees it."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -21,7 +21,7 @@ COMPLETIONS, CHAT = "/v1/completions", "/v1/chat/completions"
 
 @dataclass(frozen=True)
 class Client:
-    """Speaks the batch API to one simulator."""
+    """A client of the batch API of one simulator."""
 
     simulator: Simulator
     session: aiohttp.ClientSession
@@ -52,7 +52,7 @@ class Client:
         return batch
 
     async def results(self, file_id: str | None) -> dict[str, Any]:
-        """Return the lines of a file of results by their custom id, in the order of the file."""
+        """Return the lines of a result file by their custom id, in the order of the file."""
         async with self.session.get(f"{self.simulator.url}/files/{file_id}/content") as response:
             lines = [orjson.loads(line) for line in (await response.read()).splitlines()]
         return {line["custom_id"]: line for line in lines}
@@ -94,7 +94,7 @@ async def test_a_form_without_a_file_for_a_batch_is_refused() -> None:
         await client.call("POST", "files", 400, data=aiohttp.FormData({"purpose": "batch"}, default_to_multipart=True))
 
 
-async def test_a_batch_is_done_when_it_is_looked_at() -> None:
+async def test_a_batch_is_done_when_its_status_is_read() -> None:
     async with client_of() as client:
         batch = await client.create(lines(3))
         assert (batch["object"], batch["status"], batch["output_file_id"]) == ("batch", "validating", None)
@@ -155,7 +155,7 @@ async def test_a_batch_takes_its_time() -> None:
     assert batch["request_counts"]["completed"] == 10
 
 
-async def test_a_cancelled_batch_keeps_what_is_done() -> None:
+async def test_a_cancelled_batch_keeps_its_finished_lines() -> None:
     async with client_of(SimulatorOptions(batch_duration_s=3600)) as client:
         batch = await client.look(await client.create(lines(3)))
         assert (await client.call("POST", f"batches/{batch['id']}/cancel"))["status"] == "cancelling"
@@ -225,7 +225,7 @@ async def test_a_file_that_is_wrong_makes_no_batch(content: bytes, code: str, wr
     assert client.simulator.journal.totals.requests == 0
 
 
-async def test_another_model_makes_no_batch_where_names_count() -> None:
+async def test_an_unknown_model_makes_no_batch_in_strict_mode() -> None:
     async with client_of(SimulatorOptions(strict_model=True)) as client:
         batch = await client.look(await client.create(lines(1)))
     assert batch["errors"]["data"][0]["code"] == "model_not_found"
@@ -240,7 +240,7 @@ async def test_another_model_makes_no_batch_where_names_count() -> None:
         {"metadata": "none"},
     ],
 )
-async def test_an_order_that_lacks_something_is_refused(change: dict[str, Any]) -> None:
+async def test_an_incomplete_batch_request_is_refused(change: dict[str, Any]) -> None:
     async with client_of() as client:
         stored = await client.upload(lines(1))
         order = {"input_file_id": stored["id"], "endpoint": COMPLETIONS, "completion_window": "24h"}

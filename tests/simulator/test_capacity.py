@@ -20,7 +20,7 @@ async def hold(capacity: Capacity, entered: list[int], number: int, end: anyio.E
         await end.wait()
 
 
-async def test_places_are_given_in_order_of_arrival() -> None:
+async def test_slots_are_given_in_order_of_arrival() -> None:
     capacity, entered, ends = Capacity(ONE), list[int](), [anyio.Event() for _ in range(4)]
     async with anyio.create_task_group() as tasks:
         for number, end in enumerate(ends):
@@ -33,7 +33,7 @@ async def test_places_are_given_in_order_of_arrival() -> None:
     assert (capacity.running, capacity.waiting) == (0, 0)
 
 
-async def test_more_places_are_filled_at_once_and_fewer_as_they_fall_free() -> None:
+async def test_new_slots_are_filled_at_once_and_surplus_ones_drain() -> None:
     capacity, entered, ends = Capacity(ONE), list[int](), [anyio.Event() for _ in range(5)]
     async with anyio.create_task_group() as tasks:
         for number, end in enumerate(ends):
@@ -58,7 +58,7 @@ async def test_more_places_are_filled_at_once_and_fewer_as_they_fall_free() -> N
     assert (capacity.running, capacity.waiting) == (0, 0)
 
 
-async def test_a_place_given_to_one_who_leaves_goes_to_the_next() -> None:
+async def test_the_slot_of_a_cancelled_request_goes_to_the_next() -> None:
     capacity, entered, end = Capacity(ONE), list[int](), anyio.Event()
     async with anyio.create_task_group() as tasks:
         async with capacity:
@@ -73,7 +73,7 @@ async def test_a_place_given_to_one_who_leaves_goes_to_the_next() -> None:
 
 
 async def _leave(capacity: Capacity, *, task_status: anyio.abc.TaskStatus[asyncio.Task[object]]) -> None:
-    """Wait until cancelled as aiohttp cancels a handler: its turn may have come in the same moment."""
+    """Wait until cancelled as aiohttp cancels a handler. A slot may become free in the same iteration."""
     task = asyncio.current_task()
     assert task is not None
     task_status.started(task)
@@ -96,7 +96,7 @@ async def test_a_server_of_64_without_a_queue_refuses_the_65th() -> None:
     assert client.simulator.journal.totals.most_at_once == 64
 
 
-async def test_a_full_queue_is_no_place_to_wait() -> None:
+async def test_a_full_queue_refuses_the_next_request() -> None:
     capacity = Capacity(SimulatorOptions(max_num_seqs=1, max_waiting_queue_length=0))
     async with capacity:
         with pytest.raises(RefusedError, match="too many requests at once"):
@@ -110,6 +110,6 @@ def test_a_completion_takes_longer_under_load() -> None:
     assert [latency_s(options, "", 1, running) for running in (1, 6, 11, 20)] == [1, 2, 3, 3]
 
 
-def test_the_only_place_is_full_load() -> None:
+def test_one_request_on_one_slot_is_full_load() -> None:
     options = SimulatorOptions(inter_token_latency_s=1, max_num_seqs=1, time_factor_under_load=2)
     assert latency_s(options, "", 5, 1) == 8

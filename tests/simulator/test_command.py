@@ -72,7 +72,7 @@ def test_every_flag_reaches_the_simulator() -> None:
         ("--time-factor-under-load 2", "needs max_num_seqs"),
     ],
 )
-def test_a_wrong_flag_ends_it_before_it_serves(flags: str, says: str) -> None:
+def test_an_invalid_flag_ends_the_command_before_it_serves(flags: str, says: str) -> None:
     command = [sys.executable, "-m", "service", "simulator", "--port", "0", *flags.split()]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert ended.returncode == 2

@@ -5,7 +5,7 @@ from service.simulator.durations import duration, seconds
 from service.simulator.flags import options_from
 
 
-def test_failure_types_may_have_rates_of_their_own() -> None:
+def test_failure_types_may_have_their_own_rates() -> None:
     named = {"failure-types": ["rate_limit:5 internal_error:2.5", "cut,abort"]}
     assert options_from(named) == {
         "failure_types": ("cut", "abort"),
@@ -14,7 +14,7 @@ def test_failure_types_may_have_rates_of_their_own() -> None:
     assert options_from({"failure-types": ["cut:1"]}) == {"failure_rates": {"cut": 1.0}}
 
 
-def test_durations_are_told_by_their_unit() -> None:
+def test_durations_have_a_unit() -> None:
     texts = ["250ms", "2s", "1.5s", "1m", "0", "3"]
     assert [seconds(text) for text in texts] == [0.25, 2, 1.5, 60, 0, 3]
     assert [duration(seconds(text)) for text in texts] == ["250ms", "2s", "1.5s", "60s", "0s", "3s"]

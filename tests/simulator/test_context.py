@@ -21,7 +21,7 @@ async def test_prompt_and_answer_must_fit(room: int, max_tokens: int | None) -> 
     assert (entry.status, entry.charged_tokens, entry.max_tokens) == (400, 0, max_tokens)
 
 
-async def test_an_answer_without_a_limit_ends_where_the_context_does() -> None:
+async def test_an_answer_without_a_limit_ends_with_the_context() -> None:
     async with connected(replace(PLAIN, max_model_len=PROMPT_TOKENS + 3)) as client:
         open_ended = await client.chat(PROMPT)
         exact = await client.chat(PROMPT, max_tokens=3)

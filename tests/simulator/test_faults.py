@@ -62,7 +62,7 @@ async def test_an_internal_error_is_plain_text() -> None:
     assert answer.headers["Content-Type"].startswith("text/plain")
 
 
-async def test_a_context_error_says_so_in_words() -> None:
+async def test_a_context_error_has_a_clear_message() -> None:
     async with connected(PLAIN) as client:
         answer = await client.fail("context_length")
     assert "maximum context length is 4096 tokens" in answer.body["error"]["message"]
@@ -109,7 +109,7 @@ async def test_a_cut_body_is_shorter_than_announced(api: str) -> None:
 
 
 @APIS
-async def test_a_malformed_body_is_whole_but_no_json(api: str) -> None:
+async def test_a_malformed_body_is_complete_but_no_json(api: str) -> None:
     async with connected(PLAIN) as client:
         answer = await client.fail("malformed", api)
         entry = last(client)
@@ -199,7 +199,7 @@ async def test_a_completion_may_end_half_way(api: str) -> None:
     assert len(half.split()) == entry.completion_tokens == good.body["usage"]["completion_tokens"] // 2
 
 
-async def test_what_is_not_charged_takes_no_place() -> None:
+async def test_failures_that_are_not_charged_take_no_slot() -> None:
     free = [name for name, failure in FAILURES.items() if isinstance(failure, Refusal | Silence) and name != "timeout"]
     async with connected(PLAIN) as client:
         for name in free:

@@ -28,7 +28,7 @@ async def test_failures_come_at_their_rate_and_in_the_same_order() -> None:
     assert 0.2 < 1 - runs[0].count(200) / 200 < 0.4
 
 
-def test_each_type_may_have_a_rate_of_its_own() -> None:
+def test_each_type_may_have_its_own_rate() -> None:
     counts = drawn(SimulatorOptions(failure_rates={"rate_limit": 5, "internal_error": 2}))
     assert set(counts) == {None, "rate_limit", "internal_error"}
     assert 0.035 < counts["rate_limit"] / 2000 < 0.065
@@ -41,7 +41,7 @@ def test_all_types_may_have_ten_percent_each() -> None:
     assert 0.08 < counts[None] / 2000 < 0.16
 
 
-def test_own_rates_and_the_common_one_go_together() -> None:
+def test_own_rates_and_the_common_rate_can_be_combined() -> None:
     options = SimulatorOptions(
         failure_rates={"abort": 20}, failure_injection_rate=20, failure_types=("cut", "malformed")
     )
@@ -81,7 +81,7 @@ async def test_a_header_forces_a_failure() -> None:
     assert "no_usage" in unknown.body["error"]["message"]
 
 
-async def test_a_failure_that_a_limit_forestalls_did_not_happen() -> None:
+async def test_a_failure_prevented_by_a_limit_is_not_recorded() -> None:
     options = replace(PLAIN, failure_rates={"abort": 100}, requests_per_minute=12)
     async with connected(options) as client:
         for _ in range(2):

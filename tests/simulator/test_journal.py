@@ -63,7 +63,7 @@ async def test_the_journal_holds_every_request() -> None:
         assert (await client.get("/sim/requests")).body["totals"]["requests"] == 0
 
 
-async def test_totals_keep_apart_what_was_told_and_what_was_not() -> None:
+async def test_totals_separate_reported_and_unreported_usage() -> None:
     told = [name for name, failure in FAILURES.items() if isinstance(failure, Spoiled) and failure.told]
     async with connected(PLAIN) as client:
         answers = [(await client.fail(name)).body for name in told]
@@ -82,7 +82,7 @@ async def test_totals_keep_apart_what_was_told_and_what_was_not() -> None:
     assert totals.by_failure == dict.fromkeys([*told, "no_usage", "malformed", "server_error"], 1)
 
 
-async def test_the_journal_knows_how_many_were_at_work_at_once() -> None:
+async def test_the_journal_records_the_largest_number_of_open_requests() -> None:
     options = replace(HELD, max_num_seqs=2)
     async with connected(options) as client:
         journal, capacity = client.simulator.journal, client.simulator.capacity

@@ -1,4 +1,4 @@
-"""Asked for JSON, the simulator answers JSON of the schema: for every step of both recipes, however it is asked for."""
+"""Requests for JSON get JSON of their schema: for every step of both recipes, and every way to request it."""
 
 import json
 from dataclasses import replace
@@ -66,7 +66,7 @@ def value_of(name: str, options: SimulatorOptions = CLEAN, text: str | None = No
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", ASKED)
-async def test_an_answer_is_json_of_the_schema_however_it_is_asked_for(name: str) -> None:
+async def test_every_way_to_request_json_gives_json_of_the_schema(name: str) -> None:
     asked = ASKED[name]
     chat, completion = in_two_messages(asked), in_one_text(asked)
     ways = [
@@ -85,7 +85,7 @@ async def test_an_answer_is_json_of_the_schema_however_it_is_asked_for(name: str
     assert [text for text in texts if not asked.schema.fits(text)] == []
 
 
-def test_a_schema_decides_and_not_the_words_of_the_prompt() -> None:
+def test_the_schema_decides_the_step_and_not_the_prompt() -> None:
     asked = replace(ASKED["verdict"], text="Write a sentence about a river.", system='{"tasks": [')
     for body in (in_two_messages(asked) | strictly(asked), in_one_text(asked) | beside_the_prompt(asked)):
         stage = wanted_stage(body)
@@ -95,19 +95,19 @@ def test_a_schema_decides_and_not_the_words_of_the_prompt() -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"messages": "x"}, {"prompt": 7}, {"prompt": "a", "response_format": "json"}])
-def test_what_asks_for_no_json_is_answered_in_text(body: dict[str, Any]) -> None:
+def test_requests_without_json_are_answered_in_text(body: dict[str, Any]) -> None:
     assert wanted_stage(body) is None
     assert wanted_stage(body | {"prompt": prompts.instructions()}) is None
 
 
 @pytest.mark.parametrize(("name", "least", "most"), [("instructions", 2, 3), ("alpaca", 5, 6)])
-def test_there_are_as_many_tasks_as_the_options_say(name: str, least: int, most: int) -> None:
+def test_the_options_decide_the_number_of_tasks(name: str, least: int, most: int) -> None:
     options = replace(CLEAN, tasks_per_reply=(2, 3), alpaca_tasks_per_reply=(5, 6))
     counts = {len(value_of(name, replace(options, seed=seed))) for seed in range(20)}
     assert counts == {least, most}
 
 
-def test_labels_are_those_that_the_instruction_names() -> None:
+def test_labels_are_taken_from_the_instruction() -> None:
     pairs = value_of("labels")
     assert [pair["output"] for pair in pairs] == ["Positive", "Negative", "Neutral"]
     assert all([*pair] == ["output", "input"] and pair["input"] for pair in pairs)
@@ -132,7 +132,7 @@ def test_near_duplicates_are_variations_of_the_tasks_in_the_list(name: str) -> N
         assert min(alike) <= 1
 
 
-def test_unusable_instances_are_none() -> None:
+def test_an_unusable_answer_has_no_instances() -> None:
     assert value_of("instances", replace(CLEAN, unusable_rate=1)) == []
     assert value_of("labels", replace(CLEAN, unusable_rate=1)) == []
 

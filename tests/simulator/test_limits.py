@@ -24,7 +24,7 @@ class Clock:
 
 @dataclass
 class Limited:
-    """Limits with a clock that a test moves."""
+    """Limits with a clock that the test controls."""
 
     options: SimulatorOptions
 
@@ -33,7 +33,7 @@ class Limited:
         self.limits = KeyLimits(self.options, self.clock)
 
     def ask(self, key: str = "a", reserved: int = 0, charged: int = 0) -> float:
-        """Return 0 if a request is let in, or how long it has to wait."""
+        """Return 0 if a request is admitted, or its wait in seconds."""
         entry = Entry(1, "/", 0, key=key)
         try:
             with self.limits.admitted(entry, reserved):
@@ -53,7 +53,7 @@ def test_requests_per_minute_come_evenly_with_a_small_burst() -> None:
     assert limited.ask() == pytest.approx(1)
 
 
-def test_in_a_minute_as_many_come_as_are_allowed_and_a_burst() -> None:
+def test_a_minute_admits_the_limit_and_a_burst() -> None:
     limited = Limited(SimulatorOptions(requests_per_minute=120))
     admitted = 0
     for _ in range(600):
@@ -62,26 +62,26 @@ def test_in_a_minute_as_many_come_as_are_allowed_and_a_burst() -> None:
     assert 120 <= admitted <= 130
 
 
-def test_waiting_as_long_as_told_is_enough() -> None:
+def test_the_reported_wait_is_long_enough() -> None:
     limited = Limited(SimulatorOptions(requests_per_minute=700, tokens_per_minute=70_000))
     for _ in range(1000):
         limited.clock.now_s += limited.ask(reserved=97, charged=97)
         assert limited.ask(reserved=97, charged=97) == 0
 
 
-def test_a_low_limit_still_lets_one_in() -> None:
+def test_a_low_limit_still_admits_one_request() -> None:
     limited = Limited(SimulatorOptions(requests_per_minute=1))
     assert [limited.ask(), limited.ask()] == [0, pytest.approx(60)]
 
 
-def test_tokens_that_were_not_written_are_given_back() -> None:
+def test_reserved_tokens_that_were_not_written_are_returned() -> None:
     limited = Limited(SimulatorOptions(tokens_per_minute=6000))
     assert limited.ask(reserved=500, charged=100) == 0
     assert limited.ask(reserved=400, charged=400) == 0
     assert limited.ask(reserved=100) == pytest.approx(1)
 
 
-def test_what_is_larger_than_the_burst_is_let_in_when_nothing_is_in_use() -> None:
+def test_a_request_above_the_burst_is_admitted_at_a_full_bucket() -> None:
     limited = Limited(SimulatorOptions(tokens_per_minute=6000))
     assert limited.ask(reserved=900, charged=900) == 0
     assert limited.ask(reserved=900) == pytest.approx(9)
@@ -89,12 +89,12 @@ def test_what_is_larger_than_the_burst_is_let_in_when_nothing_is_in_use() -> Non
     assert limited.ask(reserved=900) == 0
 
 
-def test_every_key_has_limits_of_its_own() -> None:
+def test_every_key_has_its_own_limits() -> None:
     limited = Limited(SimulatorOptions(requests_per_minute=12))
     assert [limited.ask("a"), limited.ask("b"), limited.ask("a") > 0, limited.ask("b") > 0] == [0, 0, True, True]
 
 
-def test_other_limits_hold_at_once() -> None:
+def test_changed_limits_apply_at_once() -> None:
     limited = Limited(SimulatorOptions(requests_per_minute=12))
     assert [limited.ask(), limited.ask()] == [0, pytest.approx(5)]
     limited.limits.change(SimulatorOptions(requests_per_minute=1200))
@@ -103,7 +103,7 @@ def test_other_limits_hold_at_once() -> None:
     assert [limited.ask() for _ in range(200)] == [0] * 200
 
 
-async def test_a_key_has_so_many_requests_at_once_and_none_waits() -> None:
+async def test_a_key_has_a_limit_of_concurrent_requests_and_no_queue() -> None:
     options = replace(HELD, requests_at_once=2, retry_after_s=3)
     async with connected(options) as client:
         capacity = client.simulator.capacity
@@ -122,7 +122,7 @@ async def test_a_key_has_so_many_requests_at_once_and_none_waits() -> None:
     assert "requests at once" in refused.body["error"]["message"]
 
 
-async def test_a_key_that_has_used_up_its_minute_is_told_when_to_come_back() -> None:
+async def test_a_key_above_its_rate_gets_a_retry_after_header() -> None:
     async with connected(replace(PLAIN, requests_per_minute=6)) as client:
         assert (await client.complete(PROMPT)).status == 200
         refused = await client.complete(PROMPT)
@@ -133,7 +133,7 @@ async def test_a_key_that_has_used_up_its_minute_is_told_when_to_come_back() -> 
     assert (entry.status, entry.charged_tokens) == (429, 0)
 
 
-async def test_tokens_are_those_of_the_prompt_and_those_asked_for() -> None:
+async def test_the_token_limit_counts_prompt_and_requested_tokens() -> None:
     async with connected(replace(PLAIN, tokens_per_minute=12_000)) as client:
         first = await client.complete(PROMPT, max_tokens=900)
         refused = await client.complete(PROMPT, max_tokens=900)
@@ -143,7 +143,7 @@ async def test_tokens_are_those_of_the_prompt_and_those_asked_for() -> None:
 
 
 @pytest.mark.parametrize("header", [{"Authorization": "Bearer good"}, {"api_key": "good"}])
-async def test_a_known_key_is_let_in(header: dict[str, str]) -> None:
+async def test_a_known_key_is_accepted(header: dict[str, str]) -> None:
     async with connected(replace(PLAIN, api_keys=("other", "good"))) as client:
         assert (await client.post("/completions", {"prompt": PROMPT}, **header)).status == 200
         assert client.simulator.journal.entries[-1].key == digest("good")

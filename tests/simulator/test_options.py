@@ -28,7 +28,7 @@ def test_a_rate_of_a_failure_is_in_percent() -> None:
         SimulatorOptions(failure_rates={"abort": 101})
 
 
-def test_time_under_load_needs_to_know_what_full_load_is() -> None:
+def test_a_time_factor_under_load_needs_a_capacity() -> None:
     with pytest.raises(ConfigurationError, match="needs max_num_seqs"):
         SimulatorOptions(time_factor_under_load=2)
 
@@ -37,7 +37,7 @@ def test_keys_are_not_shown() -> None:
     assert "secret" not in repr(SimulatorOptions(api_keys=("secret",)))
 
 
-def test_an_unknown_failure_is_refused_with_those_that_exist() -> None:
+def test_the_error_for_an_unknown_failure_lists_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match="gremlins; expected some of rate_limit, "):
         Simulator(SimulatorOptions(failure_types=("gremlins",)))
     with pytest.raises(ConfigurationError, match="failure_rates is gremlins"):

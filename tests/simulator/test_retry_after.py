@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
         (RetryAfterForm.NONE, 2.0, {}),
     ],
 )
-def test_a_wait_is_said_in_a_form(form: RetryAfterForm, wait_s: float, header: dict[str, str]) -> None:
+def test_each_form_of_retry_after_is_written(form: RetryAfterForm, wait_s: float, header: dict[str, str]) -> None:
     assert retry_after(form, wait_s) == header
 
 

@@ -12,7 +12,7 @@ from tests.simulator.client import HELD, PLAIN, PROMPT, Answer, Client, connecte
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_completion_is_what_the_seed_and_the_prompt_say() -> None:
+async def test_a_completion_depends_on_the_seed_and_the_prompt() -> None:
     async with connected(PLAIN) as client:
         answer = await client.complete(PROMPT, model="whatever", temperature=0.7)
         again = await client.complete(PROMPT)
@@ -65,7 +65,7 @@ async def test_stop_and_max_tokens_are_honoured() -> None:
         ({"prompt": "a", "stop": [1]}, "stop"),
     ],
 )
-async def test_a_bad_request_is_told_what_was_expected(body: object, says: str) -> None:
+async def test_the_error_for_a_bad_request_says_what_was_expected(body: object, says: str) -> None:
     async with connected(PLAIN) as client:
         answer = await client.post("/completions", body)
     assert answer.status == answer.body["error"]["code"] == 400
@@ -74,7 +74,7 @@ async def test_a_bad_request_is_told_what_was_expected(body: object, says: str) 
 
 
 @pytest.mark.parametrize("messages", [None, [], [{"role": "system", "content": "x"}], [{"role": "user", "content": 1}]])
-async def test_a_chat_without_words_of_a_user_is_refused(messages: object) -> None:
+async def test_a_chat_without_a_user_message_is_refused(messages: object) -> None:
     async with connected(PLAIN) as client:
         assert (await client.post("/chat/completions", {"messages": messages})).status == 400
 
@@ -94,7 +94,7 @@ async def test_the_model_is_listed_and_the_server_is_healthy() -> None:
         assert (await client.get("/health")).status == 200
 
 
-async def test_a_server_that_loads_says_so() -> None:
+async def test_a_loading_server_reports_it() -> None:
     async with connected(replace(PLAIN, startup_duration_s=3600)) as client:
         for answer in (await client.complete(PROMPT), await client.get("/health"), await client.get("/v1/models")):
             assert answer.status == 503
@@ -114,7 +114,7 @@ async def test_loading_ends() -> None:
         assert (await client.complete(PROMPT)).status == 200
 
 
-async def test_capacity_and_queue_are_bounded_and_free_again_when_clients_leave() -> None:
+async def test_capacity_and_queue_are_bounded_and_freed_by_disconnects() -> None:
     options = replace(HELD, max_num_seqs=1, max_waiting_queue_length=1)
     async with connected(options) as client, anyio.create_task_group() as clients:
         capacity = client.simulator.capacity
@@ -137,7 +137,7 @@ async def test_capacity_and_queue_are_bounded_and_free_again_when_clients_leave(
     )
 
 
-async def test_a_waiting_request_gets_the_place_that_becomes_free() -> None:
+async def test_a_waiting_request_gets_the_slot_that_becomes_free() -> None:
     options = replace(PLAIN, time_to_first_token_s=0.01, max_num_seqs=1)
     answers: list[Answer] = []
 
@@ -168,7 +168,7 @@ async def test_a_body_that_is_too_large_is_refused_and_recorded() -> None:
         assert [entry.status for entry in client.simulator.journal.entries] == [413]
 
 
-async def test_leaving_the_block_cuts_off_requests_in_progress() -> None:
+async def test_closing_the_server_cancels_requests_in_progress() -> None:
     async def ask() -> None:
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await Client(session, simulator).complete(PROMPT)

@@ -54,7 +54,7 @@ def test_a_reply_is_the_same_in_another_process() -> None:
 
 
 @pytest.mark.parametrize("number", range(20))
-def test_instructions_are_numbered_on_from_the_prompt(number: int) -> None:
+def test_instructions_continue_the_numbers_of_the_prompt(number: int) -> None:
     text = write_reply(CLEAN, prompts.instructions(f"tasks {number}")).text
     assert not text.startswith("\n")
     numbers = [int(found) for found in re.findall(r"\n(\d+)\. ", text)]
@@ -96,19 +96,19 @@ def test_vocabulary_grows_slower_than_the_text() -> None:
     assert 1.02 * first < both < 1.5 * first
 
 
-def test_near_duplicates_are_variations_of_what_the_prompt_shows() -> None:
+def test_near_duplicates_are_variations_of_shown_tasks() -> None:
     options = replace(CLEAN, near_duplicate_rate=0.3)
     near = sum(any(0.7 < rouge_l(text, shown) < 1 for shown in prompts.SHOWN) for text in candidates(options, 400))
     assert 0.25 < share(near, options) < 0.35
 
 
-def test_alpaca_prompts_are_varied_too_but_not_their_requirements() -> None:
+def test_near_duplicates_vary_alpaca_tasks_but_not_requirements() -> None:
     text = write_reply(replace(CLEAN, near_duplicate_rate=1), prompts.alpaca()).text
     for instruction in re.findall(r"Instruction: (.*)", text):
         assert any(rouge_l(instruction, shown) > 0.7 for shown in prompts.SHOWN[:3])
 
 
-def test_blocked_words_and_short_instructions_come_at_their_rates() -> None:
+def test_blocked_words_and_short_instructions_have_their_rates() -> None:
     blocked = replace(CLEAN, blocked_word_rate=0.2)
     assert 0.16 < share(sum(bool(BLOCKED.search(text)) for text in candidates(blocked, 400)), blocked) < 0.24
     short = replace(CLEAN, too_short_rate=0.2)
@@ -138,7 +138,7 @@ def test_a_verdict_depends_on_the_instruction_not_on_its_prompt() -> None:
         assert write_reply(CLEAN, prompt) == write_reply(CLEAN, f"Another header.\n\n{prompt}\n")
 
 
-def test_generation_instances_hold_an_output_each() -> None:
+def test_each_generation_instance_has_an_output() -> None:
     texts = [write_reply(CLEAN, prompts.generation_instances(shown)).text for shown in candidates(CLEAN, 20)]
     assert {len(re.findall("Example", text)) for text in texts} == {0, 1, 2, 3}
     for text in texts:
@@ -147,7 +147,7 @@ def test_generation_instances_hold_an_output_each() -> None:
         assert examples or re.fullmatch("Output: .+[^:]", text)
 
 
-def test_classification_instances_use_the_labels_of_the_instruction() -> None:
+def test_classification_instances_use_the_instruction_s_labels() -> None:
     text = write_reply(CLEAN, prompts.classification_instances(CLASSIFY)).text
     assert re.findall(r"Class label: (.+)\nText: .+", text) == ["Positive", "Negative", "Neutral"]
 
@@ -182,7 +182,7 @@ def test_an_unknown_prompt_gets_prose() -> None:
     assert not re.search(r"\d+\.|Output:|Class label:", text)
 
 
-def test_a_task_about_classification_is_not_taken_for_the_question() -> None:
+def test_a_task_about_classification_gets_instances() -> None:
     prompt = prompts.generation_instances("What is classification?")
     assert "Output:" in write_reply(CLEAN, prompt).text
 
@@ -197,7 +197,7 @@ def test_max_tokens_ends_a_reply_by_length() -> None:
     assert (ended.text, ended.finish_reason, ended.tokens) == (" one two  three", "length", 3)
 
 
-def test_a_stop_string_before_the_limit_wins() -> None:
+def test_a_stop_string_before_max_tokens_ends_a_reply() -> None:
     ended = end_reply(Reply("one two three four", truncated=True), ("two",), 3)
     assert (ended.text, ended.finish_reason) == ("one ", "stop")
     assert ended.tokens == count_tokens(ended.text)

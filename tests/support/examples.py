@@ -1,4 +1,4 @@
-"""Messages as tests need them: what matters is said, the rest is filled in."""
+"""Example messages for tests: arguments set the relevant fields, and defaults fill the rest."""
 
 from service.lm.port import FinishReason
 from service.lm.usage import Usage

@@ -1,4 +1,4 @@
-"""Short ways to say what tests of stages do to a log."""
+"""Helpers of the stage tests for reading and writing a log."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,14 +15,14 @@ from service.runtime.transactional_worker import TransactionalWorker
 
 RUN = "r"
 DEADLINE_S = 10.0
-# Long enough for something that should not happen to have happened.
+# Long enough to notice an event that should not happen.
 QUIET_S = 0.1
 
 M = TypeVar("M", bound=Message)
 
 
 class Work(Protocol):
-    """Anything that runs until it is drained."""
+    """A worker that runs until it is drained."""
 
     async def run(self, drain: anyio.Event) -> object: ...
 
@@ -45,7 +45,7 @@ async def partitions_of(broker: Broker, topic: str) -> list[Partition]:
 
 
 async def records_of(broker: Broker, topic: str) -> list[Record]:
-    """Return everything that is in a topic now."""
+    """Return all records of a topic."""
     partitions = await partitions_of(broker, topic)
     ends = {partition: await broker.end_offset(partition, Isolation.READ_COMMITTED) for partition in partitions}
     found: list[Record] = []
@@ -57,7 +57,7 @@ async def records_of(broker: Broker, topic: str) -> list[Record]:
 
 
 async def read(broker: Broker, topic: Topic[M]) -> list[M]:
-    """Return every message that is in a topic now."""
+    """Return all messages of a topic."""
     return [codec.decode(topic, record) for record in await records_of(broker, topic.of(RUN))]
 
 
@@ -66,7 +66,7 @@ async def dead_letters(broker: Broker, topic: Topic[Message]) -> list[Record]:
 
 
 async def follow(broker: Broker, topic: Topic[M], count: int) -> list[M]:
-    """Return the messages of a topic once there are so many."""
+    """Return the messages of a topic once it has this number of them."""
     found: list[Record] = []
     async with broker.reader(await partitions_of(broker, topic.of(RUN))) as reader:
         with anyio.fail_after(DEADLINE_S):
@@ -76,7 +76,7 @@ async def follow(broker: Broker, topic: Topic[M], count: int) -> list[M]:
 
 
 async def stays_at(broker: Broker, topic: Topic[M], count: int) -> bool:
-    """Wait for so many records in a topic; return whether that is all, and remains all for a while."""
+    """Wait for this number of records in a topic. Return whether no more arrive for a while."""
     async with broker.reader(await partitions_of(broker, topic.of(RUN))) as reader:
         found = 0
         with anyio.fail_after(DEADLINE_S):
@@ -97,7 +97,7 @@ async def end(broker: Broker, topic: Topic[Message], number: int = 0) -> int:
 
 @asynccontextmanager
 async def drained_after(*works: Work) -> AsyncIterator[anyio.Event]:
-    """Run works beside the block; at its end they are drained. Setting the event drains them before."""
+    """Run workers during the block, and drain them at its end. Setting the event drains them earlier."""
     drain = anyio.Event()
     with anyio.fail_after(DEADLINE_S):
         async with anyio.create_task_group() as tasks:
@@ -109,7 +109,7 @@ async def drained_after(*works: Work) -> AsyncIterator[anyio.Event]:
 
 @dataclass(frozen=True)
 class Committing:
-    """A committer beside a test, which does not wait for it to be ready."""
+    """A committer that runs during a test, without waiting until it is ready."""
 
     committer: TransactionalWorker[Any]
 
@@ -118,7 +118,7 @@ class Committing:
 
 
 async def work_off(committer: TransactionalWorker[Any]) -> None:
-    """Let a committer take all the input that there is and that it wants."""
+    """Let a committer process all available input, up to its target."""
     drain = anyio.Event()
     drain.set()
     with anyio.fail_after(DEADLINE_S):
@@ -127,7 +127,7 @@ async def work_off(committer: TransactionalWorker[Any]) -> None:
 
 @asynccontextmanager
 async def killed_after(*works: Work) -> AsyncIterator[None]:
-    """Run works beside the block; at its end they stop where they stand, as if the process had been killed."""
+    """Run workers during the block, and cancel them at its end, as if the process had been killed."""
     with anyio.fail_after(DEADLINE_S):
         async with anyio.create_task_group() as tasks:
             for work in works:
@@ -137,7 +137,7 @@ async def killed_after(*works: Work) -> AsyncIterator[None]:
 
 
 async def until(broker: Broker, holds: Callable[[], bool]) -> None:
-    """Wait for what nothing tells of, by looking again and again."""
+    """Poll until the condition holds."""
     async with broker.reader([]) as nothing:
         with anyio.fail_after(DEADLINE_S):
             while not holds():
@@ -145,7 +145,6 @@ async def until(broker: Broker, holds: Callable[[], bool]) -> None:
 
 
 async def until_committed(broker: Broker, stage: str, topic: Topic[Message], offset: int) -> None:
-    """Wait until a stage has committed this offset."""
     async with broker.reader([]) as nothing:
         with anyio.fail_after(DEADLINE_S):
             while await committed(broker, stage, topic) != offset:

@@ -1,4 +1,4 @@
-"""A run with ten seeds, for tests of what the prompt producer makes of it."""
+"""A run with ten seeds, for tests of the prompt producer."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ FAR = examples.goal(1_000)
 
 @asynccontextmanager
 async def run_with(open_broker: OpenBroker, *messages: Message, goal: GoalSet = FAR) -> AsyncIterator[Broker]:
-    """Open a run that has ten seeds, this goal, and whatever else has happened."""
+    """Open a run that has ten seeds, this goal, and these messages."""
     async with open_broker() as broker:
         await create(broker)
         await send(broker, examples.definition(10), goal, *SEEDS, *messages)
