@@ -24,7 +24,7 @@ import anyio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from benchmarks.machine import kafka, load, log_warnings_only
-from benchmarks.texts import Texts
+from benchmarks.texts import TokenStore
 from consumers.admit import Admit
 from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.adapters.sqlite import SqliteBroker
@@ -92,7 +92,7 @@ class CountingAdmit(Admit):
         return outcome
 
 
-def answer(seq: int, candidates: int, texts: Texts) -> Answer:
+def answer(seq: int, candidates: int, texts: TokenStore) -> Answer:
     """Return an answer of a model with made-up candidates."""
     instructions = [texts.instruction(_REPEATED) for _ in range(candidates)]
     return Answer(
@@ -116,7 +116,7 @@ def answer(seq: int, candidates: int, texts: Texts) -> Answer:
 
 async def preload(broker: Broker, run: str, answers: int, candidates: int) -> None:
     """Write the answers, the same ones every time."""
-    texts = Texts(random.Random(f"answers/{candidates}"))  # noqa: S311 - made-up text
+    texts = TokenStore(random.Random(f"answers/{candidates}"))  # noqa: S311 - made-up text
     async with broker.producer() as producer:
         for first in range(0, answers, _WRITTEN_AT_ONCE):
             seqs = range(first, min(first + _WRITTEN_AT_ONCE, answers))

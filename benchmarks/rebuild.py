@@ -31,7 +31,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.admit_on_kafka import answer
 from benchmarks.machine import kafka, load, log_warnings_only
-from benchmarks.texts import Texts
+from benchmarks.texts import TokenStore
 from consumers.admit import Admit
 from producers.prompts import SamplingPool
 from service.adapters.kafka import KafkaBroker, KafkaOptions
@@ -75,7 +75,7 @@ async def opened(log: str) -> AsyncIterator[Broker]:
 
 async def preload(log: str, run: str, pool: int) -> None:
     """Write a pool of machine-written tasks, as admit writes it."""
-    texts = Texts(random.Random("pool"))  # noqa: S311 - made-up text
+    texts = TokenStore(random.Random("pool"))  # noqa: S311 - made-up text
     recipe = SELF_INSTRUCT.digest
     async with opened(log) as broker:
         await broker.create_topics(topics.specs(run, 1))
@@ -85,7 +85,7 @@ async def preload(log: str, run: str, pool: int) -> None:
                 await producer.send([codec.encode(task, run) for task in tasks])
 
 
-def _task(seq: int, texts: Texts, recipe: str) -> PooledTask:
+def _task(seq: int, texts: TokenStore, recipe: str) -> PooledTask:
     provenance = Provenance(
         prompt_id=f"p{seq // 3}",
         parents=tuple(f"p{max(0, seq // 3 - 7 * place)}.{place % 5}" for place in range(8)),
@@ -137,7 +137,7 @@ async def ours(broker: Broker, run: str, way: str) -> int:
                 progress.apply(message)
                 sampled.apply(message)
     if way == _RESTORE:
-        await admit([answer(0, 1, Texts(random.Random("verdict")))])  # noqa: S311 - made-up text
+        await admit([answer(0, 1, TokenStore(random.Random("verdict")))])  # noqa: S311 - made-up text
     return count
 
 

@@ -25,7 +25,7 @@ import anyio
 
 from benchmarks.admit_on_kafka import answer
 from benchmarks.machine import kafka, load, log_warnings_only
-from benchmarks.texts import Texts
+from benchmarks.texts import TokenStore
 from consumers.admit import Admit
 from consumers.screen import Screen
 from service.adapters.kafka import KafkaBroker, KafkaOptions
@@ -58,7 +58,7 @@ class Load:
     @classmethod
     def make(cls, pool: int, answers: int, candidates: int) -> "Load":
         """Return a load, the same one every time."""
-        texts = Texts(random.Random("screens"))  # noqa: S311 - made-up text
+        texts = TokenStore(random.Random("screens"))  # noqa: S311 - made-up text
         tasks = [
             PooledTask(pool_seq=seq, id=f"m{seq}", origin=Origin.MACHINE, instruction=texts.instruction(_REPEATED / 4))
             for seq in range(pool)

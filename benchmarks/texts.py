@@ -7,7 +7,7 @@ _WORDS = 50_000
 _LEAST, _MOST = 8, 16
 
 
-class Texts:
+class TokenStore:
     """A stream of instructions, determined by the random numbers."""
 
     def __init__(self, rng: random.Random) -> None:

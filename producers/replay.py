@@ -22,7 +22,7 @@ _BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many dead letters of each topic have been put back, and how many remain."""
+    """The numbers of dead letters of each topic that have been put back, and that remain."""
 
     put_back: Counter[str] = field(default_factory=Counter)
     remaining: Counter[str] = field(default_factory=Counter)

@@ -48,7 +48,7 @@ Start = Literal["beginning", "now"] | Mapping[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What is wanted of the stream.
+    """The options of a stream.
 
     `start` is `beginning`, `now`, or the next offset to read of each partition; those not named start at the beginning.
     A group starts where it committed, else at the beginning. With `until_end` the stream ends where it ended when it

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class Keyed(Protocol):
-    """What is asked with a key."""
+    """An object that uses an API key."""
 
     def use_key(self, key: SecretStr | None) -> None:
         """Use this key from now on."""

@@ -1,4 +1,4 @@
-"""Which language model answers: the servers that the settings name, behind one dispatcher, with their prices."""
+"""Opens the language model: the servers that the settings name, behind one dispatcher, with their prices."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager

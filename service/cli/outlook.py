@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import floor, log10
 
-from service.billing.reckoning import Rates, rates_by_length, reckon
+from service.billing.reckoning import Rates, estimate_cost, rates_by_length
 from service.cli.rendering import dollars
 from service.messaging.messages import RunDefined
 from service.pipeline.trial import first_prompt
@@ -26,7 +26,7 @@ def outlook(rates: Rates, tasks: int, settings: Settings, model: str) -> str:
     """Return the expected calls, tokens and cost of `tasks` tasks at these rates."""
     table = settings.prices_for(model)
     price = table.models.get(model) if table is not None else None
-    found = reckon(rates, tasks, price, batch=settings.lm_batch)
+    found = estimate_cost(rates, tasks, price, batch=settings.lm_batch)
     if found.usd is not None:
         cost = f", {_about(found.usd)}"
     else:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.messaging.messages import FinishedTask
-from service.run.cost_report import essentials, paid_for
+from service.run.cost_report import cost_facts, paid_for
 from service.run.progress import Progress
 
 # Control characters except tab and line feed, and characters that change the text direction.
@@ -83,7 +83,7 @@ def summary(progress: Progress, pace: Pace | None = None, calls: str | None = No
         "cost": cost(progress),
     }
     if progress.spent:
-        facts |= _breakdown(progress) | _outlook(essentials(progress), progress.target)
+        facts |= _breakdown(progress) | _outlook(cost_facts(progress), progress.target)
     if progress.paid_twice:
         facts["paid twice"] = f"{progress.paid_twice} calls"
     if progress.dead_letters:
@@ -152,7 +152,7 @@ def cost(progress: Progress) -> str:
     """Return the bill so far, as far as prices are known."""
     if not progress.spent:
         return "nothing yet"
-    told = essentials(progress)
+    told = cost_facts(progress)
     if told["known_cost_usd"] is None:
         return _whole(told)
     each = {"an accepted task": told["per_accepted_usd"], "a finished one": told["per_finished_usd"]}
@@ -171,7 +171,7 @@ def _whole(told: dict[str, Any]) -> str:
 
 def essential_costs(progress: Progress) -> dict[str, str]:
     """Return the main costs of a run, including unknown ones."""
-    told = essentials(progress)
+    told = cost_facts(progress)
     limit = told["max_marginal_cost_usd"]
     allowed = f", {dollars(limit)} allowed" if limit is not None else ""
     return {

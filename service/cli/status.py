@@ -16,9 +16,9 @@ from service.cli.rendering import Pace, acceptance, panel
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import ALL
-from service.pipeline.members import AtWork, read_staff
+from service.pipeline.members import Members, read_members
 from service.pipeline.roles import Role
-from service.run.cost_report import essentials
+from service.run.cost_report import cost_facts
 from service.run.progress import Progress
 from service.selfinstruct.recipe import Recipe
 from service.settings import Settings
@@ -82,7 +82,7 @@ def facts(progress: Progress) -> dict[str, Any]:
         "stuck": {"prompts": progress.stuck_prompts, "tasks": progress.stuck_tasks},
         "spent": {stage: spent.facts() for stage, spent in sorted(progress.spent.items())},
         "limits": {name: getattr(goal, name) if goal else None for name in ("rpm", "tpm", "max_in_flight")},
-        **essentials(progress),
+        **cost_facts(progress),
     }
 
 
@@ -95,7 +95,7 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def at_work(staff: Mapping[Role, AtWork]) -> str:
+def at_work(staff: Mapping[Role, Members]) -> str:
     """Return the processes at work on each role, in one line; empty if none is known."""
     return ", ".join(
         f"{role}: {_counted(each.active) or 'nobody'}"
@@ -108,9 +108,9 @@ def _counted(names: Sequence[str]) -> str:
     return f"{len(names)} processes" if len(names) > 1 else "".join(names)
 
 
-async def _read(settings: Settings) -> tuple[Progress, dict[Role, AtWork]]:
+async def _read(settings: Settings) -> tuple[Progress, dict[Role, Members]]:
     async with open_existing(settings) as broker, Tail.of(broker, settings.run, _FOLLOWED) as tail:
-        return await _caught_up(tail), await read_staff(broker, settings.run)
+        return await _caught_up(tail), await read_members(broker, settings.run)
 
 
 async def _caught_up(tail: Tail) -> Progress:

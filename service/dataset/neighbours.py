@@ -8,7 +8,7 @@ from anyio import to_thread
 
 from service.dataset.export import Chunks
 from service.messaging.messages import Message, Origin, PooledTask, check_next
-from service.selfinstruct.similarity import SimilarityIndex, Survey
+from service.selfinstruct.similarity import FullScan, SimilarityIndex
 
 # The number that the original stores with each accepted instruction.
 NEAREST = 10
@@ -37,11 +37,11 @@ async def as_neighbours(pool: AsyncIterator[Message], workers: int, report: Call
     tasks = [task async for task in _tasks(pool)]
     index = SimilarityIndex(1.0)  # used for surveys only, which have no threshold
     await to_thread.run_sync(_add_all, index, tasks)
-    blocks = index.surveys(NEAREST, workers)
+    blocks = index.full_scans(NEAREST, workers)
     done = 0
-    while (surveys := await to_thread.run_sync(next, blocks, None)) is not None:
-        yield _lines(tasks, done, surveys)
-        done += len(surveys)
+    while (full_scans := await to_thread.run_sync(next, blocks, None)) is not None:
+        yield _lines(tasks, done, full_scans)
+        done += len(full_scans)
         report((done / len(tasks)) ** 2)
 
 
@@ -59,15 +59,15 @@ def _add_all(index: SimilarityIndex, tasks: Iterable[_Task]) -> None:
         index.add(task.instruction)
 
 
-def _lines(tasks: list[_Task], start: int, surveys: list[Survey]) -> bytes:
+def _lines(tasks: list[_Task], start: int, full_scans: list[FullScan]) -> bytes:
     rows = [
         {
             "id": tasks[place].id,
             "instruction": tasks[place].instruction,
-            "most_similar": {tasks[match.position].instruction: match.score for match in survey.matches},
-            "avg_similarity_score": survey.mean,
+            "most_similar": {tasks[match.position].instruction: match.score for match in full_scan.matches},
+            "avg_similarity_score": full_scan.mean,
         }
-        for place, survey in enumerate(surveys, start)
+        for place, full_scan in enumerate(full_scans, start)
         if not tasks[place].is_human
     ]
     return b"".join(orjson.dumps(row) + b"\n" for row in rows)

@@ -23,7 +23,7 @@ _LONGEST_WAITING_EVERY = 8
 
 
 class Gate(Protocol):
-    """What decides, within the total, whether one more may begin now."""
+    """Decides, within the total, whether one more call may begin now."""
 
     def admits(self, in_use: int, /) -> bool:
         """Return whether there may be one more than these."""
@@ -60,7 +60,7 @@ class _Open:
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """What a holder has: the right to have one call on its way, unless it stepped aside.
+    """The right to have one call in flight, unless the call has stepped aside.
 
     `tokens` is what was taken of a rate for it when it was given.
     """

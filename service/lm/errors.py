@@ -13,7 +13,7 @@ class LanguageModelError(SeedstreamError):
 
 
 class Failing(StrEnum):
-    """Why an attempt gave no completion, in a closed set that metrics can count.
+    """The reason why an attempt gave no completion: a closed set that metrics can count.
 
     `NO_ANSWER`: no text, but tool calls or nothing at all, as the server would answer again. `THINKING`: the tokens ran
     out while the model was thinking. `UNREADABLE`: a completion that does not answer what was asked.
@@ -94,7 +94,7 @@ class CallDroppedError(CallFailedError):
 
 
 class Refused(StrEnum):
-    """What a server that refuses every call holds against us: it decides how to find out that this has been mended."""
+    """The reason why a server refuses every call; it decides how its end is noticed."""
 
     CREDENTIALS = "credentials"
     QUOTA = "quota"

@@ -16,7 +16,7 @@ from service.selfinstruct.recipe import Sampling
 
 
 class FinishReason(StrEnum):
-    """Why the model stopped writing. Anything else a server says is a failed call, not a completion."""
+    """The reason why the model stopped. An answer with any other reason is a failed call, not a completion."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -25,7 +25,7 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What came back for one prompt.
+    """The answer to one prompt.
 
     `text` is hostile: data to be parsed, never code, markup or a path. `model` is the name the server gave. `usage` is
     none where the server did not count. `cost` is the cost of the call; it includes that of failed attempts.
@@ -58,7 +58,7 @@ class Endpoint(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in logs and metrics: address and model, never a secret."""
+        """The name in logs and metrics: address and model, never a secret."""
         ...
 
     async def attempt(self, prompt: ModelInput, sampling: Sampling) -> Completion:

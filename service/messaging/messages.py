@@ -414,7 +414,7 @@ class GoalSet(Message):
 
 
 class Ending(StrEnum):
-    """Why a run ended. `price_unknown`: the run has a limit in dollars, and calls came back without a price."""
+    """The reason why a run ended. `price_unknown`: a limit in dollars is set, and calls came back without a price."""
 
     TARGET_REACHED = "target_reached"
     STALLED = "stalled"

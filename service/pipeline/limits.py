@@ -1,4 +1,4 @@
-"""How much a process does at once, and how long it waits."""
+"""Limits of one process: calls at once, and waiting times."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from service.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is done at once, and for how long without success or at a stop."""
+    """Calls at once, and the time that passes without success, or at a stop, before it gives up."""
 
     calls_in_flight: int
     patience: int

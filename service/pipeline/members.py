@@ -8,14 +8,14 @@ from service.runtime.leader_election import election_group
 
 
 @dataclass(frozen=True, slots=True)
-class AtWork:
+class Members:
     """The processes that have a role, by name: those at work, and those that would take over."""
 
     active: tuple[str, ...] = ()
     standing_by: tuple[str, ...] = ()
 
 
-async def read_staff(broker: Broker, run: str) -> dict[Role, AtWork]:
+async def read_members(broker: Broker, run: str) -> dict[Role, Members]:
     """Return who has which role now, as the log's groups say; roles that nobody has are left out."""
     staff = {}
     for role in Role:
@@ -24,5 +24,5 @@ async def read_staff(broker: Broker, run: str) -> dict[Role, AtWork]:
         active = tuple(sorted(member.name for member in members if member.owned or not alone))
         waiting = tuple(sorted(member.name for member in members if alone and not member.owned))
         if members:
-            staff[role] = AtWork(active, waiting)
+            staff[role] = Members(active, waiting)
     return staff

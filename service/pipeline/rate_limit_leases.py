@@ -28,7 +28,7 @@ def fleet_limits(goal: GoalSet | None) -> FleetLimits:
 
 
 class LeaseHolder:
-    """What one process holds. `tell` is told of every change."""
+    """The leases of one process. `tell` is called at every change."""
 
     def __init__(
         self, broker: Broker, run: str, tell: Callable[[Leases], None], settled_after_s: float = _SETTLED_AFTER_S

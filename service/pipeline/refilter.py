@@ -38,7 +38,7 @@ _BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What came of a run's candidates at several thresholds, from low to high, the run's `own` among them.
+    """The outcomes of a run's candidates at several thresholds, from low to high, the run's `own` among them.
 
     `same` says that nothing but the threshold was changed: then at its own they are judged as the run judged them.
     """

@@ -53,7 +53,7 @@ SINGLE = (Role.PRODUCER, Role.ADMIT, Role.FINISH)
 
 @dataclass(slots=True)
 class RoleState:
-    """What a role is doing, for those who ask: at work, or standing by for another process."""
+    """The state of a role, for health checks: at work, or standing by for another process."""
 
     ready: bool = False
     election: LeaderElection | None = None
@@ -74,7 +74,7 @@ class RoleState:
 
 @dataclass(slots=True)
 class Worked:
-    """What is going on in this process; `dispatcher` where it calls the model."""
+    """The roles of this process; `dispatcher` is there if it calls the model."""
 
     roles: dict[Role, RoleState]
     dispatcher: Dispatcher | None = None

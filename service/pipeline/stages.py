@@ -1,4 +1,4 @@
-"""Which stages a run has, built from what the run is."""
+"""Builds the stages of a run from its definition."""
 
 from collections.abc import Callable
 from typing import Any

@@ -13,7 +13,7 @@ from service.run.cost_forecast import budget_left_usd, forecast_usd
 from service.run.progress import Progress
 
 
-def essentials(progress: Progress) -> dict[str, Any]:
+def cost_facts(progress: Progress) -> dict[str, Any]:
     """Return the main figures: costs so far, rates per task, forecast, limits and price tables."""
     total, goal = progress.bill.total, progress.goal
     return {
@@ -41,7 +41,7 @@ def statement(progress: Progress) -> dict[str, Any]:
         "target": progress.target,
         "accepted": progress.accepted,
         "finished": progress.finished,
-        **essentials(progress),
+        **cost_facts(progress),
         "stages": {stage: spent.facts() for stage, spent in sorted(bill.stages.items())},
         "total": bill.total.facts(),
         "outcomes_usd": {

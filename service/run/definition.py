@@ -99,7 +99,7 @@ def _define(asked: AskedRun) -> NewRun:
 
 
 def form_for(settings: Settings) -> Form:
-    """Return the form of a new run: the `form` setting, else JSON for chat, unless the user's templates are text only."""
+    """Return the form of a new run: the setting, else JSON for chat unless the user has text templates only."""
     if settings.asked_form is not None:
         return settings.asked_form
     has_texts = settings.templates is not None and forms_in(settings.templates) == {Form.TEXT}

@@ -44,7 +44,7 @@ async def check_untouched(broker: Broker, run: str) -> None:
 
 
 async def begin(broker: Broker, asked: AskedRun, progress: Progress, goal: GoalSet) -> RunDefined:
-    """Create the run if it is new; otherwise write its goal if that changed or the run has ended. Return its definition."""
+    """Create a new run, or write the goal of a run that has ended or gets another goal; return its definition."""
     if progress.defined is None:
         definition, seeds = asked.new
         await define_run(broker, definition, goal, seeds)

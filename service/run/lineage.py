@@ -143,10 +143,10 @@ class Evidence:
         index = SimilarityIndex(1.0)  # asked for surveys only
         for each in before:
             index.add(each.instruction)
-        survey = index.survey(task.instruction, NEAREST)
-        found = [(before[match.position], match.score) for match in survey.matches]
+        full_scan = index.full_scan(task.instruction, NEAREST)
+        found = [(before[match.position], match.score) for match in full_scan.matches]
         return {
-            "mean_score": survey.mean,
+            "mean_score": full_scan.mean,
             "most_similar": [{"id": each.id, "instruction": each.instruction, "score": score} for each, score in found],
         }
 

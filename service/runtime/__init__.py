@@ -1,1 +1,1 @@
-"""How stages run: assignments, offsets, transactions, leader election."""
+"""Runs stages: assignments, offsets, transactions, leader election."""

@@ -1,4 +1,4 @@
-"""Which inputs a stage has answered, read from its own results, so that no recorded answer is paid for again.
+"""Reads from the results of a stage which inputs are answered, so that no recorded answer is paid for again.
 
 A committed offset says from where input is delivered again. Its metadata (`service.runtime.commit_metadata`) says from
 where the results have to be read to know which of that input is answered. Answers to calls that were in flight then

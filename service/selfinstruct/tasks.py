@@ -24,7 +24,7 @@ class SeedTask:
 
 
 class Reason(StrEnum):
-    """Why a candidate instruction was rejected: a closed set, in the order of the tests."""
+    """The reason why a candidate instruction was rejected: a closed set, in the order of the tests."""
 
     TRUNCATED = "truncated"
     MALFORMED = "malformed"
@@ -43,7 +43,7 @@ class Reason(StrEnum):
 
 
 class InstanceReason(StrEnum):
-    """Why an accepted instruction yields no finished task: a closed set."""
+    """The reason why an accepted instruction yields no finished task: a closed set."""
 
     CALL_FAILED = "call_failed"
     NONE_PARSED = "none_parsed"

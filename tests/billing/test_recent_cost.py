@@ -4,7 +4,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.billing.moments import Sample
+from service.billing.moments import Moments
 from service.billing.recent_cost import RecentAcceptances
 from service.containers import IntTable
 
@@ -57,7 +57,7 @@ def test_a_table_returns_its_values_and_0_elsewhere(numbers: dict[int, int]) -> 
 
 @given(st.lists(st.integers(0, 10**16), min_size=1), st.integers(0, 10**16))
 def test_a_sample_has_its_mean_and_its_variance(numbers: list[int], late: int) -> None:
-    sample = Sample()
+    sample = Moments()
     for number in numbers:
         sample.add(number)
     sample.correct(numbers[-1], late)
@@ -65,4 +65,4 @@ def test_a_sample_has_its_mean_and_its_variance(numbers: list[int], late: int) -
     mean = Fraction(sum(numbers), len(numbers))
     assert sample.mean == float(mean)
     assert sample.variance == float(sum((number - mean) ** 2 for number in numbers) / len(numbers))
-    assert (Sample().mean, Sample().variance) == (0.0, 0.0)
+    assert (Moments().mean, Moments().variance) == (0.0, 0.0)

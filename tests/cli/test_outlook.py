@@ -7,7 +7,7 @@ import pytest
 
 from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
 from service.billing.price_table import Price
-from service.billing.reckoning import Rates, Reckoned, rates_by_length, reckon
+from service.billing.reckoning import CostEstimate, Rates, estimate_cost, rates_by_length
 from service.cli.outlook import outlook, outlook_by_length, outlook_of
 from service.cli.rendering import dollars
 from service.lm.usage import Usage
@@ -51,12 +51,12 @@ def served(**flags: Any) -> Settings:
 
 def test_each_accepted_task_is_completed_and_half_are_finished() -> None:
     """Ten tasks: 20 accepted, of 5 prompts; 45 calls; in 500 + 600 + 1,000 tokens, out 200 + 40 + 1,200."""
-    assert reckon(BY_STEPS, 10, None) == Reckoned(10, 45, Usage(2_100, 1_440), None, "by hand")
+    assert estimate_cost(BY_STEPS, 10, None) == CostEstimate(10, 45, Usage(2_100, 1_440), None, "by hand")
 
 
 def test_a_call_for_whole_tasks_needs_no_other() -> None:
     """Twelve tasks: 2.4 prompts, which are 3 calls; tokens are of 2.4."""
-    assert reckon(ALONE, 12, None) == Reckoned(12, 3, Usage(2_400, 4_800), None, "by hand")
+    assert estimate_cost(ALONE, 12, None) == CostEstimate(12, 3, Usage(2_400, 4_800), None, "by hand")
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_a_call_for_whole_tasks_needs_no_other() -> None:
     ],
 )
 def test_tokens_are_priced_by_the_million(price: Price, usd: float) -> None:
-    assert reckon(BY_STEPS, 10, price).usd == pytest.approx(usd)
+    assert estimate_cost(BY_STEPS, 10, price).usd == pytest.approx(usd)
 
 
 def test_nothing_accepted_or_finished_divides_nothing_by_zero() -> None:
-    assert reckon(replace(ALONE, accepted_per_prompt=0.0), 1, None).calls == 20
-    assert reckon(replace(ALONE, finished=0.0), 5, None).calls == 20
+    assert estimate_cost(replace(ALONE, accepted_per_prompt=0.0), 1, None).calls == 20
+    assert estimate_cost(replace(ALONE, finished=0.0), 5, None).calls == 20
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from service.messaging import topics
 from service.messaging.broker import Broker
 from service.messaging.messages import GoalSet
 from service.pipeline.limits import Limits
-from service.pipeline.members import read_staff
+from service.pipeline.members import read_members
 from service.pipeline.roles import SINGLE, Role, RoleRunner
 from service.pool.hints import Use
 from service.run.create import define_run
@@ -78,7 +78,7 @@ async def test_two_processes_reach_one_target_exactly_and_then_another(open_brok
         for role in SINGLE:
             states = [runner.worked.roles[role] for runner in (one, other)]
             assert sorted((state.active, state.standing_by) for state in states) == [(False, True), (True, False)]
-        staff = await read_staff(here.broker, RUN)
+        staff = await read_members(here.broker, RUN)
         assert all(len(staff[role].active) == len(staff[role].standing_by) == 1 for role in SINGLE)
         await send(here.broker, GoalSet(run=RUN, target=25))
         await follow(here.broker, topics.CONTROL, 5)
@@ -163,7 +163,7 @@ async def test_admit_uses_the_hints_of_screens_that_were_ahead_of_it(open_broker
         assert hints is not None
         assert hints.tally[Use.USED] > 0
         assert hints.believed
-        staff = await read_staff(here.broker, RUN)
+        staff = await read_members(here.broker, RUN)
         assert len(staff[Role.SCREEN].active) == 2
         for runner in runners:
             runner.stop()

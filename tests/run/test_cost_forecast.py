@@ -18,7 +18,7 @@ from service.messaging.messages import (
     TaskInstances,
 )
 from service.run.cost_forecast import budget_left_usd, forecast_usd
-from service.run.cost_report import essentials
+from service.run.cost_report import cost_facts
 from service.run.credits import affordable_prompts, within_budget
 from service.run.progress import Progress
 from service.selfinstruct.tasks import InstanceReason, Reason
@@ -277,7 +277,7 @@ def test_the_rest_of_a_budget_is_unknown_if_a_cost_is_unknown() -> None:
 
 
 def test_an_unknown_amount_is_none_and_not_zero() -> None:
-    told = essentials(progress_of(goal(None), examples.prompt(0), unpriced(0), decision(0, None)))
+    told = cost_facts(progress_of(goal(None), examples.prompt(0), unpriced(0), decision(0, None)))
     unknown = {name for name, value in told.items() if value is None}
     assert {"cost_usd", "known_cost_usd", "per_accepted_usd", "marginal_usd", "forecast_usd"} <= unknown
     assert (told["unpriced"], told["uncounted"]) == (1, 0)

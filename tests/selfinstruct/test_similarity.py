@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rouge_score.tokenize import tokenize
 
-from service.selfinstruct.similarity import Match, SimilarityIndex, Survey, rouge_l
+from service.selfinstruct.similarity import FullScan, Match, SimilarityIndex, rouge_l
 from tests.selfinstruct import reference
 
 FEW_WORDS = st.lists(st.sampled_from(["the", "a", "b", "c", "The", "d-e", "...", "é"]), max_size=12).map(" ".join)
@@ -128,14 +128,14 @@ def test_queries_do_not_change_the_index() -> None:
     index = index_of("alpha beta", threshold=0.4)
     for _ in range(2):
         assert index.nearest("alpha delta") == Match(0, 0.5)
-        assert index.survey("delta", 5) == Survey((Match(0, 0.0),), 0.0)
+        assert index.full_scan("delta", 5) == FullScan((Match(0, 0.0),), 0.0)
     assert len(index) == 1
     assert index.add("delta") == 1
 
 
 def test_an_empty_index_has_nothing_near() -> None:
     assert SimilarityIndex(0.0).nearest("a b c") is None
-    assert SimilarityIndex(0.7).survey("a b c", 10) == Survey((), 0.0)
+    assert SimilarityIndex(0.7).full_scan("a b c", 10) == FullScan((), 0.0)
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
@@ -149,8 +149,8 @@ def test_a_threshold_outside_zero_to_one_is_an_error(threshold: float) -> None:
 def test_a_survey_equals_the_original_s_stored_neighbours(pool: list[str], text: str, count: int) -> None:
     scores = [reference.score(text, known) for known in pool]
     nearest = sorted(range(len(pool)), key=lambda place: -scores[place])[:count]
-    expected = Survey(tuple(Match(place, scores[place]) for place in nearest), float(np.mean(scores)))
-    assert index_of(*pool).survey(text, count) == expected
+    expected = FullScan(tuple(Match(place, scores[place]) for place in nearest), float(np.mean(scores)))
+    assert index_of(*pool).full_scan(text, count) == expected
 
 
 @settings(deadline=None, max_examples=50)

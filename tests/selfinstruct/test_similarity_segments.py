@@ -207,8 +207,8 @@ def test_a_failed_query_can_be_repeated() -> None:
 
 
 def _view_of(index: SimilarityIndex, held: str) -> memoryview:
-    traits = index._traits  # noqa: SLF001 - the arrays that a question has views of
-    each = {"_loads": traits._loads, "_absent": traits._absent[-1], "_long": traits._long._rows}  # noqa: SLF001
+    own = index._signatures  # noqa: SLF001 - the arrays that a question has views of
+    each = {"_loads": own._loads, "_absent": own._absent[-1], "_long": own._long._rows}  # noqa: SLF001
     return memoryview(each[held])
 
 

@@ -1,4 +1,4 @@
-"""How calls reach the model: how many at once, to which server, when again, and what to do when it refuses them all."""
+"""Dispatch of calls to servers: concurrency, the choice of a server, retries, and a pause if all are refused."""
 
 from service.lm.dispatch.dispatcher import Dispatcher, Patience
 from service.lm.dispatch.upstream import Upstream, UpstreamState

@@ -40,16 +40,16 @@ from service.selfinstruct.replies.characters import excerpt
 
 _LOOK_EVERY_S = 1.0
 _UNCOUNTED = frozenset({Failing.RATE_LIMITED, Failing.OVERLOADED})
-# As often may a call be answered, and paid, without an answer to what was asked.
+# The limit of paid answers to one call that do not answer the question.
 _MOST_UNREADABLE = 3
-_NO_ANSWERS = frozenset({Failing.UNREADABLE, Failing.THINKING})  # completions, paid for, that answer nothing
+_NO_ANSWERS = frozenset({Failing.UNREADABLE, Failing.THINKING})  # paid completions that answer nothing
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to go on.
+    """The limits of attempts and of waiting.
 
     `attempts` that failed in a way that may pass give a call up; refusals for load are not counted. When no server has
     taken calls for `closed_s`, all calls end with `EndpointRefusedError`; `refused_first_s` takes its place where the

@@ -5,6 +5,6 @@ texts (`text_signatures`). Both return the few texts that `bounds` cannot rule o
 """
 
 from service.selfinstruct.similarity.index import Overlay, SimilarityIndex
-from service.selfinstruct.similarity.rouge import Match, Survey, Text, Tokenized, rouge_l, tokenize, tokenized
+from service.selfinstruct.similarity.rouge import FullScan, Match, Text, Tokenized, rouge_l, tokenize, tokenized
 
-__all__ = ["Match", "Overlay", "SimilarityIndex", "Survey", "Text", "Tokenized", "rouge_l", "tokenize", "tokenized"]
+__all__ = ["FullScan", "Match", "Overlay", "SimilarityIndex", "Text", "Tokenized", "rouge_l", "tokenize", "tokenized"]

@@ -7,8 +7,8 @@ import numpy.typing as npt
 from rapidfuzz import process
 from rapidfuzz.distance import LCSseq
 
-from service.selfinstruct.similarity.rouge import Match, Survey, f_measures, scores
-from service.selfinstruct.similarity.token_store import Texts
+from service.selfinstruct.similarity.rouge import FullScan, Match, f_measures, scores
+from service.selfinstruct.similarity.token_store import TokenStore
 
 # Comparisons per block of `surveys`: less than a second of work, and 16 MB of results.
 _AT_ONCE = 4_000_000
@@ -17,7 +17,7 @@ _MOST_ROWS = 256
 _IN_HAND = 50_000
 
 
-def survey(texts: Texts, encoded: str, count: int) -> Survey:
+def full_scan(texts: TokenStore, encoded: str, count: int) -> FullScan:
     """Compare a text, its tokens as characters, with all of `texts`.
 
     Returns:
@@ -30,7 +30,7 @@ def survey(texts: Texts, encoded: str, count: int) -> Survey:
     return _summary(np.concatenate([np.empty(0), *found]), count)
 
 
-def surveys(texts: Texts, count: int, workers: int) -> Iterator[list[Survey]]:
+def full_scans(texts: TokenStore, count: int, workers: int) -> Iterator[list[FullScan]]:
     """Yield the survey of each text against those before it, in order, in blocks.
 
     Args:
@@ -53,11 +53,11 @@ def surveys(texts: Texts, count: int, workers: int) -> Iterator[list[Survey]]:
         start = end
 
 
-def _summary(found: npt.NDArray[np.float64], count: int) -> Survey:
+def _summary(found: npt.NDArray[np.float64], count: int) -> FullScan:
     if not found.size:
-        return Survey((), 0.0)
+        return FullScan((), 0.0)
     nearest = _largest(found, count)
-    return Survey(tuple(Match(int(place), float(found[place])) for place in nearest), float(np.mean(found)))
+    return FullScan(tuple(Match(int(place), float(found[place])) for place in nearest), float(np.mean(found)))
 
 
 def _largest(found: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.intp]:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from service.selfinstruct.similarity.bounds import Bounds
-from service.selfinstruct.similarity.full_scan import survey, surveys
+from service.selfinstruct.similarity.full_scan import full_scan, full_scans
 from service.selfinstruct.similarity.query import Places, Query
-from service.selfinstruct.similarity.rouge import Match, Survey, Text, Tokenized, scores, tokenized
+from service.selfinstruct.similarity.rouge import FullScan, Match, Text, Tokenized, scores, tokenized
 from service.selfinstruct.similarity.segments import Segment, first_of_each
-from service.selfinstruct.similarity.text_signatures import Traits
-from service.selfinstruct.similarity.token_store import Texts
+from service.selfinstruct.similarity.text_signatures import TextSignatures
+from service.selfinstruct.similarity.token_store import TokenStore
 
 # Maximum number of texts in the tail, which is scanned; a longer tail becomes a segment.
 _TAIL = 8_192
@@ -32,8 +32,8 @@ class SimilarityIndex:
     def __init__(self, threshold: float, tail: int = _TAIL) -> None:
         """Create an empty index that scans up to `tail` of its newest texts one by one."""
         self._bounds = Bounds(threshold)
-        self._texts = Texts()
-        self._traits = Traits(self._bounds)
+        self._texts = TokenStore()
+        self._signatures = TextSignatures(self._bounds)
         self._segments: list[Segment] = []
         self._tail = tail
 
@@ -49,7 +49,7 @@ class SimilarityIndex:
     def nbytes(self) -> int:
         """Size of the arrays, in bytes. The vocabulary, some 120 bytes for each distinct token, is not included."""
         segments = sum(segment.nbytes for segment in self._segments)
-        return self._texts.nbytes + self._traits.nbytes + segments
+        return self._texts.nbytes + self._signatures.nbytes + segments
 
     def add(self, text: Text) -> int:
         """Append a text and return its position, which is the number of texts before it.
@@ -79,21 +79,21 @@ class SimilarityIndex:
         encoded = self._texts.vocabulary.encode(tokenized(text).tokens)
         return float(scores(encoded, [self._texts[position]])[0]) if encoded else 0.0
 
-    def survey(self, text: Text, count: int) -> Survey:
+    def full_scan(self, text: Text, count: int) -> FullScan:
         """Compare with every text and return the `count` nearest, equal scores by position, and the mean score.
 
         This is a full scan (about 1 ms per thousand texts): for display, not for verdicts.
         """
-        return survey(self._texts, self._texts.vocabulary.encode(tokenized(text).tokens), count)
+        return full_scan(self._texts, self._texts.vocabulary.encode(tokenized(text).tokens), count)
 
-    def surveys(self, count: int, workers: int = 1) -> Iterator[list[Survey]]:
+    def full_scans(self, count: int, workers: int = 1) -> Iterator[list[FullScan]]:
         """Survey every text against those before it, in blocks. The index must not grow during the iteration.
 
         Args:
             count: the number of nearest texts in a survey.
             workers: the number of threads; -1 for one per core.
         """
-        return surveys(self._texts, count, workers)
+        return full_scans(self._texts, count, workers)
 
     def overlay(self) -> "Overlay":
         """Return an empty layer over this index, for texts that are accepted but not yet committed."""
@@ -102,9 +102,9 @@ class SimilarityIndex:
     def _candidates(self, query: Query, since: int) -> Places:
         """Return the ascending positions, from `since` on, of all texts that the bounds do not rule out."""
         found = [segment.candidates(query) for segment in self._segments if segment.end > since]
-        found.append(self._traits.read(max(since, self._listed()), query))
+        found.append(self._signatures.read(max(since, self._listed()), query))
         positions = np.concatenate(found)
-        left = np.sort(self._traits.left(query, positions[positions >= since], self._texts.lengths))
+        left = np.sort(self._signatures.left(query, positions[positions >= since], self._texts.lengths))
         return left[first_of_each(left)]
 
     def _best(self, query: Query, positions: Places) -> Match | None:
@@ -118,9 +118,9 @@ class SimilarityIndex:
 
     def _settle(self) -> None:
         """Index the added texts. Merge a full tail and the segments that are not much larger into one segment."""
-        if len(self._traits) == len(self._texts):
+        if len(self._signatures) == len(self._texts):
             return
-        self._traits.catch_up(self._texts)
+        self._signatures.catch_up(self._texts)
         start, end = self._listed(), len(self._texts)
         if end - start <= self._tail:
             return
@@ -128,7 +128,7 @@ class SimilarityIndex:
         while kept and len(self._segments[kept - 1]) < _RATIO * (end - start):
             kept -= 1
             start = self._segments[kept].start
-        self._segments[kept:] = [Segment.build(self._texts, self._traits, start, self._bounds)]
+        self._segments[kept:] = [Segment.build(self._texts, self._signatures, start, self._bounds)]
 
 
 class Overlay:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from service.selfinstruct.similarity.query import Places, Query
 from service.selfinstruct.similarity.signatures import LONG, WIDE_WORDS, signature
-from service.selfinstruct.similarity.token_store import Texts, codes_of
+from service.selfinstruct.similarity.token_store import TokenStore, codes_of
 
 _NONE = -1
 
@@ -25,7 +25,7 @@ class LongTexts:
         """Size of the arrays, in bytes."""
         return self._rows.itemsize * len(self._rows) + len(self._signatures)
 
-    def catch_up(self, texts: Texts) -> None:
+    def catch_up(self, texts: TokenStore) -> None:
         """Add the texts that are new since the last call."""
         new = len(self._rows)
         long = np.flatnonzero(texts.lengths[new:] >= LONG)

@@ -54,7 +54,7 @@ class Stretches:
 
 
 @dataclass(frozen=True, slots=True)
-class Lists:
+class PostingLists:
     """The lists of all ranks, one after another, each sorted by band and reach."""
 
     _starts: npt.NDArray[np.int64]

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from service.selfinstruct.similarity.bounds import Bounds
-from service.selfinstruct.similarity.posting_lists import Keys, Lists, keys
-from service.selfinstruct.similarity.signature_filter import Sieve
-from service.selfinstruct.similarity.token_store import Texts, TokenRuns
+from service.selfinstruct.similarity.posting_lists import Keys, PostingLists, keys
+from service.selfinstruct.similarity.signature_filter import SignatureFilter
+from service.selfinstruct.similarity.token_store import TokenRuns, TokenStore
 
 # Postings are sorted as one integer, `posting_lists.keys` and text: 60 bits hold a full vocabulary.
 _TEXT_BITS = 26
@@ -21,23 +21,30 @@ _RANK = (1 << 32) - 1
 class Postings:
     """Parallel arrays of postings, in the order of the lists."""
 
-    lists: Lists
+    lists: PostingLists
     texts: npt.NDArray[np.int32]
     """Text of each posting, counted from the segment's start."""
-    sieve: Sieve
+    signature_filter: SignatureFilter
 
     @property
     def nbytes(self) -> int:
         """Size of the arrays, in bytes."""
-        return self.texts.nbytes + self.sieve.nbytes + self.lists.nbytes
+        return self.texts.nbytes + self.signature_filter.nbytes + self.lists.nbytes
 
     @classmethod
-    def build(cls, texts: Texts, sieve: Sieve, start: int, ranks: npt.NDArray[np.int32], bounds: Bounds) -> Self:
+    def build(
+        cls,
+        texts: TokenStore,
+        signature_filter: SignatureFilter,
+        start: int,
+        ranks: npt.NDArray[np.int32],
+        bounds: Bounds,
+    ) -> Self:
         """Return the postings of the texts of one segment.
 
         Args:
             texts: all texts of the index.
-            sieve: one row for each text of the segment.
+            signature_filter: one row for each text of the segment.
             start: the position of the segment's first text.
             ranks: the rank of each token code.
             bounds: the bounds for the threshold.
@@ -45,7 +52,7 @@ class Postings:
         Raises:
             OverflowError: the segment has more than 67 million texts.
         """
-        count = len(sieve.load)
+        count = len(signature_filter.load)
         if count > _MOST_TEXTS:
             raise OverflowError(f"a segment holds {_MOST_TEXTS} texts at most, not {count}")
         chunks = texts.chunks(start, start + count)
@@ -53,12 +60,16 @@ class Postings:
         key.sort()
         owners = (key & (_MOST_TEXTS - 1)).astype(np.int32)
         key >>= _TEXT_BITS
-        lists = Lists.build(key, len(ranks))
+        lists = PostingLists.build(key, len(ranks))
         del key
-        return cls(lists, owners, Sieve(sieve.load[owners], tuple(word[owners] for word in sieve.absent)))
+        return cls(
+            lists,
+            owners,
+            SignatureFilter(signature_filter.load[owners], tuple(word[owners] for word in signature_filter.absent)),
+        )
 
 
-def rarest_first(texts: Texts, start: int, end: int) -> npt.NDArray[np.int32]:
+def rarest_first(texts: TokenStore, start: int, end: int) -> npt.NDArray[np.int32]:
     """Return the rank of every token code, from 0 for the rarest in texts start … end - 1. No text has code 0."""
     counts = np.zeros(1, np.int64)
     for _, runs in texts.chunks(start, end):

@@ -23,7 +23,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class FullScan:
     """Comparison of a text with a whole index: the nearest texts, best first, and the mean score (0 if it is empty)."""
 
     matches: tuple[Match, ...]

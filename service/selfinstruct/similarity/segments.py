@@ -14,8 +14,8 @@ import numpy.typing as npt
 from service.selfinstruct.similarity.bounds import Bounds
 from service.selfinstruct.similarity.postings import Postings, rarest_first
 from service.selfinstruct.similarity.query import Places, Query
-from service.selfinstruct.similarity.text_signatures import Traits
-from service.selfinstruct.similarity.token_store import Texts
+from service.selfinstruct.similarity.text_signatures import TextSignatures
+from service.selfinstruct.similarity.token_store import TokenStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,20 @@ class Segment:
         return self._ranks.nbytes + self._postings.nbytes
 
     @classmethod
-    def build(cls, texts: Texts, traits: Traits, start: int, bounds: Bounds) -> Self:
+    def build(cls, texts: TokenStore, text_signatures: TextSignatures, start: int, bounds: Bounds) -> Self:
         """Return the segment of the texts from `start` on (CPU-bound: some seconds for a million texts).
 
         Raises:
             OverflowError: the segment has more than 67 million texts.
         """
-        end = len(traits)
+        end = len(text_signatures)
         ranks = rarest_first(texts, start, end)
-        return cls(start, end, ranks, Postings.build(texts, traits.sieve.part(start, end), start, ranks, bounds))
+        return cls(
+            start,
+            end,
+            ranks,
+            Postings.build(texts, text_signatures.signature_filter.part(start, end), start, ranks, bounds),
+        )
 
     def candidates(self, query: Query) -> Places:
         """Return the index positions of all texts that may match, in any order and possibly repeated."""
@@ -55,7 +60,7 @@ class Segment:
         remaining = np.bitwise_or.accumulate(query.bits[:, order[::-1]], axis=1)[:, ::-1]
         rooms = query.bounds.rooms[places]
         stretches = self._postings.lists.within_reach(ranks[places], rooms, query.bounds)
-        rows = self._postings.sieve.pick(stretches, remaining[:, places], rooms)
+        rows = self._postings.signature_filter.pick(stretches, remaining[:, places], rooms)
         return self._postings.texts.take(rows) + np.intp(self.start)
 
 

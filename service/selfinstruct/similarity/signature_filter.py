@@ -24,7 +24,7 @@ _BLOCK = 12_288
 
 
 @dataclass(frozen=True, slots=True)
-class Sieve:
+class SignatureFilter:
     """Load (`Bounds.load`) and signature of each row. A row is a text, or a posting of one."""
 
     load: npt.NDArray[np.uint8]
@@ -36,9 +36,9 @@ class Sieve:
         """Size of the arrays, in bytes."""
         return self.load.nbytes + sum(word.nbytes for word in self.absent)
 
-    def part(self, start: int, end: int) -> "Sieve":
+    def part(self, start: int, end: int) -> "SignatureFilter":
         """Return the rows start … end - 1."""
-        return Sieve(self.load[start:end], tuple(word[start:end] for word in self.absent))
+        return SignatureFilter(self.load[start:end], tuple(word[start:end] for word in self.absent))
 
     def read(self, low: int, high: int, query: Query) -> Places:
         """Return the rows of low … high - 1 that may match, by a scan of all of them.

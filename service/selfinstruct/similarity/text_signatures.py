@@ -12,12 +12,12 @@ import numpy.typing as npt
 from service.selfinstruct.similarity.bounds import Bounds
 from service.selfinstruct.similarity.long_texts import LongTexts
 from service.selfinstruct.similarity.query import Places, Query
-from service.selfinstruct.similarity.signature_filter import Sieve
+from service.selfinstruct.similarity.signature_filter import SignatureFilter
 from service.selfinstruct.similarity.signatures import WORDS, signatures
-from service.selfinstruct.similarity.token_store import Texts
+from service.selfinstruct.similarity.token_store import TokenStore
 
 
-class Traits:
+class TextSignatures:
     """Load (`Bounds.load`) and signature of each text, in order, and a wide signature of each long text."""
 
     def __init__(self, bounds: Bounds) -> None:
@@ -35,12 +35,12 @@ class Traits:
         return len(self) * (1 + 8 * WORDS) + self._long.nbytes
 
     @property
-    def sieve(self) -> Sieve:
+    def signature_filter(self) -> SignatureFilter:
         """One row for each text: a view, which must be released before texts are added."""
         absent = tuple(np.frombuffer(word, np.uint64) for word in self._absent)
-        return Sieve(np.frombuffer(self._loads, np.uint8), absent)
+        return SignatureFilter(np.frombuffer(self._loads, np.uint8), absent)
 
-    def catch_up(self, texts: Texts) -> None:
+    def catch_up(self, texts: TokenStore) -> None:
         """Add the texts that are new since the last call.
 
         A failed call can be repeated: `len` counts the loads, and the loads are written last.
@@ -55,7 +55,7 @@ class Traits:
 
     def read(self, first: int, query: Query) -> Places:
         """Return the ascending positions from `first` on of the texts that pass the signature filter."""
-        return self.sieve.read(first, len(self), query) if first < len(self) else np.empty(0, np.intp)
+        return self.signature_filter.read(first, len(self), query) if first < len(self) else np.empty(0, np.intp)
 
     def left(self, query: Query, positions: Places, lengths: npt.NDArray[np.uint32]) -> Places:
         """Return the positions that the signatures, narrow and wide, do not rule out.
@@ -65,6 +65,6 @@ class Traits:
             positions: the positions of the texts to test.
             lengths: the token count of each text of the index.
         """
-        absent = [word.take(positions) for word in self.sieve.absent]
+        absent = [word.take(positions) for word in self.signature_filter.absent]
         positions = positions[query.may_match(query.words, absent, lengths.take(positions))]
         return self._long.left(query, positions, lengths)

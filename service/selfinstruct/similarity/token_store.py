@@ -17,7 +17,7 @@ _MOST_KEPT = 1 << 18
 _CHUNK = 32_768
 
 
-class Texts:
+class TokenStore:
     """Append-only token sequences by position. Each token is a character (`vocabulary`), stored as UTF-16."""
 
     def __init__(self) -> None:
