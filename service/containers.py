@@ -1,6 +1,9 @@
-"""A set and a table of non-negative integers, compact for millions of them with few gaps."""
+"""A set and a table by non-negative integers, compact for millions of them with few gaps."""
 
-from array import array
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 _PAGE = 1_024
 
@@ -25,18 +28,20 @@ class DenseSet:
             self._below += 1
 
 
-class IntTable:
-    """A table from non-negative integers to 64-bit integers, 0 by default, in pages of 1,024 values (8 KiB)."""
+class RowTable:
+    """Rows of named integer fields by non-negative number, all 0 at first, in pages of 1,024 rows.
 
-    def __init__(self) -> None:
-        self._pages: dict[int, array[int]] = {}
+    A row is a view of its page: `table[7]["cost"] = 5` writes to the table. Values read are numpy's: convert them with
+    `int` before sums that may leave 64 bits.
+    """
 
-    def __getitem__(self, number: int) -> int:
-        page = self._pages.get(number // _PAGE)
-        return 0 if page is None else page[number % _PAGE]
+    def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
+        self._dtype = np.dtype(list(fields))
+        self._pages: dict[int, npt.NDArray[np.void]] = {}
 
-    def __setitem__(self, number: int, value: int) -> None:
+    def __getitem__(self, number: int) -> np.void:
         page = self._pages.get(number // _PAGE)
         if page is None:
-            page = self._pages[number // _PAGE] = array("q", bytes(8 * _PAGE))
-        page[number % _PAGE] = value
+            page = self._pages[number // _PAGE] = np.zeros(_PAGE, self._dtype)
+        row: np.void = page[number % _PAGE]
+        return row

@@ -5,17 +5,19 @@ cost of completing an accepted instruction is that of its calls, whether it was 
 second time have an outcome of their own. So the sum over outcomes always equals the sum over stages, to the last
 picodollar.
 
-The topics may be interleaved in any order. A cost waits for its outcome, and an outcome for its cost, in a few integer
-tables, which take some twenty bytes per prompt or accepted instruction.
+The topics may be interleaved in any order. A cost waits for its outcome, and an outcome for its cost, in a table of
+rows, which takes some twenty bytes per prompt or accepted instruction.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from service.billing.moments import Sample
+import numpy as np
+
+from service.billing.moments import Moments
 from service.billing.recent_cost import RecentAcceptances
 from service.billing.totals import Spent
-from service.containers import DenseSet, IntTable
+from service.containers import DenseSet, RowTable
 from service.messaging.messages import (
     Answer,
     Call,
@@ -44,6 +46,12 @@ _DROPPED = {reason: number for number, reason in enumerate(InstanceReason, _FINI
 _OUTCOMES = (PENDING, PENDING, FINISHED, *(reason.value for reason in InstanceReason))
 _UNKNOWN = -1
 
+# `cost` is 0 until the call is read, then 1 more than its picodollars, or `_UNKNOWN`; `fate` is a number of
+# `Bill._number_of`, 0 until the decision is read; `stretch` is its place in `Bill.recent`.
+_PROMPT_ROW = (("cost", "i8"), ("fate", "i4"), ("stretch", "i8"))
+# `cost` is the sum over the calls of an accepted instruction, in picodollars; `state` is a number of those above.
+_TASK_ROW = (("cost", "i8"), ("state", "i1"))
+
 
 @dataclass(slots=True)
 class Bill:
@@ -61,19 +69,16 @@ class Bill:
     tasks: Counter[str] = field(default_factory=Counter)
     repeated_cost: int = 0
     prices: set[str] = field(default_factory=set)
-    prompt_costs: Sample = field(default_factory=Sample)
-    acceptances: Sample = field(default_factory=Sample)
-    task_costs: Sample = field(default_factory=Sample)
+    prompt_costs: Moments = field(default_factory=Moments)
+    acceptances: Moments = field(default_factory=Moments)
+    task_costs: Moments = field(default_factory=Moments)
     awaited: int = 0
     recent: RecentAcceptances = field(default_factory=lambda: RecentAcceptances(MARGINAL), compare=False)
     _answered: dict[str, DenseSet] = field(default_factory=dict, compare=False)
     _fates: dict[tuple[str, ...], int] = field(default_factory=dict, compare=False)
     _fate_of_number: list[tuple[str, ...]] = field(default_factory=list, compare=False)
-    _prompt_cost: IntTable = field(default_factory=IntTable, compare=False)
-    _prompt_fate: IntTable = field(default_factory=IntTable, compare=False)
-    _prompt_stretch: IntTable = field(default_factory=IntTable, compare=False)
-    _task_cost: IntTable = field(default_factory=IntTable, compare=False)
-    _task_state: IntTable = field(default_factory=IntTable, compare=False)
+    _prompts: RowTable = field(default_factory=lambda: RowTable(_PROMPT_ROW), compare=False)
+    _tasks: RowTable = field(default_factory=lambda: RowTable(_TASK_ROW), compare=False)
 
     @property
     def total(self) -> Spent:
@@ -117,25 +122,26 @@ class Bill:
         if call is not None and self._is_repeated(GENERATE, seq, call):
             return
         cost = self._pay(GENERATE, call, message.spent if isinstance(message, FailedPrompt) else None)
-        if self._prompt_cost[seq]:
+        row = self._prompts[seq]
+        if row["cost"]:
             self.candidates[FAILED] += cost or 0
             return
-        self._prompt_cost[seq] = _UNKNOWN if cost is None else cost + 1
+        row["cost"] = _UNKNOWN if cost is None else cost + 1
         if cost is not None:
             self.prompt_costs.add(cost)
         self.candidates[UNDECIDED] += cost or 0
-        self.awaited -= self._prompt_fate[seq] != 0
-        self._join(seq)
+        self.awaited -= bool(row["fate"])
+        self._join(row)
 
     def _decided(self, decision: Decision) -> None:
-        seq = decision.prompt_seq
-        if self._prompt_fate[seq]:
+        row = self._prompts[decision.prompt_seq]
+        if row["fate"]:
             return
         self.acceptances.add(decision.accepted)
-        self.awaited += self._prompt_cost[seq] == 0
-        self._prompt_fate[seq] = self._number_of(_fate(decision))
-        self._prompt_stretch[seq] = self.recent.decide(decision.accepted)
-        self._join(seq)
+        self.awaited += not row["cost"]
+        row["fate"] = self._number_of(_fate(decision))
+        row["stretch"] = self.recent.decide(decision.accepted)
+        self._join(row)
 
     def _number_of(self, fate: tuple[str, ...]) -> int:
         """Return the number of a fate (`_fate`), from 1; there are far fewer fates than prompts."""
@@ -144,13 +150,13 @@ class Bill:
             self._fates[fate] = len(self._fate_of_number)
         return self._fates[fate]
 
-    def _join(self, seq: int) -> None:
+    def _join(self, row: np.void) -> None:
         """Divide the cost of a prompt among its candidates, once both are known."""
-        paid, fate = self._prompt_cost[seq], self._prompt_fate[seq]
+        paid, fate = int(row["cost"]), int(row["fate"])
         if paid in (0, _UNKNOWN) or not fate:
             return
         cost, names = paid - 1, self._fate_of_number[fate - 1]
-        self.recent.pay(self._prompt_stretch[seq], cost)
+        self.recent.pay(int(row["stretch"]), cost)
         self.candidates[UNDECIDED] -= cost
         share, rest = divmod(cost, len(names))
         for place, name in enumerate(names):
@@ -161,22 +167,24 @@ class Bill:
         number = message.pool_seq
         if message.call is None or not self._is_repeated(stage, number, message.call):
             self._charge(number, self._pay(stage, message.call, message.spent) or 0)
-        if isinstance(message, TaskInstances) and self._task_state[number] == _NOTHING:
+        if isinstance(message, TaskInstances) and self._tasks[number]["state"] == _NOTHING:
             self._become(number, _USABLE if message.rejection is None else _DROPPED[message.rejection])
 
     def _charge(self, number: int, cost: int) -> None:
         """Add to the cost of an accepted instruction."""
         if cost:
-            before, state = self._task_cost[number], self._task_state[number]
-            self._task_cost[number] = before + cost
+            row = self._tasks[number]
+            before, state = int(row["cost"]), int(row["state"])
+            row["cost"] = before + cost
             self.tasks[_OUTCOMES[state]] += cost
             if state >= _FINISHED:
                 self.task_costs.correct(before, before + cost)
 
     def _become(self, number: int, state: int) -> None:
         """Set the state of an accepted instruction, and move its cost to the outcome of that state."""
-        before, cost = self._task_state[number], self._task_cost[number]
-        self._task_state[number] = state
+        row = self._tasks[number]
+        before, cost = int(row["state"]), int(row["cost"])
+        row["state"] = state
         self.tasks[_OUTCOMES[before]] -= cost
         self.tasks[_OUTCOMES[state]] += cost
         if before < _FINISHED <= state:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from service.billing.bill import CLASSIFY, GENERATE, INSTANCES, Bill
-from service.billing.moments import Sample
+from service.billing.moments import Moments
 from service.billing.totals import usd_of
 
 # Number of standard deviations of the sum that are set aside beyond its mean.
@@ -59,7 +59,7 @@ class _Seen:
     count: int
 
     @classmethod
-    def of(cls, sample: Sample, unit: float) -> "_Seen":
+    def of(cls, sample: Moments, unit: float) -> "_Seen":
         """Return the moments of a sample of size n in another unit, with the mean raised by the factor 1 + 1 / n."""
         count = max(sample.seen, 1)
         return cls(sample.mean * unit * (1 + 1 / count), sample.variance * unit * unit, count)

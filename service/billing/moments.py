@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Sample:
+class Moments:
     """The count, the sum and the sum of squares of whole numbers."""
 
     seen: int = 0

@@ -41,7 +41,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Reckoned:
+class CostEstimate:
     """Expected calls, tokens and US dollars for `tasks` finished tasks; `usd` is None without a price."""
 
     tasks: int
@@ -72,7 +72,7 @@ def rates_by_length(recipe: Recipe, templates: Templates, seeds: Sequence[SeedTa
     return Rates(calls, written * _ACCEPTED, _FINISHED, basis)
 
 
-def reckon(rates: Rates, tasks: int, price: Price | None, *, batch: bool = False) -> Reckoned:
+def estimate_cost(rates: Rates, tasks: int, price: Price | None, *, batch: bool = False) -> CostEstimate:
     """Return the expected calls, tokens and cost of `tasks` finished tasks."""
     accepted = tasks / max(rates.finished, _LEAST_RATE)
     prompts = accepted / max(rates.accepted_per_prompt, _LEAST_RATE)
@@ -82,7 +82,7 @@ def reckon(rates: Rates, tasks: int, price: Price | None, *, batch: bool = False
         ceil(sum(counts[name] * each.completion_tokens for name, each in rates.calls.items())),
     )
     usd = None if price is None else cost_usd(price, usage, batch=batch)
-    return Reckoned(tasks, ceil(sum(counts.values())), usage, usd, rates.basis)
+    return CostEstimate(tasks, ceil(sum(counts.values())), usage, usd, rates.basis)
 
 
 def _basis_by_length(assumed: str) -> str:

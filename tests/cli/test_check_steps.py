@@ -1,4 +1,4 @@
-"""`seedstream check`: one call of each step, what was read of it, what a run would take, and whether it will do."""
+"""`seedstream check` makes one call of each step. It shows the results, estimates a run, and judges the model."""
 
 import json
 import re
@@ -53,13 +53,13 @@ SURE = "Sure! Here are the tasks that you asked for."
 
 
 def answering(shape: Shape, *, enforces_schema: bool = False) -> ChatModel:
-    """Return a chat model whose JSON has this shape always, unless a schema is enforced."""
+    """Return a chat model whose JSON always has this shape, unless a schema is enforced."""
     habits = Habits(ORDINARY.text, always(shape), always(shape))
     return ChatModel(5, enforces_schema=enforces_schema, habits=habits)
 
 
 class WithoutSchemas(ChatModel):
-    """A server that knows no `response_format`."""
+    """A server that rejects `response_format`."""
 
     def reply(self, body: Body) -> Reply:
         if "response_format" in body:
@@ -68,7 +68,7 @@ class WithoutSchemas(ChatModel):
 
 
 async def check_served(url: str, **flags: Any) -> list[str]:
-    """Check a server that listens there as the command does, and return what is said of the steps."""
+    """Check the server at `url` as the command does, and return the lines about the steps."""
     given = {"lm": "openai", "lm_url": url, "model": MODEL_NAME, **flags}
     settings = await to_thread.run_sync(load_settings, given)
     definition, seeds = await to_thread.run_sync(lambda: AskedRun(settings).new)
@@ -85,13 +85,13 @@ async def check_chat(model: ChatModel, **flags: Any) -> list[str]:
 async def check_scripted(
     model: ScriptedModel, definition: RunDefined = DEFINED, seeds: Sequence[SeedTask] = SEEDS, **flags: Any
 ) -> tuple[list[str], SeedstreamError | None]:
-    """Return what is said of a scripted model, and the error that ends it, if one does."""
+    """Return the lines about a scripted model, and the error that ends the check, if any."""
     settings = await to_thread.run_sync(load_settings, {"lm": "simulator", **flags})
     lines: list[str] = []
     async with open_model(settings, PATIENCE) as asked:
         try:
             async for line in check_steps(definition, seeds, replace(asked, model=model), settings):
-                lines.append(line)  # noqa: PERF401 - what was said before an error counts
+                lines.append(line)  # noqa: PERF401 - lines before an error count
         except SeedstreamError as error:
             return lines, error
     return lines, None
@@ -105,7 +105,7 @@ async def check_scripted(
     ],
 )
 async def test_a_chat_model_is_asked_once_for_each_step(recipe: str, calls: dict[str, int], basis: str) -> None:
-    """One question more is for prose, to see whether the schema is enforced."""
+    """One more call asks for prose, to see whether the schema is enforced."""
     model = answering(JSON_SHAPES[0])
     lines = await check_chat(model, recipe=recipe)
     assert Counter(entry.step.replace("labels", "instances") for entry in model.journal.entries) == calls
@@ -120,7 +120,7 @@ async def test_a_chat_model_is_asked_once_for_each_step(recipe: str, calls: dict
 
 
 async def test_what_a_reply_holds_is_shown_line_by_line() -> None:
-    """One task of a prompt is accepted: a hundred finished ones take 3 x 100 / 0.9 calls, with a token out each."""
+    """Each prompt has one accepted task. A hundred finished tasks take 3 x 100 / 0.9 calls, with one token out each."""
     model, seeds = ScriptedModel(by_marker(REPLIES)), [*SEEDS, examples.seed_task(8, "List all mountains of Asia")]
     lines, _ = await check_scripted(model, examples.definition(9), seeds, lm_api="chat")
     assert len(model.asked) == 3

@@ -1,4 +1,4 @@
-"""How the bill is shown: as tables, as JSON, in the panel, and for one id."""
+"""The bill as tables, as JSON, in the panel, and for one id."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def fold(*messages: Message) -> Progress:
 
 
 def bought() -> Progress:
-    """Return a run that has paid 5.5 dollars for a finished task, two of them for the same again."""
+    """Return a run that has paid 5.5 dollars for a finished task, two of them for a repeated answer."""
     return fold(
         examples.definition(0),
         GOAL,
@@ -83,7 +83,7 @@ def test_the_essentials_are_said_in_words() -> None:
     assert essential_costs(fold())["budget"] == "none"
 
 
-def test_the_panel_shows_the_budget_and_the_forecast_where_they_are_known() -> None:
+def test_the_panel_shows_budget_and_forecast_where_known() -> None:
     assert summary(bought())["budget"] == "$14.5000 left of $20.0000"
     assert "forecast" in summary(bought())
     assert not {"budget", "forecast"} & summary(fold(examples.goal(4), answer(0, None))).keys()

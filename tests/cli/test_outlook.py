@@ -1,4 +1,4 @@
-"""What a target will take, said before the first call: small examples that were reckoned by hand."""
+"""The estimate for a target before the first call. The examples are small and were computed by hand."""
 
 from dataclasses import replace
 from typing import Any
@@ -37,7 +37,7 @@ def seed(instruction: str, output: str, given: str = "") -> SeedTask:
     return SeedTask("s", "", instruction, (Instance(given, output),), None)
 
 
-# An instruction of 10 tokens; an instance of 10, with the blank between input and output.
+# The instruction has 10 tokens. The instance has 10, with the blank between input and output.
 TEN = seed(text(10), text(10)[1:])
 
 
@@ -50,12 +50,12 @@ def served(**flags: Any) -> Settings:
 
 
 def test_each_accepted_task_is_completed_and_half_are_finished() -> None:
-    """Ten tasks: 20 accepted, of 5 prompts; 45 calls; in 500 + 600 + 1,000 tokens, out 200 + 40 + 1,200."""
+    """Ten tasks need 20 accepted ones from 5 prompts: 45 calls, 500 + 600 + 1,000 tokens in, 200 + 40 + 1,200 out."""
     assert estimate_cost(BY_STEPS, 10, None) == CostEstimate(10, 45, Usage(2_100, 1_440), None, "by hand")
 
 
 def test_a_call_for_whole_tasks_needs_no_other() -> None:
-    """Twelve tasks: 2.4 prompts, which are 3 calls; tokens are of 2.4."""
+    """Twelve tasks need 2.4 prompts. The calls are rounded up to 3, and the tokens are those of 2.4."""
     assert estimate_cost(ALONE, 12, None) == CostEstimate(12, 3, Usage(2_400, 4_800), None, "by hand")
 
 
@@ -98,7 +98,7 @@ def test_a_model_is_taken_to_write_texts_as_long_as_the_seeds(recipe: Recipe, ou
 
 
 def test_prompts_of_later_steps_are_as_long_as_their_templates() -> None:
-    """`Is it? ` with 43 characters has 50, `Solve: ` with them and a line feed 51: 12 tokens each, and not 11."""
+    """`Is it? ` and 43 characters are 50; `Solve: `, 43 and a line feed are 51: 12 tokens each, and not 11."""
     rates = rates_by_length(SELF_INSTRUCT, TEMPLATES, [TEN], ASKED)
     assert [rates.calls[step].prompt_tokens for step in (CLASSIFY, INSTANCES)] == [12, 12]
 

@@ -23,7 +23,7 @@ def shown(renderable: object) -> str:
 
 
 @given(st.text(max_size=40) | st.text(st.characters(categories=["Cc", "Cf"]), max_size=20))
-def test_no_control_character_and_no_turn_of_direction_gets_through(text: str) -> None:
+def test_no_control_character_or_direction_mark_gets_through(text: str) -> None:
     for character in clean(text):
         assert character in "\t\n" or unicodedata.category(character) != "Cc"
         assert character not in BIDI
@@ -57,7 +57,7 @@ def test_a_hostile_task_is_shown_as_text() -> None:
         assert part in text
 
 
-def test_a_panel_can_be_drawn_of_a_run_that_has_just_begun_and_of_one_on_its_way() -> None:
+def test_a_panel_shows_a_new_run_and_one_on_its_way() -> None:
     progress = Progress()
     assert "0 of 0" in shown(panel(progress, Pace()))
     for message in (examples.goal(5), examples.decision(0, accepted=2), examples.finished(0), examples.answer(0)):
@@ -76,7 +76,7 @@ def test_a_panel_can_be_drawn_of_a_run_that_has_just_begun_and_of_one_on_its_way
         assert part in text
 
 
-def test_dead_letters_and_what_was_paid_twice_are_shown_when_there_are_any() -> None:
+def test_dead_letters_and_repeated_costs_are_shown_if_any() -> None:
     progress = Progress()
     assert not {"dead letters", "paid twice"} & summary(progress).keys()
     buried = DeadLetter(id="p0", topic="candidates", place="", origin=None, stage=None, reason="", attempts=1)

@@ -17,7 +17,7 @@ SUM = "Add all the numbers from one to ten"
 
 
 async def judged(admit: Admit, *batch: Input) -> list[Message]:
-    """Judge a batch and remember what came of it, as the committer does."""
+    """Judge a batch and restore its results, as the committer does."""
     outcome = await admit(batch)
     assert outcome.consumed == len(batch)
     results = [message for _, message in outcome.results]
@@ -45,7 +45,7 @@ async def test_a_seed_joins_the_pool_unfiltered() -> None:
     assert len(results) == 2
 
 
-async def test_an_accepted_candidate_joins_the_pool_and_becomes_work_before_its_decision() -> None:
+async def test_a_pooled_task_and_its_work_come_before_the_decision() -> None:
     admit = Admit(SELF_INSTRUCT)
     await judged(admit, examples.seed(0, LETTER))
     pooled, work, decision = await judged(admit, examples.answer(5, RIVERS))
@@ -80,7 +80,7 @@ async def test_a_decision_has_a_verdict_on_every_candidate_in_order() -> None:
     assert (decision.accepted, decision.pool_size) == (1, 2)
 
 
-async def test_the_nearest_may_be_an_accepted_sibling_of_the_same_answer_or_batch() -> None:
+async def test_the_nearest_may_be_an_accepted_sibling_in_the_batch() -> None:
     admit = Admit(SELF_INSTRUCT)
     await judged(admit, examples.seed(0, LETTER))
     first, second = decisions_of(
@@ -130,7 +130,7 @@ async def test_judging_changes_nothing_until_it_is_remembered() -> None:
     assert await admit(batch) == await admit(batch)
 
 
-async def test_an_alpaca_candidate_goes_on_with_its_instance_and_without_a_call() -> None:
+async def test_an_alpaca_candidate_keeps_its_instance_without_a_call() -> None:
     instance = Instance("two and three", "five")
     candidates = Candidate(0, RIVERS, instance), Candidate(1, SUM, Instance("", " "))
     results = await judged(Admit(ALPACA), examples.answer(0, *candidates))
@@ -155,7 +155,7 @@ async def test_it_always_wants_more() -> None:
     assert Admit(SELF_INSTRUCT).wants_more()
 
 
-async def test_an_answer_to_what_is_decided_or_answered_already_is_counted_as_repeated() -> None:
+async def test_an_answer_to_a_settled_prompt_is_counted_as_repeated() -> None:
     admit = Admit(SELF_INSTRUCT)
     admit.restore(examples.decision(3))
     batch: list[Input] = [examples.answer(3), examples.answer(4), examples.answer(4), examples.failed(3)]

@@ -31,7 +31,7 @@ def admit_by(recipe: Recipe) -> Admit:
 
 
 async def judged(admit: Admit, *batch: Input) -> list[Message]:
-    """Judge a batch and remember what came of it as it was written and read again."""
+    """Judge a batch and restore its results after a round trip through JSON."""
     results = [message for _, message in (await admit(batch)).results]
     for message in results:
         admit.restore(type(message).model_validate_json(message.model_dump_json()))
@@ -46,7 +46,7 @@ def pool_in(results: list[Message]) -> list[PooledTask]:
     return [message for message in results if isinstance(message, PooledTask)]
 
 
-async def test_the_nearest_task_its_score_and_the_model_are_on_the_record() -> None:
+async def test_a_verdict_records_the_nearest_task_score_and_model() -> None:
     results = await judged(admit_by(NOTED), examples.seed(0, LETTER), examples.answer(1, SEA, OCEAN))
     first, second = verdicts_in(results)
     assert (second.reason, second.nearest, second.score) == (None, None, None)
@@ -106,7 +106,7 @@ async def test_a_restart_embeds_nothing_again() -> None:
     assert embedder.asked == []
 
 
-async def test_without_the_signal_records_and_verdicts_are_what_they_were() -> None:
+async def test_without_the_signal_records_and_verdicts_are_unchanged() -> None:
     batch: list[Input] = [examples.seed(0, SEA), examples.answer(1, OCEAN, SORT, f"{SEA}!", "Short")]
     plain, noted = await judged(admit_by(SELF_INSTRUCT), *batch), await judged(admit_by(NOTED), *batch)
     written = [json.loads(codec.encode(message, "x").value or b"") for message in plain]
@@ -125,9 +125,7 @@ async def test_without_the_signal_records_and_verdicts_are_what_they_were() -> N
         (Embedding(model="bag-of-words", vector="AAAA"), "384 components, got 3"),
     ],
 )
-async def test_a_task_without_a_vector_of_the_model_is_refused_and_named(
-    embedding: Embedding | None, said: str
-) -> None:
+async def test_a_task_without_the_model_s_vector_is_refused_by_name(embedding: Embedding | None, said: str) -> None:
     task = examples.pooled_seed(0).model_copy(update={"embedding": embedding})
     with pytest.raises(BrokerError, match=f"task s0.*{said}"):
         admit_by(NOTED).restore(task)

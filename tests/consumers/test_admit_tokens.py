@@ -29,7 +29,7 @@ AUDITED = next(seq for seq in range(1_000) if is_audited(seq))
 
 @contextmanager
 def tokenisations() -> Iterator[Counter[str]]:
-    """Count how often each text is tokenised, in this thread and in those that start meanwhile."""
+    """Count the tokenisations of each text, in this thread and in threads that start meanwhile."""
     found: Counter[str] = Counter()
 
     def profile(frame: FrameType, event: str, _: object) -> None:

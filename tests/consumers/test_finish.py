@@ -19,14 +19,14 @@ def tasks(*names: str) -> list[TaskInstances]:
 
 
 async def take(finish: Finish, batch: list[TaskInstances]) -> tuple[list[str], int]:
-    """Finish a batch, remember it, and return the ids of what was finished and how much of the batch was read."""
+    """Finish a batch, restore its results, and return the finished ids and the number of messages read."""
     outcome = await finish(batch)
     for _, message in outcome.results:
         finish.restore(message)
     return [message.id for _, message in outcome.results if isinstance(message, FinishedTask)], outcome.consumed
 
 
-async def test_a_finished_task_is_numbered_densely_and_carries_its_instances() -> None:
+async def test_finished_tasks_are_numbered_densely_with_instances() -> None:
     finish = Finish(RUN, lambda: 10)
     outcome = await finish(tasks("a", "b"))
     finished = [message for _, message in outcome.results]
@@ -40,7 +40,7 @@ async def test_a_finished_task_is_numbered_densely_and_carries_its_instances() -
         assert getattr(first, name) == getattr(source, name)
 
 
-async def test_it_stops_at_the_target_in_the_middle_of_a_batch_and_says_so_once() -> None:
+async def test_it_stops_at_the_target_mid_batch_and_says_so_once() -> None:
     finish = Finish(RUN, lambda: 2)
     outcome = await finish(tasks("a", "b", "c"))
     assert outcome.consumed == 2
@@ -50,7 +50,7 @@ async def test_it_stops_at_the_target_in_the_middle_of_a_batch_and_says_so_once(
     assert (ended.run, ended.ending, ended.target, ended.finished) == (RUN, Ending.TARGET_REACHED, 2, 2)
 
 
-async def test_it_wants_more_until_the_target_and_again_once_that_is_raised() -> None:
+async def test_it_wants_more_until_the_target_and_after_a_raise() -> None:
     target = 1
     finish = Finish(RUN, lambda: target)
     assert finish.wants_more()
@@ -74,7 +74,7 @@ async def test_what_has_no_usable_instances_is_dropped() -> None:
 
 
 @given(seed=st.integers(0, 2**32), target=st.integers(1, 12))
-async def test_whatever_comes_in_whatever_batches_exactly_the_target_is_finished(seed: int, target: int) -> None:
+async def test_exactly_the_target_is_finished_from_any_batches(seed: int, target: int) -> None:
     rng = random.Random(seed)
     stream = tasks(*(rng.choice("abcdefghij") for _ in range(40)))
     finish, done, place = Finish(RUN, lambda: target), [], 0
@@ -90,7 +90,7 @@ async def test_whatever_comes_in_whatever_batches_exactly_the_target_is_finished
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=8))
 async def test_finished_and_dropped_add_up_to_what_was_accepted(outcomes: list[tuple[str, bool]]) -> None:
-    """A message may come more than once, and the model may have answered differently (at least once)."""
+    """Delivery is at least once: a message may come again, with another answer of the model."""
     progress, finish = Progress(), Finish(RUN, lambda: 10)
     progress.apply(examples.decision(0, accepted=3))
     for name, usable in outcomes:
@@ -102,7 +102,7 @@ async def test_finished_and_dropped_add_up_to_what_was_accepted(outcomes: list[t
     assert progress.pending == 3 - len({name for name, _ in outcomes})
 
 
-async def test_a_call_for_what_is_finished_already_is_counted_as_repeated() -> None:
+async def test_a_call_for_a_finished_task_is_counted_as_repeated() -> None:
     finish = Finish(RUN, lambda: 10)
     finish.restore(examples.finished(0))
     known, fresh = examples.task_instances("m0"), examples.task_instances("m1")

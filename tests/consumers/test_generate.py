@@ -14,7 +14,7 @@ from tests.support import examples
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_answer_carries_the_whole_completion_its_candidates_and_the_prompts_origin() -> None:
+async def test_an_answer_carries_its_completion_candidates_and_origin() -> None:
     model = ScriptedModel(always(" Name a river.\n10. Name a mountain of Asia."))
     prompt = examples.prompt(3)
     (answer,) = await Generate(model, SELF_INSTRUCT)(prompt)
@@ -26,7 +26,7 @@ async def test_an_answer_carries_the_whole_completion_its_candidates_and_the_pro
     assert (answer.prompt_id, answer.prompt_seq) == ("p3", 3)
 
 
-async def test_a_completion_cut_short_is_kept_and_all_its_candidates_refused() -> None:
+async def test_a_cut_completion_is_kept_and_its_candidates_refused() -> None:
     model = ScriptedModel(always(completed("Name a river.\n10. Name a", FinishReason.LENGTH)))
     (answer,) = await Generate(model, SELF_INSTRUCT)(examples.prompt(0))
     assert answer.call.truncated
@@ -59,7 +59,7 @@ async def test_a_failed_call_becomes_a_failed_prompt() -> None:
     assert given_up == [FailedPrompt(prompt_id="p4", prompt_seq=4, failure="timed out six times", spent=spent)]
 
 
-async def test_an_answer_says_what_its_failed_attempts_took_and_by_which_prices() -> None:
+async def test_an_answer_has_the_usage_and_prices_of_failed_attempts() -> None:
     paid = Completion("", FinishReason.STOP, MODEL, Usage(10, 5), CallCost(3, Usage(20, 1), 0.5, "2026-11"))
     (answer,) = await Generate(ScriptedModel(always(paid)), SELF_INSTRUCT)(examples.prompt(0))
     call = answer.call

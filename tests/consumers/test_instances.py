@@ -70,7 +70,7 @@ async def test_the_last_instance_of_a_truncated_answer_is_left_out() -> None:
     assert written.instances == (Instance("two", "2"),)
 
 
-async def test_which_instances_are_kept_depends_on_the_seed_and_the_task_alone() -> None:
+async def test_kept_instances_depend_on_the_seed_and_the_task_alone() -> None:
     model = ScriptedModel(always(MANY))
     kept = [(await stage(model, 3, seed)(GENERATION))[0].instances for seed in (0, 0, 1, 2, 3)]
     assert {len(instances) for instances in kept} == {3}

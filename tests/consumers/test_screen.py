@@ -1,4 +1,4 @@
-"""How screens are run: they share the prompts, keep ahead of the filter, and change nothing but what it takes."""
+"""Screens share the prompts and keep ahead of the filter. They save it work, and change no result."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,7 +45,7 @@ COUNT = 40
 
 @dataclass(frozen=True)
 class Screens:
-    """A screen beside a test, which does not wait for it to be ready."""
+    """A screen that runs beside a test. The test does not wait until the screen is ready."""
 
     screening: Screening
 
@@ -55,7 +55,7 @@ class Screens:
 
 @dataclass
 class Hearing:
-    """A filter's memory of hints, and what it was told of wrong ones."""
+    """The hints of a filter, and the alarms about wrong ones."""
 
     alarms: list[WrongHint] = field(default_factory=list)
 
@@ -69,7 +69,7 @@ def screens(broker: Broker) -> Screens:
 
 @asynccontextmanager
 async def heard(broker: Broker, count: int) -> AsyncIterator[Hearing]:
-    """Listen to hints while the block lasts; it begins when so many prompts have one."""
+    """Receive hints during the block. The block begins when `count` prompts have a hint."""
     hearing = Hearing()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow_hints, broker, RUN, hearing.hints)
@@ -79,12 +79,12 @@ async def heard(broker: Broker, count: int) -> AsyncIterator[Hearing]:
 
 
 def text(number: int) -> str:
-    """Return a text that has another one that is like it."""
+    """Return a text. The texts of numbers 2n and 2n + 1 are alike."""
     return " ".join(f"w{number // 2}x{word}" for word in range(7)) + f" {number % 2}"
 
 
 async def preload(broker: Broker) -> None:
-    """Commit a pool, then write answers; every second one is like the one before, and some like what is known."""
+    """Commit a pool, then write answers. Every second text is like the one before it, and some are like the pool."""
     await create(broker, partitions=4)
     await send(broker, *(examples.seed(number, text(10 * number)) for number in range(5)))
     await work_off(TransactionalWorker(Admit(SELF_INSTRUCT), broker, RUN))

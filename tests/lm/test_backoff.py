@@ -107,7 +107,7 @@ def test_limits_that_are_told_say_when_calls_may_pass(headers: dict[str, str], s
     ("backoff_s", "asked_s", "waited_s"),
     [(0.4, None, 0.4), (0.4, 0.0, 0.4), (0.4, -1.0, 0.4), (0.4, 7.0, 7.4), (5.0, 7.0, 7.7), (0.0, 3600.0, 120.0)],
 )
-def test_a_wish_to_wait_is_granted_within_two_minutes_and_spread_a_little(
+def test_a_wish_to_wait_is_granted_to_two_minutes_with_a_spread(
     backoff_s: float, asked_s: float | None, waited_s: float
 ) -> None:
     assert wait_before_retry_s(backoff_s, asked_s) == pytest.approx(waited_s)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def settled() -> None:
-    """Let everybody come as far as they can; the turns first, since waiting for it takes a tenth of a second."""
+    """Let all tasks run until they block. A few turns come first, since waiting for blocked tasks may take 0.1 s."""
     for _ in range(8):
         await lowlevel.checkpoint()
     await anyio.wait_all_tasks_blocked()
@@ -23,7 +23,7 @@ async def settled() -> None:
 
 @dataclass
 class Crowd:
-    """Holders of slots that come, wait, hold and are cancelled as a test says."""
+    """Holders of slots. A test lets them come, wait, leave and be cancelled."""
 
     slots: Slots
     tasks: anyio.abc.TaskGroup
@@ -39,7 +39,7 @@ class Crowd:
         self.holding[name].set()
 
     async def do(self, what: str, name: str, rng: random.Random) -> None:
-        """Let somebody do something; a newcomer gets the name."""
+        """Take one step of a schedule. A new holder gets `name`."""
         match what:
             case "leave" if self.holding:
                 self.leave(rng.choice(list(self.holding)))
@@ -66,7 +66,7 @@ class Crowd:
             del self.scopes[name]
 
 
-async def test_the_waiting_one_with_the_lowest_rank_is_next_and_then_who_came_first() -> None:
+async def test_the_next_slot_goes_to_the_lowest_rank_then_first_come() -> None:
     async with anyio.create_task_group() as tasks:
         crowd = Crowd(Slots(1), tasks)
         crowd.come("holder")
@@ -95,7 +95,7 @@ async def test_a_cancelled_waiter_takes_no_slot_with_it() -> None:
     assert crowd.slots.in_use == 0
 
 
-async def test_a_waiter_cancelled_just_when_it_is_woken_passes_the_slot_on() -> None:
+async def test_a_waiter_cancelled_as_it_is_woken_passes_the_slot_on() -> None:
     async with anyio.create_task_group() as tasks:
         crowd = Crowd(Slots(1), tasks)
         for name in ("first", "woken", "next"):
@@ -125,7 +125,7 @@ async def test_an_error_of_a_holder_gives_its_slot_back() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(total=st.integers(1, 3), seed=st.integers(0, 2**32))
-async def test_no_schedule_of_coming_leaving_and_cancelling_loses_or_makes_a_slot(total: int, seed: int) -> None:
+async def test_no_schedule_of_holders_loses_or_makes_a_slot(total: int, seed: int) -> None:
     rng = random.Random(seed)
     async with anyio.create_task_group() as tasks:
         crowd = Crowd(Slots(total), tasks)
@@ -140,7 +140,7 @@ async def test_no_schedule_of_coming_leaving_and_cancelling_loses_or_makes_a_slo
     assert crowd.slots.in_use == 0
 
 
-async def test_who_steps_aside_lets_others_in_and_comes_back_before_all_who_wait() -> None:
+async def test_a_holder_that_steps_aside_returns_before_other_waiters() -> None:
     slots, order = Slots(1), list[str]()
     back = anyio.Event()
 
@@ -250,7 +250,7 @@ class Gate:
         return max(0.0, self.opens_at_s - anyio.current_time())
 
 
-async def test_a_gate_holds_back_within_the_total_until_it_is_asked_again() -> None:
+async def test_a_gate_holds_back_within_the_total_until_reconsidered() -> None:
     gate = Gate()
     slots = Slots(2, gate)
     async with anyio.create_task_group() as tasks:
@@ -296,7 +296,7 @@ async def test_a_failure_reaches_all_who_wait_and_all_who_come() -> None:
     assert slots.in_use == 0
 
 
-async def test_answers_that_are_being_written_hold_new_calls_back_beyond_a_quarter() -> None:
+async def test_answers_being_written_beyond_a_quarter_delay_new_calls() -> None:
     slots = Slots(4)
     async with anyio.create_task_group() as tasks:
         crowd = Crowd(slots, tasks)

@@ -29,5 +29,5 @@ def test_an_error_with_another_cost_is_the_same_in_all_else(error: CallFailedErr
 
 
 @pytest.mark.parametrize("refusal", [REFUSAL, None])
-def test_a_dropped_call_with_another_cost_still_says_why_it_was_dropped(refusal: EndpointRefusedError | None) -> None:
+def test_a_dropped_call_with_another_cost_keeps_its_refusal(refusal: EndpointRefusedError | None) -> None:
     assert CallDroppedError(refusal, cost=CallCost()).with_cost(MORE).refusal is refusal

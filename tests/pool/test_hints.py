@@ -1,4 +1,4 @@
-"""What hints of screens may be used for, and what becomes of those that may not."""
+"""The use of hints from screens, and the treatment of unfit, wrong and late ones."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def index_of(*texts: str) -> SimilarityIndex:
 
 
 class Judging:
-    """A pool, hints on it, and what was told of wrong ones."""
+    """A pool, hints on it, and the alarms about wrong ones."""
 
     def __init__(self, *pool: str) -> None:
         self.index = index_of(*pool)
@@ -44,12 +44,12 @@ class Judging:
         return self.pool_for(examples.answer(seq, text)).nearest(text)
 
     def hint(self, text: str, *pool: str, seq: int = UNAUDITED) -> ScreenedCandidates:
-        """Return what a screen says that has seen this pool."""
+        """Return the hint of a screen that has seen this pool."""
         return screen(FILTERS, examples.answer(seq, text), index_of(*pool))
 
 
 def says(text: str, match: Match | None, pool_seen: int, seq: int = UNAUDITED) -> ScreenedCandidates:
-    """Return a hint as it should not be."""
+    """Return a hint with this match, right or wrong."""
     digest = digest_of(text)
     said = ScreenedText(digest=digest)
     if match is not None:
@@ -71,7 +71,7 @@ def test_a_screen_says_what_is_nearest_in_what_it_has_seen() -> None:
     assert (different.nearest, different.score) == (None, None)
 
 
-def test_a_screen_passes_over_what_is_refused_for_itself_and_what_comes_twice() -> None:
+def test_a_screen_passes_over_refused_and_repeated_texts() -> None:
     answer = examples.answer(0, "Too short", SUM, "Draw a picture of your own house", SUM)
     assert [each.digest for each in screen(FILTERS, answer, index_of()).candidates] == [digest_of(SUM)]
     assert refusal(FILTERS, answer.candidates[1]) is None
@@ -87,7 +87,7 @@ def test_with_a_hint_the_answer_is_that_of_the_whole_pool(text: str, seen: int) 
     assert judging.hints.tally == {Use.USED: 1}
 
 
-def test_of_equals_the_first_is_named_whether_the_screen_saw_it_or_not() -> None:
+def test_of_equals_the_first_is_named_seen_by_the_screen_or_not() -> None:
     pool = (LETTER, RIVERS, RIVERS)
     for seen in range(4):
         judging = Judging(*pool)
@@ -137,7 +137,7 @@ def test_a_hint_that_does_not_fit_means_a_full_search(case: str) -> None:
 
 
 @pytest.mark.parametrize("said", [Match(0, 1.0), Match(1, 0.9), Match(0, 0.1)])
-def test_a_hint_that_names_a_task_which_is_not_so_near_is_an_alarm(said: Match) -> None:
+def test_a_hint_with_a_wrong_match_is_an_alarm(said: Match) -> None:
     judging = Judging(LETTER, RIVERS, SUM)
     judging.hints.take(says(RIVERS, said, 3))
     judging.hints.take(says(SUM, None, 3, UNAUDITED + 1))
@@ -147,7 +147,7 @@ def test_a_hint_that_names_a_task_which_is_not_so_near_is_an_alarm(said: Match) 
     assert judging.hints.tally == {Use.WRONG: 1, Use.MISSING: 1}
 
 
-def test_a_task_that_is_as_near_as_said_but_not_too_near_is_no_reason_to_reject() -> None:
+def test_a_true_match_below_the_threshold_rejects_nothing() -> None:
     judging = Judging(LETTER)
     score = judging.index.score("Write to the king of another land", 0)
     assert 0.0 < score <= THRESHOLD
@@ -156,7 +156,7 @@ def test_a_task_that_is_as_near_as_said_but_not_too_near_is_no_reason_to_reject(
     assert judging.hints.tally == {Use.WRONG: 1}
 
 
-def test_a_lie_that_an_audit_meets_is_an_alarm_and_the_last_that_is_believed() -> None:
+def test_an_audited_false_hint_is_an_alarm_and_ends_their_use() -> None:
     judging = Judging(RIVERS)
     judging.hints.take(says(RIVERS, None, 1, AUDITED))
     for seq in range(AUDITED + 1, AUDITED + 4):
@@ -170,7 +170,7 @@ def test_a_lie_that_an_audit_meets_is_an_alarm_and_the_last_that_is_believed() -
     assert judging.hints.tally == {Use.AUDITED: 1, Use.WRONG: 1, Use.MISSING: 5}
 
 
-def test_no_candidate_of_an_answer_is_judged_by_a_hint_once_one_was_wrong() -> None:
+def test_a_wrong_hint_ends_the_use_of_hints_in_its_answer() -> None:
     judging = Judging(RIVERS, SUM)
     wrong = says(RIVERS, None, 2, AUDITED)
     both = wrong.model_copy(update={"candidates": (*wrong.candidates, *says(SUM, None, 2).candidates)})

@@ -14,7 +14,7 @@ def test_a_filter_that_stands_still_is_not_run_away_from() -> None:
     assert lead.begin(9.0, 1.0) == 40
 
 
-def test_a_screen_begins_where_the_filter_will_be_when_it_is_done() -> None:
+def test_a_screen_begins_at_the_filter_s_expected_position() -> None:
     lead = Lookahead()
     for now_s in range(5):
         lead.note(100 * now_s, float(now_s))
@@ -22,7 +22,7 @@ def test_a_screen_begins_where_the_filter_will_be_when_it_is_done() -> None:
     assert lead.begin(4.5, 2.0) == pytest.approx(400 + 50 + 1.25 * 200, abs=10)
 
 
-def test_the_filter_is_no_further_than_its_batch_if_it_says_nothing() -> None:
+def test_a_silent_filter_is_no_further_than_its_batch() -> None:
     lead = Lookahead()
     lead.note(0, 0.0)
     lead.note(200, 1.0)

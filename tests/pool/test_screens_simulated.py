@@ -1,7 +1,7 @@
-"""Hundreds of runs with screens in every disorder: the results are those of a filter that never heard of any.
+"""Hundreds of runs with disordered screens have the results of a filter without hints.
 
-A run is one filter, which crashes and whose batches are thrown away now and then, and screens that are behind, whose
-hints are lost, doubled, late and in any order, and sometimes wrong in a way that can be told.
+A run has one filter and several screens. The filter crashes now and then, and some of its batches are discarded.
+The screens lag behind. Their hints are lost, doubled, late and out of order, and some are detectably wrong.
 """
 
 import random
@@ -32,7 +32,7 @@ Broken = Callable[[random.Random, ScreenedCandidates, Sequence[PooledTask]], Scr
 
 
 def stream(rng: random.Random) -> list[Input]:
-    """Return what a filter is given: seeds, answers and failures, some of them again."""
+    """Return the input of a filter: seeds, answers and failures, some of them repeated."""
     first = rng.randrange(1_000)
 
     def text() -> str:
@@ -65,7 +65,7 @@ def on_other_texts(_: random.Random, hint: ScreenedCandidates, __: Sequence[Pool
 
 
 def naming_another_task(rng: random.Random, hint: ScreenedCandidates, _: Sequence[PooledTask]) -> ScreenedCandidates:
-    """Return a hint that says of every text that it is as good as some task of the pool."""
+    """Return a hint that names a random task of the pool as the nearest to every text."""
     if hint.pool_seen == 0:
         return hint
     lies = tuple(
@@ -75,13 +75,13 @@ def naming_another_task(rng: random.Random, hint: ScreenedCandidates, _: Sequenc
     return hint.model_copy(update={"candidates": lies})
 
 
-# The last of them ends the use of hints in its run, so it is rare.
+# `naming_another_task` ends the use of hints in its run, so it is rare.
 BROKEN: tuple[Broken, ...] = (with_another_scorer, of_a_pool_to_come, on_other_texts) * 3 + (naming_another_task,)
 
 
 @dataclass
 class World:
-    """The log of one run and all who work on it. `peeking`: screens see what has not been committed, too."""
+    """The log of one run, its filter and its screens. With `peeking`, screens also see uncommitted tasks."""
 
     rng: random.Random
     source: Sequence[Input]
@@ -95,7 +95,7 @@ class World:
     read: int = 0
 
     async def run(self) -> list[Message]:
-        """Return the results on the log once the source is worked off."""
+        """Process the whole source, and return the results on the log."""
         self._restore()
         position = 0
         while position < len(self.source):
@@ -115,7 +115,7 @@ class World:
         return self.log
 
     def _abort(self, position: int, results: Sequence[Message]) -> None:
-        """Throw a batch away, and perhaps the filter with it."""
+        """Discard a batch. In half of the cases, restart the filter too."""
         if self.peeking:
             self._screen(position, [each for each in results if isinstance(each, PooledTask)])
         if self.rng.random() < 0.5:
@@ -133,7 +133,7 @@ class World:
         return [each for each in self.log if isinstance(each, PooledTask)]
 
     def _restore(self) -> None:
-        """Start a filter that knows what is on the log, and some of the hints that there have been."""
+        """Start a filter with the log and a part of the earlier hints."""
         self.heard = self.new_hints()
         self.admit = Admit(SELF_INSTRUCT, self.heard)
         self.read = self.rng.randint(0, self.read)
@@ -141,7 +141,7 @@ class World:
             self.admit.restore(message)
 
     def _screen(self, position: int, uncommitted: Sequence[PooledTask] = ()) -> None:
-        """Let some screen that has seen some of the pool write hints on some of what is to come."""
+        """Let a screen that has seen a part of the pool write hints on the next answers."""
         screen = Screen(SELF_INSTRUCT)
         pool = self.pool
         seen = pool if uncommitted else pool[: self.rng.randint(len(pool) // 2, len(pool))]
@@ -155,7 +155,7 @@ class World:
 
 
 async def results_of(source: Sequence[Input]) -> list[Message]:
-    """Return what a filter makes of a stream one by one, without a hint or a crash."""
+    """Return the results of a filter that takes one message at a time, without a hint or a crash."""
     admit, results = Admit(SELF_INSTRUCT), list[Message]()
     for message in source:
         news = [result for _, result in (await admit([message])).results]
@@ -169,7 +169,7 @@ def new_hints() -> Hints:
     return Hints(THRESHOLD, lambda _: None, remembered=12)
 
 
-async def test_no_disorder_of_screens_changes_a_verdict_a_nearest_task_or_a_score() -> None:
+async def test_no_disorder_of_screens_changes_a_verdict_or_its_match() -> None:
     tally: Counter[Use] = Counter()
     for run in range(RUNS):
         rng = random.Random(f"screens {run}")
@@ -183,7 +183,7 @@ async def test_no_disorder_of_screens_changes_a_verdict_a_nearest_task_or_a_scor
 
 @dataclass(frozen=True, slots=True)
 class Believing:
-    """A pool that takes every hint for what it says."""
+    """A pool that believes every hint."""
 
     hinted: HintedPool
 
@@ -197,7 +197,7 @@ class Believing:
 
 
 class Gullible(Hints):
-    """Hints that are checked for nothing."""
+    """Hints that are never checked."""
 
     def on(self, answer: Answer, pool: Ground, committed: int) -> Pool:
         found = super().on(answer, pool, 10**6)
@@ -205,7 +205,7 @@ class Gullible(Hints):
 
 
 async def differing(new: NewHints) -> int:
-    """Return in how many runs screens that peek change a result."""
+    """Return the number of runs in which peeking screens change a result."""
     count = 0
     for run in range(RUNS // 6):
         rng = random.Random(f"peeking {run}")
@@ -219,13 +219,13 @@ async def differing(new: NewHints) -> int:
     return count
 
 
-async def test_screens_that_peek_at_what_is_not_committed_would_change_verdicts_if_nothing_were_checked() -> None:
+async def test_only_checks_keep_verdicts_safe_from_peeking_screens() -> None:
     assert await differing(lambda: Gullible(THRESHOLD, lambda _: None)) > RUNS // 24
     assert await differing(new_hints) == 0
 
 
-async def test_a_lie_is_found_by_an_audit_and_no_hint_is_believed_from_then_on() -> None:
-    """A thousand prompts repeat what is in the pool, and a screen says of each that it is new."""
+async def test_an_audit_finds_a_false_hint_and_ends_the_use_of_hints() -> None:
+    """A thousand answers repeat a task of the pool, and the hints of a screen call each of them new."""
     known = "Name three rivers that flow through Europe"
     answers = [examples.answer(seq, known) for seq in range(1_000)]
     alarms: list[object] = []

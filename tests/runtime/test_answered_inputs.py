@@ -26,7 +26,7 @@ async def answered(broker: Broker, ends: Ends, source: Partition) -> set[int]:
         return (await answers.now(frozenset({source})))[source]
 
 
-async def test_answers_to_other_partitions_and_other_topics_do_not_count(open_broker: OpenBroker) -> None:
+async def test_answers_to_other_partitions_and_topics_do_not_count(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker, partitions=2)
         for number in range(2):
@@ -43,7 +43,7 @@ async def test_answers_to_other_partitions_and_other_topics_do_not_count(open_br
         assert await answered(broker, (0,), elsewhere) == set()
 
 
-async def test_ends_that_the_results_have_not_reached_hide_nothing_that_comes(open_broker: OpenBroker) -> None:
+async def test_ends_beyond_the_results_hide_no_later_answer(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, examples.prompt(0))
@@ -57,9 +57,7 @@ async def test_ends_that_the_results_have_not_reached_hide_nothing_that_comes(op
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_no_prompt_is_asked_again_whose_answer_is_on_the_log_however_often_it_crashes(
-    open_broker: OpenBroker, seed: int
-) -> None:
+async def test_no_answered_prompt_is_asked_again_after_any_crash(open_broker: OpenBroker, seed: int) -> None:
     rng = random.Random(seed)
     prompts = [examples.prompt(seq) for seq in range(14)]
 

@@ -1,4 +1,4 @@
-"""What a worker does at each step of a rebalance, one step at a time."""
+"""A rebalance of one worker, step by step."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -36,7 +36,7 @@ async def nothing_happens() -> None:
 
 
 class Log(SqliteBroker):
-    """A broker whose group commits what the test says; something may happen whenever the end of results is learnt."""
+    """A broker with committed offsets set by the test. `meanwhile` runs after each read of an end offset."""
 
     offsets: dict[Partition, Committed]
     meanwhile: Callable[[], Awaitable[None]] = staticmethod(nothing_happens)
@@ -52,7 +52,7 @@ class Log(SqliteBroker):
 
 @dataclass
 class Group:
-    """A member that is given its partition, and loses it, by the test."""
+    """A group member. The test assigns and revokes its partition."""
 
     offsets: dict[Partition, Committed] = field(default_factory=dict)
     refuses: bool = False
@@ -79,7 +79,7 @@ class Group:
 
 @dataclass
 class Desk:
-    """One worker's parts, without the loop that polls."""
+    """The parts of one worker, without its poll loop."""
 
     broker: Log
     group: Group
@@ -88,7 +88,7 @@ class Desk:
     assignment: Assignment[Prompt]
 
     async def deliver(self) -> list[int]:
-        """Poll all prompts; returns the offsets of those that are taken up."""
+        """Poll all prompts, and return the offsets of those that are taken up."""
         records = await records_of(self.broker, P0.topic)
         self.group.read_to = records[-1].offset + 1
         taken = self.assignment.deliver(records)
@@ -127,7 +127,7 @@ async def desk(
                 background.cancel_scope.cancel()
 
 
-async def test_the_note_of_a_hand_over_stands_until_it_is_settled_who_owns_what(tmp_path: Path) -> None:
+async def test_handed_over_calls_stay_in_the_metadata_until_assignment(tmp_path: Path) -> None:
     async with desk(tmp_path, ScriptedModel(always(Hold()))) as worker:
         await send(worker.broker, *map(examples.prompt, range(3)))
         await worker.assignment.on_assigned(ONLY)
@@ -143,7 +143,7 @@ async def test_the_note_of_a_hand_over_stands_until_it_is_settled_who_owns_what(
         assert worker.group.offsets[P0] == Committed(0, "0")
 
 
-async def test_a_last_commit_names_no_calls_even_when_it_is_open_who_owns_what(tmp_path: Path) -> None:
+async def test_a_last_commit_names_no_calls_even_during_a_rebalance(tmp_path: Path) -> None:
     async with desk(tmp_path, ScriptedModel(always(Hold()))) as worker:
         await send(worker.broker, examples.prompt(0))
         await worker.assignment.on_assigned(ONLY)
@@ -155,7 +155,7 @@ async def test_a_last_commit_names_no_calls_even_when_it_is_open_who_owns_what(t
         assert worker.group.note == "0"
 
 
-async def test_an_answer_that_is_written_while_its_partition_comes_back_counts(tmp_path: Path) -> None:
+async def test_an_answer_written_during_reassignment_counts(tmp_path: Path) -> None:
     hold = Hold()
     async with desk(tmp_path, ScriptedModel(always(hold))) as worker:
         await send(worker.broker, examples.prompt(0), examples.prompt(1))
@@ -177,7 +177,7 @@ async def test_an_answer_that_is_written_while_its_partition_comes_back_counts(t
         assert worker.group.offsets[P0].offset == 2
 
 
-async def test_calls_of_a_partition_that_came_back_have_all_the_time_they_need(tmp_path: Path) -> None:
+async def test_calls_of_a_regained_partition_are_not_given_up(tmp_path: Path) -> None:
     hold = Hold()
     async with desk(tmp_path, ScriptedModel(always(hold)), patience_s=0.05) as worker:
         await send(worker.broker, examples.prompt(0))

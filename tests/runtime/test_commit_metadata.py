@@ -12,14 +12,14 @@ ENDS = st.lists(st.integers(0, 2**40), min_size=1, max_size=5).map(tuple)
 
 
 @given(ENDS, CALLS)
-def test_a_note_says_what_it_was_made_from(ends: Ends, calls: dict[int, int]) -> None:
+def test_commit_metadata_is_read_back_as_it_was_written(ends: Ends, calls: dict[int, int]) -> None:
     text, left_out = dump(CommitMetadata(ends, calls))
     assert left_out == 0
     assert load(text, len(ends)) == CommitMetadata(ends, calls)
 
 
 @given(st.integers(0, 3), st.integers(0, 2**40), st.integers(400, 6_000), st.integers(1, 90))
-def test_a_note_stays_below_the_limit_and_names_the_first_calls(step: int, start: int, count: int, spread: int) -> None:
+def test_commit_metadata_fits_the_limit_and_names_first_calls(step: int, start: int, count: int, spread: int) -> None:
     calls = {start + place * step: place % spread for place in range(count)}
     text, left_out = dump(CommitMetadata((7,), calls))
     assert len(text.encode()) <= MOST_BYTES
@@ -37,7 +37,7 @@ def test_a_note_stays_below_the_limit_and_names_the_first_calls(step: int, start
         ({0: 0, 1: 1}, "12,34;0@0,1@1"),
     ],
 )
-def test_how_a_note_looks(calls: dict[int, int], text: str) -> None:
+def test_the_format_of_commit_metadata(calls: dict[int, int], text: str) -> None:
     assert dump(CommitMetadata((12, 34), calls)) == (text, 0)
 
 
@@ -63,7 +63,7 @@ def test_how_a_note_looks(calls: dict[int, int], text: str) -> None:
         "1" * 5_000 + ",2",
     ],
 )
-def test_what_is_no_note_on_two_partitions_of_results_is_taken_for_none(text: str) -> None:
+def test_malformed_commit_metadata_is_taken_for_none(text: str) -> None:
     assert load(text, 2) is None
 
 

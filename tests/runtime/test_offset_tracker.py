@@ -3,12 +3,12 @@ from hypothesis import strategies as st
 
 from service.runtime.offset_tracker import OffsetTracker
 
-# What happens to a partition, one step after another; the number chooses where there is a choice.
+# The steps of a partition, in order. The number makes the choices within a step.
 STEPS = st.lists(st.tuples(st.sampled_from(["deliver", "finish", "marker", "again"]), st.integers(0, 9)), max_size=40)
 
 
 class Partition:
-    """A partition as it is: which offsets have a record, and how far each is. Offsets have gaps."""
+    """The true state of a partition: its position, its records and the unfinished ones. Offsets have gaps."""
 
     def __init__(self, start: int) -> None:
         self.tracker = OffsetTracker(start)
@@ -36,7 +36,7 @@ class Partition:
         self.known |= set(offsets)
 
     def redeliver(self, offsets: list[int]) -> None:
-        """Read again from the lowest of these on, as after a rebalance that left the partition here."""
+        """Read again from the lowest of these offsets, as after a rebalance that kept the partition assigned."""
         if not offsets:
             return
         known = sorted(offset for offset in self.known if offset >= offsets[0])
@@ -49,9 +49,7 @@ class Partition:
 
 
 @given(start=st.integers(0, 5), steps=STEPS)
-def test_the_watermark_is_the_lowest_unfinished_offset_or_else_the_position(
-    start: int, steps: list[tuple[str, int]]
-) -> None:
+def test_the_watermark_is_the_lowest_unfinished_or_the_position(start: int, steps: list[tuple[str, int]]) -> None:
     partition = Partition(start)
     partition.check()
     for what, number in steps:
@@ -60,7 +58,7 @@ def test_the_watermark_is_the_lowest_unfinished_offset_or_else_the_position(
 
 
 @given(st.permutations(range(8)))
-def test_the_watermark_reaches_the_position_whatever_the_order_of_finishing(order: list[int]) -> None:
+def test_the_watermark_reaches_the_position_in_any_order(order: list[int]) -> None:
     tracker = OffsetTracker(0)
     tracker.deliver([2 * offset for offset in range(8)], 21)
     for offset in order:
@@ -69,7 +67,7 @@ def test_the_watermark_reaches_the_position_whatever_the_order_of_finishing(orde
     assert tracker.watermark == 21
 
 
-def test_records_behind_known_ones_are_new_when_they_come_with_them() -> None:
+def test_new_records_delivered_with_known_ones_are_recognised() -> None:
     tracker = OffsetTracker(3)
     assert tracker.deliver([3, 4], 5) == [3, 4]
     assert tracker.deliver([3, 4, 6], 7) == [6]

@@ -1,4 +1,4 @@
-"""One partition and its owners, one after another: they hand over, or are killed, while others still owe answers."""
+"""One partition and its successive owners. They hand over or are killed, while former owners have calls in flight."""
 
 import random
 from collections import Counter
@@ -20,9 +20,9 @@ def record(offset: int) -> Record:
 
 @dataclass
 class Log:
-    """What outlives an owner: the answers in two partitions of results, what was committed, who still owes what.
+    """The state that outlives an owner: answers in two partitions of results, the last commit, and calls in flight.
 
-    `owed` are calls in flight on former owners that live, and until when they are given up.
+    `owed` holds the calls in flight on live former owners, with the time at which each is given up.
     """
 
     answers: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
@@ -48,7 +48,7 @@ class Log:
 
 
 class Owner:
-    """One life of a worker, in the order of steps in which `service.runtime.assignment` does them."""
+    """One owner of the partition. Its steps have the order of those in `service.runtime.assignment`."""
 
     def __init__(self, log: Log, own: set[int]) -> None:
         self.log = log
@@ -82,7 +82,7 @@ class Owner:
                 pass
 
     def take(self, position: int) -> None:
-        """Poll up to a position: every even offset has a record, the others are gaps."""
+        """Poll up to a position. Every even offset has a record, and the others are gaps."""
         records = {offset: record(offset) for offset in range(self.position, position) if offset % 2 == 0}
         self.position = max(self.position, position)
         self.ask([each for each in self.state.deliver(records, position, self.ends) if each.offset not in self.running])
@@ -107,7 +107,7 @@ class Owner:
 
 
 class World:
-    """A partition's owner, and the former ones that live; a step happens to one of them."""
+    """The owner of a partition, and its live former owners. Each step concerns one of them."""
 
     def __init__(self) -> None:
         self.log = Log()
@@ -134,7 +134,7 @@ class World:
                 self.owner.step(what, number)
 
     def on_revoked(self, own: set[int]) -> None:
-        """Give the partition to another; `own` is what that one has in flight from when it was the owner."""
+        """Give the partition to another owner. `own` holds its calls in flight from an earlier assignment."""
         self.owner.commit(dict.fromkeys(self.owner.running, PATIENCE_S))
         self.log.owed |= dict.fromkeys(self.owner.running, self.log.now + PATIENCE_S)
         for offset in own:
@@ -142,7 +142,7 @@ class World:
         self.owner = Owner(self.log, own)
 
     def wait(self, time_s: int) -> None:
-        """Let time pass: former owners give up what has taken too long, then the owner asks it."""
+        """Let time pass. Former owners give up expired calls, then the owner asks them."""
         self.log.now += time_s
         self.log.owed = {offset: until for offset, until in self.log.owed.items() if until > self.log.now}
         self.owner.follow()
@@ -154,7 +154,7 @@ STEPS = (*["take", "answer", "owed"] * 4, *["look", "follow", "commit", "hand ov
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32))
-def test_nothing_is_asked_that_is_answered_or_that_somebody_alive_still_has_in_flight(seed: int) -> None:
+def test_nothing_answered_or_in_flight_elsewhere_is_asked_again(seed: int) -> None:
     rng = random.Random(seed)
     world = World()
     for _ in range(120):
@@ -171,7 +171,7 @@ def test_nothing_is_asked_that_is_answered_or_that_somebody_alive_still_has_in_f
     assert owner.state.note(log.ends, log.now)[0] == owner.position
 
 
-def test_what_is_awaited_is_named_with_the_time_that_remains_until_it_is_answered() -> None:
+def test_awaited_calls_are_named_with_their_time_until_answered() -> None:
     state = PartitionState(3, CommitMetadata((8,), {}), {4}, {2: 20.0, 4: 20.0, 5: 20.0, 7: 30.0, 9: 30.0}, own={9})
     assert state.note((9,), 10.5) == (3, CommitMetadata((8,), {5: 10, 7: 20}))
     assert [each.offset for each in state.deliver({3: record(3), 4: record(4), 5: record(5)}, 6, (9,))] == [3]
@@ -184,7 +184,7 @@ def test_what_is_awaited_is_named_with_the_time_that_remains_until_it_is_answere
     assert state.deliver({9: record(9)}, 10, (9,)) == [record(9)]
 
 
-def test_what_does_not_come_in_time_is_to_be_asked_once_it_is_delivered() -> None:
+def test_an_expired_call_is_to_be_asked_once_delivered() -> None:
     state = PartitionState(0, CommitMetadata((0,), {}), set(), {0: 10.0, 1: 20.0}, set())
     assert state.deliver({0: record(0)}, 1, (0,)) == []
     assert state.expire(9.9) == []

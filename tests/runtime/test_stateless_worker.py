@@ -46,7 +46,7 @@ def keys(messages: Sequence[Message]) -> list[str]:
     return [message.key for message in messages]
 
 
-async def test_results_are_recorded_in_the_order_of_finishing_and_name_their_cause(open_broker: OpenBroker) -> None:
+async def test_results_are_in_finishing_order_and_name_their_cause(open_broker: OpenBroker) -> None:
     slow = Hold()
     async with open_broker() as broker:
         await create(broker)
@@ -111,7 +111,7 @@ async def test_a_drain_takes_nothing_new_and_records_what_is_in_flight(open_brok
         assert await committed(broker, "generate", topics.PROMPTS) == 1
 
 
-async def test_an_idle_worker_commits_its_position_behind_the_marks_of_transactions(open_broker: OpenBroker) -> None:
+async def test_an_idle_worker_commits_past_transaction_markers(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with broker.transactional_producer("t") as producer:
@@ -123,7 +123,7 @@ async def test_an_idle_worker_commits_its_position_behind_the_marks_of_transacti
         assert await committed(broker, "generate", topics.PROMPTS) == await end(broker, topics.PROMPTS) == 2
 
 
-async def test_what_hangs_at_the_drain_deadline_is_cancelled_and_asked_by_the_next(open_broker: OpenBroker) -> None:
+async def test_a_call_cancelled_by_a_drain_is_asked_by_the_next_owner(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, *map(examples.prompt, range(2)))
@@ -137,7 +137,7 @@ async def test_what_hangs_at_the_drain_deadline_is_cancelled_and_asked_by_the_ne
         assert next_owner.asked == ["<p1>"]
 
 
-async def test_an_idle_worker_that_is_drained_before_it_starts_asks_nothing(open_broker: OpenBroker) -> None:
+async def test_a_worker_drained_before_it_starts_asks_nothing(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, examples.prompt(0))
@@ -147,7 +147,7 @@ async def test_an_idle_worker_that_is_drained_before_it_starts_asks_nothing(open
         assert model.asked == []
 
 
-async def test_there_are_never_more_calls_at_once_than_slots_over_all_stages(open_broker: OpenBroker) -> None:
+async def test_calls_of_all_stages_never_exceed_the_slots(open_broker: OpenBroker) -> None:
     slots = Slots(3)
     hold = Hold("Yes")
     model = ScriptedModel(always(hold))

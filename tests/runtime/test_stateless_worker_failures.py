@@ -1,4 +1,4 @@
-"""What the model, a record or the log does wrong, and what becomes of it."""
+"""Failures of the model, of a record and of the log, and their consequences."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def generating(broker: Broker, model: ScriptedModel) -> StatelessWorker[Prompt]:
     return StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(2), DEADLINE_S)
 
 
-async def test_a_call_that_failed_for_good_is_recorded_as_such_and_not_asked_again(open_broker: OpenBroker) -> None:
+async def test_a_call_failed_for_good_is_recorded_and_not_asked_again(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, *map(examples.prompt, range(2)))
@@ -55,7 +55,7 @@ async def test_a_call_that_failed_for_good_is_recorded_as_such_and_not_asked_aga
         assert await committed(broker, "generate", topics.PROMPTS) == await end(broker, topics.PROMPTS)
 
 
-async def test_a_refusal_ends_the_worker_once_what_was_in_flight_is_recorded(open_broker: OpenBroker) -> None:
+async def test_a_refusal_ends_it_after_recording_the_calls_in_flight(open_broker: OpenBroker) -> None:
     slow = Hold()
     model = ScriptedModel(by_marker({"<p0>": slow, "<p1>": EndpointRefusedError("quota exceeded")}))
     async with open_broker() as broker:
@@ -91,7 +91,7 @@ POISON = {
 }
 
 
-async def test_poison_records_go_to_the_dead_letters_whole_and_the_stream_goes_on(open_broker: OpenBroker) -> None:
+async def test_poison_goes_to_dead_letters_and_the_stream_goes_on(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, examples.prompt(0))
@@ -117,7 +117,7 @@ def offset_of(letter: Record) -> int:
     return int(header(letter.headers, "__seedstream.errors.offset") or -1)
 
 
-async def test_a_poison_record_as_large_as_a_record_may_be_does_not_stop_the_stream(open_broker: OpenBroker) -> None:
+async def test_poison_of_the_largest_size_does_not_stop_the_stream(open_broker: OpenBroker) -> None:
     headers = sum(len(name) + len(value or b"") for name, value in GOOD.headers)
     poison = replace(GOOD, key=None, value=b"{" * (TOO_LARGE - headers))
     async with open_broker() as broker:
@@ -128,7 +128,7 @@ async def test_a_poison_record_as_large_as_a_record_may_be_does_not_stop_the_str
             await follow(broker, topics.CANDIDATES, 1)
 
 
-async def test_an_answer_too_large_for_a_record_fails_its_prompt_and_not_the_worker(open_broker: OpenBroker) -> None:
+async def test_an_oversized_answer_fails_its_prompt_not_the_worker(open_broker: OpenBroker) -> None:
     model = ScriptedModel(by_marker({"<p0>": "word " * (TOO_LARGE // 4)}))
     async with open_broker() as broker:
         await create(broker)

@@ -63,7 +63,7 @@ async def test_a_newcomer_gets_its_share_and_all_calls_in_flight_go_on(open_brok
             )
 
 
-async def test_what_one_that_leaves_has_not_finished_is_taken_over_and_nothing_else(open_broker: OpenBroker) -> None:
+async def test_only_unfinished_calls_of_a_leaver_are_taken_over(open_broker: OpenBroker) -> None:
     leaver = ScriptedModel(by_marker({"<p1>": Hold(), "<p2>": Hold()}))
     stayer = ScriptedModel(always("x"))
     async with open_broker() as broker:
@@ -84,7 +84,7 @@ async def test_what_one_that_leaves_has_not_finished_is_taken_over_and_nothing_e
         assert sorted(stayer.asked) == ["<p1>", "<p2>"]
 
 
-async def test_every_prompt_is_answered_while_workers_come_and_go_and_are_killed(open_broker: OpenBroker) -> None:
+async def test_all_prompts_are_answered_as_workers_join_drain_and_die(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker, partitions=3)
         models = [ScriptedModel(always("x")) for _ in range(3)]
@@ -99,7 +99,7 @@ async def test_every_prompt_is_answered_while_workers_come_and_go_and_are_killed
         assert answers == {f"p{seq}" for seq in range(60)}
 
 
-async def test_a_worker_whose_calls_are_all_taken_still_gives_partitions_up(open_broker: OpenBroker) -> None:
+async def test_a_worker_without_a_free_slot_still_gives_up_partitions(open_broker: OpenBroker) -> None:
     hold = Hold()
     full, newcomer = ScriptedModel(always(hold)), ScriptedModel(always("x"))
     async with open_broker() as broker:

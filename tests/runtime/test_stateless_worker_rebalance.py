@@ -1,4 +1,4 @@
-"""A partition goes from one live worker to another while calls are in flight: nothing is paid for twice."""
+"""A partition moves between live workers while calls are in flight. Nothing is paid for twice."""
 
 from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
@@ -74,7 +74,7 @@ async def until_notes(broker: Broker, partitions: int, holds: Callable[[list[str
 
 
 async def until_shared(broker: Broker, sizes: list[int]) -> None:
-    """Wait until the members of the group own so many partitions each."""
+    """Wait until the members of the group own these numbers of partitions, in ascending order."""
     async with broker.reader([]) as nothing:
         with anyio.fail_after(DEADLINE_S):
             while sorted(len(member.owned) for member in await broker.members(GROUP)) != sizes:
@@ -95,7 +95,7 @@ async def send_two_to_each(broker: Broker, partitions: int) -> None:
         await send(broker, examples.prompt(seq), partition=seq % partitions)
 
 
-async def test_who_joins_waits_for_the_calls_in_flight_and_asks_the_rest(open_broker: OpenBroker) -> None:
+async def test_a_new_worker_awaits_calls_in_flight_and_asks_the_rest(open_broker: OpenBroker) -> None:
     hold = Hold()
     first, second = ScriptedModel(always(hold)), ScriptedModel(always("x"))
     async with open_broker() as broker:
@@ -140,7 +140,7 @@ async def test_a_dead_owners_calls_are_asked_when_their_time_is_up(open_broker: 
         assert await every_answer_is_there_once(broker, 4)
 
 
-async def test_a_call_that_takes_longer_than_it_may_is_given_up_and_asked_by_the_next_owner(
+async def test_an_expired_call_is_given_up_and_asked_by_the_next_owner(
     open_broker: OpenBroker,
 ) -> None:
     first, second = ScriptedModel(always(Hold())), ScriptedModel(always("x"))
@@ -182,7 +182,7 @@ async def test_a_partition_that_comes_back_finds_its_calls_in_flight(open_broker
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
-async def test_what_one_heir_waits_for_the_next_waits_for_too(open_broker: OpenBroker, is_killed: bool) -> None:  # noqa: FBT001
+async def test_an_awaited_call_is_awaited_by_the_next_owner_too(open_broker: OpenBroker, is_killed: bool) -> None:  # noqa: FBT001
     hold, stop = Hold(), anyio.Event()
     first, next_owner, third_owner = ScriptedModel(always(hold)), ScriptedModel(always("x")), ScriptedModel(always("x"))
     async with open_broker() as broker:
@@ -205,7 +205,7 @@ async def test_what_one_heir_waits_for_the_next_waits_for_too(open_broker: OpenB
         assert await every_answer_is_there_once(broker, 4)
 
 
-async def test_one_of_two_is_drained_and_a_third_joins_before_its_calls_have_ended(open_broker: OpenBroker) -> None:
+async def test_a_worker_that_joins_during_a_drain_asks_nothing_twice(open_broker: OpenBroker) -> None:
     hold, stop = Hold(), anyio.Event()
     leaver, stayer, newcomer = (ScriptedModel(always(hold)) for _ in range(3))
     async with open_broker() as broker:
@@ -227,7 +227,7 @@ async def test_one_of_two_is_drained_and_a_third_joins_before_its_calls_have_end
         assert await every_answer_is_there_once(broker, 8)
 
 
-async def test_one_that_drains_gives_partitions_up_at_once_and_takes_nothing_new(open_broker: OpenBroker) -> None:
+async def test_a_drain_gives_up_partitions_at_once_and_asks_no_more(open_broker: OpenBroker) -> None:
     hold = Hold()
     leaver, stayer = ScriptedModel(always(hold)), ScriptedModel(always("x"))
     async with open_broker() as broker:
@@ -265,7 +265,7 @@ async def test_a_drain_that_gives_up_leaves_nobody_waiting(open_broker: OpenBrok
         assert sorted(next_owner.asked) == ["<p0>", "<p1>"]
 
 
-async def test_soon_after_a_rebalance_no_note_names_calls_that_stayed_where_they_were(open_broker: OpenBroker) -> None:
+async def test_calls_of_kept_partitions_soon_leave_the_commit_metadata(open_broker: OpenBroker) -> None:
     first, second = ScriptedModel(always(Hold())), ScriptedModel(always(Hold()))
     async with open_broker() as broker:
         await create(broker, partitions=2)
@@ -278,7 +278,7 @@ async def test_soon_after_a_rebalance_no_note_names_calls_that_stayed_where_they
         assert [await committed(broker, "generate", topics.PROMPTS, number) for number in range(2)] == [0, 0]
 
 
-async def test_a_record_that_waits_for_a_slot_when_its_partition_goes_is_asked_by_the_next_owner_alone(
+async def test_a_record_without_a_slot_is_asked_by_the_next_owner_only(
     open_broker: OpenBroker,
 ) -> None:
     hold = Hold("Yes")
@@ -330,7 +330,7 @@ async def test_no_call_begins_while_it_is_open_who_owns_its_partition(tmp_path: 
         assert len(model.asked) == 2
 
 
-async def test_one_that_was_taken_for_dead_asks_nothing_again_that_it_still_has_in_flight(
+async def test_a_worker_taken_for_dead_repeats_no_call_in_flight(
     open_broker: OpenBroker,
 ) -> None:
     hold = Hold()
@@ -354,9 +354,7 @@ async def test_one_that_was_taken_for_dead_asks_nothing_again_that_it_still_has_
 
 
 @pytest.mark.parametrize("note", ["", "kept by somebody else", "1,2,3", "0;5", "0;0-99999999999@60", "7" * 30])
-async def test_a_note_of_another_make_is_passed_over_and_nothing_is_asked_again(
-    open_broker: OpenBroker, note: str
-) -> None:
+async def test_unreadable_commit_metadata_repeats_no_answered_call(open_broker: OpenBroker, note: str) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, *map(examples.prompt, range(3)))

@@ -1,4 +1,4 @@
-"""How the filter is run: exactly once, its memory the log."""
+"""The filter runs exactly once. Its memory is the log."""
 
 import random
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def admitting(broker: Broker) -> TransactionalWorker[Input]:
 
 
 async def one_by_one(stream: Sequence[Input]) -> list[list[Message]]:
-    """Return what an instance that never stops makes of a stream, message by message."""
+    """Return the results of an instance that never stops and takes one message at a time."""
     admit = Admit(SELF_INSTRUCT)
     results: list[Message] = []
     for message in stream:
@@ -69,7 +69,7 @@ async def one_by_one(stream: Sequence[Input]) -> list[list[Message]]:
 
 
 def random_stream(rng: random.Random) -> list[Input]:
-    """Return inputs of few words, so that many are alike, with repetitions."""
+    """Return inputs with repetitions. Their vocabulary is small, and many of them are alike."""
     words = ["alpha", "beta", "gamma", "delta", "river", "mountain", "letter", "number", "name", "write"]
     prompts, seeds = count(), count()
 
@@ -113,7 +113,7 @@ async def test_a_commit_that_broke_leaves_the_memory_as_it_was(open_broker: Open
     assert await admit(batch) == before
 
 
-async def test_when_nobody_knows_whether_a_commit_came_through_the_next_one_finds_out(open_broker: OpenBroker) -> None:
+async def test_the_next_worker_learns_an_unknown_commit_outcome(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, examples.seed(0), examples.answer(0, RIVERS))
@@ -178,7 +178,7 @@ async def test_what_one_left_open_is_gone_when_the_next_starts(open_broker: Open
         assert [task.id for task in await read(broker, topics.POOL)] == ["p0.0"]
 
 
-async def test_a_poison_record_among_good_ones_goes_to_the_dead_letters(open_broker: OpenBroker) -> None:
+async def test_poison_among_good_records_goes_to_the_dead_letters(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, examples.seed(0))
@@ -234,7 +234,7 @@ async def test_it_follows_its_input_until_it_is_drained(open_broker: OpenBroker)
         ]
 
 
-async def test_what_a_stranger_wrote_into_its_memory_is_passed_over(open_broker: OpenBroker) -> None:
+async def test_a_foreign_record_in_its_memory_is_passed_over(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, examples.answer(0, RIVERS))
@@ -246,7 +246,7 @@ async def test_what_a_stranger_wrote_into_its_memory_is_passed_over(open_broker:
         assert [task.instruction for task in await readable(broker, topics.POOL)] == [RIVERS, SUM]
 
 
-async def test_what_a_newer_version_wrote_into_its_memory_stops_it_with_a_word(open_broker: OpenBroker) -> None:
+async def test_a_newer_record_in_its_memory_stops_it_with_a_reason(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         newer = (("ce_type", b"io.seedstream.pooled-task.v2"),)
@@ -256,5 +256,5 @@ async def test_what_a_newer_version_wrote_into_its_memory_stops_it_with_a_word(o
 
 
 async def readable(broker: Broker, topic: Topic[PooledTask]) -> list[PooledTask]:
-    """Return the messages of a topic that strangers have written to as well."""
+    """Return the messages of a topic, without the foreign records in it."""
     return [codec.decode(topic, record) for record in await records_of(broker, topic.of(RUN)) if codec.is_ours(record)]

@@ -1,4 +1,4 @@
-"""How the finisher is run: exactly the target, then no further, and on from there."""
+"""The finisher stops at exactly its target. It goes on from there when the target is raised."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -49,7 +49,7 @@ async def targets_reached(broker: Broker) -> list[int]:
     return [message.target for message in ended]
 
 
-async def test_it_stops_in_the_middle_of_a_batch_and_goes_on_there_once_the_target_is_raised(
+async def test_it_stops_mid_batch_and_resumes_there_at_a_raised_target(
     open_broker: OpenBroker,
 ) -> None:
     async with open_broker() as broker:
@@ -88,7 +88,7 @@ async def test_a_target_raised_while_it_runs_is_worked_for_at_once(open_broker: 
         assert await targets_reached(broker) == [1, 3]
 
 
-async def test_repetitions_and_rejected_ones_are_passed_over_restarts_included(open_broker: OpenBroker) -> None:
+async def test_repeats_and_rejected_are_passed_over_across_restarts(open_broker: OpenBroker) -> None:
     rejected = examples.task_instances("x", InstanceReason.NONE_PARSED)
     async with open_broker() as broker:
         await create(broker)
@@ -129,7 +129,7 @@ async def test_poison_around_a_stop_is_put_aside_once(open_broker: OpenBroker) -
 
 
 class Inflating(Finish):
-    """A finisher whose tasks are too large for a record, where their id says so."""
+    """A finisher that makes the task `large` too large for a record."""
 
     async def __call__(self, batch: Sequence[TaskInstances]) -> Outcome:
         outcome = await super().__call__(batch)
@@ -142,7 +142,7 @@ def _inflated(message: Message) -> Message:
     return message
 
 
-async def test_a_record_whose_results_fit_no_record_is_a_dead_letter_and_the_others_are_not(
+async def test_only_a_record_with_oversized_results_is_a_dead_letter(
     open_broker: OpenBroker,
 ) -> None:
     async with open_broker() as broker:

@@ -1,4 +1,4 @@
-"""Endpoints of a script: each attempt gets the next step, and what was asked is remembered."""
+"""Scripted endpoints: each attempt gets the next step, and every prompt is recorded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ def refused(kind: Refused) -> EndpointRefusedError:
 
 @dataclass(eq=False)
 class ScriptedEndpoint:
-    """Answers with a step for each attempt, then as `otherwise` says; holds calls back until `open` is set."""
+    """An endpoint that answers from `steps`, then from `otherwise`. If it has an `open` event, calls wait for it."""
 
     steps: list[Step] = field(default_factory=list)
     otherwise: Callable[[], Step] = completed
@@ -72,7 +72,6 @@ def over(
 
 
 async def until(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
-    """Wait for a state."""
     with anyio.fail_after(deadline_s):
         while not condition():  # noqa: ASYNC110 - the state is not ours to signal
             await anyio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""Servers of paper and a crowd of callers, in simulated time: how a limit fares without a second of waiting."""
+"""Simulated servers and callers. Tests of a limit need no real time."""
 
 import heapq
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from random import Random
 
 from service.lm.dispatch.adaptive_limit import AdaptiveLimit, Sent
 
-# What a server does with a call: whether it refuses it, and after how many seconds it says so.
+# The reply to a call: whether the server refuses it, and the seconds until it replies.
 Answer = tuple[bool, float]
 Server = Callable[[int, float, Random], Answer]
 
@@ -16,7 +16,7 @@ REFUSED_S = 0.002
 
 
 def allowing(at_once: int | Callable[[float], int], latency_s: float = 0.5) -> Server:
-    """Return a server that refuses what exceeds so many calls at once."""
+    """Return a server that refuses calls beyond `at_once` in flight."""
 
     def answer(running: int, now_s: float, _: Random) -> Answer:
         most = at_once if isinstance(at_once, int) else at_once(now_s)
@@ -26,7 +26,7 @@ def allowing(at_once: int | Callable[[float], int], latency_s: float = 0.5) -> S
 
 
 def refusing(share: float, latency_s: float = 0.5) -> Server:
-    """Return a server that refuses a share of all calls, whatever it gets."""
+    """Return a server that refuses a share of all calls, whatever its load."""
 
     def answer(_running: int, _now_s: float, rng: Random) -> Answer:
         return (True, REFUSED_S) if rng.random() < share else (False, latency_s)
@@ -35,7 +35,7 @@ def refusing(share: float, latency_s: float = 0.5) -> Server:
 
 
 def both(one: Server, other: Server) -> Server:
-    """Return a server that refuses what either refuses."""
+    """Return a server that refuses each call that one of the two refuses."""
 
     def answer(running: int, now_s: float, rng: Random) -> Answer:
         first = one(running, now_s, rng)
@@ -46,7 +46,7 @@ def both(one: Server, other: Server) -> Server:
 
 @dataclass
 class Crowd:
-    """Callers without end before one server. A refused call comes again after `retry_after_s`."""
+    """Callers of one server, without end. A refused call is made again after `retry_after_s`."""
 
     limit: AdaptiveLimit
     server: Server
@@ -74,7 +74,7 @@ class Crowd:
         self.now_s = until_s
 
     def rate(self, since_s: float) -> float:
-        """Answers a second since then."""
+        """Return the answers per second since `since_s`."""
         return sum(at >= since_s for at in self.answers) / (self.now_s - since_s)
 
     def refused_share(self, since_s: float = 0.0) -> float:

@@ -1,4 +1,4 @@
-"""How an adaptive limit fares before servers that refuse for load, servers that refuse by habit, and both."""
+"""An adaptive limit for servers that refuse under load, servers that refuse at random, and servers that do both."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def crowd(server: Server, seed: int = 0, ceiling: int = 128, seconds: float = 60
     return before
 
 
-def test_a_server_that_takes_everything_gets_everything_after_a_fifth_of_a_second() -> None:
+def test_a_server_without_a_limit_is_fully_used_after_200_ms() -> None:
     limit = AdaptiveLimit(128, 0.0)
     assert limit.at(0.0) == 32
     assert limit.at(0.2) == 128
@@ -24,7 +24,7 @@ def test_a_server_that_takes_everything_gets_everything_after_a_fifth_of_a_secon
 
 
 @pytest.mark.parametrize("ceiling", [128, 1_000])
-def test_a_server_that_allows_64_is_kept_busy_and_hardly_ever_refuses(ceiling: int) -> None:
+def test_a_server_that_allows_64_is_busy_and_rarely_refuses(ceiling: int) -> None:
     before = crowd(allowing(64), ceiling=ceiling)
     assert before.rate(0.0) >= 0.9 * 64 / LATENCY_S
     assert before.refused_share() < 0.02
@@ -66,7 +66,7 @@ def test_a_server_that_gains_capacity_gets_more_after_a_while() -> None:
     assert before.rate(90.0) >= 0.9 * 128 / LATENCY_S
 
 
-def test_a_server_that_refuses_everything_is_asked_one_at_a_time_in_the_end() -> None:
+def test_a_server_that_refuses_all_ends_at_one_call_at_a_time() -> None:
     before = crowd(refusing(1.0), ceiling=32, seconds=60.0)
     assert before.limit.settled == 1
 
@@ -84,7 +84,7 @@ def test_a_server_that_slows_down_without_a_word_gets_less() -> None:
     assert limit.settled == 75
 
 
-def test_where_less_does_not_make_it_faster_the_server_gets_as_much_as_before() -> None:
+def test_a_cut_that_does_not_speed_up_the_server_is_undone() -> None:
     limit = AdaptiveLimit(100, -1.0)
     slowed(limit, 400, seconds=1.0)
     slowed(limit, 300, seconds=4.0)

@@ -26,7 +26,7 @@ async def test_a_failure_that_may_pass_is_tried_again(failing: Failing) -> None:
     assert (completion.text, completion.cost.attempts) == ("a text", 3)
 
 
-async def test_what_failed_attempts_took_is_reported_beside_what_the_answer_took() -> None:
+async def test_usage_of_failed_attempts_is_reported_separately() -> None:
     endpoint = ScriptedEndpoint([failed(usage=Usage(7, 3)), failed(), failed(Failing.RATE_LIMITED, usage=Usage(1, 0))])
     async with over(endpoint).running() as model:
         completion = await model.complete(ModelInput("p"), SAMPLING)
@@ -35,7 +35,7 @@ async def test_what_failed_attempts_took_is_reported_beside_what_the_answer_took
 
 
 @pytest.mark.parametrize("failing", [Failing.INVALID_BODY, Failing.ABORTED])
-async def test_a_call_that_is_answered_with_nonsense_each_time_is_given_up_with_what_it_took(failing: Failing) -> None:
+async def test_a_call_answered_only_by_nonsense_fails_with_its_usage(failing: Failing) -> None:
     endpoint = ScriptedEndpoint(otherwise=lambda: failed(failing, usage=Usage(2, 1)))
     async with over(endpoint).running() as model:
         with pytest.raises(UnansweredError, match="3 attempts failed") as given_up:
@@ -50,7 +50,7 @@ async def test_refusals_for_load_never_cost_a_call_its_place() -> None:
         assert (await model.complete(ModelInput("p"), SAMPLING)).cost.attempts == 21
 
 
-async def test_a_call_that_can_never_work_is_asked_once_and_says_what_it_took() -> None:
+async def test_a_hopeless_call_is_not_retried_and_reports_its_usage() -> None:
     endpoint = ScriptedEndpoint([failed(usage=Usage(1, 1)), CallFailedError("too long", Failing.CONTEXT_LENGTH)])
     async with over(endpoint).running() as model:
         with pytest.raises(CallFailedError, match="too long") as raised:
@@ -78,7 +78,7 @@ async def test_who_waits_to_try_again_leaves_its_place_to_others() -> None:
 
 
 @pytest.mark.parametrize("kind", [Refused.CREDENTIALS, Refused.QUOTA, Refused.ADDRESS])
-async def test_a_server_that_refuses_every_call_is_left_alone_until_that_is_mended(kind: Refused) -> None:
+async def test_an_upstream_that_refuses_all_calls_waits_until_mended(kind: Refused) -> None:
     endpoint = ScriptedEndpoint(otherwise=lambda: refused(kind))
     answers: list[Completion] = []
 
@@ -115,7 +115,7 @@ async def test_a_trial_of_a_server_that_still_refuses_is_one_call() -> None:
         calls.cancel_scope.cancel()
 
 
-async def test_a_server_that_is_away_is_tried_with_single_calls_until_it_is_back() -> None:
+async def test_an_upstream_that_is_away_gets_single_calls_until_back() -> None:
     endpoint = ScriptedEndpoint(otherwise=lambda: failed(Failing.CONNECTION))
     async with over(endpoint).running() as model, anyio.create_task_group() as calls:
         for number in range(8):
@@ -148,7 +148,7 @@ async def test_patience_ends_for_all_calls_at_once(kind: Refused) -> None:
     assert len(ended) == 5
 
 
-async def test_once_answered_there_is_more_patience_than_with_a_key_that_never_worked() -> None:
+async def test_patience_is_longer_once_a_call_has_been_answered() -> None:
     endpoint = ScriptedEndpoint([completed(), refused(Refused.QUOTA)])
     patience = Patience(closed_s=math.inf, refused_first_s=0.0)
     async with over(endpoint, patience=patience).running() as model, anyio.create_task_group() as calls:
@@ -222,7 +222,7 @@ async def test_a_holder_of_a_slot_makes_its_call_with_it() -> None:
     assert model.slots.in_use == 0
 
 
-async def test_a_server_that_accepts_no_call_of_a_kind_is_taken_to_refuse_them_all() -> None:
+async def test_an_upstream_that_accepts_no_call_of_a_kind_is_paused() -> None:
     endpoint = ScriptedEndpoint(otherwise=lambda: CallFailedError("unknown parameter", Failing.BAD_REQUEST))
     async with over(endpoint).running() as model, anyio.create_task_group() as calls:
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Limits by the minute, and how limits of a fleet are divided."""
+"""Limits per minute, and the division of limits among a fleet."""
 
 import math
 
@@ -23,7 +23,7 @@ def test_no_lease_is_no_call_and_all_leases_are_the_whole_limit() -> None:
 
 
 def calls_taken(share: FleetShare, seconds: int, tokens: int = 100) -> int:
-    """Take as many calls as the rates allow, in simulated time."""
+    """Take all calls that the rates allow, in simulated time, and return their number."""
     taken, now_s = 0, 0.0
     while now_s < seconds:
         if share.opens_in_s(now_s) <= 0:

@@ -1,4 +1,4 @@
-"""Answers with status 200 that bring no text, and would bring none again: few are paid, and then no more are made."""
+"""Answers with status 200 and no text, now or on a retry. A few calls are paid, and then no more are made."""
 
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -32,7 +32,7 @@ def hopeless(failing: Failing = Failing.NO_ANSWER) -> CallFailedError:
 
 @dataclass
 class Callers:
-    """Asks, and remembers what came of it."""
+    """Callers that record the outcome of each call."""
 
     model: Dispatcher
     answers: list[Completion] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Callers:
 
     @property
     def paid(self) -> Usage | None:
-        """Return what all calls that were answered or lost are said to have taken."""
+        """Return the reported usage of all answered and lost calls."""
         taken = [usage for answer in self.answers for usage in (answer.usage, answer.cost.wasted)]
         return reduce(added, [*taken, *(error.cost.wasted for error in self.lost)], None)
 
@@ -144,7 +144,7 @@ async def test_among_answers_they_are_lost_one_by_one(failing: Failing, before: 
 
 @pytest.mark.parametrize(("failing", "lost"), [(Failing.NO_ANSWER, 9), (Failing.BAD_REQUEST, 2)])
 async def test_an_answer_of_another_kind_shows_that_texts_do_come(failing: Failing, lost: int) -> None:
-    """A parameter may still be refused to one kind of call alone."""
+    """A server may still refuse a parameter to one kind of call only."""
     endpoint = ScriptedEndpoint([completed()], lambda: hopeless(failing))
     async with over(endpoint).running() as model, anyio.create_task_group() as tasks:
         callers = Callers(model)
@@ -158,7 +158,7 @@ async def test_an_answer_of_another_kind_shows_that_texts_do_come(failing: Faili
 
 @dataclass(eq=False)
 class FirstIsLate(ScriptedEndpoint):
-    """Answers its first call when it is allowed to, and those behind it as the script says."""
+    """An endpoint that answers its first call once `allowed` is set, and later calls by its script."""
 
     allowed: anyio.Event = field(default_factory=anyio.Event)
 
@@ -220,7 +220,7 @@ ONLY_THOUGHT = chat(None, "length", reasoning_content="Well, the user")
     ],
     ids=["tool calls", "no text, no end", "too long", "thinking", "thinking, with more room", "no text"],
 )
-async def test_so_many_requests_is_a_200_without_a_text_worth(
+async def test_the_kind_of_a_200_without_text_decides_on_retries(
     reply: Reply, thinking_tokens: int | None, failing: Failing, requests: int, said: str
 ) -> None:
     async with scripted_server(*[reply] * 20) as server:

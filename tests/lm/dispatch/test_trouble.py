@@ -1,4 +1,4 @@
-"""Several servers, rates and refusals at once: what works goes on, what is mended comes back, and nothing spins."""
+"""Several upstreams, rates and refusals at once. Working upstreams go on, mended ones return, and no loop spins."""
 
 import time
 
@@ -58,7 +58,7 @@ async def test_a_server_that_hangs_does_not_hold_up_another() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_a_server_that_comes_back_is_used_again_though_others_have_room() -> None:
+async def test_a_recovered_upstream_is_used_though_others_have_room() -> None:
     flaky, steady = ScriptedEndpoint(otherwise=lambda: failed(Failing.CONNECTION)), ScriptedEndpoint()
     async with over(flaky, steady, concurrency=8).running() as model, anyio.create_task_group() as tasks:
         callers = Callers(model)
@@ -86,7 +86,7 @@ async def test_waiting_for_a_trial_takes_no_processor() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_a_rate_lets_one_call_after_the_other_through_though_nobody_new_comes() -> None:
+async def test_a_rate_lets_waiting_calls_through_without_newcomers() -> None:
     async with over(ScriptedEndpoint(), concurrency=1).running() as model:
         model.restrict(FleetLimits(max_in_flight=1, rpm=1_200.0))
         callers = Callers(model)
@@ -97,7 +97,7 @@ async def test_a_rate_lets_one_call_after_the_other_through_though_nobody_new_co
     assert callers.answered == 5
 
 
-async def test_a_wrong_parameter_loses_no_more_calls_than_it_takes_to_see_it() -> None:
+async def test_a_wrong_parameter_loses_only_the_calls_that_reveal_it() -> None:
     endpoint = ScriptedEndpoint(otherwise=lambda: CallFailedError("unknown parameter", Failing.BAD_REQUEST))
     async with over(endpoint, concurrency=32).running() as model, anyio.create_task_group() as tasks:
         callers = Callers(model)
@@ -113,7 +113,7 @@ async def test_a_wrong_parameter_loses_no_more_calls_than_it_takes_to_see_it() -
 
 
 @pytest.mark.parametrize("failing", [Failing.INVALID_BODY, Failing.ABORTED, Failing.RATE_LIMITED])
-async def test_a_trial_that_ends_in_nonsense_is_followed_by_a_longer_wait(failing: Failing) -> None:
+async def test_a_trial_that_ends_in_nonsense_prolongs_the_wait(failing: Failing) -> None:
     endpoint = ScriptedEndpoint([refused(Refused.QUOTA)], lambda: failed(failing, after_s=0.001))
     async with over(endpoint).running() as model, anyio.create_task_group() as tasks:
         for _ in range(8):
@@ -127,7 +127,7 @@ async def test_a_trial_that_ends_in_nonsense_is_followed_by_a_longer_wait(failin
         tasks.cancel_scope.cancel()
 
 
-async def test_what_was_paid_for_a_call_that_can_be_made_no_more_is_told() -> None:
+async def test_a_dropped_call_reports_its_usage() -> None:
     endpoint = ScriptedEndpoint([failed(Failing.ABORTED, usage=completed().usage)], lambda: refused(Refused.QUOTA))
     model = over(endpoint)
     async with model.running(), anyio.create_task_group() as tasks:
@@ -142,7 +142,7 @@ async def test_what_was_paid_for_a_call_that_can_be_made_no_more_is_told() -> No
 
 
 @pytest.mark.parametrize("failing", [Failing.INVALID_BODY, Failing.ABORTED])
-async def test_a_server_that_answers_nothing_but_nonsense_is_as_good_as_away(failing: Failing) -> None:
+async def test_an_upstream_that_answers_only_nonsense_counts_as_away(failing: Failing) -> None:
     endpoint = ScriptedEndpoint(otherwise=lambda: failed(failing))
     async with over(endpoint, concurrency=8).running() as model, anyio.create_task_group() as tasks:
         callers = Callers(model)
@@ -163,7 +163,7 @@ async def test_a_call_that_is_nonsense_alone_is_given_up_alone() -> None:
     assert (len(callers.lost), callers.answered, model.refusal) == (1, 1, None)
 
 
-async def test_a_server_that_refuses_for_load_for_a_minute_without_an_answer_is_as_good_as_away() -> None:
+async def test_a_minute_of_load_refusals_alone_counts_as_away() -> None:
     endpoint = ScriptedEndpoint()
     async with over(endpoint).running() as model:
         upstream = model.balancer.all[0]

@@ -1,4 +1,4 @@
-"""An answer that does not answer what was asked is paid, asked for again a few times, and never taken for an answer."""
+"""An unreadable answer is paid and asked for again a few times. It never counts as an answer."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def cut(text: str) -> Completion:
 
 
 async def asked_of(model: Dispatcher, prompt: ModelInput = ASKED) -> Completion | CallFailedError:
-    """Ask, and return what came."""
+    """Return the completion, or the error of a failed call."""
     try:
         return await model.complete(prompt, SAMPLING)
     except CallFailedError as error:
@@ -42,7 +42,7 @@ async def asked_of(model: Dispatcher, prompt: ModelInput = ASKED) -> Completion 
 
 
 async def given_up(endpoint: ScriptedEndpoint, patience: Patience = PATIENT) -> UnansweredError:
-    """Return how a call was given up."""
+    """Return the error with which a call is given up."""
     async with over(endpoint, patience=patience).running() as model:
         came = await asked_of(model)
     assert isinstance(came, UnansweredError)
@@ -150,7 +150,7 @@ async def test_without_a_verdict_the_failure_says_why_and_is_paid(recipe: Recipe
 
 
 async def asked_of_a_server(reply: Reply) -> tuple[Completion | CallFailedError, int]:
-    """Ask for a verdict in JSON a server that only gives this reply; returns what came, and of how many requests."""
+    """Ask a server with one fixed reply for a verdict in JSON. Return the outcome and the number of requests."""
     async with scripted_server(*[reply] * 9) as server:
         options = OpenAIOptions(base_url=server.url, model="m", api="chat", thinking_tokens=0)
         async with (

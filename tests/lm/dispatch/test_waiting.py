@@ -1,4 +1,4 @@
-"""What is said of calls that wait to be tried again: in a line while they wait, in the log now and then."""
+"""Messages on calls that wait for another attempt: a line while they wait, and the log at intervals."""
 
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ def away(failing: Failing = Failing.SERVER_ERROR) -> AttemptFailedError:
 
 @dataclass(frozen=True)
 class Crowd:
-    """Makes calls one after the other, each once the one before has been answered, or has failed and waits."""
+    """Callers that begin one after another. Each begins once the call before is answered, or has failed and waits."""
 
     model: Dispatcher
     endpoint: ScriptedEndpoint
@@ -53,7 +53,7 @@ class Crowd:
 async def crowd(
     *steps: Step, otherwise: Callable[[], Step] = away, retrying: Retrying | None = None
 ) -> AsyncIterator[Crowd]:
-    """Open a model that nobody is left waiting for at the end of the block."""
+    """Open a model, and cancel all waiting calls at the end of the block."""
     endpoint = ScriptedEndpoint(list(steps), otherwise)
     model = over(endpoint)
     model.retrying = retrying or model.retrying
@@ -136,7 +136,7 @@ def test_a_single_failure_among_answers_is_never_logged() -> None:
 
 @dataclass(slots=True)
 class Later(Retrying):
-    """Takes the time for later than it is, by as much as it is told."""
+    """A `Retrying` whose clock is `ahead_s` seconds fast."""
 
     ahead_s: float = 0.0
 
