@@ -1,4 +1,4 @@
-"""When to try again: back-off with full jitter, and what a server asks for in its headers.
+"""The wait before a retry: back-off with full jitter, and the headers of servers.
 
 Pure: time and randomness come in as arguments, and waiting is the caller's.
 """
@@ -23,7 +23,7 @@ _LONGEST_RESET_S = 60.0
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+")
 _PART = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|[smhd])")
-# A number this large is no wait but a moment: seconds since 1970, or milliseconds.
+# A number this large is a time, not a wait: seconds since 1970, or milliseconds.
 _EPOCH_S, _EPOCH_MS = 1e9, 1e12
 
 
@@ -45,9 +45,9 @@ class Backoff:
 
 
 def wait_before_retry_s(backoff_s: float, asked_s: float | None) -> float:
-    """Return how long to wait: what the server asks, within two minutes, and a little longer; else the back-off.
+    """Return the wait: the time that the server asks for, up to two minutes, and a little longer; else the back-off.
 
-    A little longer, so that not all whom it has asked the same come back at once. A wish for no wait is none.
+    The little more keeps calls that got the same header from returning together. A header of 0 is ignored.
     """
     if asked_s is None or asked_s <= 0:
         return backoff_s
@@ -55,7 +55,7 @@ def wait_before_retry_s(backoff_s: float, asked_s: float | None) -> float:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds that a server asks to wait, 0 to a day; None where it does not ask or not legibly.
+    """Return the seconds that a server asks to wait, 0 to a day; None if the header is missing or unreadable.
 
     `retry-after-ms` (Azure, OpenAI) is finer than `Retry-After` and wins; `Retry-After` is a number of seconds or an
     HTTP date, which is compared with `now` (with a time zone). `headers` finds names in lower case, whatever was sent.
@@ -72,9 +72,9 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def rate_limit_reset_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds, 0 to 60, after which the limits told in `x-ratelimit-…` headers let calls pass; None if none.
+    """Return the seconds, 0 to 60, until the limits in `x-ratelimit-…` headers let calls pass; None without one.
 
-    Of those that are used up the last counts, for all must be open; where none says so, the first. A reset is a number
+    The latest of the exhausted limits counts, since all must be open; without one, the earliest. A reset is a number
     of seconds, a duration such as `6m0s` or `20ms`, or a moment (seconds or milliseconds since 1970).
     """
     told = {name.lower(): value for name, value in headers.items()}
@@ -86,7 +86,7 @@ def rate_limit_reset_s(headers: Mapping[str, str], now: datetime) -> float | Non
 
 
 def _resets(told: Mapping[str, str], now: datetime) -> Iterator[tuple[str, float]]:
-    """Yield which limit (`-requests`, `-tokens`, …) is whole again after how many seconds."""
+    """Yield (limit, seconds until it is whole again); limits are `-requests`, `-tokens`, …."""
     for name, value in told.items():
         seconds = _reset_s(value, now) if name.startswith(_RESET) else None
         if seconds is not None:

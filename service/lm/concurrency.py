@@ -38,7 +38,7 @@ class Gate(Protocol):
         ...
 
     def opens_in_s(self) -> float:
-        """Return after how long to ask again, if nothing else happens; infinite if only that can help."""
+        """Return after how long to ask again if nothing else happens; infinite if only an event can help."""
         ...
 
 
@@ -62,7 +62,7 @@ class _Open:
 class Slot:
     """The right to have one call in flight, unless the call has stepped aside.
 
-    `tokens` is what was taken of a rate for it when it was given.
+    `tokens` is the estimate that was taken from a token bucket when the slot was given.
     """
 
     aside: bool = False
@@ -96,12 +96,12 @@ class Slots:
 
     @property
     def most_unwritten(self) -> int:
-        """Return how many calls may be on their way or have an answer that is not on the log yet."""
+        """Return the limit of calls that are in flight or have an answer that is not on the log yet."""
         return self.total + self.total // 4
 
     @property
     def waiting(self) -> int:
-        """Return how many wait for a slot, those who stepped aside and want to go on included."""
+        """Return how many calls wait for a slot, including those that stepped aside."""
         return sum(not waiter.gone for waiter in self._waiting)
 
     @asynccontextmanager
@@ -141,14 +141,14 @@ class Slots:
         return False
 
     def drop(self, slot: Slot) -> None:
-        """Let the holder of a slot that stepped aside know that it gets none again."""
+        """Tell a call that stepped aside that it gets no slot again."""
         slot.waits.cancel()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Count an answer that is being written; a quarter of the total may be, beside the calls on their way.
 
-        What is on its way or being written when a process is killed is all that can be paid for twice.
+        Only calls in flight, or with an answer being written, can be paid for twice when a process is killed.
         """
         self._writing += 1
         try:
@@ -163,7 +163,7 @@ class Slots:
         self._news.set()
 
     def fail(self, error: EndpointRefusedError) -> None:
-        """Let all who wait, and all who come, know that there will be no more slots."""
+        """Refuse all waiting and future calls: there will be no more slots."""
         self._failure = error
         for waiter in self._waiting:
             waiter.admitted.set()  # without a slot: it is not gone
@@ -193,7 +193,7 @@ class Slots:
             await waiter.admitted.wait()
         except anyio.get_cancelled_exc_class():
             if waiter.admitted.is_set() and waiter.gone:
-                slot.aside = True  # nothing is left to be given back by whoever holds it
+                slot.aside = True  # its holder has nothing to give back
                 self._gate.left(slot)
                 self._give_back()
             else:
@@ -229,7 +229,7 @@ class Slots:
             waiter.admitted.set()
 
     def _next(self) -> _Waiter | None:
-        """Take the next waiter out: of the lowest rank, and now and then whoever came first."""
+        """Take the next waiter: of the lowest rank, and now and then the one that came first."""
         self._drop_gone()
         self._granted += 1
         if self._granted % _LONGEST_WAITING_EVERY == 0 and self._arrivals:
@@ -237,7 +237,7 @@ class Slots:
         return heapq.heappop(self._waiting) if self._waiting else None
 
     def _drop_gone(self) -> None:
-        """Forget those that wait no more, once they are in front."""
+        """Drop waiters that have gone, once they are in front."""
         while self._waiting and self._waiting[0].gone:
             heapq.heappop(self._waiting)
         while self._arrivals and self._arrivals[0].gone:

@@ -37,7 +37,7 @@ class Failing(StrEnum):
 class AttemptFailedError(LanguageModelError):
     """One attempt gave nothing and the next may.
 
-    `after_s` is what the server asks to wait, `usage` what it counted for the attempt all the same.
+    `after_s` is the wait that the server asks for, `usage` the tokens that it counted for the failed attempt.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class CallFailedError(LanguageModelError):
 
     @property
     def wasted(self) -> Usage | None:
-        """Return the tokens that servers counted for the call; None where they counted nothing."""
+        """Return the tokens that servers counted for the call; None if they counted nothing."""
         return self.cost.wasted
 
     def with_cost(self, cost: CallCost) -> Self:
@@ -76,13 +76,13 @@ class CallFailedError(LanguageModelError):
 
 
 class UnansweredError(CallFailedError):
-    """Every attempt of one call failed in a way that may pass: the server was overloaded, or talked nonsense."""
+    """Every attempt of one call failed in a way that may pass: an overloaded server, or unreadable answers."""
 
 
 class CallDroppedError(CallFailedError):
-    """We stopped asking before there was an answer, and what its attempts took, if anything, has to be recorded.
+    """The call was dropped before it was answered; the cost of its attempts, if any, has to be recorded.
 
-    Its record has no result and will be delivered again. `refusal` is why, unless the process is to stop.
+    Its record has no result and will be delivered again. `refusal` is the reason, unless the process stops.
     """
 
     def __init__(self, refusal: "EndpointRefusedError | None", *, cost: CallCost) -> None:
@@ -105,7 +105,7 @@ class Refused(StrEnum):
 class EndpointRefusedError(LanguageModelError):
     """Every call would fail the same way (key, quota, model name, address), or nobody answers any more.
 
-    `wasted` is what the server counted for the call that showed it.
+    `wasted` are the tokens that the server counted for the refused call.
     """
 
     exit_code = 5

@@ -28,7 +28,7 @@ class Completion:
     """The answer to one prompt.
 
     `text` is hostile: data to be parsed, never code, markup or a path. `model` is the name the server gave. `usage` is
-    none where the server did not count. `cost` is the cost of the call; it includes that of failed attempts.
+    none if the server did not count. `cost` is the cost of the call; it includes that of failed attempts.
     `in_reasoning`: the server put the answer where thinking belongs.
     """
 

@@ -22,5 +22,5 @@ class Usage:
 
 
 def added(one: Usage | None, other: Usage | None) -> Usage | None:
-    """Return the sum of what was counted; none where neither was."""
+    """Return the sum of two counts, or none if both are missing."""
     return one + other if one is not None and other is not None else one or other

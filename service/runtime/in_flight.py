@@ -1,7 +1,7 @@
 """The records that a worker has in flight: the life of each call, at a rebalance as well.
 
-A record waits for a slot. Once its call has begun it is paid for: it runs to its end, whoever owns the partition by
-then, and its results are written. A record whose call has not begun is dropped without loss.
+A record waits for a slot. Once its call has begun it is paid for: it runs to its end and its results are written, even
+if the partition has another owner by then. A record whose call has not begun is dropped without loss.
 """
 
 import math

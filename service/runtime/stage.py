@@ -32,7 +32,7 @@ class Stage(Protocol[In]):
 
     @property
     def results(self) -> Topic[Message]:
-        """The topic of what it returns."""
+        """The topic of its results."""
 
     async def __call__(self, message: In, slot: Slot | None = None, /) -> Sequence[Message]:
         """Return the results of one message; their ids derive from its id. Its call to the model uses `slot`."""

@@ -1,14 +1,26 @@
-"""How many calls one server gets at once: additive increase, multiplicative decrease, and noise told from load.
+"""The adaptive limit of one server: additive increase, multiplicative decrease, and a trial that tells noise from load.
 
 Pure: time comes in as an argument, in seconds.
 
-A server that is overloaded refuses calls (429, 503) or lets them time out, and refuses fewer when it gets fewer. Some
-servers refuse a share of all calls whatever they get; a plain AIMD starves before these. So a burst of refusals cuts
-the limit once, by a quarter, and that cut is an experiment: where the refusals go away, load was the reason, and the
-limit climbs back to just below where they began; where they persist at a small share, load was not, the limit is
-restored, and that share is what is usual from then on.
+An overloaded server refuses calls (429, 503) or lets them time out, and refuses fewer if it gets fewer. Some servers
+refuse a share of all calls at any level; a plain AIMD starves before these. So a burst of refusals cuts the limit once,
+and the cut is a trial:
 
-A server may also slow down without a word. `service.lm.dispatch.slowdown` tells, and that cut is an experiment as well.
+                     the alarm: refusals above the usual share
+       ┌─────────┐   limit * _DECREASE                           ┌─────────┐ ◀─┐ share > _LARGEST_NOISE:
+       │ growing │ ────────────────────────────────────────────▶ │  trial  │   │ cut again
+       │         │ ◀──────────────────────────────────────────── │         │ ──┘
+       └─────────┘   refusals gone: load; the knee is learnt      └─────────┘
+         │     ▲     refusals persist at a small share: noise; the limit is restored, the share is usual
+         │     │
+         │     │  the alarm: back to knee - 1, and twice the wait (_PROBE_AFTER_S)
+         ▼     │  served: the knee moves up, steps double
+       ┌─────────┐
+       │ probing │   the limit is at the knee and the wait is over
+       └─────────┘
+
+Growing adds 1 for every _SUCCESSES_PER_STEP answers, up to just below the knee. A server may also slow down without a
+refusal: `service.lm.dispatch.slowdown` detects it, and that cut is a trial as well.
 """
 
 import math
@@ -22,7 +34,7 @@ _DECREASE = 0.75
 _SUCCESSES_PER_STEP = 25
 _SUCCESSES_PER_QUICK_STEP = 5
 _LEAST_USUAL = 0.02
-# What refuses more than this share is taken to be overloaded, or worse.
+# A server that refuses more than this share counts as overloaded, or worse.
 _LARGEST_NOISE = 0.3
 _ENOUGH = 20
 _ENOUGH_FOR_USUAL = 200
@@ -34,7 +46,7 @@ _LONGEST_REFUSAL_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A call on its way: how many were with it, which cut was the latest, and when it was sent."""
+    """A call in flight: the calls in flight with it, the number of the latest cut, and the time of sending."""
 
     level: int
     epoch: int
@@ -43,7 +55,7 @@ class Sent:
 
 @dataclass(slots=True)
 class _Trial:
-    """An experiment: the limit before it, the worst share of refusals, and the calls of before its latest cut."""
+    """A trial: the limit before it, the worst share of refusals, and the calls before its latest cut."""
 
     restore: float
     worst: float
@@ -55,10 +67,10 @@ class _Trial:
 class AdaptiveLimit:
     """The limit of one server, from 1 to `ceiling`.
 
-    What was sent at once is refused one by one: nothing is concluded from a cut before the first refusals can be known.
+    Calls that were sent together are refused one by one, so a cut is not judged before its first refusals can arrive.
 
-    `usual` is the share of calls that it refuses whatever it gets. `knee` is the level (calls at once) from which on it
-    was seen to refuse for load; above it the limit only feels its way, at first after ten seconds.
+    `usual` is the share of calls that the server refuses at any level. `knee` is the level (calls at once) above which
+    it was seen to refuse for load; above it the limit grows by probing alone.
     """
 
     ceiling: int
@@ -87,7 +99,7 @@ class AdaptiveLimit:
         self._limit = float(self.ceiling)
 
     def at(self, now_s: float) -> int:
-        """Return the limit at a time: soon after the start it is lower, so that a wrong key or a small server show."""
+        """Return the limit at a time; it is lower soon after the start, so that a wrong key shows early."""
         ramp = _FIRST_BURST + (now_s - self.started_s) * _RAMP_PER_S
         return max(1, min(int(self._limit), int(ramp)))
 
@@ -98,11 +110,11 @@ class AdaptiveLimit:
 
     @property
     def usual(self) -> float:
-        """Return the share of calls that is refused whatever is sent, as far as it is known."""
+        """Return the share of calls that is refused at any level, as far as it is known."""
         return self._alarm.usual
 
     def restart(self, now_s: float) -> None:
-        """Begin anew after the server was away: carefully, and without what was known of its capacity."""
+        """Start again after the server was away, without the known capacity."""
         self.started_s = now_s
         self._limit, self.knee, self._trial, self._probing = float(self.ceiling), None, None, False
         self._next_epoch()
@@ -117,7 +129,7 @@ class AdaptiveLimit:
         return sent
 
     def _count_served(self, until_s: float) -> None:
-        """Count calls as served that were sent until then: they would have been refused by now."""
+        """Count calls sent until then as served: a refusal would have arrived by now."""
         while self._on_their_way and self._on_their_way[0].at_s <= until_s:
             sent = self._on_their_way.popleft()
             if self._trial is not None and sent.epoch == self._trial.epoch:
@@ -138,14 +150,14 @@ class AdaptiveLimit:
         self._grow(now_s)
 
     def refused(self, sent: Sent, in_flight: int, now_s: float) -> None:
-        """Count a call that was refused for load; `in_flight` is how many were on their way when that became known."""
+        """Count a call that was refused for load; `in_flight` is the number of calls in flight at its refusal."""
         took_s = min(2 * (now_s - sent.at_s), _LONGEST_REFUSAL_S)
         self._refusals_take_s += (took_s - self._refusals_take_s) / 4
         self._count_served(sent.at_s)
         if self._trial is not None and sent.epoch == self._trial.epoch:
             self._trial.before.refuse(sent.level)
         if sent.epoch != self._epoch:
-            return  # it was sent before the latest cut, and says nothing of what came of that
+            return  # it was sent before the latest cut, and says nothing about that
         self._tally.refuse(sent.level)
         if self._trial is not None:
             if now_s >= self._judged_from_s and finding(self._tally) is Finding.PERSISTS:
@@ -154,7 +166,7 @@ class AdaptiveLimit:
             self._decrease(in_flight, now_s)
 
     def took(self, sent: Sent, kind: object, seconds: float, tokens: int) -> None:
-        """Count how long an answer of so many tokens took; `kind` keeps apart what cannot be compared."""
+        """Note the seconds and tokens of an answer; only answers of the same `kind` are compared."""
         if not self.watches_pace:
             return
         verdict = self._slowness.add(kind, seconds, tokens, fresh=sent.epoch == self._epoch, in_flight=self._limit)
@@ -165,7 +177,7 @@ class AdaptiveLimit:
             self._limit = max(self._limit, min(float(self.ceiling), self._slowness.before))
 
     def _decrease(self, in_flight: int, now_s: float) -> None:
-        """Cut once for a burst; after a step above the knee, just take the step back."""
+        """Cut once for a burst; while probing above the knee, take the step back."""
         if self._probing and self.knee is not None and in_flight >= self.knee - 1:
             self._limit = max(1.0, self.knee - 1.0)
             self._probing, self._probe_wait_s = False, min(2 * self._probe_wait_s, _PROBE_AFTER_S[1])
@@ -178,7 +190,7 @@ class AdaptiveLimit:
         self._cut(min(self._limit, float(max(in_flight, 1))))
 
     def _judge(self, trial: _Trial, in_flight: int, now_s: float) -> None:
-        """Draw the conclusion from an experiment, if it allows one."""
+        """End a trial, or cut again, if its refusals are enough to conclude."""
         found, share = finding(self._tally), self._tally.share
         if found is Finding.OPEN:
             return
@@ -191,7 +203,7 @@ class AdaptiveLimit:
             self._found_noise(trial, share, now_s)
 
     def _found_load(self, trial: _Trial, now_s: float) -> None:
-        """Stay below where most were refused; where the level made no difference, climb back quickly."""
+        """Stay below the level of most refusals; climb back quickly if the level made no difference."""
         self._trial, self._probing = None, False
         knee = trial.before.knee
         self.knee = None if knee is None else max(2, knee)
@@ -201,7 +213,7 @@ class AdaptiveLimit:
         self._next_epoch()
 
     def _found_noise(self, trial: _Trial, share: float, now_s: float) -> None:
-        """Take the share for usual, and go back to where it was; unless most were refused above some level."""
+        """Take the share for usual and restore the limit, unless most calls were refused above some level."""
         if trial.before.knee is not None:
             self._found_load(trial, now_s)
         else:
@@ -211,7 +223,7 @@ class AdaptiveLimit:
         self._next_epoch()
 
     def _learn_usual(self) -> None:
-        """Move the usual share towards what was seen since no alarm went off."""
+        """Move the usual share towards the share since the last alarm."""
         share = (self._alarm.usual + self._tally.share) / 2
         self._alarm.usual = min(max(share, _LEAST_USUAL), _LARGEST_NOISE)
         self._tally = Tally()
@@ -229,7 +241,7 @@ class AdaptiveLimit:
         self._alarm.reset()
 
     def _grow(self, now_s: float) -> None:
-        """Add one for so many answers, up to just below the knee; above it, after a while, in steps that double."""
+        """Add 1 after enough answers, up to just below the knee; probe above it after a wait."""
         self._successes += 1
         if self._trial is not None or self._limit >= self.ceiling or self._successes < self._successes_per_step:
             return
@@ -240,7 +252,7 @@ class AdaptiveLimit:
             self._step_over(now_s)
 
     def _step_over(self, now_s: float) -> None:
-        """Try one more than was refused last time; where that is served, that was not the limit."""
+        """Probe one step above the last refusals; the step doubles if the previous one was served."""
         if self._probing:
             self.knee = None if self._limit >= self.ceiling else int(self._limit) + 1
             self._probe_wait_s = _PROBE_AFTER_S[0]

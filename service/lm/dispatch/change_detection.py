@@ -1,7 +1,7 @@
 """Sequential tests (Wald 1945, Page 1954): is a share of refusals higher than usual, and did it go away?
 
-A refusal is known at once, an answer takes seconds: counted as they come, the first outcomes would all be refusals. So
-every call counts as served when it is sent, and a refusal takes that back. Pure arithmetic.
+A refusal arrives at once and an answer takes seconds, so the first outcomes after a cut would all be refusals. Every
+call therefore counts as served when it is sent, and a refusal takes that back. Pure arithmetic.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ _ENOUGH_REFUSED = 3
 
 @dataclass(slots=True)
 class Tally:
-    """Calls sent, and how many of them were refused; and both by level, the number of calls on their way by then."""
+    """The numbers of calls sent and refused, in all and by level (calls in flight at that time)."""
 
     sent: int = 0
     refused: int = 0
@@ -38,7 +38,7 @@ class Tally:
 
     @property
     def knee(self) -> int | None:
-        """Return the level that best parts served from refused calls; none where the level made no difference."""
+        """Return the level that best separates served from refused calls, or none if the level made no difference."""
         knee, best, excess, refused = None, 0, 0, 0
         for level in sorted(self._sent_at | self._refused_at, reverse=True):
             sent = max(self._sent_at[level], self._refused_at[level])
@@ -51,9 +51,9 @@ class Tally:
 
 @dataclass(slots=True)
 class Alarm:
-    """A cumulative sum that rises when refusals come more often than `usual` (0 … 1), and forgets what went well.
+    """A cumulative sum that rises if refusals come more often than `usual` (0 … 1); served calls lower it to 0.
 
-    At the usual share it goes off by mistake once in many thousands of calls; when nearly all are refused, after five.
+    At the usual share it goes off by mistake once in many thousands of calls; if nearly all are refused, after five.
     """
 
     usual: float
@@ -77,26 +77,26 @@ class Alarm:
         return self._sum > self._THRESHOLD
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Reset the sum."""
         self._sum = 0.0
 
 
 class Finding(Enum):
-    """What an experiment has shown."""
+    """The result of a trial."""
 
     OPEN = "open"
     GONE = "gone"
     PERSISTS = "persists"
 
 
-# Two hypotheses on the share of refusals when less is sent, of a server with a habit of refusing and of one relieved.
+# Two hypotheses on the share of refusals after a cut: it persists, or it is gone.
 _HABIT, _RELIEVED = 0.05, 0.006
 _CERTAIN = 3.0
 _ENOUGH_SENT = 30
 
 
 def finding(tally: Tally) -> Finding:
-    """Return what the calls show that were sent since less is sent."""
+    """Return the result of a trial from the calls since its cut."""
     served = tally.sent - tally.refused
     weight = tally.refused * log(_HABIT / _RELIEVED) + served * log((1 - _HABIT) / (1 - _RELIEVED))
     if weight < -_CERTAIN:

@@ -99,7 +99,7 @@ class Dispatcher:
         *,
         watches_pace: bool = True,
     ) -> "Dispatcher":
-        """Return a dispatcher over these servers with at most so many calls in flight altogether.
+        """Return a dispatcher over these servers with at most `concurrency` calls in flight altogether.
 
         `watches_pace` says whether a server whose answers take longer than they used to gets fewer calls.
         """
@@ -112,7 +112,7 @@ class Dispatcher:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Dispatcher"]:
-        """Keep time, and lose patience when it is time, inside the block."""
+        """Reopen slots and end a hopeless wait inside the block."""
         async with anyio.create_task_group() as background:
             background.start_soon(self.slots.keep_time)
             background.start_soon(self._lose_patience)
@@ -137,7 +137,7 @@ class Dispatcher:
 
     @property
     def told(self) -> str:
-        """Return what is going on, in a line."""
+        """Describe the state of all calls in a line."""
         now_s = anyio.current_time()
         if (refusal := self.refusal) is not None:
             trial_s = min(upstream.next_trial_in_s(now_s) for upstream in self.balancer.all)
@@ -179,7 +179,7 @@ class Dispatcher:
                 await self._step_aside(call, wait_s)
 
     async def _step_aside(self, call: _Call, wait_s: float) -> None:
-        """Wait to try again; a call that cannot, and has cost something, says so."""
+        """Wait to try again; raise the cost of a call that cannot."""
         try:
             goes_on = await self.slots.step_aside(call.slot, wait_s)
         except EndpointRefusedError as refusal:
@@ -190,7 +190,7 @@ class Dispatcher:
             raise CallDroppedError(None, cost=call.cost)
 
     async def _attempt(self, upstream: Upstream, call: _Call, prompt: ModelInput, sampling: Sampling) -> Completion:
-        """Ask once, and let the upstream and the rates know what came of it."""
+        """Make one attempt, and tell its outcome to the upstream and the rates."""
         call.attempts += 1
         try:
             with upstream.asking(sampling, anyio.current_time) as sent:
@@ -208,7 +208,7 @@ class Dispatcher:
                 self._use(call, refusal.wasted)
                 call.wasted = added(call.wasted, refusal.wasted)
             raise
-        if completion.usage is not None:  # else it took what was guessed
+        if completion.usage is not None:  # else the estimate stands
             self._use(call, completion.usage)
         return completion
 
@@ -259,10 +259,10 @@ class Dispatcher:
 
 
 def _check(prompt: ModelInput, completion: Completion) -> None:
-    """Check that a completion answers what was asked.
+    """Check that a completion answers the question.
 
     Raises:
-        AttemptFailedError: it does not; says what was expected and how it begins.
+        AttemptFailedError: it does not; names the expected answer and the beginning of this one.
     """
     check = prompt.check
     if check is not None and not check.holds(completion.text):

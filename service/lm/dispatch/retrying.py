@@ -1,4 +1,4 @@
-"""Calls that failed and will be made again, for the person who waits for them."""
+"""Counts calls that failed and will be made again, for the live view and the log."""
 
 import math
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Retrying:
     _told_s: float = -math.inf
 
     def failed(self, reason: str, now_s: float) -> bool:
-        """Count a failed attempt; returns whether it is time to say so in the log."""
+        """Count a failed attempt; returns whether to log it."""
         self.reason = reason
         self._failures += 1
         due = self._failures >= _TELL_AFTER and now_s - self._told_s >= _TELL_AGAIN_S
@@ -27,7 +27,7 @@ class Retrying:
         return due
 
     def answered(self) -> None:
-        """Note that the model answers."""
+        """Reset the count of failures: the model answers."""
         self._failures = 0
 
     @contextmanager
@@ -41,7 +41,7 @@ class Retrying:
 
     @property
     def told(self) -> str:
-        """Return what a person should know, in a line; empty while hardly anything fails."""
+        """Describe the waiting calls in a line; empty while hardly anything fails."""
         if not self.waiting or self._failures < _TELL_AFTER:
             return ""
         calls = "1 call waits" if self.waiting == 1 else f"{self.waiting} calls wait"

@@ -1,7 +1,7 @@
-"""Whether a server has become slow: time per output token lately, against its long average (as Netflix's gradient2).
+"""Detects that a server has become slow: recent time per output token against its long average, as Netflix's gradient2.
 
-Total latency depends on how much was written, so it is divided by the tokens; and only calls of one kind are compared,
-since one word of a classification takes as long to begin as a page. Pure.
+Latency grows with the length of an answer, so it is divided by the tokens. Only calls of one kind are compared, since
+the first token of a one-word answer takes as long as that of a page. Pure.
 """
 
 from collections.abc import Hashable
@@ -19,7 +19,7 @@ Verdict = Literal["nothing", "cut", "restore"]
 
 @dataclass(slots=True)
 class _Average:
-    """Seconds per token over about so many calls: a ratio of decaying sums."""
+    """Seconds per token over about `calls` calls: a ratio of decaying sums."""
 
     horizon: int
     seconds: float = 0.0
@@ -44,13 +44,13 @@ class _Kind:
 
     @property
     def slowdown(self) -> float:
-        """Return how many times as long a token takes as it used to."""
+        """Return the recent time per token divided by the long average."""
         return self.short.value / self.long.value if self.long.calls >= _ENOUGH and self.long.value else 1.0
 
 
 @dataclass(slots=True)
 class Slowdown:
-    """Tells when to cut a limit for slowness, and to restore it where the cut was of no help.
+    """Decides when to cut a limit for slowness, and when to restore it because the cut did not help.
 
     `before` is the limit before the latest cut.
     """
@@ -74,7 +74,7 @@ class Slowdown:
         self._at_cut, self._since_cut = None, 0
         if helped:
             return "nothing"
-        for each in self._kinds.values():  # it is as slow for fewer: that is its pace now
+        for each in self._kinds.values():  # it is as slow with fewer calls: that is its pace now
             each.long = _Average(_LONG, each.short.seconds, each.short.tokens, each.long.calls)
         return "restore"
 

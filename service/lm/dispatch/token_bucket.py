@@ -1,4 +1,4 @@
-"""A budget by the minute: tokens or requests, refilled evenly. Pure; times are seconds."""
+"""A token bucket for requests or tokens a minute. Pure; times are seconds."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _MINUTE_S = 60.0
 
 @dataclass(slots=True)
 class TokenBucket:
-    """So many units a minute, at most a second's worth at once; what was taken too much is waited for."""
+    """A rate of units a minute; it holds a second's worth at most, and may go below zero, which is waited for."""
 
     per_minute: float
     now_s: float
@@ -24,12 +24,12 @@ class TokenBucket:
         return max(1.0, self._per_s * _BURST_S)
 
     def refill(self, now_s: float) -> None:
-        """Let time pass."""
+        """Add the units of the time since the last refill."""
         self.level = min(self._most, self.level + (now_s - self.now_s) * self._per_s)
         self.now_s = now_s
 
     def resize(self, per_minute: float, now_s: float) -> None:
-        """Change the rate; what is there stays, as far as it fits."""
+        """Change the rate; the content stays, as far as it fits."""
         self.refill(now_s)
         self.per_minute = per_minute
         self.level = min(self.level, self._most)
@@ -39,7 +39,7 @@ class TokenBucket:
         self.level = min(self._most, self.level - units)
 
     def opens_in_s(self, now_s: float, units: float = 1.0) -> float:
-        """Return after how long so many units, or a full bucket, will be there; 0 if they are, infinite if never."""
+        """Return after how long these units, or a full bucket, will be there; 0 if they are, infinite if never."""
         self.refill(now_s)
         missing = min(units, self._most) - self.level
         if missing <= 0:
