@@ -33,7 +33,7 @@ from service.messaging import codec, topics
 from service.messaging.broker import Broker, NewRecord, Partition
 from service.messaging.messages import Decision, Message, Origin, PooledTask
 from service.messaging.topics import Topic
-from service.pool.hint_reader import follow_hints, tell_of
+from service.pool.hint_reader import follow_hints, report_wrong_hint
 from service.pool.hints import Hints, Use
 from service.pool.screen_worker import Screening
 from service.runtime.transactional_worker import TransactionalWorker
@@ -178,7 +178,7 @@ async def measure(bootstrap: str, count: int, given: Load) -> Measured:
 
 
 async def _admit(broker: Broker, run: str, count: int, given: Load) -> Measured:
-    hints = Hints(SELF_INSTRUCT.filters.rouge_threshold, tell_of)
+    hints = Hints(SELF_INSTRUCT.filters.rouge_threshold, report_wrong_hint)
     stage = CountingAdmit(hints)
     drain, ready = anyio.Event(), anyio.Event()
     stage.expect(len(given.warm_up))

@@ -1,4 +1,4 @@
-"""The finished tasks of a run for other programs: a live stream, followed in four lines.
+"""A live stream of a run's finished tasks, for other programs.
 
     from service.client import open_tasks
 
@@ -6,12 +6,12 @@
         async for task in tasks:
             print(task.instruction)
 
-By default everybody gets every task from the beginning, and nothing is noted anywhere. The members of a `group` share
-the stream, each partition with one of them, and go on where the group committed.
+By default, each reader gets all tasks from the beginning, and no offsets are committed. The members of a `group` share
+the partitions of the stream and continue at the group's committed offsets.
 
-A task is done when the next one is asked for, or when `done` says so before. `commit` notes for the group what is done.
-Whatever was handed out and not committed comes again: to whoever takes over after a crash, and when the group shares
-its partitions out anew, because somebody joined or left. So every task comes at least once.
+A task is done when the next one is requested, or when `done` is called before that. `commit` commits the offsets of
+done tasks for the group. A task that was delivered and not committed is delivered again, to the next owner of its
+partition after a crash or a rebalance. Delivery is therefore at least once.
 """
 
 import re
@@ -50,10 +50,10 @@ Start = Literal["beginning", "now"] | Mapping[int, int]
 class Subscription:
     """The options of a stream.
 
-    `start` is `beginning`, `now`, or the next offset to read of each partition; those not named start at the beginning.
-    A group starts where it committed, else at the beginning. With `until_end` the stream ends where it ended when it
-    was opened; without, it goes on for ever. With `auto_commit` what is done is committed every second, before
-    partitions are given to other members, and at the end.
+    `start` is `beginning`, `now`, or the next offset to read by partition number; other partitions start at the
+    beginning. A group starts at its committed offsets, else at the beginning. With `until_end`, the stream ends at the
+    end offsets of the time when it was opened; without, it does not end. With `auto_commit`, the offsets of done tasks
+    are committed every second, before partitions are revoked, and at the end.
     """
 
     start: Start | None = None
@@ -62,7 +62,7 @@ class Subscription:
     auto_commit: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be had together."""
+        """Raise `ConfigurationError` for an invalid group name or options that exclude each other."""
         if self.group is not None and _GROUP.fullmatch(self.group) is None:
             raise ConfigurationError(
                 f"group: expected letters and digits, with . _ - between them, at most 100, got {self.group!r}"
@@ -78,14 +78,14 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A finished task and the record that it was read from."""
+    """A finished task and its record."""
 
     task: FinishedTask
     record: Record
 
 
 class Tasks:
-    """The stream of a run's finished tasks. One task of the event loop reads it."""
+    """The stream of a run's finished tasks; not safe for concurrent readers. `unreadable` counts skipped records."""
 
     def __init__(self, subscription: Subscription, topic: str, ends: Mapping[Partition, int]) -> None:
         self.unreadable = 0
@@ -103,7 +103,7 @@ class Tasks:
     @classmethod
     @asynccontextmanager
     async def of(cls, broker: Broker, run: str, subscription: Subscription) -> AsyncIterator[Self]:
-        """Open the stream of a run on an open log."""
+        """Open the stream of a run on an open broker."""
         topic = TASKS.of(run)
         partitions = [Partition(topic, number) for number in range(await broker.partitions(topic))]
         ends = {each: await broker.end_offset(each, Isolation.READ_COMMITTED) for each in partitions}
@@ -122,12 +122,12 @@ class Tasks:
         return taken[0].task
 
     async def take(self, most: int) -> list[Delivery]:
-        """Return the next tasks as soon as there are any, at most so many; none at the end of the stream.
+        """Wait for the next tasks and return at most `most` of them; an empty list means the end of the stream.
 
-        A record that cannot be read is reported, counted in `unreadable`, and passed over.
+        Earlier tasks count as done. A record that cannot be read is logged, counted in `unreadable` and skipped.
 
         Raises:
-            BrokerError: the log cannot be read any more.
+            BrokerError: the log can no longer be read.
         """
         self.done()
         while not self._taken and not self._at_end():
@@ -139,20 +139,20 @@ class Tasks:
         return list(self._taken)
 
     def done(self) -> None:
-        """Say that what has been handed out is dealt with, without asking for more."""
+        """Mark all delivered tasks as done without requesting more."""
         self._taken.clear()
 
     def stop(self) -> None:
-        """Let the stream end, within a fraction of a second; what was not handed out is left for later."""
+        """End the stream within a fraction of a second; tasks not delivered yet stay for the next reader."""
         self._stopped = True
 
     async def commit(self) -> None:
-        """Note for the group that what is done is done.
+        """Commit the offsets of done tasks for the group.
 
         Raises:
-            IllegalGenerationError: the group has moved on, as when this member was silent for too long. Others get what
-                was not committed; asking for the next task joins the group again.
-            ConfigurationError: there is no group.
+            IllegalGenerationError: the group has rebalanced, for instance because this member did not poll for too
+                long. Other members get the uncommitted tasks; the next request for a task joins the group again.
+            ConfigurationError: the stream has no group.
         """
         if self._subscription.group is None:
             raise ConfigurationError("commit: expected a group to commit for, got none")
@@ -201,7 +201,7 @@ class Tasks:
         self._commit_at = anyio.current_time() + _COMMIT_EVERY_S
 
     async def _commit_at_last(self) -> None:
-        """Commit what is done; where that fails it comes again, and what ended the stream is what to report."""
+        """Commit on exit; log a failure instead of raising, since it would hide the error that ended the stream."""
         if self._subscription.auto_commit:
             try:
                 await self.commit()
@@ -209,7 +209,7 @@ class Tasks:
                 log.warning("commit.failed", error=str(error))
 
     async def _fill(self) -> None:
-        """Wait a little for records. A poll is never cut off, so that what it returns is not lost."""
+        """Wait briefly for records; the poll is shielded from cancellation, so that its records are not lost."""
         if self._subscription.auto_commit and anyio.current_time() >= self._commit_at:
             await self._commit_if_allowed()
         with anyio.CancelScope(shield=True):
@@ -232,10 +232,10 @@ class Tasks:
 
 
 def _starts(start: Start | None, ends: Mapping[Partition, int]) -> dict[Partition, int]:
-    """Return where to begin, for partitions that do not begin at their beginnings.
+    """Return the start offsets of partitions that do not start at their beginning.
 
     Raises:
-        ConfigurationError: there is no such partition, or it ends before that offset.
+        ConfigurationError: a partition does not exist, or ends before its start offset.
     """
     if start is None or start == "beginning":
         return {}
@@ -263,15 +263,14 @@ async def open_tasks(
     until_end: bool = False,
     auto_commit: bool = False,
 ) -> AsyncIterator[Tasks]:
-    """Open the finished tasks of a run; what the arguments mean is said at `Subscription`.
+    """Open the stream of a run's finished tasks; `Subscription` describes the options.
 
-    Where the log is, and how to log in there, is as the settings say (`SEEDSTREAM_*`, `seedstream.toml`), unless it is
-    given here.
+    `broker` and `run` override the settings (`SEEDSTREAM_*`, `seedstream.toml`), which also hold the credentials.
 
     Raises:
-        ConfigurationError: what is asked for cannot be had; `RunNotFoundError` if there is no such run.
-        BrokerError: the log cannot be reached; `RunLockedError` if a group is to be noted on an embedded log that a
-            process works on.
+        ConfigurationError: an option is invalid; `RunNotFoundError` if the run does not exist.
+        BrokerError: the log cannot be reached; `RunLockedError` if a group is set and another process has the SQLite
+            log open.
     """
     subscription = Subscription(start, group, until_end, auto_commit)
     settings = await to_thread.run_sync(load_settings, {"broker": broker, "run": run})
@@ -281,7 +280,7 @@ async def open_tasks(
 
 @asynccontextmanager
 async def open_stream(settings: Settings, subscription: Subscription) -> AsyncIterator[Tasks]:
-    """Open the finished tasks of the run that the settings name."""
+    """Open the stream of the run that the settings name, under a subscription."""
     async with (
         open_existing(settings, writable=subscription.group is not None) as broker,
         Tasks.of(broker, settings.run, subscription) as tasks,

@@ -1,7 +1,7 @@
 """Settings, read from flags, then `SEEDSTREAM_*` variables, then `seedstream.toml`, then defaults.
 
-This module alone reads the environment. Recipe, seeds, templates and random seed of a run are fixed when the run is
-defined; for an existing run, the settings are only compared with that definition.
+This module alone reads the environment. Recipe, form, seeds, templates and random seed are fixed when a run is defined.
+For an existing run, explicit values of these settings must match its definition.
 """
 
 import tomllib

@@ -1,1 +1,1 @@
-"""Opens brokers and models: the one place that chooses adapters."""
+"""Opens brokers, models and embedders; only this package chooses adapters."""

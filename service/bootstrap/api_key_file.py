@@ -1,4 +1,4 @@
-"""API keys in files: read at the start, and again when the file changes: a key is replaced without a restart."""
+"""Reads the API key from a file, and follows changes of the file, so that a new key needs no restart."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -22,15 +22,15 @@ class Keyed(Protocol):
     """An object that uses an API key."""
 
     def use_key(self, key: SecretStr | None) -> None:
-        """Use this key from now on."""
+        """Use this key, or none, from the next call on."""
         ...
 
 
 async def read_key(file: Path) -> SecretStr:
-    """Return the key in a file.
+    """Return the key in a file, without surrounding whitespace.
 
     Raises:
-        ConfigurationError: the file cannot be read, or holds more than the key.
+        ConfigurationError: the file cannot be read, or contains a variable name or quotation marks.
     """
     try:
         text = (await AsyncPath(file).read_text("utf-8-sig")).strip()
@@ -48,9 +48,9 @@ async def follow_key(
     changed: Callable[[], None],
     look_every_s: float = _LOOK_EVERY_S,
 ) -> None:
-    """Look at a key's file until cancelled; hand another key than is known to its users and tell that it has changed.
+    """Check a key file every `look_every_s` seconds until cancelled; pass a new key to `users`, then call `changed`.
 
-    A file that cannot be read, or holds no key, is being replaced: the old key stays until it can.
+    `known` is the key in use. It stays in use while the file is unreadable or empty, as during a replacement.
     """
     complained = False
     while True:

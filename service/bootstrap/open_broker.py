@@ -1,4 +1,4 @@
-"""The log that the settings name: opened to write, to look, or not at all if it is not what a run needs."""
+"""Opens the log that the settings name, after a check of its topics."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,18 +13,18 @@ from service.messaging.broker import Broker, TopicSpec
 from service.messaging.topics import ALL, specs
 from service.settings import Settings
 
-__all__ = ["TopicState", "check_writable", "complaints", "open_kafka", "open_log"]
+__all__ = ["TopicState", "check_writable", "open_kafka", "open_log", "topic_faults"]
 
 _SCHEME = "kafka://"
 
 
 @asynccontextmanager
 async def open_log(settings: Settings) -> AsyncIterator[Broker]:
-    """Open the log to work on the run. The embedded one gets its topics; those on Kafka must be there and fit.
+    """Open the log to work on the run. On SQLite, missing topics are created; on Kafka, they must exist and be valid.
 
     Raises:
-        ConfigurationError: topics are missing or wrong; says which command mends it.
-        RunLockedError: another process has the embedded log open.
+        ConfigurationError: topics are missing or invalid; the message names the commands that fix them.
+        RunLockedError: another process has the SQLite log open.
         BrokerError: the log cannot be reached.
     """
     if not settings.on_kafka:
@@ -33,7 +33,7 @@ async def open_log(settings: Settings) -> AsyncIterator[Broker]:
             yield embedded
         return
     async with open_kafka(settings) as broker:
-        wrong = await complaints(broker, settings)
+        wrong = await topic_faults(broker, settings)
         if wrong:
             raise ConfigurationError(
                 f"the topics of run {settings.run!r} at {settings.broker} are not as they must be:\n  "
@@ -47,8 +47,8 @@ async def open_kafka(settings: Settings) -> AsyncIterator[KafkaBroker]:
     """Connect to the Kafka cluster that the settings name.
 
     Raises:
-        BrokerError: nobody answers there.
-        ConfigurationError: the settings name no Kafka cluster, or a file of theirs cannot be used.
+        BrokerError: no broker answers at that address.
+        ConfigurationError: the settings do not name a Kafka cluster, or a file that they name cannot be used.
     """
     if not settings.on_kafka:
         raise ConfigurationError(f"expected --broker kafka://HOST:PORT, got {settings.broker}")
@@ -57,10 +57,10 @@ async def open_kafka(settings: Settings) -> AsyncIterator[KafkaBroker]:
 
 
 def check_writable(settings: Settings) -> None:
-    """Open the embedded log as a run would, and leave nothing behind that was not there.
+    """Raise unless a run can open the SQLite log; delete the files that this check creates.
 
     Raises:
-        RunLockedError: another process has it open.
+        RunLockedError: another process has the log open.
         BrokerError: the file cannot be read or written.
     """
     file = settings.sqlite_file
@@ -71,8 +71,8 @@ def check_writable(settings: Settings) -> None:
             path.unlink(missing_ok=True)
 
 
-async def complaints(broker: KafkaBroker, settings: Settings) -> list[str]:
-    """Return what is wrong with a run's topics, each with the command that mends it; nothing if all is well."""
+async def topic_faults(broker: KafkaBroker, settings: Settings) -> list[str]:
+    """Return the errors of a run's topics, each with the command that fixes it; empty if all topics are valid."""
     wanted = specs(settings.run, settings.work_partitions)
     states = await broker.describe_topics([spec.name for spec in wanted])
     here = f"--broker {settings.broker} --run {settings.run}"

@@ -1,4 +1,4 @@
-"""The sentence embedder of a recipe."""
+"""Chooses the sentence embedder of a recipe."""
 
 from service.adapters.minilm import MODEL, MiniLM, check_model
 from service.errors import ConfigurationError
@@ -9,10 +9,10 @@ __all__ = ["check_embedder", "check_model", "embedder_for"]
 
 
 def embedder_for(recipe: Recipe) -> Embedder | None:
-    """Return the embedder of a recipe, or none if it compares no meanings; nothing is loaded yet.
+    """Return the embedder of a recipe, or `None` if it compares no meanings; the model is loaded on first use.
 
     Raises:
-        ConfigurationError: the recipe names a model that we do not have.
+        ConfigurationError: the recipe names an embedding model other than the supported one.
     """
     if recipe.semantic is None:
         return None
@@ -24,10 +24,10 @@ def embedder_for(recipe: Recipe) -> Embedder | None:
 
 
 def check_embedder(recipe: Recipe) -> None:
-    """Check that the embedder of a recipe, if it has one, is installed; looks at the disk, loads nothing.
+    """Raise unless the embedder that the recipe needs is installed; checks files only and loads nothing.
 
     Raises:
-        ConfigurationError: the recipe names another model, or the extra or the weights are missing.
+        ConfigurationError: the recipe names an unsupported model, or the extra or the weights are missing.
     """
     if embedder_for(recipe) is not None:
         check_model()

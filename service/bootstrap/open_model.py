@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class AskedModel:
-    """The model as the stages ask it, what makes the calls, the name it is asked by, and the servers behind it."""
+    """The model for the stages (with prices), its dispatcher, its name, and the servers behind it."""
 
     model: LanguageModel
     dispatcher: Dispatcher
@@ -38,10 +38,10 @@ class AskedModel:
 
 @asynccontextmanager
 async def open_model(settings: Settings, patience: Patience) -> AsyncIterator[AskedModel]:
-    """Open the model that the settings name: on one or several servers, on this machine, or the simulator.
+    """Open the model: on one or several servers, on this machine, or in the simulator.
 
     Raises:
-        ConfigurationError: a setting does not fit, or a file cannot be read.
+        ConfigurationError: a setting is invalid, or a file cannot be read.
     """
     async with AsyncExitStack() as stack:
         endpoints = await _open_endpoints(settings, stack)
@@ -62,7 +62,7 @@ async def open_model(settings: Settings, patience: Patience) -> AsyncIterator[As
 
 
 def warn_of_other_api(asked: AskedModel, recipe: Recipe) -> None:
-    """Warn where a chat model answers for a base model or the reverse: replies are read as the recipe expects them."""
+    """Warn if the API differs from the recipe's (chat or completions), since replies are parsed by the recipe."""
     if not asked.endpoints or (api := asked.endpoints[0].options.api) == recipe.api:
         return
     log.warning(
@@ -74,12 +74,12 @@ def warn_of_other_api(asked: AskedModel, recipe: Recipe) -> None:
 
 
 async def probe(asked: AskedModel) -> dict[OpenAIEndpoint, AttemptFailedError]:
-    """Have a quick look at each server before money is spent, and learn how it wants to be asked.
+    """Check that each server can be reached, and detect its kind, before any paid call.
 
-    Returns those that cannot be reached, and why, where others can.
+    Return the unreachable servers with their errors, if at least one server can be reached.
 
     Raises:
-        ConfigurationError: none of them can be reached.
+        ConfigurationError: no server can be reached.
     """
     failures = {endpoint: why for endpoint in asked.endpoints if (why := await _probed(endpoint)) is not None}
     if asked.endpoints and len(failures) == len(asked.endpoints):
@@ -90,7 +90,7 @@ async def probe(asked: AskedModel) -> dict[OpenAIEndpoint, AttemptFailedError]:
 
 
 async def _probed(endpoint: OpenAIEndpoint) -> AttemptFailedError | None:
-    """Return why a server cannot be reached; a list of models that it refuses or lacks is no reason."""
+    """Return the error if a server cannot be reached, else `None`; a refused or missing list of models is no error."""
     for attempt in range(1, _PROBE_ATTEMPTS + 1):
         try:
             await endpoint.models()

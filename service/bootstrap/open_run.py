@@ -1,4 +1,4 @@
-"""Opens the log of a run that exists."""
+"""Opens the log of an existing run."""
 
 import os
 from collections.abc import AsyncIterator
@@ -16,11 +16,11 @@ from service.settings import Settings
 
 @asynccontextmanager
 async def open_existing(settings: Settings, *, writable: bool = False) -> AsyncIterator[Broker]:
-    """Open the log of a run that exists, to read it, or also to commit offsets. Kafka can always be written to.
+    """Open the log of an existing run, read-only unless `writable`; a log on Kafka is always writable.
 
     Raises:
-        RunNotFoundError: there is no such run; names those that there are.
-        RunLockedError: it is to be written, and another process has the embedded log open.
+        RunNotFoundError: the run does not exist; the message lists the existing runs.
+        RunLockedError: `writable` is set, and another process has the SQLite log open.
     """
     if settings.on_kafka:
         async with open_kafka(settings) as cluster:
@@ -52,9 +52,9 @@ def _check_among(settings: Settings, names: list[str]) -> None:
 
 
 def is_worked_on(settings: Settings) -> bool:
-    """Return whether a process may be at work on the run.
+    """Return whether a process may work on the run now.
 
-    On the embedded log that is the one on this machine that its lock file names; on Kafka there may always be one.
+    On SQLite, the process in the lock file must be alive on this machine. On Kafka, the result is always true.
     """
     if settings.on_kafka:
         return True

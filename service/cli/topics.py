@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.bootstrap.open_broker import TopicState, complaints, open_kafka
+from service.bootstrap.open_broker import TopicState, open_kafka, topic_faults
 from service.cli import options
 from service.messaging import topics
 from service.settings import Settings
@@ -55,12 +55,12 @@ def check(
 async def _create(settings: Settings) -> list[str]:
     async with open_kafka(settings) as broker:
         await broker.create_topics(topics.specs(settings.run, settings.work_partitions))
-        return await complaints(broker, settings)
+        return await topic_faults(broker, settings)
 
 
 async def _check(settings: Settings) -> list[str]:
     async with open_kafka(settings) as broker:
-        return await complaints(broker, settings)
+        return await topic_faults(broker, settings)
 
 
 async def _describe(settings: Settings) -> list[TopicState]:

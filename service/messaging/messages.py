@@ -352,7 +352,7 @@ class FinishedTask(Message):
 
 
 class RunDefined(Message):
-    """The definition of a run, written once as its first record; `seeds` is a digest of the seed tasks."""
+    """The definition of a run, written once, first on `control`; `seeds` is a digest of the seed tasks."""
 
     ce_type = "io.seedstream.run-defined.v1"
     key_field = "run"

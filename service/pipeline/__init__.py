@@ -1,1 +1,1 @@
-"""Processes: all of a run in one, or some of its roles."""
+"""Runs the stages of a run: all in one process, or some roles in each of several."""

@@ -1,4 +1,4 @@
-"""Looking at a run without disturbing it, also while another process works on it."""
+"""Lists the processes that work on a run, from the consumer groups of its roles."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from service.runtime.leader_election import election_group
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """The processes that have a role, by name: those at work, and those that would take over."""
+    """Names of the processes with a role: the active ones, and those that stand by to take over."""
 
     active: tuple[str, ...] = ()
     standing_by: tuple[str, ...] = ()
 
 
 async def read_members(broker: Broker, run: str) -> dict[Role, Members]:
-    """Return who has which role now, as the log's groups say; roles that nobody has are left out."""
+    """Return the processes of each role, from the members of its consumer group; roles without members are omitted."""
     staff = {}
     for role in Role:
         alone = role in SINGLE

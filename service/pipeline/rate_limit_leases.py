@@ -1,9 +1,10 @@
-"""Leases of the fleet's limits, over the log: whoever owns a partition has that part of each limit.
+"""Leases on shares of the fleet's limits, held as a partition assignment: a partition stands for a share of each limit.
 
-The processes of a run that call the model are members of one more consumer group, on all topics of dead letters: they
-are there, they are many, and there is next to nothing to be fetched. What the group guarantees is all that a lease
-needs: no partition has two owners, a dead owner loses its own when its session has timed out, and whoever joins gets a
-fair part. A part that is gained is used a few seconds later than it was lost elsewhere.
+The processes of a run that call the model are members of an additional consumer group on all dead letter topics. These
+topics exist in every run, have many partitions, and hold hardly any records to fetch. The guarantees of the group are
+those of a lease: no partition has two owners, a dead owner loses its partitions when its session times out, and a new
+member gets a fair share. A member uses a gained partition only a few seconds after its assignment, when the previous
+owner has stopped using it.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 
 
 def fleet_limits(goal: GoalSet | None) -> FleetLimits:
-    """Return the limits that a goal sets for all processes together."""
+    """Return a goal's limits for all processes together; no limits without a goal."""
     return FleetLimits() if goal is None else FleetLimits(goal.max_in_flight, goal.rpm, goal.tpm)
 
 
@@ -42,7 +43,7 @@ class LeaseHolder:
         self._told: Leases | None = None
 
     async def hold(self) -> None:
-        """Hold leases until cancelled."""
+        """Join the lease group and report usable leases until cancelled."""
         names = [topic.dead_letters_of(self._run) for topic in ALL]
         widths = {name: await self._broker.partitions(name) for name in names}
         partitions = [Partition(name, number) for name, width in widths.items() for number in range(width)]
@@ -61,7 +62,7 @@ class LeaseHolder:
         pass
 
     async def _settle(self, owned: frozenset[Partition]) -> None:
-        """Lose at once what is lost; what is gained counts from now."""
+        """Drop revoked leases at once, and note the time of gained ones, which become usable after a delay."""
         now_s = anyio.current_time()
         numbers = [self._numbers[partition] for partition in owned]
         self._owned_since = {number: self._owned_since.get(number, now_s) for number in numbers}

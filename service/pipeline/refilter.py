@@ -1,4 +1,4 @@
-"""Judging a run's candidates again with another recipe: no call to the model, since raw completions are kept."""
+"""Judges a run's candidates again with another recipe, from the completions on the log; no model is called."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ _BATCH = 200
 class Curve:
     """The outcomes of a run's candidates at several thresholds, from low to high, the run's `own` among them.
 
-    `same` says that nothing but the threshold was changed: then at its own they are judged as the run judged them.
+    `same` is true if only the threshold changed; the verdicts at the run's own threshold are then those of the run.
     """
 
     own: float
@@ -48,17 +48,17 @@ class Curve:
     same: bool
 
     def change(self, threshold: float) -> int:
-        """Return how many candidates more than at the run's own threshold are accepted, less than 0 if it is fewer."""
+        """Return the difference in accepted candidates from the run's own threshold; negative if fewer are accepted."""
         return self.points[threshold].accepted - self.points[self.own].accepted
 
 
 async def draw_curve(
     source: Broker, run: str, change: Callable[[Recipe], Recipe], thresholds: Sequence[float]
 ) -> Curve:
-    """Return what the run's recipe, changed, would have let into the pool at each threshold and at its own.
+    """Return the verdicts of the run's recipe, after `change`, at each threshold and at the run's own.
 
     Raises:
-        RunNotFoundError: nothing on the log says what the run is.
+        RunNotFoundError: the log has no definition of the run.
     """
     before = await _recipe_of(source, run)
     recipe = change(before)
@@ -69,18 +69,18 @@ async def draw_curve(
 
 
 async def judge_again(source: Broker, run: str, recipe: Recipe) -> Progress:
-    """Return what the recipe would have let into the pool; nothing is written."""
+    """Return the verdicts of a recipe on a run's candidates, as counts; writes nothing."""
     return (await judge_side_by_side(source, run, [recipe]))[0]
 
 
 async def judge_side_by_side(source: Broker, run: str, recipes: Sequence[Recipe]) -> list[Progress]:
-    """Return what each recipe would have let into a pool of its own; the log is read once, and nothing is written.
+    """Return the verdicts of each recipe, as counts, with a pool for each; reads the log once and writes nothing.
 
     Args:
-        source: where the log is.
+        source: the broker of the run.
         run: the run whose candidates are judged.
-        recipes: one or more that differ in their filters only, since answers are parsed once for all. Each has a pool
-            and an index in memory, as large as a run's own.
+        recipes: one or more recipes that differ in their filters only, since each answer is parsed once. Each recipe
+            keeps a pool and an index in memory, as large as those of a run.
     """
     pools = [(_admit_by(recipe), Progress()) for recipe in recipes]
     async with Tail.of(source, run, [topics.CANDIDATES]) as tail:
@@ -120,15 +120,16 @@ async def _batches(messages: AsyncIterator[Message]) -> AsyncIterator[list[Input
 
 
 async def refilter_into(source: Broker, run: str, target: Broker, definition: RunDefined, goal: GoalSet) -> Progress:
-    """Make a new run of the candidates of another, judged by the new run's recipe; returns how far it has got.
+    """Create a run from the candidates of another, judged by the new recipe; return the new run's progress.
 
-    Everything that was paid for goes along. Accepted instructions that the old run had classified or given instances
-    are not asked about again: the copies name the new records as their causes (`service.runtime.answered_inputs`).
+    The new run gets copies of all paid completions. An instruction that the old run had classified or given instances
+    needs no second call, because the copied result names the new record as its cause
+    (`service.runtime.answered_inputs`).
 
-    It is a run only once all is there: its definition is written last.
+    The definition is written last, so that an interrupted copy is not a run.
 
     Raises:
-        ConfigurationError: the new run exists already, or a part of it.
+        ConfigurationError: the new run, or part of it, exists already.
     """
     into = definition.run
     if await _is_defined(target, into):
@@ -147,7 +148,7 @@ async def refilter_into(source: Broker, run: str, target: Broker, definition: Ru
 
 
 class _Copy:
-    """Records of one run on their way into another."""
+    """Copies records of a run into another run."""
 
     def __init__(self, source: Broker, run: str, target: Broker, into: str, recipe: Recipe) -> None:
         self._source = source
@@ -157,12 +158,12 @@ class _Copy:
         self._recipe = recipe
 
     async def questions(self) -> None:
-        """Copy the prompts."""
+        """Copy all prompts, under the same ids."""
         async with Tail.of(self._source, self._run, [topics.PROMPTS]) as tail:
             await self._send(codec.encode(message, self._into) async for message in tail.messages_to_end())
 
     async def answers(self, results: Topic[Message], questions: Topic[Message]) -> None:
-        """Copy the results whose questions the new run has, each naming its question's new record as its cause."""
+        """Copy the results whose inputs exist in the new run, with the new record of the input as their cause."""
         causes: dict[bytes | None, tuple[Record, Message]] = {}
         async with Tail.of(self._target, self._into, [questions]) as tail:
             async for record in tail.to_end():
@@ -205,7 +206,7 @@ def _all_parsed_again(batch: Sequence[Input], recipe: Recipe) -> list[Input]:
 
 
 def _parsed_again(message: Input, recipe: Recipe) -> Input:
-    """Return an answer with the candidates that the recipe's parser finds in its raw completion."""
+    """Return an answer with its completion parsed again by the recipe; other messages are returned unchanged."""
     if not isinstance(message, Answer):
         return message
     candidates = parse_instructions(recipe, message.call.completion, truncated=message.call.truncated)

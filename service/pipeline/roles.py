@@ -1,7 +1,8 @@
-"""The roles of a process that works on a run together with others: each alone, or several in one process.
+"""Runs one or several roles of a run in a process, alongside other processes.
 
-Nothing is handed from role to role but records. What is wanted is on `control`: every role follows it, works until the
-run is at rest, and goes on when there is a new goal. Of a role that one process has at a time, the others stand by.
+Roles exchange records only, through the log. Each role follows the `control` topic, works until the run has ended, and
+continues when a new goal is set. A role with a single active process has a leader election; the other candidates stand
+by.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -36,7 +37,7 @@ log = structlog.get_logger()
 
 
 class Role(StrEnum):
-    """One kind of work on a run; `seedstream worker` takes their names."""
+    """A kind of work on a run; the values are the arguments of `seedstream worker`."""
 
     PRODUCER = "producer"
     GENERATE = "generate"
@@ -63,12 +64,12 @@ class RoleState:
 
     @property
     def active(self) -> bool:
-        """Return whether this process does the work; of a role that many may have, each does."""
+        """Whether this process does the work of the role: as the elected leader, or as one of many."""
         return self.election.won if self.election is not None else self.ready
 
     @property
     def standing_by(self) -> bool:
-        """Return whether this process waits for its turn, and another one is at work."""
+        """Whether this process takes part in the leader election and another process leads."""
         return self.election is not None and self.election.settled and not self.election.won
 
 
@@ -81,7 +82,7 @@ class Worked:
 
 
 class RoleRunner:
-    """Some roles of one run in this process, until they are told to stop."""
+    """Runs the given roles of a run in this process until stopped."""
 
     def __init__(
         self, broker: Broker, run: str, roles: Sequence[Role], model: AskedModel | None, limits: Limits
@@ -95,15 +96,16 @@ class RoleRunner:
         self._stop = anyio.Event()
 
     def stop(self) -> None:
-        """Ask for an orderly stop: no new calls, those in flight are finished and recorded, then groups are left."""
+        """Request a graceful stop: no new calls; those in flight are finished and recorded; then groups are left."""
         self._stop.set()
 
     async def run(self) -> None:
         """Work until stopped.
 
         Raises:
-            EndpointRefusedError: the model refuses every call; all that was paid for is on the log.
-            FencedError, OutcomeUnknownError: another process has taken a role over, or nobody knows; start again.
+            EndpointRefusedError: the model refuses every call; all paid completions are on the log.
+            FencedError: another process has taken over a role; restart to join again.
+            OutcomeUnknownError: the outcome of a commit is unknown; a restart rebuilds the state from the log.
         """
         async with anyio.create_task_group() as following:
             following.start_soon(self._control.follow)
@@ -116,7 +118,7 @@ class RoleRunner:
             following.cancel_scope.cancel()
 
     async def _definition(self) -> RunDefined | None:
-        """Wait until the run is defined; none if this process is stopped before."""
+        """Wait for the run's definition; return `None` if this process is stopped first."""
         if self._control.definition is None:
             log.info("run.awaited", run=self._run)
         await self._until(lambda: self._control.definition is not None)
@@ -128,7 +130,7 @@ class RoleRunner:
         return definition
 
     async def _obey_limits(self, dispatcher: Dispatcher) -> None:
-        """Keep to the limits of the fleet as the goal says them; hold leases of them once there are any."""
+        """Apply the goal's limits for the fleet to the dispatcher; hold leases once the goal has a limit."""
 
         def take(leases: Leases) -> None:
             dispatcher.restrict(leases=leases)
@@ -168,7 +170,7 @@ class RoleRunner:
             await self._work_alone(role, state, definition, state.election)
 
     async def _work_alone(self, role: Role, state: RoleState, definition: RunDefined, election: LeaderElection) -> None:
-        """Do the work of a role that one process has at a time."""
+        """Do the work of a role that has a single active process."""
         match role:
             case Role.PRODUCER:
                 await self._produce(state, election)
@@ -196,7 +198,7 @@ class RoleRunner:
             await worker.run(self._stop, ready)
 
     async def _produce(self, state: RoleState, election: LeaderElection) -> None:
-        """Issue prompts whenever the run has something to do and it is this process's turn."""
+        """Issue prompts while this process leads the role and the run has not ended."""
         await self._until_elected(election)
         state.ready = True
         while not self._stop.is_set():
@@ -205,16 +207,16 @@ class RoleRunner:
             producer = PromptProducer(self._broker, self._run, self._limits.window, self._limits.patience)
             async with _beside(_stop_when_deposed, election):
                 await producer.run(self._stop)
-            # It may know of the end before `control` has been followed so far.
+            # The producer may know of the end before this process has read it from `control`.
             await self._until(self._ended_since(goal))
 
     def _ended_since(self, goal: GoalSet | None) -> Callable[[], bool]:
         return lambda: self._control.at_rest or self._control.goal is not goal
 
     async def _call(self, role: Role, state: RoleState, definition: RunDefined) -> None:
-        """Be a member of a stage's group whenever the run has something to do, and there is a part of its limits here.
+        """Be a member of a stage's group while the run has work and this process holds a share of the limits.
 
-        Who may make no call must own no work: nobody would do it.
+        A process without a share must leave the group, since the records of its partitions would wait.
         """
         if self._model is None:
             raise ValueError(f"role {role} needs a language model")
@@ -237,7 +239,7 @@ class RoleRunner:
         drain.set()
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something holds of what is wanted, or this process is to stop."""
+        """Wait until a condition on `control` holds or this process is asked to stop."""
         async with anyio.create_task_group() as race:
 
             async def stopped() -> None:
@@ -255,7 +257,7 @@ class RoleRunner:
 
 @asynccontextmanager
 async def _beside(work: Callable[..., Coroutine[Any, Any, None]], *given: object) -> AsyncIterator[None]:
-    """Do something else while the block lasts."""
+    """Run a coroutine in the background for the duration of the block."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work, *given)
         yield

@@ -1,7 +1,8 @@
-"""The whole pipeline in one process: what is wired to what, and how it starts and stops.
+"""Runs the whole pipeline in one process, and shuts it down in order.
 
-Every task has a parent below. Leaving the blocks is the shutdown, in the order of the stream: the producer and the
-stages that call the model finish what is in flight, admit judges what they left, finish takes what it may.
+All tasks run in nested task groups. Shutdown leaves the groups in stream order: the producer and the stages that call
+the model finish calls in flight, admit judges the remaining candidates, and finish counts the remaining tasks, up to
+the target.
 """
 
 from collections.abc import Awaitable, Callable
@@ -46,17 +47,17 @@ class Pipeline:
         self._finish = finishing(broker, definition, lambda: self.progress.target)
 
     def stop(self) -> None:
-        """Ask for an orderly stop: no new calls, those in flight are finished and recorded."""
+        """Request a graceful stop: no new calls; those in flight are finished and recorded."""
         self._stop.set()
 
     async def run(self, observe: Observer, caught_up: Callable[[Progress], None] = lambda _: None) -> RunEnded | None:
-        """Run until the run comes to rest or is stopped; returns how it ended, unless it was stopped.
+        """Work until the run ends or is stopped; return its end, or `None` if it was stopped.
 
-        `observe` sees every message that is new since the start, in the order of its topic; `caught_up` is told of how
-        far the run had got by then.
+        `observe` is called with every message written since the start, in the order of its topic. `caught_up` is called
+        once before that, with the progress read from the log.
 
         Raises:
-            EndpointRefusedError: the model refuses every call; all that was paid for is on the log.
+            EndpointRefusedError: the model refuses every call; all paid completions are on the log.
         """
         async with Tail.of(self._broker, self._run, (*ALL, *DEAD_LETTER_TOPICS)) as tail:
             async for message in tail.messages_to_end():

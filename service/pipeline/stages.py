@@ -13,7 +13,7 @@ from service.bootstrap.open_embedder import embedder_for
 from service.lm.port import LanguageModel
 from service.messaging.broker import Broker
 from service.messaging.messages import RunDefined
-from service.pool.hint_reader import tell_of
+from service.pool.hint_reader import report_wrong_hint
 from service.pool.hints import Hints
 from service.pool.screen_worker import Screening
 from service.runtime.leader_election import LeaderElection
@@ -22,7 +22,7 @@ from service.runtime.transactional_worker import TransactionalWorker
 
 
 def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[Any]]:
-    """Return the stages that call the model; a recipe whose replies are whole tasks has `generate` alone."""
+    """Return the stages that call the model; a recipe whose replies are complete tasks has only `generate`."""
     recipe, templates = definition.recipe, definition.templates
     generate = Generate(model, recipe)
     if (
@@ -46,23 +46,23 @@ def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[A
 def admitting(
     broker: Broker, definition: RunDefined, election: LeaderElection | None = None, hints: Hints | None = None
 ) -> TransactionalWorker[Any]:
-    """Return what keeps the pool; it looks at less of it where screens have given `hints`."""
+    """Return the worker of the admit stage, which owns the pool; `hints` from screens shorten its searches."""
     admit = Admit(definition.recipe, hints, embedder_for(definition.recipe))
     return TransactionalWorker(admit, broker, definition.run, election)
 
 
 def hints_on(definition: RunDefined) -> Hints:
-    """Return a memory for what screens say; a wrong hint is an alarm in the log."""
-    return Hints(definition.recipe.filters.rouge_threshold, tell_of)
+    """Return a store for hints from screens, which logs a wrong hint."""
+    return Hints(definition.recipe.filters.rouge_threshold, report_wrong_hint)
 
 
 def screening(broker: Broker, definition: RunDefined) -> Screening:
-    """Return a screen."""
+    """Return the worker of the screen stage, which writes hints for admit."""
     return Screening(Screen(definition.recipe), broker, definition.run)
 
 
 def finishing(
     broker: Broker, definition: RunDefined, target: Callable[[], int], election: LeaderElection | None = None
 ) -> TransactionalWorker[Any]:
-    """Return what counts finished tasks, up to `target`."""
+    """Return the worker of the finish stage, which numbers finished tasks up to `target`."""
     return TransactionalWorker(Finish(definition.run, target), broker, definition.run, election)

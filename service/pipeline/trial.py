@@ -1,4 +1,4 @@
-"""One call of each step, as a run makes them: what `seedstream check` shows before money is spent on more."""
+"""Makes one call of each step as a run would, for `seedstream check`."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,18 +26,18 @@ from service.selfinstruct.recipe import Sampling
 from service.selfinstruct.similarity import SimilarityIndex
 from service.selfinstruct.tasks import Reason, SeedTask
 
-# Whoever keeps to the schema cannot write what this asks for.
+# A reply that conforms to the schema cannot do what this prompt asks.
 _PROSE = ModelInput(
     "Write one short sentence about a river. Do not use JSON, braces or quotation marks.", schema=CLASSIFICATION
 )
 _PROSE_SAMPLING = Sampling(temperature=0.0, top_p=0.0, max_tokens=64, stop=())
-# Reasons that say that a candidate could not be read, other than those that say what it is.
+# Rejection reasons that mean that a candidate could not be read; other reasons are about its content.
 _UNREADABLE = frozenset({Reason.TRUNCATED, Reason.MALFORMED, Reason.REFUSAL, Reason.CHATTER, Reason.EMPTY})
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """The outcome of one step: its message, or the failure of its call; candidates come with their verdicts."""
+    """The outcome of a step: its result or the error of its call, and for the first step the candidates' verdicts."""
 
     step: str
     message: Message | None = None
@@ -46,23 +46,23 @@ class Tried:
 
     @property
     def call(self) -> Call | None:
-        """Return the call that was answered; none where it failed."""
+        """The step's call, or `None` if it failed."""
         found = getattr(self.message, "call", None)
         return found if isinstance(found, Call) else None
 
     @property
     def readable(self) -> int:
-        """Return how many candidates could be read, whatever the filters say of them."""
+        """Number of candidates that could be read, accepted or not."""
         return sum(verdict.reason not in _UNREADABLE for verdict in self.verdicts)
 
     @property
     def accepted(self) -> list[str]:
-        """Return the instructions that would join the pool."""
+        """Instructions that the filters would accept into the pool."""
         return [verdict.candidate.instruction for verdict in self.verdicts if verdict.accepted]
 
 
 def first_prompt(definition: RunDefined, seeds: Sequence[SeedTask]) -> Prompt:
-    """Return the first prompt of a run."""
+    """Return the first prompt of a run, `p0`, sampled from its seeds."""
     pool = SamplingPool()
     for place, seed in enumerate(seeds):
         pool.apply(PooledTask(pool_seq=place, id=seed.id, origin=Origin.HUMAN, instruction=seed.instruction, seed=seed))
@@ -70,9 +70,9 @@ def first_prompt(definition: RunDefined, seeds: Sequence[SeedTask]) -> Prompt:
 
 
 async def try_steps(definition: RunDefined, seeds: Sequence[SeedTask], model: LanguageModel) -> AsyncIterator[Tried]:
-    """Yield what comes of each step, one after another: a prompt, and for its first accepted task the later steps.
+    """Yield the outcome of each step: of the first prompt, then of the later steps for its first accepted task.
 
-    Where nothing is accepted, a seed takes its place.
+    If no candidate is accepted, the later steps use the first seed.
 
     Raises:
         EndpointRefusedError: the server refuses every call.
@@ -119,10 +119,10 @@ def _as_work(definition: RunDefined, instruction: str) -> Instruction:
 
 
 async def keeps_to_schema(model: LanguageModel) -> bool:
-    """Return whether the server sees to it that answers keep to a schema; some accept one and pass it over.
+    """Return whether the server enforces a schema; some accept a schema and ignore it.
 
     Raises:
-        CallFailedError, EndpointRefusedError: it does not answer.
+        CallFailedError, EndpointRefusedError: the call failed.
     """
     completion = await model.complete(_PROSE, _PROSE_SAMPLING)
     return CLASSIFICATION.fits(completion.text)

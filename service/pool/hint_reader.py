@@ -16,7 +16,7 @@ _EARLIER = 2_000
 log = structlog.get_logger()
 
 
-def tell_of(wrong: WrongHint) -> None:
+def report_wrong_hint(wrong: WrongHint) -> None:
     """Log the error that a hint of a screen is wrong."""
     log.error(
         "screen.hint_wrong",

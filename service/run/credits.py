@@ -23,7 +23,8 @@ def affordable_prompts(progress: Progress, window: int) -> int:
     `window` limits the prompts without a decision. Near the target, the limit is lower: outstanding prompts and pending
     instructions are expected to become tasks at the rates seen so far, so that few excess tasks are paid for. While
     pending instructions exceed twice the missing tasks, no prompts are issued, whatever the rates. With nothing
-    outstanding or pending, at least one prompt is issued, unless the budget or `max_prompts` is used up.
+    outstanding or pending, at least one prompt is issued while the target is not reached, unless the budget or
+    `max_prompts` is used up.
     """
     missing = progress.target - progress.finished
     if missing <= 0:

@@ -53,7 +53,7 @@ class AskedRun:
         return _define(self)
 
     def templates(self, form: Form) -> Templates:
-        """Return the templates of a form, with the user's in place of bundled ones.
+        """Return the templates of a form; the files of a form are read once.
 
         Raises:
             TemplateError: the user's folder has no template of the form, or one is invalid.

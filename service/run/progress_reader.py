@@ -7,7 +7,7 @@ from service.run.progress import Progress
 
 
 async def read_progress(broker: Broker, run: str) -> Progress:
-    """Return the progress of a run, counted over all its topics up to their current ends."""
+    """Return the progress of a run, counted over its topics (not its dead letters) up to their current ends."""
     progress = Progress()
     async with Tail.of(broker, run, ALL) as tail:
         async for message in tail.messages_to_end():

@@ -1,1 +1,1 @@
-"""Logs, metrics and health."""
+"""Logging, metrics and health checks."""

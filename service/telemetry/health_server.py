@@ -1,4 +1,4 @@
-"""Health and metrics of a worker over HTTP: liveness, readiness, and numbers for Prometheus."""
+"""HTTP server for a worker's liveness, readiness and Prometheus metrics."""
 
 from collections.abc import Iterable
 
@@ -17,13 +17,13 @@ from service.telemetry.screening_metrics import hint_numbers, screen_numbers
 
 
 class _Numbers(Collector):
-    """Reads the state at each scrape; nothing is kept twice."""
+    """Collector that reads the worker's state at each scrape and keeps no copy."""
 
     def __init__(self, worked: Worked) -> None:
         self._worked = worked
 
     def collect(self) -> Iterable[Metric]:
-        """Yield the numbers as they are now."""
+        """Yield the current metrics of all roles and of the dispatcher."""
         active = GaugeMetricFamily("seedstream_role_active", "1 where this process does the work.", labels=["role"])
         ready = GaugeMetricFamily("seedstream_role_ready", "1 once the role has begun its work.", labels=["role"])
         for role, state in self._worked.roles.items():
@@ -56,7 +56,7 @@ class _Numbers(Collector):
 
 
 def _missing(worked: Worked) -> list[str]:
-    """Return what this process waits for before it can do its work."""
+    """Return the roles that are neither ready nor standing by, and the model if it refuses calls."""
     missing = [str(role) for role, state in worked.roles.items() if not (state.ready or state.standing_by)]
     refusal = worked.dispatcher.refusal if worked.dispatcher is not None else None
     return missing if refusal is None else [*missing, f"the language model ({refusal})"]
@@ -68,7 +68,7 @@ async def serve_operations(
     """Answer `/healthz`, `/readyz` and `/metrics` until cancelled.
 
     Raises:
-        ConfigurationError: the address is taken or not ours.
+        ConfigurationError: the address is in use or does not belong to this machine.
     """
     registry = CollectorRegistry()
     registry.register(_Numbers(worked))

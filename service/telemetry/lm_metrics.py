@@ -1,4 +1,4 @@
-"""Numbers on the calls of this process, for Prometheus."""
+"""Prometheus metrics on this process's calls to the model."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from service.lm.dispatch import Dispatcher, UpstreamState
 
 
 def model_numbers(dispatcher: Dispatcher) -> Iterable[Metric]:
-    """Yield what is on its way, what waits, and what came of it, by server."""
+    """Yield calls in flight and waiting, and by server the adaptive limit, state, outcomes and slowdowns."""
     slots = dispatcher.slots
     yield GaugeMetricFamily("seedstream_lm_inflight", "Calls to the model on their way.", value=slots.in_use)
     yield GaugeMetricFamily("seedstream_lm_waiting", "Calls that wait for their turn.", value=slots.waiting)

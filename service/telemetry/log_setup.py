@@ -1,4 +1,4 @@
-"""Logs: dotted events with fields, to standard error, never a secret and never a local variable."""
+"""Logging setup: dotted event names with fields, on standard error, without secrets or local variables."""
 
 import logging
 import sys
@@ -12,12 +12,12 @@ _REPEATED_S = 5.0
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send our log and that of the libraries to standard error, in the form that was asked for."""
+    """Send our log and the libraries' logs to standard error, with the level and format from the settings."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     logging.basicConfig(level=level, handlers=[_Libraries()], force=True)
-    if level > logging.DEBUG:  # its warnings are what is handled here: rebalances, coordinators that move
+    if level > logging.DEBUG:  # its warnings are events that we handle: rebalances, coordinator moves
         logging.getLogger("aiokafka").setLevel(logging.ERROR)
-    logging.getLogger("asyncio").addFilter(_is_not_told_elsewhere)
+    logging.getLogger("asyncio").addFilter(_is_news)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_json
@@ -34,28 +34,28 @@ def configure_logging(settings: Settings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # looked up anew: a live view may stand there
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # at each use: a live view may replace stderr
         cache_logger_on_first_use=False,
     )
 
 
-def _is_not_told_elsewhere(record: logging.LogRecord) -> bool:
-    """Return whether a complaint of asyncio tells anything: aiokafka has futures of its own that nobody can ask.
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether an asyncio log record is worth logging: false for errors of aiokafka's internal futures.
 
-    What they end with is raised from the operation that failed.
+    The operation that failed raises the same error.
     """
     return not (record.exc_info and isinstance(record.exc_info[1], KafkaError))
 
 
 class _Libraries(logging.Handler):
-    """Says what libraries log as we say things ourselves: in a line, without a traceback, and not again and again."""
+    """Passes on log records of libraries: one line each, without a traceback, and repeats at most every 5 seconds."""
 
     def __init__(self) -> None:
         super().__init__()
         self._said_at: dict[tuple[str, str], float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a record on, unless its like was passed on a moment ago."""
+        """Log a record, unless one with the same logger and message was logged in the last 5 seconds."""
         kind = (record.name, str(record.msg))
         if record.created - self._said_at.get(kind, 0.0) < _REPEATED_S:
             return

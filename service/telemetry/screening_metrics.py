@@ -1,4 +1,4 @@
-"""Numbers on hints, for Prometheus: what the filter could use, and what screens have written."""
+"""Prometheus metrics on hints: their use by the filter, and their number from screens."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from service.pool.screen_worker import Screening
 
 
 def hint_numbers(hints: Hints) -> Iterable[Metric]:
-    """Yield what became of the hints that this process had, or had not, when it judged."""
+    """Yield the candidates by use of their hints in this process, and whether hints are still believed."""
     uses = CounterMetricFamily(
         "seedstream_hints",
         "Candidates by what the hint on them was good for: missing and unfit mean a full search, as do audited and "
@@ -25,5 +25,5 @@ def hint_numbers(hints: Hints) -> Iterable[Metric]:
 
 
 def screen_numbers(screening: Screening) -> Metric:
-    """Return how many hints this process has written."""
+    """Return the counter of hints that this process has written."""
     return CounterMetricFamily("seedstream_screen_hints", "Answers that this screen gave a hint on.", screening.written)

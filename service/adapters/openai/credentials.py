@@ -14,7 +14,8 @@ _SHORTEST_SECRET = 8
 class Credentials:
     """The headers of every call; the key can be replaced while calls are in flight.
 
-    `headers` contain the current key. `secrets` holds all keys ever used, since a late response may echo an old one.
+    `headers` contain the current key. `secrets` holds all keys ever used and the extra headers, without
+    values of less than 8 characters; old keys stay, since a late response may echo one.
     """
 
     def __init__(self, auth: AuthHeader, extra_headers: Mapping[str, SecretStr], key: SecretStr | None) -> None:

@@ -43,7 +43,7 @@ class OpenAIEndpoint:
     _addresses: Addresses = field(init=False, repr=False)
     _url: URL = field(init=False, repr=False)
     _credentials: Credentials = field(init=False, repr=False)
-    _manners: Negotiation = field(init=False, repr=False)
+    _negotiation: Negotiation = field(init=False, repr=False)
     _transport: Transport = field(default_factory=Transport, init=False, repr=False)
     _how: str = field(default="nothing was looked for", init=False, repr=False)
     _offers: tuple[ListedModel, ...] = field(default=(), init=False, repr=False)
@@ -54,7 +54,9 @@ class OpenAIEndpoint:
         self._addresses = options.addresses
         self._url = URL(self._addresses.of(options.api), encoded=True)
         self.name = f"{urlsplit(options.base_url).netloc}/{options.model}"
-        self._manners = Negotiation(self.name, options.api, options.profile, thinking_tokens=options.thinking_tokens)
+        self._negotiation = Negotiation(
+            self.name, options.api, options.profile, thinking_tokens=options.thinking_tokens
+        )
         self._credentials = Credentials(options.profile.auth, options.extra_headers, options.api_key)
 
     async def __aenter__(self) -> Self:
@@ -84,7 +86,7 @@ class OpenAIEndpoint:
             CallFailedError: this call can never succeed.
             EndpointRefusedError: every call would fail the same way: key, quota, address, model.
         """
-        return await self._manners.ask(
+        return await self._negotiation.ask(
             lambda profile: self._try(profile, prompt, sampling), prompt, lambda refusal, hint: refusal.as_error(hint)
         )
 
@@ -106,7 +108,7 @@ class OpenAIEndpoint:
         A server that is not recognised counts as generic; its responses never make this method raise.
         """
         found = await find_out(self._get, self.options, self._addresses)
-        self._manners.profile = PROFILES[found.clue.dialect]
+        self._negotiation.profile = PROFILES[found.clue.dialect]
         self._how, self._offers = found.clue.how, found.listed
         log.info("lm.detected", endpoint=self.name, dialect=found.clue.dialect, how=self._how)
         return self.describe()
@@ -115,7 +117,7 @@ class OpenAIEndpoint:
         """Return the description of the server as far as it is known; makes no request."""
         options = self.options
         return describe(
-            self._addresses.root, options.model, options.api, self._manners.profile, self._how, self._offers
+            self._addresses.root, options.model, options.api, self._negotiation.profile, self._how, self._offers
         )
 
     async def _try(self, profile: Profile, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:

@@ -51,7 +51,7 @@ class BatchEndpoint:
         self._questions = questions
         self._credentials = credentials
         openai = options.openai
-        self._manners = Negotiation(self.name, openai.api, openai.profile, thinking_tokens=openai.thinking_tokens)
+        self._negotiation = Negotiation(self.name, openai.api, openai.profile, thinking_tokens=openai.thinking_tokens)
 
     @classmethod
     @asynccontextmanager
@@ -96,7 +96,7 @@ class BatchEndpoint:
             CallFailedError: this call can never work.
             EndpointRefusedError: every call would fail the same way: key, quota, address, model.
         """
-        return await self._manners.ask(lambda profile: self._ask(profile, prompt, sampling), prompt, refused)
+        return await self._negotiation.ask(lambda profile: self._ask(profile, prompt, sampling), prompt, refused)
 
     async def _ask(self, profile: Profile, prompt: ModelInput, sampling: Sampling) -> Reading | Refusal:
         with self._questions.ask(partial(request_body, self._options, profile, prompt, sampling)) as question:
