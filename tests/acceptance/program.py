@@ -18,7 +18,7 @@ from typing import IO
 
 from service.messaging.messages import FinishedTask
 
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 _ROOT = Path(__file__).parents[2]
 _ROWS, _COLUMNS = 40, 120
 _NO_SETTINGS: Mapping[str, str] = {}

@@ -14,7 +14,7 @@ from service.messaging.topics import Topic
 from service.runtime.transactional_worker import TransactionalWorker
 
 RUN = "r"
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 # Long enough to notice an event that should not happen.
 QUIET_S = 0.1
 
