@@ -83,7 +83,6 @@ class Expectation:
 
     @classmethod
     def of(cls, bill: Bill) -> "Expectation":
-        """Return the expectation from the samples of a bill."""
         scale = _downstream_scale(bill)
         return cls(
             prompt=_Seen.of(bill.prompt_costs, usd_of(1)),

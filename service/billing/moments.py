@@ -12,7 +12,6 @@ class Moments:
     squares: int = 0
 
     def add(self, number: int) -> None:
-        """Add a number to the sample."""
         self.seen += 1
         self.total += number
         self.squares += number * number

@@ -142,7 +142,6 @@ class _Output:
         self._is_pipe = stat.S_ISFIFO(os.fstat(self._file).st_mode)
 
     async def write(self, data: bytes) -> None:
-        """Write everything."""
         rest = memoryview(data)
         while rest:
             with suppress(PermissionError):  # a regular file is always ready, and cannot be polled

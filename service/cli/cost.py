@@ -79,7 +79,6 @@ def _told(spent: Spent) -> dict[str, str]:
 
 
 def by_outcome(progress: Progress) -> Table:
-    """Return the cost by outcome."""
     bill = progress.bill
     whole = bill.total.cost
     table = Table("paid for", "outcome", "cost", "share")

@@ -96,7 +96,6 @@ def summary(progress: Progress, pace: Pace | None = None, calls: str | None = No
 
 
 def panel(progress: Progress, pace: Pace | None = None, calls: str | None = None, at_work: str = "") -> Panel:
-    """Return the progress panel."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()

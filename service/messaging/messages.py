@@ -62,7 +62,6 @@ class Call(BaseModel):
 
     @classmethod
     def of(cls, completion: Completion) -> "Call":
-        """Return the call of a completion."""
         cost = completion.cost
         return cls(
             model=completion.model,

@@ -41,7 +41,6 @@ class Meanings:
         return self._overlay.add(self._embedded(text))
 
     def vector(self, position: int) -> Vector:
-        """Return the vector of the text at a position."""
         return self._overlay[position]
 
     def _embedded(self, text: str) -> Vector:

@@ -43,7 +43,6 @@ class KafkaBroker:
         return sorted(await self._cluster.topics())
 
     async def partitions(self, topic: str) -> int:
-        """Return the number of partitions of a topic."""
         return await self._cluster.width(topic)
 
     @asynccontextmanager
@@ -74,7 +73,6 @@ class KafkaBroker:
         return await self._cluster.committed(group, partition)
 
     async def members(self, group: str) -> Sequence[Member]:
-        """Return the current members of a group."""
         return await self._cluster.members(group)
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:

@@ -140,7 +140,6 @@ class KafkaTransactionalProducer:
             await producer.close()
 
     async def begin(self) -> None:
-        """Begin a transaction."""
         self._check()
         if self._is_open:
             raise BrokerError(f"{self._id}: expected no open transaction, and one is open; commit or abort it first")

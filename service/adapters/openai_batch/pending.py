@@ -34,7 +34,6 @@ class PendingQuestion:
         self._settled.set()
 
     async def answered(self) -> Outcome:
-        """Wait for the outcome."""
         while self.outcome is None:
             await self._settled.wait()
         return self.outcome

@@ -51,7 +51,6 @@ class SqliteBroker:
         await self._engine.create(topics)
 
     async def partitions(self, topic: str) -> int:
-        """Return the number of partitions of a topic."""
         return len(self._engine.partitions(topic))
 
     @asynccontextmanager

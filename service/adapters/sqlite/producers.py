@@ -43,7 +43,6 @@ class SqliteTransactionalProducer:
             self._take_back()
 
     async def begin(self) -> None:
-        """Begin a transaction."""
         self._check()
         if self._open is not None:
             raise BrokerError(f"{self._id}: expected no open transaction, and one is open; commit or abort it first")

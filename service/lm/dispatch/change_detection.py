@@ -77,7 +77,6 @@ class Alarm:
         return self._sum > self._THRESHOLD
 
     def reset(self) -> None:
-        """Reset the sum."""
         self._sum = 0.0
 
 

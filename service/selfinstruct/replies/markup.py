@@ -270,7 +270,6 @@ def behind_number(found: re.Match[str]) -> str:
 
 
 def without_list_number(text: str) -> str:
-    """Return a text without its leading list number."""
     number = LIST_NUMBER.match(text)
     return text if number is None else behind_number(number) + text[number.end() :]
 
