@@ -121,8 +121,8 @@ def _budget_spent(progress: Progress, goal: GoalSet) -> tuple[Ending, str] | Non
     on_the_way = f", {progress.pending} more are queued" if progress.pending > 0 else ""
     about = "about " if progress.bill.total.unpriced else ""
     return Ending.BUDGET_SPENT, (
-        f"{about}${plain(round(spent, 6))} of the budget of ${plain(goal.budget_usd)} is spent, and the rest does not "
-        f"pay another prompt: {progress.finished} tasks are finished{on_the_way}; a higher --budget goes on"
+        f"{about}${plain(round(spent, 6))} of the budget of ${plain(goal.budget_usd)} is spent; the rest is too little "
+        f"for another prompt: {progress.finished} tasks are finished{on_the_way}; a higher --budget continues the run"
     )
 
 
@@ -133,14 +133,14 @@ def _too_expensive(progress: Progress, goal: GoalSet) -> tuple[Ending, str] | No
     return Ending.TOO_EXPENSIVE, (
         f"the last 1,000 accepted tasks cost ${plain(round(marginal, 8))} each, more than "
         f"${plain(goal.max_marginal_cost_usd)}: {progress.finished} tasks are finished; "
-        "a higher --max-marginal-cost goes on, 0 lifts the limit"
+        "a higher --max-marginal-cost continues the run, 0 lifts the limit"
     )
 
 
 def _prompts_exhausted(progress: Progress, goal: GoalSet) -> tuple[Ending, str] | None:
     if goal.max_prompts is None or progress.prompts < goal.max_prompts or not _idle(progress):
         return None
-    return Ending.PROMPTS_EXHAUSTED, f"all {goal.max_prompts} prompts that were allowed are used up"
+    return Ending.PROMPTS_EXHAUSTED, f"all {goal.max_prompts} prompts allowed are used up"
 
 
 def _idle(progress: Progress) -> bool:

@@ -14,7 +14,7 @@ _SHOWN = 5
 _FEWEST_ALIKE = 3
 _BY_LANGUAGE = {Reason.LEADING_NON_ASCII.value, Reason.TOO_SHORT.value}
 _ENGLISH = (
-    "the recipe's filters are made for English: they count words by the blanks between them and refuse what does "
+    "the recipe's filters are made for English: they split words at spaces and refuse texts that do "
     "not begin with an ASCII character"
 )
 
@@ -58,7 +58,7 @@ def _odd_outputs(seeds: Sequence[SeedTask]) -> Iterator[str]:
         if max(len(seed.instruction) + len(each.input) + len(each.output) for each in seed.instances) > _HUGE_CHARACTERS
     ]
     if huge:
-        yield f"more than {_HUGE_CHARACTERS:,} characters make every prompt that shows them dear: {_listed(huge)}"
+        yield f"more than {_HUGE_CHARACTERS:,} characters make each prompt that shows them expensive: {_listed(huge)}"
     outputs = Counter(seed.instances[0].output.strip() for seed in seeds)
     output, count = outputs.most_common(1)[0]
     if count >= max(_FEWEST_ALIKE, len(seeds) // 2) and output:

@@ -88,7 +88,7 @@ def parse_seeds(text: str, where: str) -> tuple[SeedTask, ...]:
         if seed.id in seeds:
             has_id = isinstance(task, dict) and task.get("id")
             what = f"id: expected a new id, and {seed.id!r}" if has_id else "expected another task, and this one"
-            raise SeedTaskError(f"{place}: {what} stands above already, at {places[seed.id].rpartition(', ')[2]}")
+            raise SeedTaskError(f"{place}: {what} is used above already, at {places[seed.id].rpartition(', ')[2]}")
         seeds[seed.id], places[seed.id] = seed, place
     if not seeds:
         raise SeedTaskError(f"{where}: expected at least one seed task, found none")

@@ -87,7 +87,7 @@ class Tail:
         except DecodeError as error:
             if codec.is_ours(record):
                 raise DecodeError(
-                    f"{error}; this run remembers by it, so nothing goes on without it: a newer Seedstream "
+                    f"{error}; the state of the run depends on it, so the run cannot go on: a newer Seedstream "
                     "may have written it, and can read it"
                 ) from error
             log.warning("record.foreign", error=str(error))

@@ -131,7 +131,7 @@ def check_same(existing: RunDefined, asked: AskedRun) -> None:
         differences = [f"form: the run asks in {existing.recipe.form.value}, asked for {asked_recipe.form.value}"]
     if differences:
         raise RunMismatchError(
-            f"run {existing.run!r} exists and is another one than asked for:\n  "
+            f"run {existing.run!r} exists with other settings:\n  "
             + "\n  ".join(differences)
             + "\nLeave these options out to go on with it, or give a new name with --run."
         )

@@ -39,7 +39,7 @@ async def check_untouched(broker: Broker, run: str) -> None:
         async for _ in tail.messages_to_end():
             raise ConfigurationError(
                 f"expected nothing of a new run {run!r} on the log, and there are prompts: `refilter --into {run}` "
-                "was broken off; choose another name, or remove the run's file or topics"
+                "was interrupted; choose another name, or remove the run's file or topics"
             )
 
 

@@ -97,8 +97,8 @@ async def elected(broker: Broker, run: str, roles: Sequence[str], patience_s: fl
             groups = [await broker.members(election_group(run, role)) for role in roles]
             active = sorted({member.name for members in groups for member in members if member.owned})
             raise RunLockedError(
-                f"run {run!r}: other processes are at work ({', '.join(active)}); `seedstream goal` tells them what is "
-                "wanted, and where they are stopped `seedstream run` does everything in one"
+                f"run {run!r}: other processes are at work ({', '.join(active)}); `seedstream goal` sets their "
+                "target; once they are stopped, `seedstream run` does everything in one process"
             )
         yield
         tasks.cancel_scope.cancel()

@@ -144,7 +144,7 @@ def test_a_cap_on_prompts_ends_the_run_with_the_reasons(finished_runs: FinishedR
     assert len(ledger.all(Prompt)) == len(ledger.all(Decision)) == 3
     assert not ledger.pending
     assert ended.tasks == ledger.tasks
-    assert "prompts exhausted: all 3 prompts that were allowed are used up; refused so far: " in ended.err
+    assert "prompts exhausted: all 3 prompts allowed are used up; refused so far: " in ended.err
     refused = Counter(each.reason for decision in ledger.all(Decision) for each in decision.verdicts if each.reason)
     assert all(f"{reason.value} {count}" in ended.err for reason, count in refused.items())
 

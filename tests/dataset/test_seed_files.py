@@ -75,7 +75,7 @@ def test_another_content_has_another_id() -> None:
 
 
 def test_a_repeated_task_is_reported() -> None:
-    told = "my.json, element 3: expected another task, and this one stands above already, at element 1"
+    told = "my.json, element 3: expected another task, and this one is used above already, at element 1"
     assert refusal(as_array(RIVER, SORT, RIVER)) == told
 
 

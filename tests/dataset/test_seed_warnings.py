@@ -128,7 +128,7 @@ def test_huge_seeds_are_named_for_any_cause_of_their_size() -> None:
     second = SeedTask("two", "", "Name two rivers, please.", instances, None)
     huge = [seed(1, given="x" * 4_000), seed(2, text + "x" * 3_981, "x"), second]
     (warning,) = told([*huge, *good(8)])
-    assert warning == "more than 4,000 characters make every prompt that shows them dear: s1, s2, two"
+    assert warning == "more than 4,000 characters make each prompt that shows them expensive: s1, s2, two"
     assert told([seed(3, text, output="x" * 3_981), *good(8)]) == []
 
 

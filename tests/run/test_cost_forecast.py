@@ -108,7 +108,7 @@ def test_a_run_spends_its_budget_and_not_more(seed: int) -> None:
     assert 4.9 < market.paid <= 5.0
     assert not market.prompts
     assert not market.tasks
-    assert f"{market.progress.finished} tasks are finished; a higher --budget goes on" in end.detail
+    assert f"{market.progress.finished} tasks are finished; a higher --budget continues the run" in end.detail
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -75,5 +75,5 @@ def _warnings(model: str, api: Api, profile: Profile, names: tuple[str, ...]) ->
     if api == "completions" and not profile.raw_completions:
         found.append("/completions puts prompts into the model's chat template: lm_api = chat says what happens")
     if not profile.states_usage:
-        found.append("it may not count its tokens: what it does not count is missing from the cost")
+        found.append("it may not count its tokens: uncounted tokens are missing from the cost")
     return tuple(found)

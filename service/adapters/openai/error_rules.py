@@ -166,7 +166,7 @@ ROWS = (
         {429},
         Then.STOP,
         Refused.QUOTA,
-        "The server says that waiting does not help: see to its limits.",
+        "The server says that waiting does not help: check its limits.",
         should_retry=False,
     ),
     Row({429}, Then.RETRY, Failing.RATE_LIMITED),

@@ -187,7 +187,7 @@ def _object(body: bytes) -> Mapping[str, Any]:
         reply = decoded(body)
     except ValueError as error:
         page = body.lstrip()[:1] == b"<"
-        hint = "JSON: it is a page for people; see whether the base URL ends with /v1" if page else f"JSON ({error})"
+        hint = "JSON: it is a web page; check whether the base URL ends with /v1" if page else f"JSON ({error})"
         raise _invalid(hint) from error
     if not isinstance(reply, dict):
         raise _invalid("a JSON object")

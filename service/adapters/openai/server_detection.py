@@ -66,7 +66,7 @@ async def _ask_around(get: Get, addresses: Addresses, known: Clue | None, listed
         return Found(known, listed)
     if is_ollama(_object(await _quietly(get, f"{addresses.origin}/api/version"))):
         return Found(Clue(Dialect.OLLAMA, "it answers at /api/version"), listed)
-    return Found(Clue(Dialect.GENERIC, "nothing that it says of itself is known"), listed)
+    return Found(Clue(Dialect.GENERIC, "the server does not identify itself"), listed)
 
 
 async def _quietly(get: Get, url: str) -> Answer | None:

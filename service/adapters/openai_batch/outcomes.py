@@ -91,5 +91,5 @@ def _failed(batch: Batch, came: str, *, spares_some: bool) -> NoResult:
     if spares_some or not batch.wrong or _PASSING.search(said):
         return NoResult(came)
     return NoResult(
-        f"{came} It accepts no line of ours: check the model and what it may be asked.", refused=Refused.ADDRESS
+        f"{came} It accepts no line of this run: check the model and its parameters.", refused=Refused.ADDRESS
     )

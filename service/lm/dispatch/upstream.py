@@ -235,7 +235,7 @@ class Upstream:
         self._close(
             EndpointRefusedError(
                 f"{self.endpoint.name} has answered no call lately: {why} "
-                "Nothing is lost: what is queued is asked when it is back.",
+                "Nothing is lost: queued calls are made when it is back.",
                 Refused.AWAY,
             ),
             now_s,

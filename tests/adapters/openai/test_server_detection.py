@@ -103,8 +103,8 @@ async def endpoint_at(routes: Mapping[str, Reply], **options: Any) -> AsyncItera
             "its header x-litellm-version",
             None,
         ),
-        ({"/v1/models": models({"id": "m"})}, Dialect.GENERIC, "nothing that it says of itself is known", None),
-        ({}, Dialect.GENERIC, "nothing that it says of itself is known", None),
+        ({"/v1/models": models({"id": "m"})}, Dialect.GENERIC, "the server does not identify itself", None),
+        ({}, Dialect.GENERIC, "the server does not identify itself", None),
     ],
 )
 async def test_a_server_is_recognised_by_its_answers(
