@@ -75,10 +75,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A committed offset: the next offset to read, and the commit metadata (`note`)."""
+    """A committed offset: the next offset to read, and its metadata."""
 
     offset: int
-    note: str = ""
+    metadata: str = ""
 
 
 @dataclass(frozen=True, slots=True)

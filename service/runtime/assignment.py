@@ -113,13 +113,13 @@ class Assignment(Generic[In]):
 
     def _metadata(self) -> dict[Partition, tuple[int, CommitMetadata]]:
         now = anyio.current_time()
-        return {partition: state.note(self._ends, now) for partition, state in self._owned.items()}
+        return {partition: state.metadata(self._ends, now) for partition, state in self._owned.items()}
 
     def _changed_metadata(self) -> dict[Partition, tuple[int, CommitMetadata]]:
         return {
-            partition: (offset, note)
-            for partition, (offset, note) in self._metadata().items()
-            if (offset, note.calls) != self._owned[partition].recorded
+            partition: (offset, metadata)
+            for partition, (offset, metadata) in self._metadata().items()
+            if (offset, metadata.calls) != self._owned[partition].recorded
         }
 
     def _revoked_metadata(self) -> dict[Partition, tuple[int, CommitMetadata]]:
@@ -127,29 +127,29 @@ class Assignment(Generic[In]):
         return {
             partition: (
                 offset,
-                note.with_calls({call.record.offset: time_s for call in self.calls.begun_on(partition)}),
+                metadata.with_calls({call.record.offset: time_s for call in self.calls.begun_on(partition)}),
             )
-            for partition, (offset, note) in self._metadata().items()
+            for partition, (offset, metadata) in self._metadata().items()
         }
 
-    async def _commit(self, notes: Mapping[Partition, tuple[int, CommitMetadata]]) -> bool:
+    async def _commit(self, all_metadata: Mapping[Partition, tuple[int, CommitMetadata]]) -> bool:
         """Commit offsets with their metadata; returns whether the group still takes commits of this worker."""
-        if not notes:
+        if not all_metadata:
             return True
         try:
             await self._session.member.commit(
-                {each: Committed(at, self._text(note)) for each, (at, note) in notes.items()}
+                {each: Committed(at, self._text(metadata)) for each, (at, metadata) in all_metadata.items()}
             )
         except IllegalGenerationError as error:
             log.info("commit.too_late", stage=self._stage, error=str(error))
             return False
-        for partition in notes.keys() & self._owned.keys():
-            offset, note = notes[partition]
-            self._owned[partition].recorded = (offset, note.calls)
+        for partition in all_metadata.keys() & self._owned.keys():
+            offset, metadata = all_metadata[partition]
+            self._owned[partition].recorded = (offset, metadata.calls)
         return True
 
-    def _text(self, note: CommitMetadata) -> str:
-        text, left_out = dump(note)
+    def _text(self, metadata: CommitMetadata) -> str:
+        text, left_out = dump(metadata)
         if left_out:
             log.warning("commit_metadata.cut_short", stage=self._stage, calls_that_may_be_asked_twice=left_out)
         return text
@@ -161,15 +161,15 @@ class Assignment(Generic[In]):
         now = anyio.current_time()
         own = {partition: self.calls.regain(partition) for partition in partitions}
         left = {partition: await self._left_for(partition) for partition in partitions}
-        since = tuple(map(min, zip(*(note.ends for _, note in left.values()), strict=True)))
+        since = tuple(map(min, zip(*(metadata.ends for _, metadata in left.values()), strict=True)))
         async with Answers.behind(self._session.broker, self._results, since) as answers:
             answered = await answers.now(partitions)
             gained = {}
-            for partition, (start, note) in left.items():
+            for partition, (start, metadata) in left.items():
                 mine = {call.record.offset: call.state is CallState.ANSWERED for call in own[partition]}
                 answered[partition] |= {offset for offset, done in mine.items() if done}
-                awaited = {offset: now + time_s for offset, time_s in note.calls.items()}
-                gained[partition] = PartitionState(start, note, answered[partition], awaited, set(mine))
+                awaited = {offset: now + time_s for offset, time_s in metadata.calls.items()}
+                gained[partition] = PartitionState(start, metadata, answered[partition], awaited, set(mine))
             self._owned |= gained
             for partition, state in self._waiting(gained).items():
                 log.info("record.awaited", stage=self._stage, partition=str(partition), records=state.awaited)
@@ -182,10 +182,12 @@ class Assignment(Generic[In]):
         nothing_known = CommitMetadata((0,) * len(self._ends))
         if committed is None:
             return 0, nothing_known
-        note = load(committed.note, len(self._ends))
-        if note is None:
-            log.warning("commit_metadata.unreadable", stage=self._stage, partition=str(partition), note=committed.note)
-        return committed.offset, note or nothing_known
+        metadata = load(committed.metadata, len(self._ends))
+        if metadata is None:
+            log.warning(
+                "commit_metadata.unreadable", stage=self._stage, partition=str(partition), metadata=committed.metadata
+            )
+        return committed.offset, metadata or nothing_known
 
     async def _follow(self, answers: Answers, gained: dict[Partition, PartitionState]) -> None:
         """Finish the records that other workers answer, and make the calls that are not answered in time."""

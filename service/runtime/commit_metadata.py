@@ -40,13 +40,13 @@ def whole_seconds(time_s: float) -> int:
     return math.ceil(min(max(time_s, 0.0), _MOST_SECONDS))
 
 
-def dump(note: CommitMetadata) -> tuple[str, int]:
+def dump(metadata: CommitMetadata) -> tuple[str, int]:
     """Return metadata as text, and how many of its calls, the last ones, did not fit."""
-    ends = ",".join(map(str, note.ends))
+    ends = ",".join(map(str, metadata.ends))
     room = MOST_BYTES - len(ends)
     entries: list[str] = []
     listed, seconds_before = 0, -1
-    for first, last, seconds in _runs(note.calls):
+    for first, last, seconds in _runs(metadata.calls):
         entry = f"{first}-{last}" if last > first else str(first)
         entry += f"@{seconds}" if seconds != seconds_before else ""
         room -= len(entry) + 1
@@ -55,7 +55,7 @@ def dump(note: CommitMetadata) -> tuple[str, int]:
         entries.append(entry)
         listed += last - first + 1
         seconds_before = seconds
-    return (f"{ends};{','.join(entries)}" if entries else ends), len(note.calls) - listed
+    return (f"{ends};{','.join(entries)}" if entries else ends), len(metadata.calls) - listed
 
 
 def load(text: str, partitions: int) -> CommitMetadata | None:

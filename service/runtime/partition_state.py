@@ -72,7 +72,7 @@ class PartitionState:
             del self._awaited[offset]
         return [self._parked.pop(offset) for offset in late if offset in self._parked]
 
-    def note(self, ends: Ends, now: float) -> tuple[int, CommitMetadata]:
+    def metadata(self, ends: Ends, now: float) -> tuple[int, CommitMetadata]:
         """Return the offset to commit and its metadata; `ends` are the present end offsets of the results."""
         watermark = self._tracker.watermark
         remaining = {offset: whole_seconds(deadline - now) for offset, deadline in self._awaited.items()}

@@ -87,5 +87,5 @@ async def ignore(_: frozenset[Partition]) -> None:
     pass
 
 
-def upto(offset: int, note: str = "") -> dict[Partition, Committed]:
-    return {P0: Committed(offset, note)}
+def upto(offset: int, metadata: str = "") -> dict[Partition, Committed]:
+    return {P0: Committed(offset, metadata)}

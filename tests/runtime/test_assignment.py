@@ -73,8 +73,8 @@ class Group:
         self.offsets |= offsets
 
     @property
-    def note(self) -> str:
-        return self.offsets[P0].note
+    def metadata(self) -> str:
+        return self.offsets[P0].metadata
 
 
 @dataclass
@@ -150,9 +150,9 @@ async def test_a_last_commit_names_no_calls_even_during_a_rebalance(tmp_path: Pa
         await worker.deliver()
         await worker.model.until_asked(1)
         await worker.assignment.on_revoked(ONLY)
-        assert worker.group.note == "0;0@60"
+        assert worker.group.metadata == "0;0@60"
         await worker.assignment.commit_at_last()
-        assert worker.group.note == "0"
+        assert worker.group.metadata == "0"
 
 
 async def test_an_answer_written_during_reassignment_counts(tmp_path: Path) -> None:

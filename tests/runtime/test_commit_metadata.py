@@ -23,9 +23,9 @@ def test_commit_metadata_fits_the_limit_and_names_first_calls(step: int, start: 
     calls = {start + place * step: place % spread for place in range(count)}
     text, left_out = dump(CommitMetadata((7,), calls))
     assert len(text.encode()) <= MOST_BYTES
-    note = load(text, 1)
-    assert note is not None
-    assert list(note.calls.items()) == list(calls.items())[: len(calls) - left_out]
+    metadata = load(text, 1)
+    assert metadata is not None
+    assert list(metadata.calls.items()) == list(calls.items())[: len(calls) - left_out]
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_malformed_commit_metadata_is_taken_for_none(text: str) -> None:
 
 @given(st.text(alphabet="0123456789,;-@x", max_size=40))
 def test_no_text_is_too_strange_to_be_read(text: str) -> None:
-    note = load(text, 1)
-    assert note is None or len(note.calls) <= MOST_CALLS
+    metadata = load(text, 1)
+    assert metadata is None or len(metadata.calls) <= MOST_CALLS
 
 
 def test_as_many_calls_as_may_be_named_are_named() -> None:

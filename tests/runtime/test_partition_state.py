@@ -53,13 +53,13 @@ class Owner:
     def __init__(self, log: Log, own: set[int]) -> None:
         self.log = log
         start, text = log.committed
-        note = load(text, 2)
-        assert note is not None
-        answered = log.answered_since(note.ends)
+        metadata = load(text, 2)
+        assert metadata is not None
+        answered = log.answered_since(metadata.ends)
         everything = log.answered_since((0, 0))
         assert {offset for offset in answered if offset >= start} == {each for each in everything if each >= start}
-        awaited = {offset: log.now + seconds for offset, seconds in note.calls.items()}
-        self.state = PartitionState(start, note, answered, awaited, own)
+        awaited = {offset: log.now + seconds for offset, seconds in metadata.calls.items()}
+        self.state = PartitionState(start, metadata, answered, awaited, own)
         self.position = start
         self.ends = self.followed = log.ends
         self.running = sorted(own)
@@ -100,8 +100,8 @@ class Owner:
         self.followed = self.log.ends
 
     def commit(self, calls: dict[int, int]) -> None:
-        offset, note = self.state.note(self.ends, self.log.now)
-        text, left_out = dump(note.with_calls(calls))
+        offset, metadata = self.state.metadata(self.ends, self.log.now)
+        text, left_out = dump(metadata.with_calls(calls))
         assert left_out == 0
         self.log.committed = offset, text
 
@@ -168,18 +168,18 @@ def test_nothing_answered_or_in_flight_elsewhere_is_asked_again(seed: int) -> No
     answers = Counter(log.answers[0] + log.answers[1])
     assert set(answers.values()) <= {1}
     assert set(answers) == set(range(0, owner.position, 2))
-    assert owner.state.note(log.ends, log.now)[0] == owner.position
+    assert owner.state.metadata(log.ends, log.now)[0] == owner.position
 
 
 def test_awaited_calls_are_named_with_their_time_until_answered() -> None:
     state = PartitionState(3, CommitMetadata((8,), {}), {4}, {2: 20.0, 4: 20.0, 5: 20.0, 7: 30.0, 9: 30.0}, own={9})
-    assert state.note((9,), 10.5) == (3, CommitMetadata((8,), {5: 10, 7: 20}))
+    assert state.metadata((9,), 10.5) == (3, CommitMetadata((8,), {5: 10, 7: 20}))
     assert [each.offset for each in state.deliver({3: record(3), 4: record(4), 5: record(5)}, 6, (9,))] == [3]
     state.finish(3)
     state.finish(7)
-    assert state.note((9,), 25.0) == (5, CommitMetadata((8,), {5: 0}))
+    assert state.metadata((9,), 25.0) == (5, CommitMetadata((8,), {5: 0}))
     state.finish(5)
-    assert state.note((9,), 25.0) == (6, CommitMetadata((8,), {}))
+    assert state.metadata((9,), 25.0) == (6, CommitMetadata((8,), {}))
     assert state.deliver({7: record(7)}, 8, (9,)) == []
     assert state.deliver({9: record(9)}, 10, (9,)) == [record(9)]
 

@@ -61,15 +61,15 @@ async def until_awaited(broker: Broker, logs: Logs, records: int) -> None:
     await until(broker, lambda: count(logs, "record.awaited") >= records)
 
 
-async def notes(broker: Broker, partitions: int) -> list[str]:
+async def all_metadata(broker: Broker, partitions: int) -> list[str]:
     found = [await broker.committed(GROUP, Partition(PROMPTS, number)) for number in range(partitions)]
-    return [each.note for each in found if each is not None]
+    return [each.metadata for each in found if each is not None]
 
 
-async def until_notes(broker: Broker, partitions: int, holds: Callable[[list[str]], bool]) -> None:
+async def until_metadata(broker: Broker, partitions: int, holds: Callable[[list[str]], bool]) -> None:
     async with broker.reader([]) as nothing:
         with anyio.fail_after(DEADLINE_S):
-            while not holds(await notes(broker, partitions)):
+            while not holds(await all_metadata(broker, partitions)):
                 await nothing.poll(1, 0.02)
 
 
@@ -195,8 +195,8 @@ async def test_an_awaited_call_is_awaited_by_the_next_owner_too(open_broker: Ope
                     await until_awaited(broker, logs, 2)
                     tasks.start_soon(generating(broker, third_owner).run, stop)
                     await until_shared(broker, [0, 1, 1])
-                    handed_over = await notes(broker, 2)
-                    await until_notes(broker, 2, lambda now: not set(now) & set(handed_over))
+                    handed_over = await all_metadata(broker, 2)
+                    await until_metadata(broker, 2, lambda now: not set(now) & set(handed_over))
                 await until_awaited(broker, logs, 4)
                 hold.release()
                 await follow(broker, topics.CANDIDATES, 4)
@@ -259,7 +259,7 @@ async def test_a_drain_that_gives_up_leaves_nobody_waiting(open_broker: OpenBrok
             async with drained_after(generating(broker, stuck, drain_s=0.05)):
                 await follow(broker, topics.CANDIDATES, 2)
             assert count(logs, "drain.given_up") == 1
-            assert all(";" not in note for note in await notes(broker, 2))
+            assert all(";" not in metadata for metadata in await all_metadata(broker, 2))
             async with killed_after(generating(broker, next_owner)):
                 await follow(broker, topics.CANDIDATES, 4)
         assert sorted(next_owner.asked) == ["<p0>", "<p1>"]
@@ -273,8 +273,8 @@ async def test_calls_of_kept_partitions_soon_leave_the_commit_metadata(open_brok
         async with killed_after(generating(broker, first)):
             await first.until_asked(4)
             async with killed_after(generating(broker, second)):
-                await until_notes(broker, 2, lambda found: sum(";" in note for note in found) == 2)
-                await until_notes(broker, 2, lambda found: sum(";" in note for note in found) == 1)
+                await until_metadata(broker, 2, lambda found: sum(";" in metadata for metadata in found) == 2)
+                await until_metadata(broker, 2, lambda found: sum(";" in metadata for metadata in found) == 1)
         assert [await committed(broker, "generate", topics.PROMPTS, number) for number in range(2)] == [0, 0]
 
 
@@ -353,8 +353,8 @@ async def test_a_worker_taken_for_dead_repeats_no_call_in_flight(
         assert await committed(broker, "generate", topics.PROMPTS) == await end(broker, topics.PROMPTS)
 
 
-@pytest.mark.parametrize("note", ["", "kept by somebody else", "1,2,3", "0;5", "0;0-99999999999@60", "7" * 30])
-async def test_unreadable_commit_metadata_repeats_no_answered_call(open_broker: OpenBroker, note: str) -> None:
+@pytest.mark.parametrize("metadata", ["", "kept by somebody else", "1,2,3", "0;5", "0;0-99999999999@60", "7" * 30])
+async def test_unreadable_commit_metadata_repeats_no_answered_call(open_broker: OpenBroker, metadata: str) -> None:
     async with open_broker() as broker:
         await create(broker)
         await send(broker, *map(examples.prompt, range(3)))
@@ -362,7 +362,7 @@ async def test_unreadable_commit_metadata_repeats_no_answered_call(open_broker: 
         await write(broker, codec.encode(examples.answer(0), RUN, first))
         async with broker.group_member(GROUP, [PROMPTS], ignore, ignore) as outsider:
             await outsider.poll(0, 0.0)
-            await outsider.commit({Partition(PROMPTS, 0): Committed(0, note)})
+            await outsider.commit({Partition(PROMPTS, 0): Committed(0, metadata)})
         model = ScriptedModel(always("x"))
         async with drained_after(generating(broker, model)):
             await follow(broker, topics.CANDIDATES, 3)

@@ -69,7 +69,7 @@ class KafkaBroker:
         return KafkaGroupMember.open(self._cluster, group, topics, on_revoked, on_assigned)
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
-        """Return the offset and note that a group has committed for a partition, None if it has committed none."""
+        """Return the offset and metadata that a group has committed for a partition, None if it has committed none."""
         return await self._cluster.committed(group, partition)
 
     async def members(self, group: str) -> Sequence[Member]:

@@ -135,7 +135,7 @@ class Cluster:
             ) from None
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
-        """Return the offset and note that a group has committed for a partition, None if it has committed none."""
+        """Return the offset and metadata that a group has committed for a partition, None if it has committed none."""
         key = TopicPartition(partition.topic, partition.number)
 
         async def fetch() -> Any:

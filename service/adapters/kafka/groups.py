@@ -117,7 +117,7 @@ class KafkaGroupMember:
             raise IllegalGenerationError(f"group {self._group}: expected partitions of the member, got {foreign}")
         written: dict[str, list[tuple[int, int, str]]] = {}
         for partition, committed in offsets.items():
-            written.setdefault(partition.topic, []).append((partition.number, committed.offset, committed.note))
+            written.setdefault(partition.topic, []).append((partition.number, committed.offset, committed.metadata))
         retention = OffsetCommitRequest.DEFAULT_RETENTION_TIME
         request = OffsetCommitRequest(self._group, *self._generation, retention, list(written.items()))
         await self._cluster.ask(f"commit of {self._group}", lambda: self._sent(request))

@@ -164,7 +164,7 @@ class KafkaTransactionalProducer:
         for partition in offsets:  # a missing topic would be retried for ever
             await self._cluster.width(partition.topic)
         named = {
-            TopicPartition(partition.topic, partition.number): OffsetAndMetadata(committed.offset, committed.note)
+            TopicPartition(partition.topic, partition.number): OffsetAndMetadata(committed.offset, committed.metadata)
             for partition, committed in offsets.items()
         }
         await self._do("offsets", self._client.send_offsets_to_transaction(named, group))

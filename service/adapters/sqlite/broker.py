@@ -95,7 +95,7 @@ class SqliteBroker:
             member.close()
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
-        """Return the offset and note that a group has committed for a partition, None if it has committed none."""
+        """Return the offset and metadata that a group has committed for a partition, None if it has committed none."""
         return self._engine.committed.get((group, partition))
 
     async def members(self, group: str) -> Sequence[Member]:

@@ -131,13 +131,14 @@ class Storage:
         return {Partition(topic, number): end for _, topic, number, end in rows}
 
     def committed(self) -> dict[tuple[str, Partition], Committed]:
-        """Return the committed offset and note of every group and partition."""
+        """Return the committed offset and metadata of every group and partition."""
         rows = self._query(
             "SELECT consumer_group, topic, number, committed.next_offset, note "
             "FROM committed JOIN partitions ON partitions.id = committed.partition"
         )
         return {
-            (group, Partition(topic, number)): Committed(offset, note) for group, topic, number, offset, note in rows
+            (group, Partition(topic, number)): Committed(offset, metadata)
+            for group, topic, number, offset, metadata in rows
         }
 
     def create(self, partitions: Iterable[Partition]) -> None:
@@ -189,7 +190,7 @@ class Storage:
         self._writer.executemany(
             "INSERT OR REPLACE INTO committed (consumer_group, partition, next_offset, note) VALUES (?, ?, ?, ?)",
             [
-                (group, self._ids[partition], committed.offset, committed.note)
+                (group, self._ids[partition], committed.offset, committed.metadata)
                 for (group, partition), committed in write.offsets.items()
             ],
         )
