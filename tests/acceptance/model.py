@@ -47,6 +47,19 @@ class Model:
         eventually(lambda: self.simulator.capacity.running == 0)
         return self.requests()
 
+    def wait_until_quiet(self, seconds: float) -> list[Entry]:
+        """Wait until no request has come or run for this time. Returns all requests."""
+        seen, since_s = self.requests(), time.monotonic()
+
+        def is_quiet() -> bool:
+            nonlocal seen, since_s
+            if self.simulator.capacity.running or len(self.requests()) != len(seen):
+                seen, since_s = self.requests(), time.monotonic()
+            return time.monotonic() - since_s >= seconds
+
+        eventually(is_quiet)
+        return seen
+
     def wait_until_busy(self, calls: int) -> None:
         """Wait until this number of calls is in flight."""
         eventually(lambda: self.simulator.capacity.running >= calls)
