@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
-from producers.endings import Endings, limits_dollars
+from producers.run_endings import Endings, limits_dollars
 from producers.samples import sample_of_instances, sample_of_prompts
 from service.errors import DecodeError
 from service.messaging import codec, topics

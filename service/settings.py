@@ -20,7 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from service.billing.price_table import PriceTable, table_in_force
+from service.billing.pricing import PriceTable, table_in_force
 from service.errors import ConfigurationError
 from service.selfinstruct.recipe import Form, RecipeName
 

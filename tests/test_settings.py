@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.billing.price_table import Price, PriceTable
+from service.billing.pricing import Price, PriceTable
 from service.errors import ConfigurationError
 from service.selfinstruct.recipe import RecipeName
 from service.settings import LmKind, Settings, load_settings, origins

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from service.billing.price_table import PriceTable, cost_usd, price_of
+from service.billing.pricing import PriceTable, cost_usd, price_of
+from service.lm.call_cost import CallCost
 from service.lm.concurrency import Slot
-from service.lm.cost import CallCost
 from service.lm.errors import CallFailedError
 from service.lm.port import Completion, LanguageModel
 from service.lm.usage import Usage, added

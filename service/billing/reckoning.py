@@ -10,7 +10,7 @@ from math import ceil
 from statistics import median
 
 from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
-from service.billing.price_table import Price, cost_usd
+from service.billing.pricing import Price, cost_usd
 from service.lm.usage import Usage
 from service.selfinstruct.asking import ask_for_instances, ask_whether_classification
 from service.selfinstruct.model_input import ModelInput

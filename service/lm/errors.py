@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from service.errors import SeedstreamError
-from service.lm.cost import ONE_ATTEMPT, CallCost
+from service.lm.call_cost import ONE_ATTEMPT, CallCost
 from service.lm.usage import Usage
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from service.lm.call_cost import ONE_ATTEMPT, CallCost
 from service.lm.concurrency import Slot
-from service.lm.cost import ONE_ATTEMPT, CallCost
 from service.lm.usage import Usage
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling

@@ -22,8 +22,8 @@ from service.lm.dispatch import Dispatcher
 from service.lm.dispatch.fleet_share import NOTHING, FleetLimits, Leases
 from service.messaging.broker import Broker
 from service.messaging.messages import GoalSet, RunDefined
+from service.pipeline.fleet_leases import LeaseHolder, fleet_limits
 from service.pipeline.limits import Limits
-from service.pipeline.rate_limit_leases import LeaseHolder, fleet_limits
 from service.pipeline.stages import admitting, calling_stages, finishing, hints_on, screening
 from service.pool.hint_reader import follow_hints
 from service.pool.hints import Hints

@@ -17,8 +17,8 @@ from service.messaging.dead_letters import DEAD_LETTER_TOPICS
 from service.messaging.messages import GoalSet, Message, RunDefined, RunEnded
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import ALL
+from service.pipeline.fleet_leases import fleet_limits
 from service.pipeline.limits import Limits
-from service.pipeline.rate_limit_leases import fleet_limits
 from service.pipeline.stages import admitting, calling_stages, finishing
 from service.run.progress import Progress
 from service.runtime.stateless_worker import StatelessWorker

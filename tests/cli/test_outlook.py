@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
-from service.billing.price_table import Price
+from service.billing.pricing import Price
 from service.billing.reckoning import CostEstimate, Rates, estimate_cost, rates_by_length
 from service.cli.outlook import outlook, outlook_by_length, outlook_of
 from service.cli.rendering import dollars

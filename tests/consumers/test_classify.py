@@ -1,7 +1,7 @@
 import pytest
 
 from consumers.classify import Classify
-from service.lm.cost import CallCost
+from service.lm.call_cost import CallCost
 from service.lm.errors import CallFailedError
 from service.lm.port import FinishReason
 from service.lm.usage import Usage

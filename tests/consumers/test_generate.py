@@ -1,7 +1,7 @@
 import pytest
 
 from consumers.generate import Generate
-from service.lm.cost import CallCost
+from service.lm.call_cost import CallCost
 from service.lm.errors import CallFailedError
 from service.lm.port import Completion, FinishReason
 from service.lm.usage import Usage

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from consumers.instances import WriteInstances
-from service.lm.cost import CallCost
+from service.lm.call_cost import CallCost
 from service.lm.errors import CallFailedError
 from service.lm.port import FinishReason
 from service.lm.usage import Usage

@@ -1,6 +1,6 @@
 import pytest
 
-from service.lm.cost import CallCost
+from service.lm.call_cost import CallCost
 from service.lm.errors import CallDroppedError, CallFailedError, EndpointRefusedError, Failing, UnansweredError
 from service.lm.usage import Usage
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from producers.endings import Endings
+from producers.run_endings import Endings
 from service.billing.estimates import completion_usd, recent_accepted_usd, spent_usd
 from service.messaging.messages import (
     Answer,

@@ -1,6 +1,6 @@
 import pytest
 
-from service.billing.price_table import Price, PriceTable
+from service.billing.pricing import Price, PriceTable
 from service.cli.goal import limits_in_words
 from service.errors import ConfigurationError
 from service.messaging.messages import Ending, GoalSet, RunEnded

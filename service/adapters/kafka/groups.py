@@ -28,9 +28,9 @@ from aiokafka.errors import (
 from aiokafka.errors import IllegalGenerationError as IllegalGeneration
 from aiokafka.protocol.commit import OffsetCommitRequest
 
+from service.adapters.group_assignor import share_out, topics_by_takers
 from service.adapters.kafka.cluster import Cluster
 from service.adapters.kafka.readers import fetch, new_consumer, positions, stop
-from service.adapters.partition_assignment import share_out, topics_by_takers
 from service.errors import BrokerError, IllegalGenerationError
 from service.messaging.broker import Listener, Offsets, Partition, Record
 

@@ -8,7 +8,7 @@ from typing import Any
 from service.adapters.openai.error_body import ErrorBody, error_body_of, read_error_body, shown
 from service.adapters.openai.error_rules import ROWS, Row, Then
 from service.lm.backoff import rate_limit_reset_s, retry_after_s
-from service.lm.cost import CallCost
+from service.lm.call_cost import CallCost
 from service.lm.errors import (
     AttemptFailedError,
     CallFailedError,

@@ -9,7 +9,7 @@ from service.adapters.openai.error_response import Refusal
 from service.adapters.openai.parameter_fallback import adapted, changes, way_out
 from service.adapters.openai.response import Reading
 from service.adapters.openai.server_profiles import Api, Profile
-from service.lm.cost import CallCost
+from service.lm.call_cost import CallCost
 from service.lm.errors import AttemptFailedError, CallFailedError, Failing, LanguageModelError
 from service.lm.port import Completion, FinishReason
 from service.selfinstruct.model_input import ModelInput

@@ -12,7 +12,7 @@ from service.adapters.openai.error_response import Refusal, refusal_inside
 from service.adapters.openai.json_bodies import decoded
 from service.adapters.openai.server_profiles import Api
 from service.adapters.openai.token_usage import read_usage
-from service.lm.cost import CallCost
+from service.lm.call_cost import CallCost
 from service.lm.errors import AttemptFailedError, CallFailedError, Failing
 from service.lm.port import Completion, FinishReason
 from service.lm.usage import Usage

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.adapters.partition_assignment import share_out, topics_by_takers
+from service.adapters.group_assignor import share_out, topics_by_takers
 from service.errors import IllegalGenerationError
 from service.messaging.broker import Partition
 

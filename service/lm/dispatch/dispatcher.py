@@ -16,8 +16,8 @@ import anyio
 import structlog
 
 from service.lm.backoff import Backoff, wait_before_retry_s
+from service.lm.call_cost import CallCost
 from service.lm.concurrency import Slot, Slots
-from service.lm.cost import CallCost
 from service.lm.dispatch.adaptive_limit import AdaptiveLimit
 from service.lm.dispatch.balancer import Balancer
 from service.lm.dispatch.fleet_share import FleetLimits, FleetShare, Leases

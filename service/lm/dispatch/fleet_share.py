@@ -1,7 +1,7 @@
 """This process's share of the limits of the whole fleet: calls at once, requests and tokens a minute.
 
 A limit is cut into as many leases as the group of leases has partitions; the owner of a partition holds its lease
-(`service.pipeline.rate_limit_leases`). Unit u of a limit belongs to lease u modulo their number, so that the leases add
+(`service.pipeline.fleet_leases`). Unit u of a limit belongs to lease u modulo their number, so that the leases add
 up to the limit exactly.
 """
 

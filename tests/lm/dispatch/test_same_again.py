@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.lm.cost import CallCost
+from service.lm.call_cost import CallCost
 from service.lm.dispatch import Dispatcher, Patience, UpstreamState
 from service.lm.errors import CallDroppedError, CallFailedError, EndpointRefusedError, Failing, Refused
 from service.lm.port import Completion

@@ -7,7 +7,7 @@ import pytest
 
 from consumers.classify import Classify
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.lm.cost import CallCost
+from service.lm.call_cost import CallCost
 from service.lm.dispatch import Dispatcher, Patience, UpstreamState
 from service.lm.errors import CallFailedError, Failing, UnansweredError
 from service.lm.port import Completion, FinishReason

@@ -12,7 +12,7 @@ from service.lm.dispatch.fleet_share import FleetLimits, Leases
 from service.messaging.broker import Broker
 from service.messaging.messages import GoalSet
 from service.messaging.topics import specs
-from service.pipeline.rate_limit_leases import LeaseHolder, fleet_limits
+from service.pipeline.fleet_leases import LeaseHolder, fleet_limits
 from tests.lm.dispatch.endpoints import until
 
 pytestmark = pytest.mark.anyio

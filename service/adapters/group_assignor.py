@@ -1,4 +1,7 @@
-"""Sticky assignment of a topic's partitions to the members of a consumer group: even, with as few moves as possible."""
+"""Assigns a topic's partitions to the members of a consumer group: even and sticky; so it also elects the leaders.
+
+The leader of `service.runtime.leader_election` is the member that gets the single partition.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

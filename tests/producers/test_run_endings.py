@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
-from producers.endings import Endings
 from producers.prompts import PromptProducer
+from producers.run_endings import Endings
 from producers.samples import sample_of_instances, sample_of_prompts
 from service.messaging import topics
 from service.messaging.broker import Broker, NewRecord

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.partition_assignment import share_out
+from service.adapters.group_assignor import share_out
 from service.messaging.broker import Partition
 
 partitions = st.integers(0, 24).map(lambda count: [Partition("t", number) for number in range(count)])

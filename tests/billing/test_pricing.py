@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.billing.price_table import Price, PriceTable, cost_usd, price_of, table_in_force
 from service.billing.priced_model import PricedModel
-from service.lm.cost import CallCost
+from service.billing.pricing import Price, PriceTable, cost_usd, price_of, table_in_force
+from service.lm.call_cost import CallCost
 from service.lm.errors import CallDroppedError, CallFailedError, EndpointRefusedError
 from service.lm.port import Completion, FinishReason
 from service.lm.usage import Usage

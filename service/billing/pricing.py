@@ -1,4 +1,4 @@
-"""Prices of tokens: a versioned table, as the user gave it. A model that it does not name has no price."""
+"""Computes the cost of tokens from a versioned price table of the user. A model that it does not name has no price."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
