@@ -152,7 +152,7 @@ async def test_an_incomplete_copy_is_never_taken_for_a_run(
                 if not copied:
                     assert await records_of(target, topics.CONTROL.of("copy")) == []
                 if batches > 0 and not copied:
-                    with pytest.raises(ConfigurationError, match="broken off"):
+                    with pytest.raises(ConfigurationError, match="was interrupted"):
                         await refilter_into(source, RUN, target, definition, goal)
                 if copied:
                     with pytest.raises(ConfigurationError, match="exists already"):
