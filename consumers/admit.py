@@ -15,7 +15,7 @@ from service.messaging.messages import (
     SubmittedSeed,
     check_next,
 )
-from service.pool.batch import Input, _BatchPool, _vector_of
+from service.pool.batch import BatchPool, Input, vector_of
 from service.pool.hints import Hints
 from service.runtime.stage import Outcome
 from service.selfinstruct.recipe import Recipe
@@ -64,7 +64,7 @@ class Admit:
         if isinstance(message, PooledTask):
             check_next(message, len(self._ids))
             if self._embedder is not None:
-                self._vectors.add(_vector_of(message, self._embedder.model))
+                self._vectors.add(vector_of(message, self._embedder.model))
             self._index.add(self._latest.get(message.instruction, message.instruction))
             self._ids.append(message.id)
             if message.origin is Origin.HUMAN:
@@ -78,7 +78,7 @@ class Admit:
         """Return what follows from a batch of answers, failures and seeds, judged in their order."""
         meanings = Meanings(self._embedder, self._vectors.overlay()) if self._embedder is not None else None
         overlay = self._index.overlay()
-        batch_pool = _BatchPool(self._recipe, overlay, self._ids, self._hints, meanings)
+        batch_pool = BatchPool(self._recipe, overlay, self._ids, self._hints, meanings)
         fresh = list(self._fresh(batch))
         results = await to_thread.run_sync(batch_pool.take_all, fresh)
         self._latest = {text.text: text for text in overlay.texts}

@@ -95,7 +95,7 @@ class Bill:
             case ClassifiedInstruction() | TaskInstances():
                 self._completed(message)
             case FinishedTask():
-                self._become(message.pool_seq, _FINISHED)
+                self._become(self._tasks[message.pool_seq], _FINISHED)
             case _:
                 self._note(message)
 
@@ -165,24 +165,23 @@ class Bill:
     def _completed(self, message: ClassifiedInstruction | TaskInstances) -> None:
         stage = CLASSIFY if isinstance(message, ClassifiedInstruction) else INSTANCES
         number = message.pool_seq
+        row = self._tasks[number]
         if message.call is None or not self._is_repeated(stage, number, message.call):
-            self._charge(number, self._pay(stage, message.call, message.spent) or 0)
-        if isinstance(message, TaskInstances) and self._tasks[number]["state"] == _NOTHING:
-            self._become(number, _USABLE if message.rejection is None else _DROPPED[message.rejection])
+            self._charge(row, self._pay(stage, message.call, message.spent) or 0)
+        if isinstance(message, TaskInstances) and row["state"] == _NOTHING:
+            self._become(row, _USABLE if message.rejection is None else _DROPPED[message.rejection])
 
-    def _charge(self, number: int, cost: int) -> None:
+    def _charge(self, row: np.void, cost: int) -> None:
         """Add to the cost of an accepted instruction."""
         if cost:
-            row = self._tasks[number]
             before, state = int(row["cost"]), int(row["state"])
             row["cost"] = before + cost
             self.tasks[_OUTCOMES[state]] += cost
             if state >= _FINISHED:
                 self.task_costs.correct(before, before + cost)
 
-    def _become(self, number: int, state: int) -> None:
+    def _become(self, row: np.void, state: int) -> None:
         """Set the state of an accepted instruction, and move its cost to the outcome of that state."""
-        row = self._tasks[number]
         before, cost = int(row["state"]), int(row["cost"])
         row["state"] = state
         self.tasks[_OUTCOMES[before]] -= cost

@@ -31,7 +31,7 @@ Input = Answer | FailedPrompt | SubmittedSeed
 
 
 @dataclass(slots=True)
-class _BatchPool:
+class BatchPool:
     """The pool with the additions of one batch that is not committed yet. Used in a worker thread."""
 
     recipe: Recipe
@@ -155,7 +155,7 @@ def _id(answer: Answer, verdict: Verdict) -> str:
     return f"{answer.prompt_id}.{verdict.candidate.position}"
 
 
-def _vector_of(task: PooledTask, model: str) -> Vector:
+def vector_of(task: PooledTask, model: str) -> Vector:
     """Return the stored vector of a task of the pool.
 
     Raises:

@@ -73,8 +73,16 @@ class StatelessWorker(Generic[In]):
             self._broker.group_member(group, [source], on_revoked, on_assigned) as member,
         ):
             async with anyio.create_task_group() as background, anyio.create_task_group() as calls:
-                times = self._drain_s, self._margin_s
-                session = Session(self._broker, producer, member, calls, background, drain, *times)
+                session = Session(
+                    self._broker,
+                    producer,
+                    member,
+                    calls,
+                    background,
+                    drain,
+                    patience_s=self._drain_s,
+                    margin_s=self._margin_s,
+                )
                 assignment = Assignment(self._stage, self._run, self._slots, session, ends)
                 self._assignment = assignment
                 background.start_soon(_commit_regularly, assignment)

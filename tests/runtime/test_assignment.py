@@ -119,8 +119,9 @@ async def desk(
                 broker.producer() as producer,
                 anyio.create_task_group() as calls,
             ):
-                times = patience_s, margin_s
-                session = Session(broker, producer, group, calls, background, anyio.Event(), *times)
+                session = Session(
+                    broker, producer, group, calls, background, anyio.Event(), patience_s=patience_s, margin_s=margin_s
+                )
                 assignment = Assignment(stage, RUN, slots or Slots(8), session, ends)
                 yield Desk(broker, group, model, assignment.calls, assignment)
                 calls.cancel_scope.cancel()
