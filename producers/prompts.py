@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import anyio
-import structlog
 
 from producers.run_endings import Endings, limits_dollars
 from producers.samples import sample_of_instances, sample_of_prompts
@@ -25,8 +24,6 @@ from service.selfinstruct.tasks import Instance, SeedTask
 _FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS, *DEAD_LETTER_TOPICS)
 # Whole completions, most of the log: read only if a limit in dollars needs the cost of the other stages' calls.
 _FOLLOWED_FOR_COSTS = (topics.CANDIDATES, topics.CLASSIFIED)
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +152,7 @@ class PromptProducer:
                 try:
                     self._apply(tail.decode(record))
                 except DecodeError as error:
-                    log.warning("record.unreadable", error=str(error))
+                    tail.skip(record, error)
                     self._progress.reserve((record.key or b"").decode("utf-8", "replace"))
 
     async def _rest(self, producer: TransactionalProducer) -> None:

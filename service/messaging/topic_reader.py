@@ -5,23 +5,21 @@ too; their messages are `DeadLetter`.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import anyio
-import structlog
 
 from service.errors import BrokerError, DecodeError
 from service.messaging import codec
 from service.messaging.broker import Broker, Isolation, Partition, Reader, Record
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS, DeadLetter, is_copy, replay_group
 from service.messaging.messages import Message
+from service.messaging.skipped_records import SkippedRecords
 from service.messaging.topics import Topic
 
 _BATCH = 1_000
 _POLL_S = 0.2
 _SILENCE_S = 60.0
-
-log = structlog.get_logger()
 
 Remember = Callable[[Message], None]
 
@@ -42,6 +40,7 @@ class Tail:
         self._topics = topics
         self._partitions = partitions
         self._put_back = put_back
+        self._skipped = SkippedRecords(broker)
 
     @classmethod
     @asynccontextmanager
@@ -55,7 +54,9 @@ class Tail:
             if by_name[partition.topic] in DEAD_LETTER_TOPICS
         }
         async with broker.reader(partitions) as reader:
-            yield cls(broker, reader, by_name, partitions, put_back)
+            tail = cls(broker, reader, by_name, partitions, put_back)
+            with closing(tail._skipped):
+                yield tail
 
     async def records(self, timeout_s: float = _POLL_S) -> list[Record]:
         """Return the next records, or an empty list if none arrive within `timeout_s`."""
@@ -90,7 +91,7 @@ class Tail:
                     f"{error}; the state of the run depends on it, so the run cannot go on: a newer Seedstream "
                     "may have written it, and can read it"
                 ) from error
-            log.warning("record.foreign", error=str(error))
+            self._skipped.skip("record.foreign", record, error)
             return None
 
     def is_put_back(self, letter: Record) -> bool:
@@ -108,8 +109,12 @@ class Tail:
         try:
             return self.decode(record)
         except DecodeError as error:
-            log.warning("record.unreadable", error=str(error))
+            self.skip(record, error)
             return None
+
+    def skip(self, record: Record, error: DecodeError) -> None:
+        """Log a record that cannot be read and is skipped, once for each topic."""
+        self._skipped.skip("record.unreadable", record, error)
 
     async def to_end(self) -> AsyncIterator[Record]:
         """Yield records up to the current ends of the topics, and wait for transactions that are open now.

@@ -1,10 +1,13 @@
 """Follows hints on the log, into the memory of the filter."""
 
+from contextlib import closing
+
 import structlog
 
 from service.errors import DecodeError
 from service.messaging import codec
 from service.messaging.broker import Broker, Isolation, Partition
+from service.messaging.skipped_records import SkippedRecords
 from service.messaging.topics import HINTS
 from service.pool.hints import Hints, WrongHint
 
@@ -36,9 +39,10 @@ async def follow_hints(broker: Broker, run: str, hints: Hints) -> None:
         for partition in partitions:
             end = await broker.end_offset(partition, Isolation.READ_COMMITTED)
             reader.seek(partition, max(0, end - _EARLIER))
-        while True:
-            for record in await reader.poll(_BATCH, _POLL_S):
-                try:
-                    hints.take(codec.decode(HINTS, record))
-                except DecodeError as error:
-                    log.warning("record.unreadable", error=str(error))
+        with closing(SkippedRecords(broker)) as skipped:
+            while True:
+                for record in await reader.poll(_BATCH, _POLL_S):
+                    try:
+                        hints.take(codec.decode(HINTS, record))
+                    except DecodeError as error:
+                        skipped.skip("record.unreadable", record, error)

@@ -32,7 +32,7 @@ class Breakage(Enum):
     GROUP = auto()
 
 
-@dataclass
+@dataclass(eq=False)
 class BreakingBroker:
     """A wrapper of a real broker whose commits fail after `commits_left` of them. A group's commit fails once."""
 
