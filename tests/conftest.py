@@ -20,12 +20,27 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any_machine")
 
+GUARDED_USERS = (
+    "producer",
+    "generate",
+    "classify",
+    "instances",
+    "screen",
+    "admit",
+    "finish",
+    "operator",
+    "reader",
+    "creator",
+    "single",
+    "nobody",
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one worker of pytest-xdist run all tests on the shared Kafka, so that it is started once."""
     for item in items:
         if item.get_closest_marker("kafka") is not None:
-            shares = {"kafka", "open_broker"}.intersection(getattr(item, "fixturenames", ()))
+            shares = {"kafka", "guarded_kafka", "open_broker"}.intersection(getattr(item, "fixturenames", ()))
             item.add_marker(pytest.mark.xdist_group("kafka" if shares else item.path.stem))
 
 
@@ -69,4 +84,13 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if (reason := unavailable()) is not None:
         without_kafka(reason)
     with Cluster.start(tmp_path_factory.mktemp("kafka"), secure=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def guarded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Kafka whose access control lists allow its users nothing, until a test allows them something."""
+    if (reason := unavailable()) is not None:
+        without_kafka(reason)
+    with Cluster.start(tmp_path_factory.mktemp("guarded-kafka"), users=GUARDED_USERS) as cluster:
         yield cluster

@@ -6,11 +6,13 @@
 #   kafka.sh restart DIR NODE…                        start single brokers of DIR anew (they count from 0)
 #   kafka.sh stop DIR                                 stop them all
 #   kafka.sh console-consumer BOOTSTRAP TOPIC [ARG…]  run Kafka's own console consumer
+#   kafka.sh acls ARG…                                run Kafka's own kafka-acls.sh
 set -euo pipefail
 
 readonly VERSION=${KAFKA_VERSION:-4.2.0}
 readonly PORT=${KAFKA_PORT:-9092} SECURE_PORT=${KAFKA_SECURE_PORT:-9192} CONTROLLER_PORT=${KAFKA_CONTROLLER_PORT:-19092}
 readonly SECURITY=${KAFKA_SECURITY:-} PASSWORD=${KAFKA_PASSWORD:-} USER_NAME=seedstream
+readonly USERS=${KAFKA_USERS:-}
 readonly HEAP=${KAFKA_HEAP:-512m}
 readonly START_S=60 STOP_S=20
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -25,6 +27,7 @@ main() {
     restart) restart "$@" ;;
     stop) stop "${1:?stop needs a folder}" ;;
     console-consumer) console_consumer "$@" ;;
+    acls) acls "$@" ;;
     *) sed -n 's/^#   //p' "${BASH_SOURCE[0]}" ;;
   esac
 }
@@ -66,6 +69,13 @@ console_consumer() { # BOOTSTRAP TOPIC ARG…
   [[ $# -ge 2 ]] || fail "console-consumer needs the address of a broker and a topic"
   libs
   run_java error org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$1" --topic "$2" "${@:3}"
+}
+
+acls() { # ARG…
+  local class=org.apache.kafka.tools.AclCommand
+  [[ $VERSION != 3.* ]] || class=kafka.admin.AclCommand
+  libs
+  run_java error "$class" "$@"
 }
 
 # The cluster
@@ -118,6 +128,8 @@ prepare() { # DIR NODES
   [[ $2 =~ ^[1-9]$ ]] || fail "expected one to nine nodes, found $2"
   [[ ! -f $1/nodes || $(cat "$1/nodes") == "$2" ]] ||
     fail "$1 is a cluster of $(cat "$1/nodes"), not of $2: start as many, or stop it and remove the folder"
+  [[ -z $USERS || -n $SECURITY ]] || fail "KAFKA_USERS needs KAFKA_SECURITY"
+  [[ $USERS =~ ^[A-Za-z0-9\ ._-]*$ ]] || fail "KAFKA_USERS: expected names (letters, digits, . _ -), found $USERS"
   [[ -z $SECURITY ]] || secure "$1"
   [[ -f $1/cluster-id ]] || head -c 16 /dev/urandom | base64 | tr '+/' 'AA' | cut -c -22 >"$1/cluster-id"
   echo "$2" >"$1/nodes"
@@ -131,7 +143,7 @@ prepare() { # DIR NODES
 }
 
 properties() { # DIR NODES NODE
-  local i voters="" listeners text replicas=$(($2 < 3 ? $2 : 3))
+  local i user logins voters="" listeners text replicas=$(($2 < 3 ? $2 : 3))
   for ((i = 0; i < $2; i++)); do voters+=",$i@localhost:$((CONTROLLER_PORT + i))"; done
   listeners="PLAINTEXT://localhost:$((PORT + $3)),CONTROLLER://localhost:$((CONTROLLER_PORT + $3))"
   text=$(cat "$HERE/server.properties")
@@ -139,6 +151,8 @@ properties() { # DIR NODES NODE
     listeners+=",SECURE://localhost:$((SECURE_PORT + $3))"
     text+=$'\n\n'$(cat "$HERE/secure.properties")
   fi
+  [[ -z $USERS ]] || text+=$'\n\n'$(cat "$HERE/authorizer.properties")
+  for user in $USER_NAME $USERS; do logins+=" user_$user=\"$PASSWORD\""; done
   text=${text//@NODE@/$3}
   text=${text//@VOTERS@/${voters:1}}
   text=${text//@LISTENERS@/$listeners}
@@ -147,6 +161,7 @@ properties() { # DIR NODES NODE
   text=${text//@IN_SYNC@/$((replicas == 3 ? 2 : 1))}
   text=${text//@TLS@/"$1/tls"}
   text=${text//@USER@/$USER_NAME}
+  text=${text//@LOGINS@/"${logins:1}"}
   echo "${text//@PASSWORD@/$PASSWORD}"
 }
 

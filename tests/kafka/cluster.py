@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -46,14 +46,20 @@ class Cluster:
 
     @classmethod
     @contextmanager
-    def start(cls, folder: Path, nodes: int = 1, *, secure: bool = False) -> "Iterator[Cluster]":
-        """Start brokers on free ports. They are killed when the block ends."""
+    def start(
+        cls, folder: Path, nodes: int = 1, *, secure: bool = False, users: Sequence[str] = ()
+    ) -> "Iterator[Cluster]":
+        """Start brokers on free ports. They are killed when the block ends.
+
+        `users` log in with SASL/PLAIN and may do only what access control lists allow. Everybody else may do all.
+        """
         cluster = cls(folder, nodes, _free_ports(nodes))
         settings = {
             "KAFKA_PORT": str(cluster.first_port),
             "KAFKA_SECURE_PORT": str(cluster.first_port + 10),
             "KAFKA_CONTROLLER_PORT": str(cluster.first_port + 20),
-            "KAFKA_SECURITY": "1" if secure else "",
+            "KAFKA_SECURITY": "1" if secure or users else "",
+            "KAFKA_USERS": " ".join(users),
             "KAFKA_PASSWORD": cluster.password,
         }
         try:
@@ -75,6 +81,24 @@ class Cluster:
     def tls(self) -> Path:
         """The folder of `ca.pem`, `client.pem` and `client.key`."""
         return self.folder / "tls"
+
+    def login(self, user: str, folder: Path) -> dict[str, str]:
+        """Return the settings of a process that logs in as this user; the password is in a file in the folder."""
+        password = folder / "password"
+        password.write_text(self.password)
+        return {
+            "BROKER": f"kafka://{self.secure_bootstrap}",
+            "KAFKA_TLS": "true",
+            "KAFKA_CA_FILE": str(self.tls / "ca.pem"),
+            "KAFKA_SASL": "PLAIN",
+            "KAFKA_USERNAME": user,
+            "KAFKA_PASSWORD_FILE": str(password),
+        }
+
+    def acls(self, *arguments: str) -> str:
+        """Run `kafka-acls.sh` as an administrator; return its output."""
+        where = ("acls", "--bootstrap-server", self.bootstrap)
+        return _run(*where, *arguments, environment=_environment(), deadline_s=_READ_S)
 
     def kill(self, node: int) -> None:
         """Kill a broker, which may have ended before."""

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from tests.conftest import without_kafka
 from tests.kafka.cluster import Cluster, unavailable
@@ -79,6 +79,23 @@ def test_the_secure_listener_authenticates_clients(brokers: Cluster, mechanism: 
     with pytest.raises(KafkaError):
         _produce(topic, "a stranger's", sasl_plain_password="guessed", **login)
     gc.collect()
+
+
+def test_a_user_may_do_what_access_control_lists_allow(guarded_kafka: Cluster) -> None:
+    login: dict[str, Any] = {
+        "bootstrap_servers": guarded_kafka.secure_bootstrap,
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "PLAIN",
+        "ssl_context": ssl.create_default_context(cafile=guarded_kafka.tls / "ca.pem"),
+        "sasl_plain_username": "nobody",
+        "sasl_plain_password": guarded_kafka.password,
+    }
+    _create(guarded_kafka, "guarded")
+    with pytest.raises(TopicAuthorizationFailedError):
+        _produce("guarded", "refused", **login)
+    guarded_kafka.acls("--add", "--allow-principal", "User:nobody", "--operation", "Write", "--topic", "guarded")
+    _produce("guarded", "allowed", **login)
+    assert guarded_kafka.console_consumer("guarded") == ["allowed"]
 
 
 def _create(cluster: Cluster, topic: str) -> None:
