@@ -5,7 +5,7 @@ restarts uses it to find the inputs that already have an output. The record also
 `traceparent`).
 """
 
-from collections.abc import Iterable
+import re
 from datetime import UTC, datetime
 from random import Random
 from typing import TypeVar
@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from service.errors import DecodeError
-from service.messaging.broker import Headers, NewRecord, Record
+from service.messaging.broker import Headers, NewRecord, Partition, Record
 from service.messaging.messages import Message
 from service.messaging.topics import TOPIC_OF_TYPE, Topic
 
@@ -22,7 +22,9 @@ M = TypeVar("M", bound=Message)
 CAUSE = "seedstream_cause"
 _TRACE = "traceparent"
 _TYPES = "io.seedstream."
-_TRACE_PARTS = 4
+_TRACE_PARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+# Kafka's offsets have 63 bits and its partition numbers 31.
+_CAUSE = re.compile("(.+)/([0-9]{1,10})/([0-9]{1,19})")
 _ids = Random()  # noqa: S311 - ids of traces are no secrets
 
 
@@ -36,8 +38,8 @@ def header(headers: Headers, name: str) -> str | None:
 
 def _trace(cause: Record | None) -> str:
     parent = header(cause.headers, _TRACE) if cause is not None else None
-    parts = parent.split("-") if parent is not None else []
-    trace_id = parts[1] if len(parts) == _TRACE_PARTS else f"{_ids.getrandbits(128):032x}"
+    found = _TRACE_PARENT.fullmatch(parent) if parent is not None else None
+    trace_id = found[1] if found is not None else f"{_ids.getrandbits(128):032x}"
     return f"00-{trace_id}-{_ids.getrandbits(64):016x}-01"
 
 
@@ -89,10 +91,12 @@ def decode(topic: Topic[M], record: Record) -> M:
         raise DecodeError(f"{where}: {name}: {field}: {first['msg']}") from error
 
 
-def causes(records: Iterable[Record]) -> Iterable[tuple[str, int, int]]:
-    """Yield (topic, partition, offset) of each record's input; skip records without one."""
-    for record in records:
-        cause = header(record.headers, CAUSE)
-        if cause is not None:
-            topic, partition, offset = cause.rsplit("/", 2)
-            yield topic, int(partition), int(offset)
+def has_cause(record: Record) -> bool:
+    """Return whether a record names its input, well or badly."""
+    return header(record.headers, CAUSE) is not None
+
+
+def cause_of(record: Record) -> tuple[Partition, int] | None:
+    """Return the partition and offset of a record's input, or `None` if the record names none, or no place."""
+    found = _CAUSE.fullmatch(header(record.headers, CAUSE) or "")
+    return None if found is None else (Partition(found[1], int(found[2])), int(found[3]))

@@ -163,7 +163,7 @@ class Assignment(Generic[In]):
         left = {partition: await self._left_for(partition) for partition in partitions}
         since = tuple(map(min, zip(*(metadata.ends for _, metadata in left.values()), strict=True)))
         async with Answers.behind(self._session.broker, self._results, since) as answers:
-            answered = await answers.now(partitions)
+            answered = await answers.now({partition: start for partition, (start, _) in left.items()})
             gained = {}
             for partition, (start, metadata) in left.items():
                 mine = {call.record.offset: call.state is CallState.ANSWERED for call in own[partition]}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from service.errors import DecodeError
 from service.messaging import codec, topics
 from service.messaging.broker import NewRecord, Partition, Record
-from service.messaging.codec import causes, decode, encode, header
+from service.messaging.codec import cause_of, decode, encode, has_cause, header
 from service.messaging.messages import Message
 from service.messaging.topics import ALL, TOPIC_OF_TYPE
 from tests.support import examples
@@ -57,7 +57,7 @@ def test_a_record_carries_cloud_events_headers_and_its_cause() -> None:
         "seedstream_cause": "seedstream.r.prompts/2/7",
     }
     assert {name: header(record.headers, name) for name in expected} == expected
-    assert list(causes([as_read(record)])) == [("seedstream.r.prompts", 2, 7)]
+    assert cause_of(as_read(record)) == (Partition("seedstream.r.prompts", 2), 7)
 
 
 def test_a_trace_continues_from_cause_to_result_in_a_new_span() -> None:
@@ -70,7 +70,7 @@ def test_a_trace_continues_from_cause_to_result_in_a_new_span() -> None:
     assert traces[0][2] != traces[1][2]
 
 
-@pytest.mark.parametrize("trace", [b"", b"x", b"00-abc", b"\xff\xfe"])
+@pytest.mark.parametrize("trace", [b"", b"x", b"00-abc", b"\xff\xfe", b"a-b-c-d", b"00-" + b"x" * 32 + b"-00-01"])
 def test_a_broken_trace_is_replaced_by_a_new_one(trace: bytes) -> None:
     cause = replace(as_read(encode(examples.prompt(1), RUN)), headers=(("traceparent", trace),))
     begun = header(encode(examples.answer(1), RUN, cause).headers, "traceparent") or ""
@@ -78,7 +78,30 @@ def test_a_broken_trace_is_replaced_by_a_new_one(trace: bytes) -> None:
 
 
 def test_a_record_without_a_cause_has_none() -> None:
-    assert list(causes([as_read(encode(examples.prompt(1), RUN))])) == []
+    record = as_read(encode(examples.prompt(1), RUN))
+    assert (has_cause(record), cause_of(record)) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        b"",
+        b"nonsense",
+        b"topic/x/y",
+        b"topic/0/-1",
+        b"topic/-1/0",
+        b"/0/0",
+        b"topic/0/" + b"9" * 20,
+        b"topic/0/" + b"9" * 5_000,
+        b"topic/" + b"9" * 11 + b"/0",
+        b"topic/0/0\n",
+        "topic/0/٣".encode(),
+        b"\xff\xfe",
+    ],
+)
+def test_a_malformed_cause_is_none(cause: bytes) -> None:
+    record = replace(as_read(encode(examples.answer(1), RUN)), headers=(("seedstream_cause", cause),))
+    assert (has_cause(record), cause_of(record)) == (True, None)
 
 
 def refusal(topic: topics.Topic[Message], record: NewRecord) -> str:

@@ -1,12 +1,17 @@
 import random
+from pathlib import Path
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from consumers.generate import Generate
+from service.adapters.sqlite import SqliteBroker
+from service.errors import BrokerError
 from service.lm.concurrency import Slots
 from service.messaging import codec, topics
-from service.messaging.broker import Broker, Partition
+from service.messaging.broker import Broker, Isolation, NewRecord, Partition
+from service.messaging.codec import CAUSE
 from service.runtime.answered_inputs import Answers
 from service.runtime.commit_metadata import Ends
 from service.runtime.stateless_worker import StatelessWorker
@@ -14,16 +19,29 @@ from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.conftest import OpenBroker
 from tests.fakes.models import Hold, Reply, ScriptedModel
 from tests.support import examples
-from tests.support.logs import DEADLINE_S, RUN, create, drained_after, follow, killed_after, read, records_of, send
+from tests.support.logs import (
+    DEADLINE_S,
+    RUN,
+    create,
+    drained_after,
+    follow,
+    killed_after,
+    read,
+    records_of,
+    send,
+    until,
+    write,
+)
 
 pytestmark = pytest.mark.anyio
 
 RESULTS = topics.CANDIDATES.of(RUN)
+HIDDEN = "results.hidden_by_open_transaction"
 
 
 async def answered(broker: Broker, ends: Ends, source: Partition) -> set[int]:
     async with Answers.behind(broker, RESULTS, ends) as answers:
-        return (await answers.now(frozenset({source})))[source]
+        return (await answers.now({source: 0}))[source]
 
 
 async def test_answers_to_other_partitions_and_topics_do_not_count(open_broker: OpenBroker) -> None:
@@ -49,11 +67,74 @@ async def test_ends_beyond_the_results_hide_no_later_answer(open_broker: OpenBro
         await send(broker, examples.prompt(0))
         (prompt,) = await records_of(broker, topics.PROMPTS.of(RUN))
         async with Answers.behind(broker, RESULTS, (99,)) as answers:
-            assert await answers.now(frozenset({prompt.partition})) == {prompt.partition: set()}
+            assert await answers.now({prompt.partition: 0}) == {prompt.partition: set()}
             async with broker.producer() as producer:
                 await producer.send([codec.encode(examples.answer(0), RUN, prompt)])
             with anyio.fail_after(DEADLINE_S):
                 assert await answers.next(DEADLINE_S) == [(prompt.partition, prompt.offset)]
+
+
+async def test_a_malformed_cause_is_counted_and_read_past(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.prompt(0))
+        (prompt,) = await records_of(broker, topics.PROMPTS.of(RUN))
+        nonsense = [NewRecord(RESULTS, b"{}", headers=((CAUSE, text),)) for text in (b"a/x/y", b"\xff", b"a/0/-1")]
+        await write(broker, *nonsense, codec.encode(examples.answer(0), RUN, prompt))
+        with capture_logs() as logs:
+            async with Answers.behind(broker, RESULTS, (0,)) as answers:
+                assert await answers.now({prompt.partition: 0}) == {prompt.partition: {prompt.offset}}
+                assert answers.unreadable == 3
+        assert [each["record"] for each in logs if each["event"] == "cause.unreadable"] == [f"{RESULTS}/0/0"]
+
+
+async def test_only_offsets_from_the_start_on_are_remembered(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.prompt(0), examples.prompt(1))
+        for prompt in await records_of(broker, topics.PROMPTS.of(RUN)):
+            await write(broker, codec.encode(examples.answer(0), RUN, prompt))
+        async with Answers.behind(broker, RESULTS, (0,)) as answers:
+            assert await answers.now({prompt.partition: prompt.offset}) == {prompt.partition: {prompt.offset}}
+
+
+async def test_results_behind_an_open_transaction_are_awaited(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.prompt(0))
+        (prompt,) = await records_of(broker, topics.PROMPTS.of(RUN))
+        found: list[dict[Partition, set[int]]] = []
+        with capture_logs() as logs:
+            async with broker.transactional_producer("t") as open_one:
+                await open_one.begin()
+                await open_one.send([codec.encode(examples.seed(1), RUN)])
+                await write(broker, codec.encode(examples.answer(0), RUN, prompt))
+                async with Answers.behind(broker, RESULTS, (0,)) as answers, anyio.create_task_group() as tasks:
+
+                    async def read_on() -> None:
+                        found.append(await answers.now({prompt.partition: 0}, silence_s=0.0))
+
+                    tasks.start_soon(read_on)
+                    await until(broker, lambda: any(each["event"] == HIDDEN for each in logs))
+                    assert found == []
+                    await open_one.abort()
+        assert found == [{prompt.partition: {prompt.offset}}]
+
+
+class Silent(SqliteBroker):
+    """A broker whose results end behind what it returns."""
+
+    async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
+        return await super().end_offset(partition, isolation) + 1
+
+
+async def test_silence_before_the_end_of_results_is_an_error(tmp_path: Path) -> None:
+    async with Silent.open(tmp_path / "run.sqlite3") as broker:
+        await create(broker)
+        await send(broker, examples.seed(1))
+        async with Answers.behind(broker, RESULTS, (0,)) as answers:
+            with pytest.raises(BrokerError, match=r"candidates/0: expected results up to offset 2, got none"):
+                await answers.now({Partition(topics.PROMPTS.of(RUN), 0): 0}, silence_s=0.0)
 
 
 @pytest.mark.parametrize("seed", range(2))
