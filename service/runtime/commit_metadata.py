@@ -3,6 +3,11 @@
 `12,34;5-9@60,11` has two parts. The first says where each partition of the results ended when the record at the
 committed offset was taken: answers to it, and to all later input of the partition, lie behind that. The second names
 the offsets whose calls are in flight, and for how many seconds at most; an offset without seconds has those before it.
+
+With hundreds of partitions of results the first part may not fit. Then it is `12~1~0m`: the lowest end, a unit, and for
+each partition the units above the lowest end, in as many digits of base 36 as there is room for. Larger units round
+ends down, and then the next owner reads a little more. Without digits, every partition counts from the lowest end.
+Versions that do not know this form read the results from their beginning.
 """
 
 import math
@@ -19,7 +24,14 @@ MOST_BYTES = 4_000
 MOST_CALLS = 10_000
 _MOST_SECONDS = 999_999
 
+# Even where ends need more, this much is left to name calls in flight, which cost more than reading.
+_ROOM_FOR_CALLS = 1_000
+_BASE = 36
+_MOST_DIGITS = 13  # of any offset, which has 63 bits
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
 _ENDS = re.compile(r"[0-9]{1,19}(,[0-9]{1,19})*")
+_SHORT_ENDS = re.compile(r"([0-9]{1,19})~([0-9]{1,19})~([0-9a-z]*)")
 _CALLS = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?(?:@([0-9]{1,6}))?")
 
 
@@ -43,29 +55,69 @@ def whole_seconds(time_s: float) -> int:
 def dump(metadata: CommitMetadata) -> tuple[str, int]:
     """Return metadata as text, and how many of its calls, the last ones, did not fit."""
     ends = ",".join(map(str, metadata.ends))
-    room = MOST_BYTES - len(ends)
+    calls, left_out = _dump_calls(metadata.calls, MOST_BYTES - len(ends) - 1)
+    if left_out or len(ends) > MOST_BYTES:
+        wanted, _ = _dump_calls(metadata.calls, _ROOM_FOR_CALLS)
+        ends = min(ends, _dump_shortly(metadata.ends, MOST_BYTES - len(wanted) - 1), key=len)
+        calls, left_out = _dump_calls(metadata.calls, MOST_BYTES - len(ends) - 1)
+    return (f"{ends};{calls}" if calls else ends), left_out
+
+
+def _dump_shortly(ends: Ends, room: int) -> str:
+    """Return the lowest end and the distances of all ends from it, as exact as there is room for."""
+    lowest, spread = min(ends), max(ends) - min(ends)
+    width = (room - len(f"{lowest}~{spread}~")) // len(ends)
+    if width <= 0:
+        return f"{lowest}~1~"
+    unit = spread // _BASE**width + 1
+    width = next(digits for digits in range(1, width + 1) if spread // unit < _BASE**digits)
+    return f"{lowest}~{unit}~" + "".join(_in_base((end - lowest) // unit, width) for end in ends)
+
+
+def _in_base(number: int, width: int) -> str:
+    digits = ""
+    for _ in range(width):
+        number, digit = divmod(number, _BASE)
+        digits = _DIGITS[digit] + digits
+    return digits
+
+
+def _dump_calls(calls: Mapping[int, int], room: int) -> tuple[str, int]:
+    """Return as many calls as fit, as text, and how many do not."""
     entries: list[str] = []
     listed, seconds_before = 0, -1
-    for first, last, seconds in _runs(metadata.calls):
+    for first, last, seconds in _runs(calls):
         entry = f"{first}-{last}" if last > first else str(first)
         entry += f"@{seconds}" if seconds != seconds_before else ""
-        room -= len(entry) + 1
+        room -= len(entry) + bool(entries)
         if room < 0 or listed + last - first >= MOST_CALLS:
             break
         entries.append(entry)
         listed += last - first + 1
         seconds_before = seconds
-    return (f"{ends};{','.join(entries)}" if entries else ends), len(metadata.calls) - listed
+    return ",".join(entries), len(calls) - listed
 
 
 def load(text: str, partitions: int) -> CommitMetadata | None:
     """Return the metadata in a text, or none if it does not fit the number of partitions of the results."""
     ends, _, calls = text.partition(";")
-    if _ENDS.fullmatch(ends) is None:
+    found, in_flight = _load_ends(ends, partitions), _load_calls(calls)
+    return None if found is None or len(found) != partitions or in_flight is None else CommitMetadata(found, in_flight)
+
+
+def _load_ends(text: str, partitions: int) -> Ends | None:
+    if _ENDS.fullmatch(text) is not None:
+        return tuple(map(int, text.split(",")))
+    short = _SHORT_ENDS.fullmatch(text)
+    if short is None:
         return None
-    found = tuple(map(int, ends.split(",")))
-    in_flight = _load_calls(calls)
-    return None if len(found) != partitions or in_flight is None else CommitMetadata(found, in_flight)
+    lowest, unit, digits = int(short[1]), int(short[2]), short[3]
+    if not digits:
+        return (lowest,) * partitions
+    width = max(1, len(digits) // partitions)
+    if width > _MOST_DIGITS:
+        return None
+    return tuple(lowest + unit * int(digits[at : at + width], _BASE) for at in range(0, len(digits), width))
 
 
 def _runs(calls: Mapping[int, int]) -> list[tuple[int, int, int]]:
