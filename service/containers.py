@@ -1,47 +1,46 @@
-"""A set and a table by non-negative integers, compact for millions of them with few gaps."""
+"""A set and a table by non-negative integers, compact for millions of them."""
 
-from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 _PAGE = 1_024
 
+Page = TypeVar("Page")
+
 
 class DenseSet:
-    """A set of non-negative integers, stored as a watermark (all numbers below it are in) and the few above it."""
+    """A set of non-negative integers, stored as a bit for each number, in pages: gaps in it cost nothing more."""
 
     def __init__(self) -> None:
-        self._below = 0
-        self._above: set[int] = set()
+        self._pages: dict[int, bytearray] = {}
 
     def __contains__(self, number: object) -> bool:
-        return isinstance(number, int) and (number < self._below or number in self._above)
+        if not isinstance(number, int):
+            return False
+        page = self._pages.get(number // _PAGE)
+        return page is not None and bool(page[number % _PAGE // 8] & 1 << number % 8)
 
     def add(self, number: int) -> None:
-        """Add a number and advance the watermark over any run of numbers that it completes."""
-        if number < self._below:
-            return
-        self._above.add(number)
-        while self._below in self._above:
-            self._above.remove(self._below)
-            self._below += 1
-
-
-class RowTable:
-    """Rows of named integer fields by non-negative number, all 0 at first, in pages of 1,024 rows.
-
-    A row is a view of its page: `table[7]["cost"] = 5` writes to the table. Values read are numpy's: convert them with
-    `int` before sums that may leave 64 bits.
-    """
-
-    def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
-        self._dtype = np.dtype(list(fields))
-        self._pages: dict[int, npt.NDArray[np.void]] = {}
-
-    def __getitem__(self, number: int) -> np.void:
+        """Add a number."""
         page = self._pages.get(number // _PAGE)
         if page is None:
-            page = self._pages[number // _PAGE] = np.zeros(_PAGE, self._dtype)
-        row: np.void = page[number % _PAGE]
-        return row
+            page = self._pages[number // _PAGE] = bytearray(_PAGE // 8)
+        page[number % _PAGE // 8] |= 1 << number % 8
+
+
+class PagedTable(Generic[Page]):
+    """Rows by non-negative number, in pages of 1,024 that are made at first use. A page has an array for each column.
+
+    `new_page` returns the page for a number of rows.
+    """
+
+    def __init__(self, new_page: Callable[[int], Page]) -> None:
+        self._new_page = new_page
+        self._pages: dict[int, Page] = {}
+
+    def row(self, number: int) -> tuple[Page, int]:
+        """Return the page of a row, and its place there."""
+        page = self._pages.get(number // _PAGE)
+        if page is None:
+            page = self._pages[number // _PAGE] = self._new_page(_PAGE)
+        return page, number % _PAGE

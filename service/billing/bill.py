@@ -9,15 +9,14 @@ The topics may be interleaved in any order. A cost waits for its outcome, and an
 rows, which takes some twenty bytes per prompt or accepted instruction.
 """
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from service.billing.moments import Moments
 from service.billing.recent_cost import RecentAcceptances
 from service.billing.totals import Spent
-from service.containers import DenseSet, RowTable
+from service.containers import PagedTable
 from service.messaging.messages import (
     Answer,
     Call,
@@ -28,8 +27,6 @@ from service.messaging.messages import (
     FailedPrompt,
     FinishedTask,
     Message,
-    Origin,
-    PooledTask,
     TaskInstances,
 )
 from service.selfinstruct.tasks import InstanceReason
@@ -40,17 +37,40 @@ FINISHED, PENDING = "finished", "pending"
 CALL_FAILED = InstanceReason.CALL_FAILED.value
 MARGINAL = 1_000
 
-# The state of an accepted instruction, as a number: nothing yet; has instances; finished; dropped, by reason.
+# The state of an accepted instruction: a place in `Bill._outcomes`. Behind these are the reasons why it was dropped.
 _NOTHING, _USABLE, _FINISHED = range(3)
-_DROPPED = {reason: number for number, reason in enumerate(InstanceReason, _FINISHED + 1)}
-_OUTCOMES = (PENDING, PENDING, FINISHED, *(reason.value for reason in InstanceReason))
 _UNKNOWN = -1
 
-# `cost` is 0 until the call is read, then 1 more than its picodollars, or `_UNKNOWN`; `fate` is a number of
-# `Bill._number_of`, 0 until the decision is read; `stretch` is its place in `Bill.recent`.
-_PROMPT_ROW = (("cost", "i8"), ("fate", "i4"), ("stretch", "i8"))
-# `cost` is the sum over the calls of an accepted instruction, in picodollars; `state` is a number of those above.
-_TASK_ROW = (("cost", "i8"), ("state", "i1"))
+
+class _Prompts:
+    """A page of prompts: whether a completion was read, the cost, the fate, and the stretch.
+
+    `cost` is 0 until the call is read, then 1 more than its picodollars, or `_UNKNOWN`; `fate` is a number of
+    `Bill._number_of`, 0 until the decision is read; `stretch` is its place in `Bill.recent`.
+    """
+
+    __slots__ = ("answered", "cost", "fate", "stretch")
+
+    def __init__(self, rows: int) -> None:
+        self.answered = bytearray(rows)
+        self.cost = array("q", bytes(8 * rows))
+        self.fate = array("i", bytes(4 * rows))
+        self.stretch = array("q", bytes(8 * rows))
+
+
+class _Tasks:
+    """A page of accepted instructions: for each stage whether a completion was read; the cost of all calls, the state.
+
+    `cost` is in picodollars.
+    """
+
+    __slots__ = ("classified", "cost", "state", "written")
+
+    def __init__(self, rows: int) -> None:
+        self.classified = bytearray(rows)
+        self.written = bytearray(rows)
+        self.cost = array("q", bytes(8 * rows))
+        self.state = array("i", bytes(4 * rows))
 
 
 @dataclass(slots=True)
@@ -74,11 +94,12 @@ class Bill:
     task_costs: Moments = field(default_factory=Moments)
     awaited: int = 0
     recent: RecentAcceptances = field(default_factory=lambda: RecentAcceptances(MARGINAL), compare=False)
-    _answered: dict[str, DenseSet] = field(default_factory=dict, compare=False)
     _fates: dict[tuple[str, ...], int] = field(default_factory=dict, compare=False)
     _fate_of_number: list[tuple[str, ...]] = field(default_factory=list, compare=False)
-    _prompts: RowTable = field(default_factory=lambda: RowTable(_PROMPT_ROW), compare=False)
-    _tasks: RowTable = field(default_factory=lambda: RowTable(_TASK_ROW), compare=False)
+    _prompts: PagedTable[_Prompts] = field(default_factory=lambda: PagedTable(_Prompts), compare=False)
+    _tasks: PagedTable[_Tasks] = field(default_factory=lambda: PagedTable(_Tasks), compare=False)
+    _outcomes: list[str] = field(default_factory=lambda: [PENDING, PENDING, FINISHED], compare=False)
+    _states: dict[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def total(self) -> Spent:
@@ -95,17 +116,9 @@ class Bill:
             case ClassifiedInstruction() | TaskInstances():
                 self._completed(message)
             case FinishedTask():
-                self._become(self._tasks[message.pool_seq], _FINISHED)
-            case _:
-                self._note(message)
-
-    def _note(self, message: Message) -> None:
-        match message:
+                self._become(*self._tasks.row(message.pool_seq), _FINISHED)
             case CallsDropped():
                 self._dropped(message)
-            case PooledTask() if message.origin is Origin.HUMAN:
-                for stage in (CLASSIFY, INSTANCES):  # no calls for human tasks: their numbers keep the sets dense
-                    self._answered.setdefault(stage, DenseSet()).add(message.pool_seq)
             case _:
                 pass
 
@@ -117,31 +130,31 @@ class Bill:
 
     def _generated(self, message: Answer | FailedPrompt) -> None:
         """Count a call for a prompt. Only the first record is decided on; the cost of a second one counts as failed."""
-        seq = message.prompt_seq
         call = message.call if isinstance(message, Answer) else None
-        if call is not None and self._is_repeated(GENERATE, seq, call):
+        page, place = self._prompts.row(message.prompt_seq)
+        if call is not None and self._is_repeated(GENERATE, page.answered, place, call):
             return
         cost = self._pay(GENERATE, call, message.spent if isinstance(message, FailedPrompt) else None)
-        row = self._prompts[seq]
-        if row["cost"]:
+        if page.cost[place]:
             self.candidates[FAILED] += cost or 0
             return
-        row["cost"] = _UNKNOWN if cost is None else cost + 1
+        page.cost[place] = _UNKNOWN if cost is None else cost + 1
         if cost is not None:
             self.prompt_costs.add(cost)
         self.candidates[UNDECIDED] += cost or 0
-        self.awaited -= bool(row["fate"])
-        self._join(row)
+        self.awaited -= bool(page.fate[place])
+        self._join(page, place)
 
     def _decided(self, decision: Decision) -> None:
-        row = self._prompts[decision.prompt_seq]
-        if row["fate"]:
+        page, place = self._prompts.row(decision.prompt_seq)
+        if page.fate[place]:
             return
-        self.acceptances.add(decision.accepted)
-        self.awaited += not row["cost"]
-        row["fate"] = self._number_of(_fate(decision))
-        row["stretch"] = self.recent.decide(decision.accepted)
-        self._join(row)
+        accepted = decision.accepted
+        self.acceptances.add(accepted)
+        self.awaited += not page.cost[place]
+        page.fate[place] = self._number_of(_fate(decision))
+        page.stretch[place] = self.recent.decide(accepted)
+        self._join(page, place)
 
     def _number_of(self, fate: tuple[str, ...]) -> int:
         """Return the number of a fate (`_fate`), from 1; there are far fewer fates than prompts."""
@@ -150,42 +163,50 @@ class Bill:
             self._fates[fate] = len(self._fate_of_number)
         return self._fates[fate]
 
-    def _join(self, row: np.void) -> None:
+    def _join(self, page: _Prompts, place: int) -> None:
         """Divide the cost of a prompt among its candidates, once both are known."""
-        paid, fate = int(row["cost"]), int(row["fate"])
+        paid, fate = page.cost[place], page.fate[place]
         if paid in (0, _UNKNOWN) or not fate:
             return
         cost, names = paid - 1, self._fate_of_number[fate - 1]
-        self.recent.pay(int(row["stretch"]), cost)
+        self.recent.pay(page.stretch[place], cost)
         self.candidates[UNDECIDED] -= cost
         share, rest = divmod(cost, len(names))
-        for place, name in enumerate(names):
-            self.candidates[name] += share + (place < rest)
+        for number, name in enumerate(names):
+            self.candidates[name] += share + (number < rest)
 
     def _completed(self, message: ClassifiedInstruction | TaskInstances) -> None:
-        stage = CLASSIFY if isinstance(message, ClassifiedInstruction) else INSTANCES
-        number = message.pool_seq
-        row = self._tasks[number]
-        if message.call is None or not self._is_repeated(stage, number, message.call):
-            self._charge(row, self._pay(stage, message.call, message.spent) or 0)
-        if isinstance(message, TaskInstances) and row["state"] == _NOTHING:
-            self._become(row, _USABLE if message.rejection is None else _DROPPED[message.rejection])
+        page, place = self._tasks.row(message.pool_seq)
+        stage, answered = (
+            (CLASSIFY, page.classified) if isinstance(message, ClassifiedInstruction) else (INSTANCES, page.written)
+        )
+        if message.call is None or not self._is_repeated(stage, answered, place, message.call):
+            self._charge(page, place, self._pay(stage, message.call, message.spent) or 0)
+        if isinstance(message, TaskInstances) and page.state[place] == _NOTHING:
+            self._become(page, place, _USABLE if message.rejection is None else self._dropped_for(message.rejection))
 
-    def _charge(self, row: np.void, cost: int) -> None:
+    def _dropped_for(self, reason: str) -> int:
+        """Return the state of an instruction that was dropped for a reason."""
+        if reason not in self._states:
+            self._states[reason] = len(self._outcomes)
+            self._outcomes.append(reason)
+        return self._states[reason]
+
+    def _charge(self, page: _Tasks, place: int, cost: int) -> None:
         """Add to the cost of an accepted instruction."""
         if cost:
-            before, state = int(row["cost"]), int(row["state"])
-            row["cost"] = before + cost
-            self.tasks[_OUTCOMES[state]] += cost
+            before, state = page.cost[place], page.state[place]
+            page.cost[place] = before + cost
+            self.tasks[self._outcomes[state]] += cost
             if state >= _FINISHED:
                 self.task_costs.correct(before, before + cost)
 
-    def _become(self, row: np.void, state: int) -> None:
+    def _become(self, page: _Tasks, place: int, state: int) -> None:
         """Set the state of an accepted instruction, and move its cost to the outcome of that state."""
-        before, cost = int(row["state"]), int(row["cost"])
-        row["state"] = state
-        self.tasks[_OUTCOMES[before]] -= cost
-        self.tasks[_OUTCOMES[state]] += cost
+        before, cost = page.state[place], page.cost[place]
+        page.state[place] = state
+        self.tasks[self._outcomes[before]] -= cost
+        self.tasks[self._outcomes[state]] += cost
         if before < _FINISHED <= state:
             self.task_costs.add(cost)
 
@@ -200,11 +221,10 @@ class Bill:
                     self.prices.add(each.prices)
         return cost
 
-    def _is_repeated(self, stage: str, number: int, call: Call) -> bool:
+    def _is_repeated(self, stage: str, answered: bytearray, place: int, call: Call) -> bool:
         """Return whether a completion is for an input that already had one; if so, count it as repeated."""
-        answered = self._answered.setdefault(stage, DenseSet())
-        if number not in answered:
-            answered.add(number)
+        if not answered[place]:
+            answered[place] = 1
             return False
         self.repeated_cost += self._pay(stage, call, None) or 0
         self.stages[stage].repeated += 1

@@ -1,5 +1,6 @@
 """The bill of a run, with all kinds of events, and topics read in any order."""
 
+import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from random import Random
@@ -155,6 +156,48 @@ def test_the_total_counts_all_calls_on_the_log(topics: list[list[Message]]) -> N
     assert total.cost == sum(round(cost * PICO) for cost in paid if cost is not None)
     assert total.unpriced == paid.count(None)
     assert total.cost_usd is None or total.unpriced == 0
+
+
+def plain_calls(messages: Iterable[Message]) -> tuple[dict[str, int], dict[str, int], int]:
+    """Return the completions, the repeated ones, and the cost of these, from sets of all that was answered."""
+    answered: dict[str, set[str]] = defaultdict(set)
+    calls: Counter[str] = Counter()
+    repeated: Counter[str] = Counter()
+    cost = 0
+    for message in messages:
+        if isinstance(message, Answer | ClassifiedInstruction | TaskInstances) and message.call is not None:
+            stage = {Answer: "generate", ClassifiedInstruction: "classify"}.get(type(message), "instances")
+            calls[stage] += 1
+            if message.key in answered[stage]:
+                repeated[stage] += 1
+                cost += round((message.call.cost_usd or 0) * PICO)
+            answered[stage].add(message.key)
+    return calls, repeated, cost
+
+
+@settings(max_examples=200)
+@given(logs(), st.randoms(use_true_random=False))
+def test_calls_are_counted_as_a_plain_set_would(topics: list[list[Message]], random: Random) -> None:
+    messages = interleaved(topics, random)
+    bill = fold(messages)
+    calls, repeated, cost = plain_calls(messages)
+    assert {stage: spent.calls for stage, spent in bill.stages.items() if spent.calls} == calls
+    assert {stage: spent.repeated for stage, spent in bill.stages.items() if spent.repeated} == repeated
+    assert bill.repeated_cost == cost
+
+
+def test_a_failure_at_the_start_costs_no_memory_for_the_rest() -> None:
+    sizes = []
+    for first in (answer(0), failed_prompt(0, FailedCall(attempts=1))):
+        tracemalloc.start()
+        try:
+            bill = fold([first])
+            for seq in range(1, 5_000):
+                bill.apply(answer(seq))
+            sizes.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+    assert sizes[1] < 1.2 * sizes[0]
 
 
 def test_the_cost_of_a_prompt_is_shared_by_its_candidates() -> None:

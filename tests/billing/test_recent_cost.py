@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from service.billing.moments import Moments
 from service.billing.recent_cost import RecentAcceptances
-from service.containers import RowTable
 
 PROMPTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100)), max_size=60)
 
@@ -44,16 +43,6 @@ def test_prompts_of_unknown_cost_count_with_the_given_average() -> None:
     recent.decide(0)
     assert recent.per_acceptance(None) is None
     assert recent.per_acceptance(6.0) == 8.0
-
-
-@given(st.dictionaries(st.integers(0, 10**18), st.integers(-(2**63), 2**63 - 1), max_size=20))
-def test_a_table_returns_its_values_and_0_elsewhere(numbers: dict[int, int]) -> None:
-    table = RowTable((("small", "i1"), ("large", "i8")))
-    for number, value in numbers.items():
-        table[number]["large"] = value
-    assert {number: table[number]["large"] for number in numbers} == numbers
-    assert all(table[number + 1]["large"] == 0 for number in numbers if number + 1 not in numbers)
-    assert all(table[number]["small"] == 0 for number in numbers)
 
 
 @given(st.lists(st.integers(0, 10**16), min_size=1), st.integers(0, 10**16))
