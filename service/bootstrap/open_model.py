@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import anyio
 import structlog
+from anyio.abc import TaskStatus
 
 from service.adapters.llamacpp.endpoint import LocalOptions, local_model
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
@@ -22,6 +23,7 @@ from service.simulator import SimulatorOptions, serve
 
 _PROBE_ATTEMPTS = 3
 _PROBE_WAIT_S = 0.5
+_LOOK_AGAIN_S = 10.0
 
 log = structlog.get_logger()
 
@@ -81,9 +83,31 @@ async def probe(asked: AskedModel) -> dict[OpenAIEndpoint, AttemptFailedError]:
     Raises:
         ConfigurationError: no server can be reached.
     """
-    failures = {endpoint: why for endpoint in asked.endpoints if (why := await _probed(endpoint)) is not None}
+    failures = await _unreachable(asked)
     if asked.endpoints and len(failures) == len(asked.endpoints):
         raise ConfigurationError(f"the language model cannot be reached: {next(iter(failures.values()))}")
+    return failures
+
+
+async def detect_servers(asked: AskedModel, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+    """Detect the kind of each server; started once all have been asked, it waits for those that are away."""
+    away = await _unreachable(asked)
+    task_status.started()
+    async with anyio.create_task_group() as tasks:
+        for endpoint in away:
+            tasks.start_soon(_detect_when_back, endpoint)
+
+
+async def _detect_when_back(endpoint: OpenAIEndpoint) -> None:
+    while True:
+        await anyio.sleep(_LOOK_AGAIN_S)
+        if await _probed(endpoint) is None:
+            return
+
+
+async def _unreachable(asked: AskedModel) -> dict[OpenAIEndpoint, AttemptFailedError]:
+    """Detect the kind of each server; return the unreachable ones with their errors."""
+    failures = {endpoint: why for endpoint in asked.endpoints if (why := await _probed(endpoint)) is not None}
     for failure in failures.values():
         log.warning("lm.unreachable", reason=str(failure))
     return failures

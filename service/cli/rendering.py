@@ -5,7 +5,9 @@ Text from a model must pass `clean`: it is untrusted, and terminals execute cont
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -95,15 +97,20 @@ def summary(progress: Progress, pace: Pace | None = None, calls: str | None = No
     return facts
 
 
-def panel(progress: Progress, pace: Pace | None = None, calls: str | None = None, at_work: str = "") -> Panel:
+def panel(
+    progress: Progress,
+    pace: Pace | None = None,
+    calls: str | None = None,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Panel:
+    """Return a panel with the facts of a run, and with `more` facts as far as they are not empty."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     table.add_row("", ProgressBar(total=max(progress.target, 1), completed=progress.finished))
-    for name, value in summary(progress, pace, calls).items():
-        table.add_row(name, Text(value))
-    if at_work:
-        table.add_row("at work", Text(at_work))
+    for name, value in [*summary(progress, pace, calls).items(), *more.items()]:
+        if value:
+            table.add_row(name, Text(value))
     run = progress.defined
     title = f"{run.run} · {run.recipe.title}" if run is not None else "seedstream"
     return Panel(table, title=Text(title), border_style="dim")

@@ -13,11 +13,13 @@ from service.bootstrap.open_run import is_worked_on, open_existing
 from service.cli import options
 from service.cli.live_view import open_view
 from service.cli.rendering import Pace, acceptance, panel
+from service.cli.standstill import Standstill, last_moved_s
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import ALL
 from service.pipeline.members import Members, read_members
 from service.pipeline.roles import Role
+from service.pipeline.stall import read_waiting
 from service.run.cost_report import cost_facts
 from service.run.progress import Progress
 from service.selfinstruct.recipe import Recipe
@@ -30,11 +32,15 @@ _FOLLOWED = (*ALL, *DEAD_LETTER_TOPICS)
 def status(run: options.RunOptions, as_json: options.AsJson = False) -> None:
     """Print the progress of a run: exact counts, rejections by reason, tokens and cost."""
     settings = options.settings_from(run)
-    progress, staff = anyio.run(_read, settings)
+    progress, staff, still = anyio.run(_read, settings)
     if as_json:
-        options.print_json(facts(progress) | {"at_work": {role.value: asdict(each) for role, each in staff.items()}})
+        workers = {role.value: asdict(each) for role, each in staff.items()}
+        options.print_json(facts(progress) | {"at_work": workers, "stalled": still.facts() if still else None})
     else:
-        Console().print(panel(progress, at_work=at_work(staff)))
+        more = {"at work": at_work(staff)}
+        if still is not None:
+            more["stalled"] = still.told(staff if settings.on_kafka else None)
+        Console().print(panel(progress, more=more))
     _tell_if_undefined(progress, settings)
 
 
@@ -108,9 +114,15 @@ def _counted(names: Sequence[str]) -> str:
     return f"{len(names)} processes" if len(names) > 1 else "".join(names)
 
 
-async def _read(settings: Settings) -> tuple[Progress, dict[Role, Members]]:
+async def _read(settings: Settings) -> tuple[Progress, dict[Role, Members], Standstill | None]:
     async with open_existing(settings) as broker, Tail.of(broker, settings.run, _FOLLOWED) as tail:
-        return await _caught_up(tail), await read_members(broker, settings.run)
+        progress = await _caught_up(tail)
+        still_s = last_moved_s(progress, tail.latest_ms)
+        still = None
+        if still_s is not None:
+            abandoned = not await to_thread.run_sync(is_worked_on, settings)
+            still = Standstill(still_s, await read_waiting(broker, settings.run), abandoned)
+        return progress, await read_members(broker, settings.run), still
 
 
 async def _caught_up(tail: Tail) -> Progress:

@@ -9,13 +9,14 @@ import anyio
 import typer
 
 from service.bootstrap.open_broker import open_log
-from service.bootstrap.open_model import open_model, probe
+from service.bootstrap.open_model import detect_servers, open_model
 from service.cli import options
 from service.cli.signals import Stopped, stop_on_signal
 from service.errors import ConfigurationError
 from service.lm.dispatch import Patience
 from service.pipeline.limits import Limits
 from service.pipeline.roles import CALLING, Role, RoleRunner
+from service.pipeline.stall import StallWatch
 from service.settings import LmKind, Settings
 from service.telemetry.health_server import serve_operations
 
@@ -58,11 +59,12 @@ def worker(
     """Work on a run together with others: producer, generate, classify, instances, screen, admit, finish.
 
     For each of producer, admit and finish, one process is active; the others stand by and take over if it fails.
-    `seedstream goal` defines the run and sets its target. Workers continue until they are stopped.
+    `seedstream goal` defines the run and sets its target. Workers continue until they are stopped. They wait for a
+    language model that is away.
 
-    Exit codes: 0 stopped by SIGTERM or Ctrl-C; 1 Kafka cannot be used; 2 a setting or a topic is wrong, or the language
-    model cannot be reached at the start; 5 the language model refuses or no longer answers; 75 another process has
-    taken over a role, or the outcome of a commit is unknown: start again.
+    Exit codes: 0 stopped by SIGTERM or Ctrl-C; 1 Kafka cannot be used; 2 a setting or a topic is wrong; 5 the language
+    model refuses or does not answer for longer than lm_gone_s; 75 another process has taken over a role, or the outcome
+    of a commit is unknown: start again.
     """
     settings = options.settings_from(
         run,
@@ -88,14 +90,16 @@ async def _work(settings: Settings, roles: list[Role]) -> None:
         model = None
         if CALLING.intersection(roles):
             model = await stack.enter_async_context(open_model(settings, _patience(settings)))
-            if settings.lm is LmKind.OPENAI:
-                await probe(model)
         runner = RoleRunner(broker, settings.run, roles, model, Limits.of(settings))
         stopped = Stopped()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stop_on_signal, runner.stop, stopped)
+            if model is not None and settings.lm is LmKind.OPENAI:
+                await tasks.start(detect_servers, model)
             if settings.http_port is not None:
-                await tasks.start(serve_operations, runner.worked, settings.http_host, settings.http_port)
+                watch = StallWatch(broker, settings.run)
+                await tasks.start(serve_operations, runner.worked, watch, settings.http_host, settings.http_port)
+                tasks.start_soon(watch.follow, runner.control)
             await runner.run()
             tasks.cancel_scope.cancel()
 

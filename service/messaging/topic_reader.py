@@ -25,7 +25,10 @@ Remember = Callable[[Message], None]
 
 
 class Tail:
-    """A reader of whole topics of a run, up to their ends or beyond."""
+    """A reader of whole topics of a run, up to their ends or beyond.
+
+    `latest_ms` is the time of the latest record read so far, in milliseconds of Unix time.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Tail:
         self._partitions = partitions
         self._put_back = put_back
         self._skipped = SkippedRecords(broker)
+        self.latest_ms = 0
 
     @classmethod
     @asynccontextmanager
@@ -60,7 +64,9 @@ class Tail:
 
     async def records(self, timeout_s: float = _POLL_S) -> list[Record]:
         """Return the next records, or an empty list if none arrive within `timeout_s`."""
-        return await self._reader.poll(_BATCH, timeout_s)
+        found = await self._reader.poll(_BATCH, timeout_s)
+        self.latest_ms = max([self.latest_ms, *(record.timestamp_ms for record in found)])
+        return found
 
     async def next(self, timeout_s: float = _POLL_S) -> list[Message]:
         """Return the next readable messages, or an empty list if none arrive within `timeout_s`."""

@@ -92,7 +92,7 @@ class RoleRunner:
         self._run = run
         self._model = model
         self._limits = limits
-        self._control = RunControl(broker, run)
+        self.control = RunControl(broker, run)
         self._stop = anyio.Event()
 
     def stop(self) -> None:
@@ -108,7 +108,7 @@ class RoleRunner:
             OutcomeUnknownError: the outcome of a commit is unknown; a restart rebuilds the state from the log.
         """
         async with anyio.create_task_group() as following:
-            following.start_soon(self._control.follow)
+            following.start_soon(self.control.follow)
             if self._model is not None:
                 following.start_soon(self._obey_limits, self._model.dispatcher)
             if (definition := await self._definition()) is not None:
@@ -119,10 +119,10 @@ class RoleRunner:
 
     async def _definition(self) -> RunDefined | None:
         """Wait for the run's definition; return `None` if this process is stopped first."""
-        if self._control.definition is None:
+        if self.control.definition is None:
             log.info("run.awaited", run=self._run)
-        await self._until(lambda: self._control.definition is not None)
-        definition = self._control.definition
+        await self._until(lambda: self.control.definition is not None)
+        definition = self.control.definition
         if definition is None or self._stop.is_set():
             return None
         if self._model is not None:
@@ -134,24 +134,24 @@ class RoleRunner:
 
         def take(leases: Leases) -> None:
             dispatcher.restrict(leases=leases)
-            self._control.reconsider()
+            self.control.reconsider()
 
         holder = LeaseHolder(self._broker, self._run, take)
         async with anyio.create_task_group() as holding:
             held = False
             while True:
-                goal = self._control.goal
+                goal = self.control.goal
                 limits = fleet_limits(goal)
                 if limits != FleetLimits() and not held:
                     held = True
                     dispatcher.restrict(leases=NOTHING)
                     holding.start_soon(holder.hold)
                 dispatcher.restrict(limits=limits)
-                self._control.reconsider()
-                await self._control.until(self._has_other_goal_than(goal))
+                self.control.reconsider()
+                await self.control.until(self._has_other_goal_than(goal))
 
     def _has_other_goal_than(self, goal: GoalSet | None) -> Callable[[], bool]:
-        return lambda: self._control.goal is not goal
+        return lambda: self.control.goal is not goal
 
     async def _work(self, role: Role, state: RoleState, definition: RunDefined) -> None:
         await self._do(role, state, definition)
@@ -177,7 +177,7 @@ class RoleRunner:
             case Role.ADMIT:
                 await self._admit(state, definition, election)
             case _:
-                finisher = finishing(self._broker, definition, lambda: self._control.target, election)
+                finisher = finishing(self._broker, definition, lambda: self.control.target, election)
                 await self._commit(finisher, state)
 
     async def _admit(self, state: RoleState, definition: RunDefined, election: LeaderElection) -> None:
@@ -202,8 +202,8 @@ class RoleRunner:
         await self._until_elected(election)
         state.ready = True
         while not self._stop.is_set():
-            await self._until(lambda: not self._control.at_rest)
-            goal = self._control.goal
+            await self._until(lambda: not self.control.at_rest)
+            goal = self.control.goal
             producer = PromptProducer(self._broker, self._run, self._limits.window, self._limits.patience)
             async with _beside(_stop_when_deposed, election):
                 await producer.run(self._stop)
@@ -211,7 +211,7 @@ class RoleRunner:
             await self._until(self._ended_since(goal))
 
     def _ended_since(self, goal: GoalSet | None) -> Callable[[], bool]:
-        return lambda: self._control.at_rest or self._control.goal is not goal
+        return lambda: self.control.at_rest or self.control.goal is not goal
 
     async def _call(self, role: Role, state: RoleState, definition: RunDefined) -> None:
         """Be a member of a stage's group while the run has work and this process holds a share of the limits.
@@ -229,9 +229,9 @@ class RoleRunner:
         share = self._model.dispatcher.balancer.share
         while not self._stop.is_set():
             state.ready = True
-            await self._until(lambda: share.has_part and not self._control.at_rest)
+            await self._until(lambda: share.has_part and not self.control.at_rest)
             drain = anyio.Event()
-            async with _beside(self._drain_once, lambda: self._control.at_rest or not share.has_part, drain):
+            async with _beside(self._drain_once, lambda: self.control.at_rest or not share.has_part, drain):
                 await StatelessWorker(stage, self._broker, self._run, slots, self._limits.drain_s).run(drain)
 
     async def _drain_once(self, condition: Callable[[], bool], drain: anyio.Event) -> None:
@@ -247,7 +247,7 @@ class RoleRunner:
                 race.cancel_scope.cancel()
 
             race.start_soon(stopped)
-            await self._control.until(condition)
+            await self.control.until(condition)
             race.cancel_scope.cancel()
 
     async def _until_elected(self, election: LeaderElection) -> None:

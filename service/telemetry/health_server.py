@@ -12,15 +12,18 @@ from prometheus_client.registry import Collector
 
 from service.errors import ConfigurationError
 from service.pipeline.roles import Worked
+from service.pipeline.stall import StallWatch
 from service.telemetry.lm_metrics import model_numbers
 from service.telemetry.screening_metrics import hint_numbers, screen_numbers
+from service.telemetry.stall_metrics import stall_numbers
 
 
 class _Numbers(Collector):
     """Collector that reads the worker's state at each scrape and keeps no copy."""
 
-    def __init__(self, worked: Worked) -> None:
+    def __init__(self, worked: Worked, watch: StallWatch) -> None:
         self._worked = worked
+        self._watch = watch
 
     def collect(self) -> Iterable[Metric]:
         """Yield the current metrics of all roles and of the dispatcher."""
@@ -31,6 +34,7 @@ class _Numbers(Collector):
             ready.add_metric([role], float(state.ready))
         yield active
         yield ready
+        yield stall_numbers(self._watch.stall, self._worked)
         yield self._duplicates()
         yield from self._hints()
         if self._worked.dispatcher is not None:
@@ -55,15 +59,24 @@ class _Numbers(Collector):
         return repeated
 
 
-def _missing(worked: Worked) -> list[str]:
-    """Return the roles that are neither ready nor standing by, and the model if it refuses calls."""
+def _readiness(worked: Worked) -> tuple[int, str]:
+    """Return the status and body of `/readyz`: whether each role works or stands by, and the state of the model.
+
+    The model's state does not change the status: an outage of the model must not block a rolling update.
+    """
     missing = [str(role) for role, state in worked.roles.items() if not (state.ready or state.standing_by)]
+    text = f"not ready: {', '.join(missing)}\n" if missing else "ok\n"
     refusal = worked.dispatcher.refusal if worked.dispatcher is not None else None
-    return missing if refusal is None else [*missing, f"the language model ({refusal})"]
+    return 503 if missing else 200, text if refusal is None else f"{text}the language model takes no calls: {refusal}\n"
 
 
 async def serve_operations(
-    worked: Worked, host: str, port: int, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    worked: Worked,
+    watch: StallWatch,
+    host: str,
+    port: int,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer `/healthz`, `/readyz` and `/metrics` until cancelled.
 
@@ -71,16 +84,14 @@ async def serve_operations(
         ConfigurationError: the address is in use or does not belong to this machine.
     """
     registry = CollectorRegistry()
-    registry.register(_Numbers(worked))
+    registry.register(_Numbers(worked, watch))
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        missing = _missing(worked)
-        return web.Response(
-            text=f"not ready: {', '.join(missing)}\n" if missing else "ok\n", status=503 if missing else 200
-        )
+        status, text = _readiness(worked)
+        return web.Response(text=text, status=status)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

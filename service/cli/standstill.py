@@ -1,0 +1,63 @@
+"""Description of a run that has work and does not move."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.cli.rendering import duration
+from service.pipeline.members import Members
+from service.pipeline.roles import Role
+from service.run.progress import Progress
+
+# Shorter breaks are no news: a call to the model may take that long.
+_SHOWN_AFTER_S = 60.0
+
+_WAITING = {
+    Role.GENERATE: "prompts wait for generate",
+    Role.ADMIT: "answers wait for admit",
+    Role.CLASSIFY: "instructions wait for classify",
+    Role.INSTANCES: "instructions wait for instances",
+    Role.FINISH: "tasks wait for finish",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """For how long nothing has moved, and how many records wait by role.
+
+    `abandoned` says that no process works on the run.
+    """
+
+    seconds: float
+    waiting: Mapping[Role, int]
+    abandoned: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "seconds": round(self.seconds),
+            "waiting_for": {role.value: count for role, count in self.waiting.items()},
+        }
+
+    def told(self, staff: Mapping[Role, Members] | None) -> str:
+        """Return it in a line; names the roles that no process has, if the `staff` is known."""
+        since = f"nothing has moved for {duration(self.seconds)}"
+        if self.abandoned:
+            return f"{since}: no process works on this run"
+        return f"{since}: {', '.join(self._told(role, staff) for role in self.waiting)}"
+
+    def _told(self, role: Role, staff: Mapping[Role, Members] | None) -> str:
+        waiting = (
+            "the run waits for its producer" if role is Role.PRODUCER else f"{self.waiting[role]} {_WAITING[role]}"
+        )
+        missing = staff is not None and (role not in staff or not staff[role].active)
+        return f"{waiting} (no process has this role)" if missing else waiting
+
+
+def last_moved_s(progress: Progress, latest_ms: int) -> float | None:
+    """Return the seconds since the latest record of a run that has work; None if it moves, or has none."""
+    if progress.defined is None or progress.goal is None or progress.ended is not None or not latest_ms:
+        return None
+    seconds = time.time() - latest_ms / 1000
+    return seconds if seconds >= _SHOWN_AFTER_S else None

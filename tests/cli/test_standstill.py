@@ -1,0 +1,40 @@
+"""The line of `status` about a run that has work and does not move."""
+
+import time
+
+from service.cli.standstill import Standstill, last_moved_s
+from service.messaging.messages import RunEnded
+from service.pipeline.members import Members
+from service.pipeline.roles import Role
+from service.run.progress import Progress
+from tests.support import examples
+from tests.support.logs import RUN
+
+
+def test_a_standstill_names_what_waits_and_who_is_missing() -> None:
+    still = Standstill(245.0, {Role.GENERATE: 12, Role.FINISH: 1})
+    staff = {Role.FINISH: Members(("a",)), Role.PRODUCER: Members((), ("b",))}
+    assert still.told(staff) == (
+        "nothing has moved for 4m 05s: 12 prompts wait for generate (no process has this role), 1 tasks wait for finish"
+    )
+    assert still.told(None) == "nothing has moved for 4m 05s: 12 prompts wait for generate, 1 tasks wait for finish"
+    assert Standstill(60.0, {Role.PRODUCER: 1}).told(staff) == (
+        "nothing has moved for 1m 00s: the run waits for its producer (no process has this role)"
+    )
+    assert Standstill(7300.0, {}, abandoned=True).told(None) == (
+        "nothing has moved for 2h 01m: no process works on this run"
+    )
+    assert still.facts() == {"seconds": 245, "waiting_for": {"generate": 12, "finish": 1}}
+
+
+def test_only_a_run_with_work_stands_still() -> None:
+    progress, now_ms = Progress(), round(time.time() * 1000)
+    assert last_moved_s(progress, now_ms - 90_000) is None
+    for message in (examples.definition(0), examples.goal(5)):
+        progress.apply(message)
+    still_s = last_moved_s(progress, now_ms - 90_000)
+    assert still_s is not None
+    assert 89 < still_s < 120
+    assert last_moved_s(progress, now_ms) is None
+    progress.apply(RunEnded.target_reached(RUN, 5))
+    assert last_moved_s(progress, now_ms - 90_000) is None
