@@ -3,7 +3,8 @@
 from aiokafka.partitioner import murmur2
 
 from service.errors import RecordTooLargeError, TopicMissingError
-from service.messaging.broker import DEAD_LETTER_HEADROOM_BYTES, DEAD_LETTERS, NewRecord
+from service.messaging.broker import NewRecord
+from service.messaging.record_size import max_bytes_of, size_of
 
 
 def check_size(record: NewRecord, max_record_bytes: int) -> None:
@@ -12,16 +13,9 @@ def check_size(record: NewRecord, max_record_bytes: int) -> None:
     Raises:
         RecordTooLargeError: the record exceeds the limit.
     """
-    size = len(record.key or b"") + len(record.value or b"")
-    size += sum(len(name) + len(value or b"") for name, value in record.headers)
-    limit = max_bytes_of(record.topic, max_record_bytes)
+    size, limit = size_of(record), max_bytes_of(record.topic, max_record_bytes)
     if size > limit:
         raise RecordTooLargeError(f"{record.topic}: expected a record of at most {limit} bytes, got {size}")
-
-
-def max_bytes_of(topic: str, max_record_bytes: int) -> int:
-    """Return the size limit of a topic's records, bytes; a dead letter topic has headroom for the reason."""
-    return max_record_bytes + DEAD_LETTER_HEADROOM_BYTES * topic.endswith(DEAD_LETTERS)
 
 
 def partition_number(record: NewRecord, partitions: int, turn: int) -> int:

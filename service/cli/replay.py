@@ -35,17 +35,20 @@ def replay(
 ) -> None:
     """Put dead letters back into their topics, each exactly once; unreadable ones become dead letters again.
 
+    A dead letter that lacks a part of a very large record, or that is too large itself, is reported and left alone.
     Use it after the cause is fixed, for example with a newer version of Seedstream that can read the records.
     """
     chosen = _chosen(topic or [])
     settings = options.settings_from(run)
     if dry_run:
         for letter in anyio.run(_waiting, settings, chosen, limit or sys.maxsize):
-            typer.echo("\t".join(_line(part) for part in (letter.topic, letter.place, letter.id, letter.reason)))
+            reason = f"{letter.reason} ({letter.stays})" if letter.stays is not None else letter.reason
+            typer.echo("\t".join(_line(part) for part in (letter.topic, letter.place, letter.id, reason)))
         return
     tally = anyio.run(_replay, settings, chosen, limit or sys.maxsize)
     for name in tally.topics:
-        typer.echo(f"{name}: {tally.put_back[name]} put back, {tally.remaining[name]} remain")
+        staying = f", {tally.staying[name]} cannot be put back" if tally.staying[name] else ""
+        typer.echo(f"{name}: {tally.put_back[name]} put back, {tally.remaining[name]} remain{staying}")
     if not tally.topics:
         typer.echo("no dead letters to put back", err=True)
 

@@ -28,7 +28,11 @@ def _is_none(value: object) -> bool:
 
 
 class Message(BaseModel):
-    """Base class of record values; `ce_type` is the CloudEvents type, `key_field` the field that becomes the key."""
+    """Base class of record values; `ce_type` is the CloudEvents type, `key_field` the field that becomes the key.
+
+    A version stops at a type `io.seedstream.…` that it does not know, since its view of the run would be wrong. Types
+    `io.seedstream-optional.…` are for records that it may pass over.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -389,6 +393,20 @@ class CallsDropped(Message):
             prices=dropped[-1].prices,
         )
         return cls(stage=stage, calls=len(dropped), spent=spent)
+
+
+class DeadLettersPutBack(Message):
+    """All dead letters of a partition below offset `below` have been put back, except those that cannot be.
+
+    `topic` is the name of the topic that they came from, within the run.
+    """
+
+    ce_type = "io.seedstream-optional.dead-letters-put-back.v1"
+    key_field = "topic"
+
+    topic: str
+    partition: int
+    below: int
 
 
 class GoalSet(Message):

@@ -13,9 +13,9 @@ from service.errors import BrokerError, DecodeError
 from service.messaging import codec
 from service.messaging.broker import Broker, Isolation, Partition, Reader, Record
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS, DeadLetter, is_copy, replay_group
-from service.messaging.messages import Message
+from service.messaging.messages import DeadLettersPutBack, Message
 from service.messaging.skipped_records import SkippedRecords
-from service.messaging.topics import Topic
+from service.messaging.topics import CONTROL, Topic
 
 _BATCH = 1_000
 _POLL_S = 0.2
@@ -52,11 +52,8 @@ class Tail:
         """Open topics at their beginnings, outside any consumer group."""
         by_name = {topic.of(run): topic for topic in topics}
         partitions = [Partition(name, number) for name in by_name for number in range(await broker.partitions(name))]
-        put_back = {
-            partition: await _put_back_below(broker, run, partition)
-            for partition in partitions
-            if by_name[partition.topic] in DEAD_LETTER_TOPICS
-        }
+        letters = [partition for partition in partitions if by_name[partition.topic] in DEAD_LETTER_TOPICS]
+        put_back = await _put_back_below(broker, run, letters) if letters else {}
         async with broker.reader(partitions) as reader:
             tail = cls(broker, reader, by_name, partitions, put_back)
             with closing(tail._skipped):
@@ -101,7 +98,7 @@ class Tail:
             return None
 
     def is_put_back(self, letter: Record) -> bool:
-        """Return whether a dead letter had been put back by the time this reader was opened."""
+        """Return whether a replay had passed a dead letter by the time this reader was opened."""
         return letter.offset < self._put_back[letter.partition]
 
     def _readable(self, record: Record) -> Message | None:
@@ -148,10 +145,22 @@ class Tail:
                 yield message
 
 
-async def _put_back_below(broker: Broker, run: str, partition: Partition) -> int:
-    """Return the offset below which all dead letters of a partition have been put back."""
-    committed = await broker.committed(replay_group(run), partition)
-    return committed.offset if committed is not None else 0
+async def _put_back_below(broker: Broker, run: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    """Return, for each partition of dead letters, the offset below which a replay has passed all.
+
+    The records on `control` say so for ever. Earlier versions wrote committed offsets alone, which Kafka deletes after
+    some time without a replay.
+    """
+    below = dict.fromkeys(partitions, 0)
+    for partition in partitions:
+        if (committed := await broker.committed(replay_group(run), partition)) is not None:
+            below[partition] = committed.offset
+    async with Tail.of(broker, run, [CONTROL]) as tail:
+        async for message in tail.messages_to_end():
+            if isinstance(message, DeadLettersPutBack):
+                partition = Partition(Topic(message.topic, ()).dead_letters_of(run), message.partition)
+                below[partition] = max(below.get(partition, 0), message.below)
+    return below
 
 
 async def replay(broker: Broker, run: str, topics: Sequence[Topic[Message]], remember: Remember) -> None:

@@ -44,8 +44,17 @@ CLASSIFIED: Topic[messages.ClassifiedInstruction] = Topic(
 )
 INSTANCES: Topic[messages.TaskInstances] = Topic("instances", (messages.TaskInstances,))
 TASKS: Topic[messages.FinishedTask] = Topic("tasks", (messages.FinishedTask,), fanned_out=True)
-CONTROL: Topic[messages.RunDefined | messages.GoalSet | messages.RunEnded | messages.CallsDropped] = Topic(
-    "control", (messages.RunDefined, messages.GoalSet, messages.RunEnded, messages.CallsDropped)
+CONTROL: Topic[
+    messages.RunDefined | messages.GoalSet | messages.RunEnded | messages.CallsDropped | messages.DeadLettersPutBack
+] = Topic(
+    "control",
+    (
+        messages.RunDefined,
+        messages.GoalSet,
+        messages.RunEnded,
+        messages.CallsDropped,
+        messages.DeadLettersPutBack,
+    ),
 )
 
 ALL: tuple[Topic[Message], ...] = (

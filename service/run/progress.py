@@ -71,6 +71,7 @@ class Progress:
     _outcomes: dict[str, Outcome] = field(default_factory=dict)
     _dead_prompts: set[int] = field(default_factory=set)
     _dead_tasks: set[str] = field(default_factory=set)
+    _buried: set[str] = field(default_factory=set)
 
     @property
     def target(self) -> int:
@@ -204,10 +205,16 @@ class Progress:
                 self._dead_tasks.discard(message.id)
 
     def _bury(self, letter: DeadLetter) -> None:
-        """Record a prompt or task as stuck unless its dead letter was put back or it already has an outcome."""
+        """Record a prompt or task as stuck unless its dead letter was put back or it already has an outcome.
+
+        A stage that read its input again may have written a dead letter twice; it counts once.
+        """
         if letter.topic == PROMPTS.name:
             self.reserve(letter.id)
-        if letter.put_back:
+        repeated = letter.origin is not None and letter.origin in self._buried
+        if letter.origin is not None:
+            self._buried.add(letter.origin)
+        if letter.put_back or repeated:
             return
         self.dead_letters[letter.topic] += 1
         if letter.topic not in (PROMPTS.name, CANDIDATES.name):

@@ -3,19 +3,30 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from hashlib import sha256
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from consumers.admit import Admit
 from producers import replay
 from producers.replay import DeadLetterReplay
+from service.adapters.partitioning import check_size
 from service.errors import BrokerError, DecodeError, RecordTooLargeError
 from service.messaging import codec, topics
-from service.messaging.broker import Broker, NewRecord, Partition, Record
+from service.messaging.broker import Broker, Committed, Headers, NewRecord, Partition, Record
 from service.messaging.codec import header
-from service.messaging.dead_letters import DEAD_LETTER_TOPICS, STAGE_INPUTS, DeadLetter, dead_letter, put_back
+from service.messaging.dead_letters import (
+    DEAD_LETTER_TOPICS,
+    STAGE_INPUTS,
+    DeadLetter,
+    dead_letter,
+    put_back,
+    replay_group,
+)
 from service.messaging.messages import Decision
+from service.messaging.record_size import MAX_RECORD_BYTES
 from service.messaging.topic_reader import Tail
 from service.run.progress import Progress
 from service.runtime.transactional_worker import TransactionalWorker
@@ -23,7 +34,7 @@ from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.conftest import OpenBroker
 from tests.fakes.brokers import Breakage, BreakingBroker
 from tests.support import examples
-from tests.support.logs import RUN, create, dead_letters, read, records_of, send, work_off, write
+from tests.support.logs import RUN, create, dead_letters, forget_offsets, read, records_of, send, work_off, write
 
 pytestmark = pytest.mark.anyio
 
@@ -212,3 +223,87 @@ async def test_a_replayed_answer_is_decided_and_counted_once(open_broker: OpenBr
 
 def test_every_topic_that_a_stage_reads_has_dead_letters() -> None:
     assert [topic.of(RUN) for topic in DEAD_LETTER_TOPICS] == [topic.dead_letters_of(RUN) for topic in STAGE_INPUTS]
+
+
+def stranger(*, key: bytes | None = b"stranger", value: bytes | None = b"x", headers: Headers = ()) -> Record:
+    """Return a record of another program; its limits are not ours."""
+    return Record(Partition(topics.PROMPTS.of(RUN), 1), 7, key, value, headers, 0)
+
+
+HUGE = b"x" * (3 * MAX_RECORD_BYTES)
+SMALL_HEADERS = (("ce_type", b"something.else"), ("empty", None))
+
+
+@pytest.mark.parametrize(
+    ("record", "left_out"),
+    [
+        (stranger(value=HUGE, headers=SMALL_HEADERS), "value (3145728 bytes)"),
+        (stranger(key=HUGE, headers=SMALL_HEADERS), "key (3145728 bytes)"),
+        (stranger(key=HUGE, value=HUGE), "key (3145728 bytes), value (3145728 bytes)"),
+        (stranger(headers=(("huge", HUGE), *SMALL_HEADERS)), "1 headers"),
+        (stranger(headers=(("é" * MAX_RECORD_BYTES, b""),)), "1 headers"),
+        (stranger(headers=(("", None),) * 400_000), "headers"),
+    ],
+)
+def test_a_dead_letter_of_any_record_fits_its_topic(record: Record, left_out: str) -> None:
+    letter = dead_letter(record, DecodeError("é" * 10_000), "generate")
+    check_size(letter, MAX_RECORD_BYTES)
+    facts = facts_of(letter)
+    assert facts["left_out"].endswith(left_out)
+    assert [facts[name] for name in ("topic", "partition", "offset")] == [topics.PROMPTS.of(RUN), "1", "7"]
+    for name, part in (("key", record.key), ("value", record.value)):
+        if part is HUGE:
+            assert (facts[f"{name}.bytes"], facts[f"{name}.sha256"]) == (str(len(HUGE)), sha256(HUGE).hexdigest())
+        else:
+            assert getattr(letter, name) == part
+    kept = [each for each in record.headers if len(each[0]) + len(each[1] or b"") < MAX_RECORD_BYTES]
+    assert list(letter.headers[: len(kept)])[:2] == kept[:2]
+    read = DeadLetter.of(lying(letter, letter.topic), put_back=True)
+    assert (read.put_back, read.stays is None, left_out in (read.stays or "")) == (False, False, True)
+
+
+async def test_a_replay_passes_over_what_it_cannot_put_back(open_broker: OpenBroker) -> None:
+    """One dead letter lacks a part of its record. The other fits, but a copy with more headers would not."""
+    lacking = dead_letter(stranger(value=HUGE), REASON, "generate")
+    near = replace(poison(0), value=b"", headers=())
+    near = replace(near, value=b"x" * (MAX_RECORD_BYTES - len(near.key or b"")))
+    async with run_with(open_broker, lacking, letter_of(poison(1)), letter_of(near, offset=1), partitions=1) as broker:
+        for put in (1, 0):
+            letters = {letter.topic: letter for letter in await DeadLetterReplay(broker, RUN).waiting() if letter.stays}
+            assert letters.keys() == {"prompts", "candidates"}
+            tally = await DeadLetterReplay(broker, RUN).run()
+            assert (tally.put_back.total(), tally.remaining.total()) == (put, 0)
+            assert tally.staying == {"prompts": 1, "candidates": 1}
+            assert (await progress_of(broker)).dead_letters == {"prompts": 1, "candidates": 1}
+        await write(broker, letter_of(poison(2), offset=2))
+        assert (await DeadLetterReplay(broker, RUN).run()).put_back == {"candidates": 1}
+        assert (await progress_of(broker)).dead_letters == {"prompts": 1, "candidates": 1}
+        assert [each.key for each in await records_of(broker, topics.CANDIDATES.of(RUN))] == [b"p1", b"p2"]
+
+
+async def test_expired_offsets_put_no_dead_letter_back_again(open_broker: OpenBroker, tmp_path: Path) -> None:
+    async with run_with(open_broker, letter_of(poison(0)), letter_of(poison(1), offset=1)) as broker:
+        assert (await DeadLetterReplay(broker, RUN).run()).put_back == {"candidates": 2}
+    await forget_offsets(tmp_path)
+    async with open_broker() as broker:
+        assert await DeadLetterReplay(broker, RUN).waiting() == []
+        assert (await DeadLetterReplay(broker, RUN).run()).topics == []
+        assert (await progress_of(broker)).dead_letters == {}
+        assert len(await records_of(broker, topics.CANDIDATES.of(RUN))) == 2
+
+
+async def test_a_replay_by_an_earlier_version_still_counts(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker, letter_of(poison(0)), letter_of(poison(1), offset=1)) as broker:
+        letters = Partition(topics.CANDIDATES.dead_letters_of(RUN), 0)
+        async with broker.transactional_producer(replay_group(RUN)) as producer:
+            await producer.begin()
+            await producer.send_offsets(replay_group(RUN), {letters: Committed(1)})
+            await producer.commit()
+        assert [letter.id for letter in await DeadLetterReplay(broker, RUN).waiting()] == ["p1"]
+        assert (await progress_of(broker)).dead_letters == {"candidates": 1}
+
+
+async def test_a_dead_letter_that_was_written_twice_counts_once(open_broker: OpenBroker) -> None:
+    twice = letter_of(poison(0), offset=4)
+    async with run_with(open_broker, twice, twice, letter_of(poison(1), offset=5)) as broker:
+        assert (await progress_of(broker)).dead_letters == {"candidates": 2}

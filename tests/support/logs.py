@@ -1,11 +1,14 @@
 """Helpers of the stage tests for reading and writing a log."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import anyio
+from anyio import to_thread
 
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, Isolation, NewRecord, Partition, Record
@@ -89,6 +92,16 @@ async def committed(broker: Broker, stage: str, topic: Topic[Message], number: i
     """Return the offset that a stage has committed for a partition."""
     found = await broker.committed(f"seedstream.{RUN}.{stage}", Partition(topic.of(RUN), number))
     return None if found is None else found.offset
+
+
+async def forget_offsets(folder: Path) -> None:
+    """Delete all committed offsets from the embedded log of the fixture `open_broker`, as Kafka does after a week."""
+
+    def forget() -> None:
+        with closing(sqlite3.connect(folder / "run.sqlite3")) as connection, connection:
+            assert connection.execute("DELETE FROM committed").rowcount > 0
+
+    await to_thread.run_sync(forget)
 
 
 async def end(broker: Broker, topic: Topic[Message], number: int = 0) -> int:

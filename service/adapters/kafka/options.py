@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from service.errors import ConfigurationError
+from service.messaging.record_size import MAX_RECORD_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class KafkaOptions:
     security: Security = field(default_factory=Security)
     client_id: str = field(default_factory=_own_name)
     compression: str | None = "lz4"
-    max_record_bytes: int = 1 << 20
+    max_record_bytes: int = MAX_RECORD_BYTES
     replication: int | None = None
     session_timeout_s: float = 6.0
     heartbeat_s: float = 1.0

@@ -31,9 +31,10 @@ from anyio import lowlevel
 from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation, without_haste
 from service.adapters.kafka.cluster import Cluster
 from service.adapters.kafka.options import KafkaOptions
-from service.adapters.partitioning import check_size, max_bytes_of, partition_number
+from service.adapters.partitioning import check_size, partition_number
 from service.errors import BrokerError, BrokersGoneError, FencedError, OutcomeUnknownError, RecordTooLargeError
 from service.messaging.broker import DEAD_LETTERS, NewRecord, Offsets, Partition
+from service.messaging.record_size import max_bytes_of
 
 _MAX_BATCH_BYTES = 256 * 1024
 _START_S = 60.0

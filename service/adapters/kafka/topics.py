@@ -9,9 +9,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from service.adapters.kafka.cluster import Cluster
-from service.adapters.partitioning import max_bytes_of
 from service.errors import BrokerError
 from service.messaging.broker import TopicSpec
+from service.messaging.record_size import max_bytes_of
 
 # Headroom for the header of a batch and the length fields of its records, which the limit on a record does not count.
 _BATCH_HEADROOM_BYTES = 64 * 1024

@@ -10,8 +10,8 @@ from service.adapters.sqlite.groups import Group
 from service.adapters.sqlite.producers import SqliteProducer, SqliteTransactionalProducer
 from service.adapters.sqlite.readers import SqliteGroupMember, SqliteReader
 from service.messaging.broker import Committed, Isolation, Listener, Member, Partition, TopicSpec
+from service.messaging.record_size import MAX_RECORD_BYTES
 
-_MAX_RECORD_BYTES = 1 << 20
 _REBALANCE_TIMEOUT_S = 30.0
 
 
@@ -31,7 +31,7 @@ class SqliteBroker:
         path: Path,
         *,
         read_only: bool = False,
-        max_record_bytes: int = _MAX_RECORD_BYTES,
+        max_record_bytes: int = MAX_RECORD_BYTES,
         rebalance_timeout_s: float = _REBALANCE_TIMEOUT_S,
     ) -> "AsyncIterator[SqliteBroker]":
         """Open the log in a file, which is created if needed; with `read_only`, another process may be writing to it.
