@@ -9,6 +9,8 @@ SeedstreamError
 ├── BrokerError                   an operation on the log failed
 │   ├── RunLockedError            another process works on this run
 │   ├── TopicMissingError         a topic was never created
+│   ├── TopicRecreatedError       a topic was deleted and created again
+│   ├── RecordsGoneError          records that the state of the run depends on are gone
 │   ├── RecordTooLargeError       a record exceeds the limit of its topic
 │   ├── FencedError               another producer opened this transactional id
 │   ├── BrokersGoneError          no broker has answered for too long
@@ -67,6 +69,14 @@ class RunLockedError(BrokerError):
 
 class TopicMissingError(BrokerError):
     """A topic or partition that the pipeline needs does not exist."""
+
+
+class TopicRecreatedError(BrokerError):
+    """A topic ends before the offset up to which it has been read: it was deleted and created again."""
+
+
+class RecordsGoneError(BrokerError):
+    """Records of a topic are gone, and the state of the run cannot be rebuilt without them."""
 
 
 class RecordTooLargeError(BrokerError):

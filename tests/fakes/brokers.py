@@ -1,8 +1,8 @@
 """Wrappers of real brokers that fail at a chosen commit, of a transaction or of a group's offsets."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from service.errors import BrokerError, IllegalGenerationError, OutcomeUnknownError
@@ -72,6 +72,20 @@ class BreakingBroker:
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         return await self.real.end_offset(partition, isolation)
+
+
+@dataclass(eq=False)
+class TruncatedBroker(BreakingBroker):
+    """A wrapper of a real broker that has lost the records of some partitions below an offset."""
+
+    begins: Mapping[Partition, int] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def reader(self, partitions: Sequence[Partition]) -> AsyncIterator[Reader]:
+        async with self.real.reader(partitions) as reader:
+            for partition in self.begins.keys() & set(partitions):
+                reader.seek(partition, self.begins[partition])
+            yield reader
 
 
 @dataclass

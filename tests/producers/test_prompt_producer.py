@@ -263,9 +263,9 @@ async def test_a_replayed_prompt_is_waited_for_again(open_broker: OpenBroker) ->
         await DeadLetterReplay(broker, RUN).run()
         await send(broker, goal)
         async with killed_after(producing(broker)):
-            assert await stays_at(broker, topics.CONTROL, 4)
+            assert await stays_at(broker, topics.CONTROL, 5)
             await send(broker, examples.decision(0))
-            await follow(broker, topics.CONTROL, 5)
+            await follow(broker, topics.CONTROL, 6)
         assert len(await read(broker, topics.PROMPTS)) == 2
 
 
