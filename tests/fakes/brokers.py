@@ -1,4 +1,4 @@
-"""Wrappers of real brokers that fail at a chosen commit, of a transaction or of a group's offsets."""
+"""Wrappers of real brokers that fail at a chosen commit, of a transaction or of a group's offsets, or at a poll."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -25,11 +25,15 @@ from service.messaging.broker import (
 
 
 class Breakage(Enum):
-    """The commit that fails: a transaction's, before it took effect or after it (its reply is lost), or a group's."""
+    """The commit that fails: a transaction's, before it took effect or after it (its reply is lost), or a group's.
+
+    With `POLL`, no commit fails, and a group member's polls do.
+    """
 
     BEFORE = auto()
     AFTER = auto()
     GROUP = auto()
+    POLL = auto()
 
 
 @dataclass(eq=False)
@@ -122,6 +126,8 @@ class _BreakingMember:
     broker: BreakingBroker
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        if self.broker.breakage is Breakage.POLL:
+            raise BrokerError("the log went away")
         return await self.real.poll(max_records, timeout_s)
 
     def position(self, partition: Partition) -> int:
