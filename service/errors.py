@@ -8,6 +8,7 @@ SeedstreamError
 │   └── RunNotFoundError          no run of this name exists
 ├── BrokerError                   an operation on the log failed
 │   ├── RunLockedError            another process works on this run
+│   ├── DamagedLogError           the file of the embedded log is damaged; `seedstream salvage` copies what is whole
 │   ├── TopicMissingError         a topic was never created
 │   ├── TopicRecreatedError       a topic was deleted and created again
 │   ├── RecordsGoneError          records that the state of the run depends on are gone
@@ -65,6 +66,10 @@ class BrokerError(SeedstreamError):
 
 class RunLockedError(BrokerError):
     """Another process has the run open, and the operation needs exclusive access."""
+
+
+class DamagedLogError(BrokerError):
+    """The file of the embedded log is damaged: its pages are not in order, or a record differs from its checksum."""
 
 
 class TopicMissingError(BrokerError):
