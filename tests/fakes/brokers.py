@@ -136,6 +136,12 @@ class _BreakingMember:
     def assignment(self) -> frozenset[Partition]:
         return self.real.assignment()
 
+    def pause(self, partitions: frozenset[Partition]) -> None:
+        self.real.pause(partitions)
+
+    def is_sure(self) -> bool:
+        return self.real.is_sure()
+
     async def commit(self, offsets: Offsets) -> None:
         if self.broker.breakage is not Breakage.GROUP:
             await self.real.commit(offsets)
