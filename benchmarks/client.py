@@ -35,6 +35,7 @@ from service.lm.dispatch import Dispatcher
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, Isolation, Partition
 from service.messaging.messages import Prompt
+from service.runtime.session import TimeLimits
 from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 
@@ -125,7 +126,9 @@ async def worker(url: str, broker: Broker, calls: int, in_flight: int) -> Dispat
     async with OpenAIEndpoint(options) as endpoint, Dispatcher.over([endpoint], in_flight).running() as dispatcher:
         drain = anyio.Event()
         async with anyio.create_task_group() as tasks:
-            running = StatelessWorker(Generate(dispatcher, SELF_INSTRUCT), broker, _RUN, dispatcher.slots, drain_s=60.0)
+            running = StatelessWorker(
+                Generate(dispatcher, SELF_INSTRUCT), broker, _RUN, dispatcher.slots, TimeLimits(60.0)
+            )
             tasks.start_soon(running.run, drain)
             sampled = 0
             while (done := await broker.end_offset(results, Isolation.READ_COMMITTED)) < calls:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from anyio import to_thread
 
 from service.containers import DenseSet
+from service.errors import RecordsGoneError
 from service.messaging import topics
 from service.messaging.messages import (
     Answer,
@@ -15,6 +16,7 @@ from service.messaging.messages import (
     SubmittedSeed,
     check_next,
 )
+from service.messaging.topics import Topic
 from service.pool.batch import BatchPool, Input, vector_of
 from service.pool.hints import Hints
 from service.runtime.stage import Outcome
@@ -49,6 +51,7 @@ class Admit:
         self._latest: dict[str, Tokenized] = {}
         self._seeds: set[str] = set()
         self._decided = DenseSet()
+        self._with_decision = self._promised = 0
 
     def wants_more(self) -> bool:
         """Return True: paid candidates are always judged."""
@@ -58,8 +61,8 @@ class Admit:
         """Take a task into the pool, or remember that a prompt is decided.
 
         Raises:
-            BrokerError: the pool on the log has a hole, or a task lacks the vector that the recipe wants; judging
-                against it would let duplicates in.
+            RecordsGoneError: the pool on the log has a hole; judging against it would let duplicates in.
+            BrokerError: a task lacks the vector that the recipe wants.
         """
         if isinstance(message, PooledTask):
             check_next(message, len(self._ids))
@@ -69,10 +72,24 @@ class Admit:
             self._ids.append(message.id)
             if message.origin is Origin.HUMAN:
                 self._seeds.add(message.id)
+            else:
+                self._with_decision = len(self._ids)
         elif isinstance(message, Decision):
             self._decided.add(message.prompt_seq)
+            self._promised = max(self._promised, message.pool_size)
             if self._hints is not None:
                 self._hints.settle(message.prompt_seq)
+
+    def check_restored(self) -> None:
+        """Raise unless pool and decisions fit each other: each decision says how large the pool was behind it.
+
+        Raises:
+            RecordsGoneError: tasks or decisions are missing.
+        """
+        if len(self._ids) < self._promised:
+            raise _gone(topics.POOL, f"{self._promised} tasks as the decisions say, got {len(self._ids)}")
+        if self._with_decision > self._promised:
+            raise _gone(topics.DECISIONS, f"those of {self._with_decision} tasks, got those of {self._promised}")
 
     async def __call__(self, batch: Sequence[Input]) -> Outcome:
         """Return what follows from a batch of answers, failures and seeds, judged in their order."""
@@ -94,3 +111,9 @@ class Admit:
             if name not in seen and name not in self._seeds and name not in self._decided:
                 seen.add(name)
                 yield place, message
+
+
+def _gone(topic: Topic[Message], expected: str) -> RecordsGoneError:
+    return RecordsGoneError(
+        f"{topic.name}: expected {expected}: the others are gone. Restore the topic from a backup, or begin another run"
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from service.errors import RecordsGoneError
 from service.messaging import topics
 from service.messaging.messages import FinishedTask, Message, RunEnded, TaskInstances
 from service.runtime.stage import Outcome
@@ -21,6 +22,7 @@ class Finish:
         self._run = run
         self._target = target
         self._finished: set[str] = set()
+        self._numbered = 0
 
     def wants_more(self) -> bool:
         """Return whether the target has not been reached."""
@@ -30,6 +32,19 @@ class Finish:
         """Remember a finished task."""
         if isinstance(message, FinishedTask):
             self._finished.add(message.id)
+            self._numbered = max(self._numbered, message.task_seq + 1)
+
+    def check_restored(self) -> None:
+        """Raise unless the finished tasks are numbered without gaps: new ones would take numbers again.
+
+        Raises:
+            RecordsGoneError: tasks are missing.
+        """
+        if len(self._finished) != self._numbered:
+            raise RecordsGoneError(
+                f"{topics.TASKS.of(self._run)}: the last task is number {self._numbered - 1}, and there are only "
+                f"{len(self._finished)}: the others are gone. Restore the topic from a backup, or begin another run"
+            )
 
     async def __call__(self, batch: Sequence[TaskInstances]) -> Outcome:
         """Return the finished tasks of a batch, up to the target."""

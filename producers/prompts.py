@@ -172,7 +172,7 @@ class PromptProducer:
         if (ended := self._endings.ended(self._progress)) is not None:
             return [ended]
         progress, definition = self._progress, self._progress.defined
-        if definition is None or progress.seeds < definition.seed_count or progress.pool < progress.pool_promised:
+        if definition is None or progress.awaits_seeds or progress.pool < progress.pool_promised:
             return []
         count = affordable_prompts(progress, self._window)
         return [write_prompt(definition, self._pool, seq) for seq in progress.free_seqs(count)]

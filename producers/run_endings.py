@@ -45,6 +45,7 @@ class Endings:
             return None
         checks: tuple[Callable[[Progress, GoalSet], tuple[Ending, str] | None], ...] = (
             self._stalled,
+            _too_few_seeds,
             self._price_unknown,
             _budget_spent,
             _too_expensive,
@@ -109,6 +110,21 @@ class Endings:
 def limits_dollars(goal: GoalSet) -> bool:
     """Return whether a goal has a limit in dollars, which needs the cost of calls."""
     return goal.budget_usd is not None or goal.max_marginal_cost_usd is not None
+
+
+def _too_few_seeds(progress: Progress, _: GoalSet) -> tuple[Ending, str] | None:
+    """End if seeds among the dead letters leave too few tasks to show in a prompt."""
+    if progress.defined is None or progress.awaits_seeds:
+        return None
+    recipe = progress.defined.recipe
+    shown = recipe.human_demonstrations + recipe.machine_demonstrations
+    there = progress.seeds + min(recipe.machine_demonstrations, progress.pool - progress.seeds)
+    if there >= shown:
+        return None
+    return Ending.STALLED, (
+        f"a prompt shows {shown} tasks, and there are {there}: {progress.stuck_seeds} seed tasks are among the dead "
+        "letters, which `seedstream replay --dry-run` lists; `seedstream seeds add` adds others"
+    )
 
 
 def _budget_spent(progress: Progress, goal: GoalSet) -> tuple[Ending, str] | None:

@@ -8,7 +8,10 @@ SeedstreamError
 │   └── RunNotFoundError          no run of this name exists
 ├── BrokerError                   an operation on the log failed
 │   ├── RunLockedError            another process works on this run
+│   ├── DamagedLogError           the file of the embedded log is damaged; `seedstream salvage` copies what is whole
 │   ├── TopicMissingError         a topic was never created
+│   ├── TopicRecreatedError       a topic was deleted and created again
+│   ├── RecordsGoneError          records that the state of the run depends on are gone
 │   ├── RecordTooLargeError       a record exceeds the limit of its topic
 │   ├── FencedError               another producer opened this transactional id
 │   ├── NotAuthorizedError        this process has no right to an operation at Kafka
@@ -66,8 +69,20 @@ class RunLockedError(BrokerError):
     """Another process has the run open, and the operation needs exclusive access."""
 
 
+class DamagedLogError(BrokerError):
+    """The file of the embedded log is damaged: its pages are not in order, or a record differs from its checksum."""
+
+
 class TopicMissingError(BrokerError):
     """A topic or partition that the pipeline needs does not exist."""
+
+
+class TopicRecreatedError(BrokerError):
+    """A topic ends before the offset up to which it has been read: it was deleted and created again."""
+
+
+class RecordsGoneError(BrokerError):
+    """Records of a topic are gone, and the state of the run cannot be rebuilt without them."""
 
 
 class RecordTooLargeError(BrokerError):

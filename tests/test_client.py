@@ -7,11 +7,12 @@ import pytest
 
 from service.adapters.sqlite import SqliteBroker
 from service.client import FinishedTask, Start, Subscription, Tasks, open_tasks
-from service.errors import ConfigurationError, IllegalGenerationError, RunLockedError, RunNotFoundError
+from service.errors import BrokerError, ConfigurationError, IllegalGenerationError, RunLockedError, RunNotFoundError
 from service.messaging import codec
 from service.messaging.broker import Broker, NewRecord, Partition
 from service.messaging.topics import TASKS
 from tests.conftest import OpenBroker
+from tests.fakes.brokers import Breakage, BreakingBroker
 from tests.support.examples import finished
 from tests.support.logs import DEADLINE_S, RUN, create, end, send, write
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.anyio
 
 _NAME = TASKS.of(RUN)
 _ALL = Subscription(until_end=True)
+_LONGER_THAN_A_REBALANCE_S = 2.0
 _POISON = NewRecord(_NAME, b"\xff not JSON", partition=0)
 
 
@@ -201,21 +203,95 @@ async def test_a_rebalance_of_followers_loses_and_repeats_no_task(open_broker: O
     assert sorted(taken["one"] + taken["two"]) == list(range(total))
 
 
-async def test_a_silent_member_cannot_commit_and_may_rejoin(open_broker: OpenBroker) -> None:
+async def test_done_tasks_are_committed_while_others_wait(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await _fill(broker, 20)
+        async with Tasks.of(broker, RUN, Subscription(group="g", auto_commit=True)) as tasks:
+            for _ in range(3):
+                await _next(tasks)
+            await _until_committed(broker, "g", 2)
+            tasks.done()
+            await _until_committed(broker, "g", 3)
+
+
+async def test_a_busy_member_keeps_its_partition(open_broker: OpenBroker) -> None:
+    group = Subscription(group="g", auto_commit=True)
+    async with open_broker() as broker:
+        await _fill(broker, 40, partitions=2)
+        async with Tasks.of(broker, RUN, group) as busy:
+            first = await _next(busy)
+            async with Tasks.of(broker, RUN, group) as other:
+                there = [task.task_seq for task in [await _next(other) for _ in range(20)]]
+                with anyio.move_on_after(_LONGER_THAN_A_REBALANCE_S):
+                    await anext(other)
+                    pytest.fail("the busy member was expelled")
+                here = [task.task_seq for task in [first, *[await _next(busy) for _ in range(19)]]]
+    assert sorted(here + there) == list(range(40))
+
+
+async def test_lost_partitions_refuse_one_commit_and_are_shared(open_broker: OpenBroker) -> None:
     group = Subscription(group="g")
     async with open_broker() as broker:
+        await _fill(broker, 8, partitions=2)
+        async with Tasks.of(broker, RUN, group) as first:
+            mine = [(await _next(first)).task_seq for _ in range(8)]
+            first.done()
+            async with Tasks.of(broker, RUN, group) as second:
+                again = [(await _next(second)).task_seq for _ in range(4)]
+                with pytest.raises(IllegalGenerationError, match=f"{_NAME}/{again[0] % 2} have other owners"):
+                    await first.commit()
+                await first.commit()
+                assert await _committed(broker, "g", 1 - again[0] % 2) == await end(broker, TASKS, 1 - again[0] % 2)
+                assert await _committed(broker, "g", again[0] % 2) is None
+                second.done()
+                await second.commit()
+            await send(broker, finished(8), partition=0)
+            assert await _next(first) == finished(8)
+    assert sorted(mine) == list(range(8))
+    assert again == [each for each in range(8) if each % 2 == again[0] % 2]
+
+
+async def test_a_log_that_fails_is_reported_to_the_consumer(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
         await _fill(broker, 2)
-        async with Tasks.of(broker, RUN, group) as silent:
-            assert await _next(silent) == finished(0)
-            async with Tasks.of(broker, RUN, group) as next_owner:
-                assert await _next(next_owner) == finished(0)
-                silent.done()
-                with pytest.raises(IllegalGenerationError):
-                    await silent.commit()
-                next_owner.done()
-                await next_owner.commit()
-            silent.done()
-            assert [task.task_seq for task in (await _next(silent), await _next(silent))] == [1, 1]
+        failing = BreakingBroker(broker, Breakage.GROUP, commits_left=100)
+        async with Tasks.of(failing, RUN, Subscription(group="g")) as tasks:
+            assert await _next(tasks) == finished(0)
+            failing.breakage = Breakage.POLL
+            with pytest.raises(BrokerError, match="went away"):
+                await _drain(tasks)
+            with pytest.raises(BrokerError, match="went away"):
+                await tasks.commit()
+
+
+async def test_a_group_without_an_offset_says_that_it_starts_over(
+    open_broker: OpenBroker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = Subscription(group="g", until_end=True, auto_commit=True)
+    async with open_broker() as broker:
+        await create(broker)
+        assert await _seqs(broker, group) == []
+        assert "group.starts_at_beginning" not in capsys.readouterr().out
+        await send(broker, finished(0))
+        assert await _seqs(broker, group) == [0]
+        assert "group.starts_at_beginning" not in capsys.readouterr().out
+        assert await _seqs(broker, Subscription(group="other", until_end=True)) == [0]
+        assert "group.starts_at_beginning" in capsys.readouterr().out
+
+
+async def test_a_group_on_a_thread_passes_errors_on_unchanged(tmp_path: Path) -> None:
+    async with SqliteBroker.open(tmp_path / f"{RUN}.sqlite3") as broker:
+        await _fill(broker, 5)
+    place = f"sqlite:{tmp_path}"
+    with pytest.raises(ZeroDivisionError):
+        await _fail_on_thread(2, place)
+    with anyio.move_on_after(0.0) as cancelled:
+        async with open_tasks(place, RUN, group="g"):
+            pytest.fail("it was cancelled before it opened")
+    assert cancelled.cancelled_caught
+    async with open_tasks(place, RUN, group="g", until_end=True) as tasks:
+        assert [task.task_seq async for task in tasks] == [2, 3, 4]
+        await tasks.commit()
 
 
 async def test_only_groups_are_locked_out_while_a_process_writes(tmp_path: Path) -> None:
@@ -265,8 +341,15 @@ async def _next(tasks: Tasks) -> FinishedTask:
         return await anext(tasks)
 
 
-async def _committed(broker: Broker, group: str) -> int | None:
-    found = await broker.committed(f"seedstream.{RUN}.consume.{group}", Partition(_NAME, 0))
+async def _until_committed(broker: Broker, group: str, offset: int) -> None:
+    with anyio.fail_after(DEADLINE_S):
+        async with broker.reader([]) as nothing:
+            while await _committed(broker, group) != offset:
+                await nothing.poll(1, 0.02)
+
+
+async def _committed(broker: Broker, group: str, number: int = 0) -> int | None:
+    found = await broker.committed(f"seedstream.{RUN}.consume.{group}", Partition(_NAME, number))
     return None if found is None else found.offset
 
 
@@ -280,3 +363,15 @@ async def _fail_at(seq: int, broker: Broker, subscription: Subscription) -> None
     async with Tasks.of(broker, RUN, subscription) as tasks:
         async for task in tasks:
             _ = 1 // (seq - task.task_seq)
+
+
+async def _fail_on_thread(seq: int, place: str) -> None:
+    async with open_tasks(place, RUN, group="g", auto_commit=True) as tasks:
+        async for task in tasks:
+            _ = 1 // (seq - task.task_seq)
+
+
+async def _drain(tasks: Tasks) -> None:
+    with anyio.fail_after(DEADLINE_S):
+        async for _ in tasks:
+            pass

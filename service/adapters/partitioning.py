@@ -2,7 +2,7 @@
 
 from aiokafka.partitioner import murmur2
 
-from service.errors import RecordTooLargeError, TopicMissingError
+from service.errors import BrokerError, RecordTooLargeError, TopicMissingError
 from service.messaging.broker import NewRecord
 from service.messaging.record_size import max_bytes_of, size_of
 
@@ -12,10 +12,16 @@ def check_size(record: NewRecord, max_record_bytes: int) -> None:
 
     Raises:
         RecordTooLargeError: the record exceeds the limit.
+        BrokerError: the name of a header cannot be encoded.
     """
     size, limit = size_of(record), max_bytes_of(record.topic, max_record_bytes)
     if size > limit:
         raise RecordTooLargeError(f"{record.topic}: expected a record of at most {limit} bytes, got {size}")
+    for name, _ in record.headers:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise BrokerError(f"{record.topic}: expected header names that UTF-8 can encode, got {name!r}") from error
 
 
 def partition_number(record: NewRecord, partitions: int, turn: int) -> int:

@@ -22,13 +22,15 @@ _SCHEME = "kafka://"
 async def open_log(settings: Settings) -> AsyncIterator[Broker]:
     """Open the log to work on the run. On SQLite, missing topics are created; on Kafka, they must exist and be valid.
 
+    An SQLite file that is created here is deleted at the end if the run was not defined.
+
     Raises:
         ConfigurationError: topics are missing or invalid; the message names the commands that fix them.
         RunLockedError: another process has the SQLite log open.
         BrokerError: the log cannot be reached.
     """
     if not settings.on_kafka:
-        async with SqliteBroker.open(settings.sqlite_file) as embedded:
+        async with SqliteBroker.open(settings.sqlite_file, keep_empty=False) as embedded:
             await embedded.create_topics(specs(settings.run, settings.work_partitions))
             yield embedded
         return
@@ -63,12 +65,7 @@ def check_writable(settings: Settings) -> None:
         RunLockedError: another process has the log open.
         BrokerError: the file cannot be read or written.
     """
-    file = settings.sqlite_file
-    existed = file.exists()
-    Storage(file, read_only=False).close()
-    if not existed:
-        for path in (file, file.with_suffix(".lock")):
-            path.unlink(missing_ok=True)
+    Storage(settings.sqlite_file, read_only=False, keep_empty=False).close()
 
 
 async def topic_faults(broker: KafkaBroker, settings: Settings) -> list[str]:

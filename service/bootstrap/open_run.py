@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from anyio import to_thread
 
-from service.adapters.sqlite import SqliteBroker
+from service.adapters.sqlite import SqliteBroker, lock_path
 from service.bootstrap.open_broker import open_kafka
 from service.errors import RunNotFoundError
 from service.messaging.broker import Broker
@@ -59,8 +59,13 @@ def is_worked_on(settings: Settings) -> bool:
     if settings.on_kafka:
         return True
     try:
-        holder = int(settings.sqlite_file.with_suffix(".lock").read_text("utf-8"))
-        os.kill(holder, 0)
+        holder = int(lock_path(settings.sqlite_file).read_text("utf-8"))
     except (OSError, ValueError):
+        return False
+    try:
+        os.kill(holder, 0)
+    except PermissionError:
+        return True  # a process of another user
+    except (OSError, OverflowError):
         return False
     return True

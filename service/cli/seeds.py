@@ -12,6 +12,7 @@ from service.bootstrap.open_broker import open_log
 from service.bootstrap.open_run import open_existing
 from service.cli import options
 from service.cli.rendering import clean
+from service.dataset.seed_sizes import check_prompts_fit
 from service.dataset.seed_warnings import seed_warnings
 from service.dataset.seeds import load_seeds
 from service.errors import RunNotFoundError, SeedTaskError
@@ -56,6 +57,8 @@ async def _add(settings: Settings, seeds: tuple[SeedTask, ...]) -> int:
         for warning in seed_warnings(progress.defined.recipe, seeds):
             typer.echo(f"beware: {clean(warning)}", err=True)
         new = _new(seeds, known)
+        had = [seed for seed in known.values() if seed is not None]
+        check_prompts_fit(progress.defined.recipe, progress.defined.templates, [*had, *new])
         await submit_seeds(broker, settings.run, new)
         if not settings.on_kafka:  # on Kafka, the admit role of the run adds them to the pool
             drain = anyio.Event()

@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
+from service.dataset.seed_sizes import check_fits_pool
 from service.errors import SeedTaskError
 from service.selfinstruct.replies.characters import without_lone_surrogates
 from service.selfinstruct.tasks import Instance, SeedTask
@@ -78,13 +79,14 @@ def parse_seeds(text: str, where: str) -> tuple[SeedTask, ...]:
     """Return the seed tasks of a text in JSON Lines, or of a JSON array; `where` names the text in errors.
 
     Raises:
-        SeedTaskError: a line or element is no seed task, an id is repeated, or there are no tasks.
+        SeedTaskError: a line or element is no seed task or too long, an id is repeated, or there are no tasks.
     """
     seeds: dict[str, SeedTask] = {}
     places: dict[str, str] = {}
     tasks = _in_array(text, where) if text.lstrip().startswith("[") else _in_lines(text, where)
     for place, task in tasks:
         seed = _parse_task(task, place)
+        check_fits_pool(seed, place)
         if seed.id in seeds:
             has_id = isinstance(task, dict) and task.get("id")
             what = f"id: expected a new id, and {seed.id!r}" if has_id else "expected another task, and this one"

@@ -62,11 +62,13 @@ class _Open:
 class Slot:
     """The right to have one call in flight, unless the call has stepped aside.
 
-    `tokens` is the estimate that was taken from a token bucket when the slot was given.
+    `tokens` is the estimate that was taken from a token bucket when the slot was given. After `closes_s` a call that
+    steps aside gets no slot again.
     """
 
     aside: bool = False
     tokens: float = 0.0
+    closes_s: float = math.inf
     waits: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
 
@@ -129,7 +131,7 @@ class Slots:
         """
         slot.aside = True
         self._give_back()
-        with anyio.CancelScope() as slot.waits:
+        with anyio.CancelScope(deadline=slot.closes_s) as slot.waits:
             await anyio.sleep(seconds)
             await self._take(_FIRST, slot)
         if not slot.waits.cancel_called:
@@ -143,6 +145,10 @@ class Slots:
     def drop(self, slot: Slot) -> None:
         """Tell a call that stepped aside that it gets no slot again."""
         slot.waits.cancel()
+
+    def close(self, slot: Slot, at_s: float) -> None:
+        """Let a call make no further attempt after this time."""
+        slot.closes_s = slot.waits.deadline = at_s
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -173,6 +173,17 @@ class GroupMember(Protocol):
         """Return the partitions that are assigned to this member now."""
         ...
 
+    def pause(self, partitions: frozenset[Partition]) -> None:
+        """Return no records of these partitions in polls, until the next call; those of all others are returned."""
+        ...
+
+    def is_sure(self) -> bool:
+        """Return whether the group cannot have given the partitions to others by now.
+
+        A member that has not heard of its group for a session is not sure, nor is one that was expelled.
+        """
+        ...
+
     async def commit(self, offsets: Offsets) -> None:
         """Commit offsets of assigned partitions.
 

@@ -38,12 +38,13 @@ _APP_VERSION = version("seedstream")
 class DeadLetter(Message):
     """Facts about a dead letter, read from its record; another program may have written that record.
 
-    `id` is the record's key, as text. `origin` is the `topic/partition/offset` of the original record, `place` that of
-    the dead letter. With `put_back`, the record has been written to its topic again. `stays` is the reason why the
-    record can never be put back.
+    `id` is the record's key, as text, `kind` the type in its headers. `origin` is the `topic/partition/offset` of the
+    original record, `place` that of the dead letter. With `put_back`, the record has been written to its topic again.
+    `stays` is the reason why the record can never be put back.
     """
 
     id: str
+    kind: str | None = None
     topic: str
     place: str
     origin: str | None
@@ -64,6 +65,7 @@ class DeadLetter(Message):
         stays = _reason_to_stay(record)
         return cls(
             id=(record.key or b"").decode("utf-8", "replace"),
+            kind=header(record.headers, "ce_type"),
             topic=record.partition.topic.removesuffix(DEAD_LETTERS).rpartition(".")[2],
             place=f"{record.partition}/{record.offset}",
             origin="/".join(where) or None,

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.errors import BrokerError
+from service.errors import RecordsGoneError
 from service.lm.errors import CallFailedError
 from service.lm.port import Completion, FinishReason
 from service.lm.usage import Usage, added
@@ -468,7 +468,7 @@ def check_next(task: PooledTask, expected: int) -> None:
     """Raise unless a task is the expected next one: a filter would miss duplicates of a task that is absent.
 
     Raises:
-        BrokerError: `pool_seq` is not `expected`.
+        RecordsGoneError: `pool_seq` is not `expected`.
     """
     if task.pool_seq != expected:
-        raise BrokerError(f"the pool has a hole: expected task {expected}, got {task.pool_seq}")
+        raise RecordsGoneError(f"the pool has a hole: expected task {expected}, got {task.pool_seq}")

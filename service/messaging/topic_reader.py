@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager, closing
 
 import anyio
 
-from service.errors import BrokerError, DecodeError
+from service.errors import BrokerError, DecodeError, RecordsGoneError
 from service.messaging import codec
 from service.messaging.broker import Broker, Isolation, Partition, Reader, Record
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS, DeadLetter, is_copy, replay_group
 from service.messaging.messages import DeadLettersPutBack, Message
 from service.messaging.skipped_records import SkippedRecords
-from service.messaging.topics import CONTROL, Topic
+from service.messaging.topics import CONTROL, HINTS, Topic
 
 _BATCH = 1_000
 _POLL_S = 0.2
@@ -49,12 +49,19 @@ class Tail:
     @classmethod
     @asynccontextmanager
     async def of(cls, broker: Broker, run: str, topics: Sequence[Topic[Message]]) -> "AsyncIterator[Tail]":
-        """Open topics at their beginnings, outside any consumer group."""
+        """Open topics at their beginnings, outside any consumer group.
+
+        Raises:
+            RecordsGoneError: the beginning of a topic is gone. Dead letters and hints may be deleted.
+        """
         by_name = {topic.of(run): topic for topic in topics}
         partitions = [Partition(name, number) for name in by_name for number in range(await broker.partitions(name))]
         letters = [partition for partition in partitions if by_name[partition.topic] in DEAD_LETTER_TOPICS]
         put_back = await _put_back_below(broker, run, letters) if letters else {}
         async with broker.reader(partitions) as reader:
+            for partition in partitions:
+                if partition not in put_back and by_name[partition.topic] is not HINTS:
+                    _check_whole(partition, reader.position(partition))
             tail = cls(broker, reader, by_name, partitions, put_back)
             with closing(tail._skipped):
                 yield tail
@@ -143,6 +150,16 @@ class Tail:
             message = self._readable(record)
             if message is not None:
                 yield message
+
+
+def _check_whole(partition: Partition, begin: int) -> None:
+    """Raise unless a partition begins at offset 0, as it does if nothing was ever deleted."""
+    if begin > 0:
+        raise RecordsGoneError(
+            f"{partition}: the records below offset {begin} are gone, by retention or someone deleted them: the "
+            "state of the run cannot be rebuilt. Restore the topic from a backup, or begin another run; `seedstream "
+            "consume` reads the tasks that are left"
+        )
 
 
 async def _put_back_below(broker: Broker, run: str, partitions: Sequence[Partition]) -> dict[Partition, int]:

@@ -2,17 +2,22 @@
 
 from dataclasses import dataclass
 
+from service.runtime.session import TimeLimits
 from service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of a process. `patience` counts prompts without an accepted task; `drain_s` is the time for a stop."""
+    """Limits of a process. `patience` counts prompts without an accepted task.
+
+    `drain_s` is the time for a stop, `call_s` the longest time of one attempt at a call.
+    """
 
     calls_in_flight: int
     patience: int
     drain_s: float
     asked_window: int | None = None
+    call_s: float = 120.0
 
     @property
     def window(self) -> int:
@@ -21,8 +26,16 @@ class Limits:
             return self.asked_window
         return 1 if self.calls_in_flight == 1 else 2 * self.calls_in_flight
 
+    @property
+    def time_limits(self) -> TimeLimits:
+        """Return the times for which calls in flight may go on."""
+        return TimeLimits(self.drain_s, self.call_s)
+
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
-        """Return the limits from the settings; `drain_s` is 0 with the batch API, where batches survive a stop."""
-        drain_s = 0.0 if settings.lm_batch else settings.drain_s  # batches continue on the server and are found again
-        return cls(settings.calls_in_flight, settings.patience, drain_s, settings.window)
+        """Return the limits from the settings; with the batch API nothing waits for calls.
+
+        Batches continue on the server, and the next process finds them there.
+        """
+        drain_s, call_s = (0.0, 0.0) if settings.lm_batch else (settings.drain_s, settings.lm_timeout_s)
+        return cls(settings.calls_in_flight, settings.patience, drain_s, settings.window, call_s)

@@ -232,7 +232,7 @@ class RoleRunner:
             await self._until(lambda: share.has_part and not self.control.at_rest)
             drain = anyio.Event()
             async with _beside(self._drain_once, lambda: self.control.at_rest or not share.has_part, drain):
-                await StatelessWorker(stage, self._broker, self._run, slots, self._limits.drain_s).run(drain)
+                await StatelessWorker(stage, self._broker, self._run, slots, self._limits.time_limits).run(drain)
 
     async def _drain_once(self, condition: Callable[[], bool], drain: anyio.Event) -> None:
         await self._until(condition)

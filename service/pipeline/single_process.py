@@ -40,7 +40,7 @@ class Pipeline:
         self._ended: RunEnded | None = None
         self._refusal: EndpointRefusedError | None = None
         self._workers: list[Work] = [
-            StatelessWorker(stage, broker, self._run, self.dispatcher.slots, limits.drain_s).run
+            StatelessWorker(stage, broker, self._run, self.dispatcher.slots, limits.time_limits).run
             for stage in calling_stages(definition, model.model)
         ]
         self._admit = admitting(broker, definition)

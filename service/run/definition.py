@@ -5,6 +5,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
+from service.dataset.seed_sizes import check_prompts_fit
 from service.dataset.seed_warnings import check_seeds
 from service.dataset.seeds import load_seeds, seeds_digest
 from service.dataset.templates import forms_in, load_every_form, load_templates
@@ -86,6 +87,7 @@ def _define(asked: AskedRun) -> NewRun:
             f"got {len(seeds)}"
         )
     check_seeds(recipe, seeds)
+    check_prompts_fit(recipe, asked.templates(recipe.form), seeds)
     definition = RunDefined(
         run=settings.run,
         recipe=recipe,

@@ -1,7 +1,7 @@
 """The progress of a run: counts over its messages, for the live panel, for `status` and for the prompt producer.
 
-Prompts and tasks among the dead letters are stuck. They do not count as outstanding or pending, until a decision or a
-result arrives all the same.
+Prompts, tasks and seeds among the dead letters are stuck. They do not count as outstanding, pending or awaited, until a
+decision or a result arrives all the same.
 """
 
 import re
@@ -24,11 +24,13 @@ from service.messaging.messages import (
     Prompt,
     RunDefined,
     RunEnded,
+    SubmittedSeed,
     TaskInstances,
 )
 from service.messaging.topics import CANDIDATES, PROMPTS
 from service.selfinstruct.tasks import InstanceReason
 
+_SEEDS = SubmittedSeed.ce_type.rpartition("v")[0]
 _PROMPT_ID = re.compile("p(0|[1-9][0-9]{0,17})")
 
 Outcome = InstanceReason | Literal["usable", "finished"]
@@ -71,6 +73,8 @@ class Progress:
     _outcomes: dict[str, Outcome] = field(default_factory=dict)
     _dead_prompts: set[int] = field(default_factory=set)
     _dead_tasks: set[str] = field(default_factory=set)
+    _dead_seeds: set[str] = field(default_factory=set)
+    _human: set[str] = field(default_factory=set)
     _buried: set[str] = field(default_factory=set)
 
     @property
@@ -109,6 +113,16 @@ class Progress:
         return len(self._dead_tasks & self._accepted)
 
     @property
+    def stuck_seeds(self) -> int:
+        """Number of seeds that are among the dead letters and not in the pool."""
+        return len(self._dead_seeds - self._human)
+
+    @property
+    def awaits_seeds(self) -> bool:
+        """Whether a seed of the definition is on its way to the pool: neither there nor stuck."""
+        return self.defined is None or self.seeds + self.stuck_seeds < self.defined.seed_count
+
+    @property
     def spent(self) -> dict[str, Spent]:
         """Calls, tokens and cost of each stage."""
         return self.bill.stages
@@ -136,8 +150,7 @@ class Progress:
             case Decision():
                 self._decide(message)
             case PooledTask():
-                self.pool += 1
-                self.seeds += message.origin is Origin.HUMAN
+                self._pool(message)
             case FinishedTask():
                 self._finish(message)
             case TaskInstances():
@@ -169,6 +182,12 @@ class Progress:
         if seq not in self._issued:
             self._issued.add(seq)
             self.prompts += 1
+
+    def _pool(self, task: PooledTask) -> None:
+        self.pool += 1
+        if task.origin is Origin.HUMAN:
+            self.seeds += 1
+            self._human.add(task.id)
 
     def _decide(self, decision: Decision) -> None:
         self._issue(decision.prompt_seq)
@@ -205,7 +224,7 @@ class Progress:
                 self._dead_tasks.discard(message.id)
 
     def _bury(self, letter: DeadLetter) -> None:
-        """Record a prompt or task as stuck unless its dead letter was put back or it already has an outcome.
+        """Record a prompt, task or seed as stuck unless its dead letter was put back or it already has an outcome.
 
         A stage that read its input again may have written a dead letter twice; it counts once.
         """
@@ -214,12 +233,16 @@ class Progress:
         repeated = letter.origin is not None and letter.origin in self._buried
         if letter.origin is not None:
             self._buried.add(letter.origin)
-        if letter.put_back or repeated:
-            return
-        self.dead_letters[letter.topic] += 1
+        if not (letter.put_back or repeated):
+            self.dead_letters[letter.topic] += 1
+            self._get_stuck(letter)
+
+    def _get_stuck(self, letter: DeadLetter) -> None:
         if letter.topic not in (PROMPTS.name, CANDIDATES.name):
             if self._outcomes.get(letter.id, "usable") == "usable":
                 self._dead_tasks.add(letter.id)
+        elif (letter.kind or "").startswith(_SEEDS):
+            self._dead_seeds.add(letter.id)
         elif (seq := _seq_of(letter.id)) is not None and seq not in self._decided:
             self._dead_prompts.add(seq)
 

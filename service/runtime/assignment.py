@@ -3,10 +3,14 @@
 At a rebalance no call begins. For every partition, the lowest unfinished offset is committed with the calls in flight
 in its metadata (`service.runtime.commit_metadata`). Calls of a revoked partition run on, since they are paid for, and
 their answers are written. The next owner reads the metadata, skips what is answered, waits for answers still to come,
-and makes the calls that are not answered in time.
+and makes the calls that are not answered in time. It reads beside its polls, since the group expels who does not poll;
+until it knows what is answered, the partition is paused.
 
 A regular commit does not name the worker's own calls: nobody should wait for a process that was killed. It does name
 the calls of others that the worker waits for, since their process may live.
+
+A call that does not end holds up the committed offset, and everything behind it is kept in memory and read again by the
+next owner. So a partition is paused as well once many records are behind its lowest unfinished one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,19 +18,22 @@ from typing import Generic
 
 import anyio
 import structlog
-from anyio.abc import TaskStatus
 
 from service.errors import IllegalGenerationError
 from service.lm.concurrency import Slots
 from service.messaging.broker import Broker, Committed, Isolation, Partition, Record
 from service.runtime.answered_inputs import Answers
 from service.runtime.commit_metadata import CommitMetadata, Ends, dump, load, whole_seconds
-from service.runtime.in_flight import CallState, InFlight
+from service.runtime.in_flight import InFlight
 from service.runtime.partition_state import PartitionState
 from service.runtime.session import Session
 from service.runtime.stage import In, Stage
 
 _FOLLOW_S = 0.2
+_TOLD_AFTER_S = 5.0
+# The least limit of records behind the lowest unfinished one; more are allowed where more calls may be in flight.
+_MOST_BEHIND = 10_000
+_MOST_BEHIND_EACH_CALL = 4
 
 log = structlog.get_logger()
 
@@ -44,7 +51,11 @@ async def ends_of(broker: Broker, topic: str) -> Ends:
 
 
 class Assignment(Generic[In]):
-    """The partitions assigned to one worker, and its calls in flight; `ends` are the end offsets of the results now."""
+    """The partitions assigned to one worker, and its calls in flight; `ends` are the end offsets of the results now.
+
+    A partition is owned once it is known what is answered of it. Until then it is in `_recalling`, with an object that
+    is new at each beginning.
+    """
 
     def __init__(self, stage: Stage[In], run: str, slots: Slots, session: Session, ends: Ends) -> None:
         self.calls = InFlight(stage, run, slots, session, self._finish)
@@ -53,9 +64,19 @@ class Assignment(Generic[In]):
         self._results = stage.results.of(run)
         self._session = session
         self._owned: dict[Partition, PartitionState] = {}
+        self._recalling: dict[Partition, object] = {}
+        self._held_up: frozenset[Partition] = frozenset()
+        self._most_behind = max(_MOST_BEHIND, _MOST_BEHIND_EACH_CALL * slots.total)
         self._ends = ends
+        self._generation = 0
         self._rebalancing = False
+        self._settled = anyio.Event()
         self._committing = anyio.Lock()
+
+    @property
+    def recalling(self) -> int:
+        """Return of how many partitions it is not known yet what is answered."""
+        return len(self._recalling)
 
     @property
     def awaited(self) -> int:
@@ -68,6 +89,7 @@ class Assignment(Generic[In]):
         for partition, state in self._owned.items():
             mine = {record.offset: record for record in records if record.partition == partition}
             unanswered += state.deliver(mine, self._session.member.position(partition), self._ends)
+        self._pause()
         return unanswered
 
     async def note_ends(self) -> None:
@@ -86,20 +108,23 @@ class Assignment(Generic[In]):
 
     async def on_revoked(self, _: frozenset[Partition]) -> None:
         """Commit all offsets, with the calls in flight in their metadata; no call begins before the next assignment."""
-        self._rebalancing = True
+        self._rebalancing, self._settled = True, anyio.Event()
         self.calls.hold_back()
         async with self._committing:
             if not await self._commit(self._revoked_metadata()):
                 self._lose(frozenset(self._owned))
+                self._recalling.clear()
 
     async def on_assigned(self, partitions: frozenset[Partition]) -> None:
-        """Own these partitions from now on, and no others."""
+        """Own these partitions from now on, and no others, as soon as it is known what is answered of them."""
         self._lose(frozenset(self._owned) - partitions)
+        self._recalling = {each: recall for each, recall in self._recalling.items() if each in partitions}
+        self._generation += 1
         self._rebalancing = False
+        self._settled.set()
         self.calls.let_begin()
-        gained = partitions - self._owned.keys()
-        if gained:
-            await self._session.background.start(self._take_over, gained)
+        self._recall(partitions - self._owned.keys() - self._recalling.keys())
+        self._pause()
 
     def _finish(self, record: Record) -> None:
         """Enter an acknowledged answer in the state of its partition, if that is owned still, or again."""
@@ -107,9 +132,20 @@ class Assignment(Generic[In]):
             self._owned[record.partition].finish(record.offset)
 
     def _lose(self, partitions: frozenset[Partition]) -> None:
-        self.calls.lose(partitions, self._session.patience_s)
+        self.calls.lose(partitions)
         for partition in partitions:
             del self._owned[partition]
+
+    def _pause(self) -> None:
+        """Get no records of partitions of which it is not known what is answered, and none where too many wait."""
+        held_up = frozenset(each for each, state in self._owned.items() if state.unfinished >= self._most_behind)
+        for partition in held_up - self._held_up:
+            offset, _ = self._owned[partition].metadata(self._ends, anyio.current_time())
+            log.warning(
+                "partition.held_up", stage=self._stage, by=f"{partition}/{offset}", records_behind=self._most_behind
+            )
+        self._held_up = held_up
+        self._session.member.pause(held_up.union(self._recalling))
 
     def _metadata(self) -> dict[Partition, tuple[int, CommitMetadata]]:
         now = anyio.current_time()
@@ -123,7 +159,7 @@ class Assignment(Generic[In]):
         }
 
     def _revoked_metadata(self) -> dict[Partition, tuple[int, CommitMetadata]]:
-        time_s = whole_seconds(self._session.patience_s)
+        time_s = whole_seconds(self._session.limits.revoked_s)
         return {
             partition: (
                 offset,
@@ -154,27 +190,56 @@ class Assignment(Generic[In]):
             log.warning("commit_metadata.cut_short", stage=self._stage, calls_that_may_be_asked_twice=left_out)
         return text
 
-    async def _take_over(
-        self, partitions: frozenset[Partition], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
-    ) -> None:
+    def _recall(self, partitions: frozenset[Partition]) -> None:
+        """Begin to find out what is answered of these partitions."""
+        if partitions:
+            recall = object()
+            self._recalling |= dict.fromkeys(partitions, recall)
+            self._session.background.start_soon(self._take_over, recall, partitions)
+
+    async def _take_over(self, recall: object, partitions: frozenset[Partition]) -> None:
         """Take partitions over, then wait for the answers to calls that their earlier owners have in flight."""
-        now = anyio.current_time()
-        own = {partition: self.calls.regain(partition) for partition in partitions}
+        generation, began_s = self._generation, anyio.current_time()
+        own = {partition: self.calls.begun_on(partition) for partition in partitions}
         left = {partition: await self._left_for(partition) for partition in partitions}
         since = tuple(map(min, zip(*(metadata.ends for _, metadata in left.values()), strict=True)))
         async with Answers.behind(self._session.broker, self._results, since) as answers:
             answered = await answers.now({partition: start for partition, (start, _) in left.items()})
-            gained = {}
+            while self._rebalancing or generation != self._generation:
+                await self._settled.wait()
+                generation = self._generation
+                left = {each: what for each, what in left.items() if await self._is_left(recall, each, what)}
+                for partition, more in (await answers.now({each: start for each, (start, _) in left.items()})).items():
+                    answered[partition] |= more
+            gained = {}  # from here on nothing is awaited until the partitions are owned
             for partition, (start, metadata) in left.items():
-                mine = {call.record.offset: call.state is CallState.ANSWERED for call in own[partition]}
+                mine = self.calls.regain(own[partition])
                 answered[partition] |= {offset for offset, done in mine.items() if done}
-                awaited = {offset: now + time_s for offset, time_s in metadata.calls.items()}
+                awaited = {offset: began_s + time_s for offset, time_s in metadata.calls.items()}
                 gained[partition] = PartitionState(start, metadata, answered[partition], awaited, set(mine))
+                del self._recalling[partition]
             self._owned |= gained
-            for partition, state in self._waiting(gained).items():
-                log.info("record.awaited", stage=self._stage, partition=str(partition), records=state.awaited)
-            task_status.started()
+            self._pause()
+            self._tell(gained, sum(map(len, answered.values())), anyio.current_time() - began_s)
             await self._follow(answers, gained)
+
+    async def _is_left(self, recall: object, partition: Partition, left: tuple[int, CommitMetadata]) -> bool:
+        """Return whether a recall holds after a rebalance: the partition is still assigned, and no other has owned it.
+
+        If another has committed meanwhile, the recall begins anew.
+        """
+        is_left = await self._left_for(partition) == left
+        if self._recalling.get(partition) is not recall:
+            return False
+        if not is_left:
+            self._recall(frozenset({partition}))
+        return is_left
+
+    def _tell(self, gained: Mapping[Partition, PartitionState], answered: int, took_s: float) -> None:
+        if took_s >= _TOLD_AFTER_S:
+            log.info("partitions.recalled", stage=self._stage, answered=answered, seconds=round(took_s))
+        for partition, state in self._waiting(gained).items():
+            log.info("record.awaited", stage=self._stage, partition=str(partition), records=state.awaited)
 
     async def _left_for(self, partition: Partition) -> tuple[int, CommitMetadata]:
         """Return the offset that the last owner committed, and its metadata."""
@@ -197,7 +262,7 @@ class Assignment(Generic[In]):
                     waiting[partition].finish(offset)
                     log.info("record.answered_elsewhere", stage=self._stage, record=f"{partition}/{offset}")
             for partition, state in self._waiting(waiting).items():
-                for record in state.expire(anyio.current_time() - self._session.margin_s):
+                for record in state.expire(anyio.current_time() - self._session.limits.margin_s):
                     log.warning("record.await_expired", stage=self._stage, record=f"{partition}/{record.offset}")
                     self.calls.begin(record)
 

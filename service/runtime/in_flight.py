@@ -1,7 +1,8 @@
 """The records that a worker has in flight: the life of each call, at a rebalance as well.
 
-A record waits for a slot. Once its call has begun it is paid for: it runs to its end and its results are written, even
-if the partition has another owner by then. A record whose call has not begun is dropped without loss.
+A record waits for a slot, and until it is sure that its partition is this worker's still. Once its call has begun it is
+paid for: it runs to its end and its results are written, even if the partition has another owner by then. A record
+whose call has not begun is dropped without loss.
 """
 
 import math
@@ -23,6 +24,8 @@ from service.messaging.messages import FailedCall, Message
 from service.runtime.session import Session
 from service.runtime.stage import In, Stage
 
+_LOOK_EVERY_S = 0.1
+
 log = structlog.get_logger()
 
 
@@ -32,17 +35,24 @@ class CallState(Enum):
     DELIVERED = auto()  # a record that cannot be decoded stays so until its dead letter is written
     WAITING = auto()  # for a slot: it has cost nothing
     BEGUN = auto()  # it was sent, and may wait to be sent again
+    WRITING = auto()  # it was answered, and its results are being written
     ANSWERED = auto()  # its results are acknowledged
 
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One record in flight; `slot` is there from the moment its call begins."""
+    """One record in flight; `slot` is there from the moment its call begins. `lost`: its partition was revoked."""
 
     record: Record
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     state: CallState = CallState.DELIVERED
     slot: Slot | None = None
+    lost: bool = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it was sent, and its results are not acknowledged."""
+        return self.state in (CallState.BEGUN, CallState.WRITING) and not self.scope.cancel_called
 
 
 class InFlight(Generic[In]):
@@ -105,24 +115,35 @@ class InFlight(Generic[In]):
 
     def begun_on(self, partition: Partition) -> list[Call]:
         """Return the calls of a partition that have begun and are not given up."""
-        calls = (call for (each, _), call in self._calls.items() if each == partition)
-        return [call for call in calls if call.state is CallState.BEGUN and not call.scope.cancel_called]
+        return [call for (each, _), call in self._calls.items() if each == partition and call.has_begun]
 
-    def lose(self, partitions: frozenset[Partition], patience_s: float) -> None:
-        """Let calls that have begun on revoked partitions run on for `patience_s` seconds; drop the others."""
+    def lose(self, partitions: frozenset[Partition]) -> None:
+        """Let calls that have begun on revoked partitions run to their ends; drop the others."""
+        now_s, limits = anyio.current_time(), self._session.limits
         for (partition, _), call in self._calls.items():
-            if partition in partitions:
-                if call.state is CallState.BEGUN:
-                    call.scope.deadline = anyio.current_time() + patience_s
-                else:
+            if partition in partitions and not call.lost:
+                call.lost = True
+                if call.state is CallState.BEGUN and call.slot is not None:
+                    call.scope.deadline = now_s + limits.revoked_s
+                    self._slots.close(call.slot, now_s + limits.drain_s)
+                elif not call.has_begun:
                     call.scope.cancel()
 
-    def regain(self, partition: Partition) -> list[Call]:
-        """Return the calls that still run on a partition that was revoked, and lift their time limit."""
-        calls = self.begun_on(partition)
+    def regain(self, calls: Sequence[Call]) -> dict[int, bool]:
+        """Lift the time limits of calls whose partition has come back.
+
+        Returns the offsets of those that still run, and of those that were answered meanwhile, and whether they were.
+        """
+        found = {}
         for call in calls:
-            call.scope.deadline = math.inf
-        return calls
+            if call.state is CallState.ANSWERED:
+                found[call.record.offset] = True
+            elif call.has_begun and self._calls.get((call.record.partition, call.record.offset)) is call:
+                found[call.record.offset] = False
+                call.lost, call.scope.deadline = False, math.inf
+                if call.slot is not None:
+                    self._slots.close(call.slot, math.inf)
+        return found
 
     def drop_waiting(self) -> None:
         """Drop calls that are not at a server now: their records will be delivered again; their cost is recorded."""
@@ -147,6 +168,8 @@ class InFlight(Generic[In]):
             if self._calls.get(where) is call:
                 del self._calls[where]
             self._fewer.set()
+        if call.has_begun and not call.lost and not self.stopping:
+            self.begin(call.record)  # it was dropped for its partition, which has come back meanwhile
 
     async def _answer(self, call: Call) -> None:
         """Write the results of a record, or its dead letter, unless the worker stops before its call has begun."""
@@ -167,6 +190,8 @@ class InFlight(Generic[In]):
             await self._send(self._encoded(self._stage.give_up(message, failure), record), call)
 
     async def _send(self, results: Sequence[NewRecord], call: Call) -> None:
+        if call.state is CallState.BEGUN:
+            call.state, call.scope.deadline = CallState.WRITING, math.inf
         with self._slots.writing():
             await self._session.producer.send(results)
         call.state = CallState.ANSWERED
@@ -199,8 +224,16 @@ class InFlight(Generic[In]):
         call.state = CallState.WAITING
         while not self.stopping:
             await self._may_begin.wait()
+            if not self._session.member.is_sure():
+                await anyio.sleep(_LOOK_EVERY_S)
+                continue
             async with self._slots.hold(self._stage.rank) as slot:
-                if self._may_begin.is_set() and not self.stopping and not call.scope.cancel_called:
+                if self._may_begin_now and not self.stopping and not call.scope.cancel_called:
                     call.state, call.slot = CallState.BEGUN, slot
                     return await self._stage(message, slot)
         return None
+
+    @property
+    def _may_begin_now(self) -> bool:
+        """Whether nobody else can own the partitions by now: a call might be made by their next owner, too."""
+        return self._may_begin.is_set() and self._session.member.is_sure()

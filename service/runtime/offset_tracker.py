@@ -26,6 +26,11 @@ class OffsetTracker:
         """Return the offset that may be committed: everything before it is finished."""
         return self._unfinished[0] if self._unfinished else self._position
 
+    @property
+    def unfinished(self) -> int:
+        """Return how many offsets are unfinished, or finished behind an unfinished one."""
+        return len(self._unfinished)
+
     def deliver(self, offsets: Sequence[int], position: int) -> list[int]:
         """Enter polled offsets and the reader's position after them; returns the offsets that are new.
 

@@ -38,6 +38,11 @@ class PartitionState:
         """Return how many answers of other workers are awaited."""
         return len(self._awaited)
 
+    @property
+    def unfinished(self) -> int:
+        """Return how many records have been delivered from the lowest unfinished one on."""
+        return self._tracker.unfinished
+
     def deliver(self, records: Mapping[int, Record], position: int, ends: Ends) -> list[Record]:
         """Enter polled records; returns those that are neither answered nor awaited from another worker."""
         unanswered = []

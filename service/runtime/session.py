@@ -9,12 +9,30 @@ from service.messaging.broker import Broker, GroupMember, Producer
 
 
 @dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """The times for which calls in flight may go on.
+
+    After a stop that is `drain_s`. One attempt at a call takes `call_s` at most. On a revoked partition attempts begin
+    for `drain_s`, and run to their own ends. Its next owner waits `margin_s` longer, so that their answers can be
+    written.
+    """
+
+    drain_s: float
+    call_s: float = 120.0
+    margin_s: float = 5.0
+
+    @property
+    def revoked_s(self) -> float:
+        """Return after how long no call runs on a revoked partition."""
+        return self.drain_s + self.call_s
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """The means of one run of a worker: `producer` writes results, `member` commits offsets.
 
     Calls to the model run in `calls`, which is left when they have ended; `background` is cancelled then. No call
-    begins once `drain` is set. Calls on a revoked partition may go on for `patience_s`; the next owner of the partition
-    waits `margin_s` longer, so that their answers can be written.
+    begins once `drain` is set.
     """
 
     broker: Broker
@@ -23,5 +41,4 @@ class Session:
     calls: TaskGroup
     background: TaskGroup
     drain: anyio.Event
-    patience_s: float
-    margin_s: float
+    limits: TimeLimits

@@ -82,6 +82,14 @@ class StatefulStage(Protocol[In]):
         """Remember one of its own results."""
         ...
 
+    def check_restored(self) -> None:
+        """Raise if results are missing, after all past ones have been restored.
+
+        Raises:
+            RecordsGoneError: there must have been more results.
+        """
+        ...
+
     async def __call__(self, batch: Sequence[In], /) -> Outcome:
         """Return the results of a batch, in order; changes no state."""
         ...

@@ -18,33 +18,24 @@ from service.messaging.broker import Broker, GroupMember, Partition
 from service.messaging.messages import CallsDropped
 from service.runtime.assignment import Assignment, ends_of, group_of
 from service.runtime.in_flight import InFlight
-from service.runtime.session import Session
+from service.runtime.session import Session, TimeLimits
 from service.runtime.stage import In, Stage
 
 _POLL_S = 0.2
 _COMMIT_EVERY_S = 1.0
-_MARGIN_S = 5.0
 
 log = structlog.get_logger()
 
 
 class StatelessWorker(Generic[In]):
-    """One member of a stage's consumer group.
+    """One member of a stage's consumer group; `slots` limits the calls in flight of all stages of the process."""
 
-    `slots` limits the calls in flight of all stages of the process. Calls in flight may go on for `drain_s` after a
-    stop, or after their partition was revoked; its next owner waits `margin_s` longer for their results before it makes
-    the calls again.
-    """
-
-    def __init__(
-        self, stage: Stage[In], broker: Broker, run: str, slots: Slots, drain_s: float, margin_s: float = _MARGIN_S
-    ) -> None:
+    def __init__(self, stage: Stage[In], broker: Broker, run: str, slots: Slots, limits: TimeLimits) -> None:
         self._stage = stage
         self._broker = broker
         self._run = run
         self._slots = slots
-        self._drain_s = drain_s
-        self._margin_s = margin_s
+        self._limits = limits
         self._assignment: Assignment[In] | None = None
 
     @property
@@ -73,16 +64,7 @@ class StatelessWorker(Generic[In]):
             self._broker.group_member(group, [source], on_revoked, on_assigned) as member,
         ):
             async with anyio.create_task_group() as background, anyio.create_task_group() as calls:
-                session = Session(
-                    self._broker,
-                    producer,
-                    member,
-                    calls,
-                    background,
-                    drain,
-                    patience_s=self._drain_s,
-                    margin_s=self._margin_s,
-                )
+                session = Session(self._broker, producer, member, calls, background, drain, self._limits)
                 assignment = Assignment(self._stage, self._run, self._slots, session, ends)
                 self._assignment = assignment
                 background.start_soon(_commit_regularly, assignment)
@@ -100,12 +82,12 @@ class StatelessWorker(Generic[In]):
     async def _finish_in_flight(self, assignment: Assignment[In], member: GroupMember) -> None:
         """Let calls in flight come to their end; records of calls that do not will be delivered again."""
         calls = assignment.calls
-        with anyio.move_on_after(self._drain_s) as patience:
+        with anyio.move_on_after(self._limits.drain_s) as patience:
             while calls.in_flight:
                 calls.drop_waiting()
                 await _stay_in_the_group(calls, member)
         if patience.cancelled_caught:
-            tell = log.warning if self._drain_s else log.info  # nobody waits: calls are dropped on purpose
+            tell = log.warning if self._limits.drain_s else log.info  # nobody waits: calls are dropped on purpose
             tell("drain.given_up", stage=self._stage.name, in_flight=calls.in_flight)
             calls.cancel()
 

@@ -1,8 +1,11 @@
 """Runs a stage with memory: one active writer, exactly once: results and input offsets are one transaction.
 
 Start: open the transactional id (which fences a predecessor), rebuild the memory from the stage's own results, then go
-on at the committed offset. Each round: take a batch, let the stage judge it, write everything, commit, and only then
-remember it. If it is fenced, or an outcome is unknown, the error ends the process, and a new one rebuilds.
+on at the committed offset. If Kafka has deleted that, the results say how far the input was read: each names its cause.
+What follows the last one is read again; it had no result then, and has none now.
+
+Each round: take a batch, let the stage judge it, write everything, commit, and only then remember it. If it is fenced,
+or an outcome is unknown, the error ends the process, and a new one rebuilds.
 
 A standby rebuilds while another instance is active and follows its results until it is elected itself. Then only the
 end is left to read.
@@ -27,10 +30,12 @@ from service.messaging.broker import (
     Record,
     TransactionalProducer,
 )
+from service.messaging.codec import cause_of
 from service.messaging.dead_letters import dead_letter
 from service.messaging.topic_reader import Tail
 from service.runtime.leader_election import LeaderElection
 from service.runtime.stage import In, Outcome, StatefulStage
+from service.runtime.start_offset import OFFSETS_EXPIRE, check_not_beyond_end
 
 _POLL_S = 0.2
 _MAX_BATCH = 200
@@ -54,6 +59,7 @@ class TransactionalWorker(Generic[In]):
         self._group = f"seedstream.{run}.{stage.name}"
         self._source = Partition(stage.source.of(run), 0)
         self._singly_until = -1
+        self._answered_below = 0
         self.repeated = 0
 
     async def run(self, drain: anyio.Event, ready: anyio.Event) -> None:
@@ -72,12 +78,13 @@ class TransactionalWorker(Generic[In]):
                 producer = await stack.enter_async_context(self._broker.transactional_producer(self._group))
                 async for record in tail.to_end():
                     self._restore(tail, record)
+            self._stage.check_restored()
+            start = await self._start()
             ready.set()
             if self._election is not None:
                 log.info("stage.ready", stage=self._stage.name)
             async with self._broker.reader([self._source]) as reader:
-                committed = await self._broker.committed(self._group, self._source)
-                reader.seek(self._source, committed.offset if committed is not None else 0)
+                reader.seek(self._source, start)
                 await self._work(reader, producer, drain)
 
     async def _stand_by(self, tail: Tail, drain: anyio.Event) -> bool:
@@ -95,6 +102,24 @@ class TransactionalWorker(Generic[In]):
     def _restore(self, tail: Tail, record: Record) -> None:
         if (message := tail.own(record)) is not None:
             self._stage.restore(message)
+            partition, offset = cause_of(record) or (None, 0)
+            if partition == self._source:
+                self._answered_below = max(self._answered_below, offset + 1)
+
+    async def _start(self) -> int:
+        """Return the offset to go on at: the committed one, or else the one behind the last input with a result.
+
+        Raises:
+            TopicRecreatedError: the input ends before it.
+        """
+        committed = await self._broker.committed(self._group, self._source)
+        start = committed.offset if committed is not None else self._answered_below
+        if committed is None and start:
+            log.warning(
+                "offset.missing", group=self._group, partition=str(self._source), start=start, hint=OFFSETS_EXPIRE
+            )
+        await check_not_beyond_end(self._broker, self._group, self._source, start)
+        return start
 
     async def _work(self, reader: Reader, producer: TransactionalProducer, drain: anyio.Event) -> None:
         while not (drain.is_set() and self._election is not None):

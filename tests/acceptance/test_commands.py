@@ -196,6 +196,14 @@ def test_check_and_preview_try_and_store_nothing(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_a_run_that_is_refused_at_its_start_leaves_no_file(tmp_path: Path) -> None:
+    server = ("--lm", "openai", "--model", "m", "--lm-url", "http://127.0.0.1:9/v1")
+    commands = (("run", *server), ("run", "--run", "dear", "--lm", "simulator", "--budget", "1"))
+    for ended in run_side_by_side(tmp_path, *commands):
+        assert ended.code == 2, ended.err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_the_simulator_serves_a_run_and_watch_follows_it(tmp_path: Path) -> None:
     latency = ("--time-to-first-token", "400ms")
     with start(tmp_path, "simulator", "--port", "0", *latency) as simulator:

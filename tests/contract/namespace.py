@@ -153,5 +153,11 @@ class _NamespacedMember:
     def assignment(self) -> frozenset[Partition]:
         return self.names.outside(self.real.assignment())
 
+    def pause(self, partitions: frozenset[Partition]) -> None:
+        self.real.pause(frozenset(map(self.names.inside, partitions)))
+
+    def is_sure(self) -> bool:
+        return self.real.is_sure()
+
     async def commit(self, offsets: Offsets) -> None:
         await self.real.commit(self.names.offsets(offsets))

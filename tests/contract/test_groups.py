@@ -4,7 +4,7 @@ import pytest
 from service.errors import IllegalGenerationError
 from service.messaging.broker import Committed, NewRecord, Partition
 from tests.contract.conftest import OpenBroker
-from tests.contract.logs import DEADLINE_S, P0, create, ignore, meet, poll_until, polling, send, texts, upto
+from tests.contract.logs import DEADLINE_S, P0, create, ignore, meet, poll_until, polling, send, texts, upto, values
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +105,60 @@ async def test_a_member_that_missed_a_rebalance_cannot_commit(open_broker: OpenB
             with pytest.raises(IllegalGenerationError):
                 await owner.commit(upto(1))
         assert await broker.committed("g", P0) is None
+
+
+async def test_a_member_that_was_expelled_is_not_sure_of_its_partitions(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with (
+            broker.group_member("g", ["first"], ignore, ignore) as away,
+            broker.group_member("g", ["first"], ignore, ignore) as next_owner,
+        ):
+            await meet(away, next_owner, until=lambda: len(away.assignment()) + len(next_owner.assignment()) == 1)
+            owner, other = (away, next_owner) if away.assignment() else (next_owner, away)
+            assert owner.is_sure()
+            async with broker.group_member("g", ["first"], ignore, ignore) as third:
+                await meet(third, other, until=lambda: len(third.assignment()) + len(other.assignment()) == 1)
+                assert (third if third.assignment() else other).is_sure()
+                with anyio.fail_after(DEADLINE_S):
+                    while owner.is_sure():
+                        await other.poll(0, 0.05)
+            await meet(owner, other, until=lambda: len(owner.assignment()) + len(other.assignment()) == 1)
+            assert owner.is_sure()
+
+
+async def test_paused_partitions_give_no_records_until_they_go_on(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker, partitions=2)
+        async with broker.producer() as producer, broker.group_member("g", ["first"], ignore, ignore) as member:
+            await meet(member, until=lambda: len(member.assignment()) == 2)
+            member.pause(frozenset({P0}))
+            await producer.send([*values("a", "b", partition=0), *values("c", partition=1)])
+            assert texts(await poll_until(member, 1)) == ["c"]
+            assert await member.poll(10, 0.3) == []
+            assert member.position(P0) == 0
+            member.pause(frozenset({Partition("first", 1)}))
+            await producer.send(values("d", partition=1))
+            assert texts(await poll_until(member, 2)) == ["a", "b"]
+            member.pause(frozenset())
+            assert texts(await poll_until(member, 1)) == ["d"]
+
+
+async def test_partitions_may_be_paused_as_they_are_assigned(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, "a")
+
+        async def assigned(partitions: frozenset[Partition]) -> None:
+            member.pause(partitions)
+
+        async with broker.group_member("g", ["first"], ignore, assigned) as member:
+            with anyio.fail_after(DEADLINE_S):
+                while not member.assignment():
+                    assert await member.poll(10, 0.05) == []
+            assert await member.poll(10, 0.3) == []
+            member.pause(frozenset())
+            assert texts(await poll_until(member, 1)) == ["a"]
 
 
 async def test_a_group_skips_transaction_markers(open_broker: OpenBroker) -> None:

@@ -1,8 +1,8 @@
-"""Wrappers of real brokers that fail at a chosen commit, of a transaction or of a group's offsets."""
+"""Wrappers of real brokers that fail at a chosen commit, of a transaction or of a group's offsets, or at a poll."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from service.errors import BrokerError, IllegalGenerationError, OutcomeUnknownError
@@ -25,11 +25,15 @@ from service.messaging.broker import (
 
 
 class Breakage(Enum):
-    """The commit that fails: a transaction's, before it took effect or after it (its reply is lost), or a group's."""
+    """The commit that fails: a transaction's, before it took effect or after it (its reply is lost), or a group's.
+
+    With `POLL`, no commit fails, and a group member's polls do.
+    """
 
     BEFORE = auto()
     AFTER = auto()
     GROUP = auto()
+    POLL = auto()
 
 
 @dataclass(eq=False)
@@ -74,6 +78,20 @@ class BreakingBroker:
         return await self.real.end_offset(partition, isolation)
 
 
+@dataclass(eq=False)
+class TruncatedBroker(BreakingBroker):
+    """A wrapper of a real broker that has lost the records of some partitions below an offset."""
+
+    begins: Mapping[Partition, int] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def reader(self, partitions: Sequence[Partition]) -> AsyncIterator[Reader]:
+        async with self.real.reader(partitions) as reader:
+            for partition in self.begins.keys() & set(partitions):
+                reader.seek(partition, self.begins[partition])
+            yield reader
+
+
 @dataclass
 class _BreakingProducer:
     real: TransactionalProducer
@@ -108,6 +126,8 @@ class _BreakingMember:
     broker: BreakingBroker
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        if self.broker.breakage is Breakage.POLL:
+            raise BrokerError("the log went away")
         return await self.real.poll(max_records, timeout_s)
 
     def position(self, partition: Partition) -> int:
@@ -115,6 +135,12 @@ class _BreakingMember:
 
     def assignment(self) -> frozenset[Partition]:
         return self.real.assignment()
+
+    def pause(self, partitions: frozenset[Partition]) -> None:
+        self.real.pause(partitions)
+
+    def is_sure(self) -> bool:
+        return self.real.is_sure()
 
     async def commit(self, offsets: Offsets) -> None:
         if self.broker.breakage is not Breakage.GROUP:

@@ -313,3 +313,31 @@ async def test_answers_being_written_beyond_a_quarter_delay_new_calls() -> None:
             await settled()
             assert len(crowd.holding) == 4
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("is_aside", [False, True])
+async def test_who_steps_aside_after_its_slot_closed_gets_none(is_aside: bool) -> None:  # noqa: FBT001
+    slots, outcomes = Slots(1), list[bool]()
+
+    async def steps_aside(slot: Slot) -> None:
+        outcomes.append(await slots.step_aside(slot, 3600.0))
+
+    with anyio.fail_after(5):
+        async with slots.hold(0) as slot, anyio.create_task_group() as tasks:
+            if is_aside:
+                tasks.start_soon(steps_aside, slot)
+                await settled()
+            slots.close(slot, anyio.current_time())
+            if not is_aside:
+                tasks.start_soon(steps_aside, slot)
+    assert outcomes == [False]
+    assert slots.in_use == 0
+
+
+async def test_a_slot_that_opens_again_is_given_back_to_its_holder() -> None:
+    slots = Slots(1)
+    with anyio.fail_after(5):
+        async with slots.hold(0) as slot:
+            slots.close(slot, anyio.current_time())
+            slots.close(slot, math.inf)
+            assert await slots.step_aside(slot, 0.0)

@@ -60,6 +60,29 @@ async def test_nothing_is_written_before_all_seeds_are_in_the_pool(open_broker: 
     assert first == write_prompt(examples.definition(10), pool, 0)
 
 
+def dead_seed(number: int) -> NewRecord:
+    record = replace(codec.encode(examples.seed(number), RUN), value=b"{")
+    return replace(record, topic=topics.CANDIDATES.dead_letters_of(RUN))
+
+
+async def test_a_seed_among_the_dead_letters_holds_nothing_up(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.definition(10), FAR, *SEEDS[:9])
+        await write(broker, dead_seed(9))
+        async with killed_after(producing(broker)):
+            assert len(await follow(broker, topics.PROMPTS, 3)) == 3
+
+
+async def test_too_few_seeds_beside_dead_ones_end_the_run(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.definition(9), FAR, *SEEDS[:7])
+        await write(broker, dead_seed(7), dead_seed(8))
+        end = await ended(broker)
+        assert (end.ending, "shows 8 tasks, and there are 7: 2 seed tasks" in end.detail) == (Ending.STALLED, True)
+
+
 async def test_there_are_never_more_undecided_prompts_than_the_window(open_broker: OpenBroker) -> None:
     async with run_with(open_broker) as broker, killed_after(producing(broker, window=3)):
         assert await stays_at(broker, topics.PROMPTS, 3)
@@ -263,9 +286,9 @@ async def test_a_replayed_prompt_is_waited_for_again(open_broker: OpenBroker) ->
         await DeadLetterReplay(broker, RUN).run()
         await send(broker, goal)
         async with killed_after(producing(broker)):
-            assert await stays_at(broker, topics.CONTROL, 4)
+            assert await stays_at(broker, topics.CONTROL, 5)
             await send(broker, examples.decision(0))
-            await follow(broker, topics.CONTROL, 5)
+            await follow(broker, topics.CONTROL, 6)
         assert len(await read(broker, topics.PROMPTS)) == 2
 
 

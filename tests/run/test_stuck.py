@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.messaging import topics
 from service.messaging.dead_letters import DeadLetter
-from service.messaging.messages import FinishedTask, Message
+from service.messaging.messages import FinishedTask, Message, SubmittedSeed
 from service.messaging.topics import Topic
 from service.run.credits import affordable_prompts
 from service.run.progress import Progress
@@ -221,3 +221,20 @@ def test_a_second_completion_of_an_input_was_paid_twice() -> None:
     assert progress.paid_twice == 2
     progress.apply(classified)
     assert progress.paid_twice == 3
+
+
+def seed_letter(number: int, *, put_back: bool = False) -> DeadLetter:
+    kind = SubmittedSeed.ce_type.replace("v1", "v2")
+    return letter(topics.CANDIDATES, f"p{number}", put_back=put_back).model_copy(update={"kind": kind})
+
+
+def test_a_seed_among_the_dead_letters_is_not_awaited() -> None:
+    """Its id may look like that of a prompt."""
+    progress = fold(examples.definition(2), examples.pooled_seed(0), examples.prompt(1))
+    assert progress.awaits_seeds
+    assert not fold(examples.definition(2), examples.pooled_seed(0), seed_letter(1)).awaits_seeds
+    assert fold(examples.definition(2), examples.pooled_seed(0), seed_letter(1, put_back=True)).awaits_seeds
+    progress.apply(seed_letter(1))
+    assert (progress.stuck_seeds, progress.stuck_prompts, progress.awaits_seeds) == (1, 0, False)
+    progress.apply(examples.pooled_seed(1).model_copy(update={"id": "p1"}))
+    assert (progress.seeds, progress.stuck_seeds) == (2, 0)

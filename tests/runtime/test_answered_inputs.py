@@ -14,6 +14,7 @@ from service.messaging.broker import Broker, Isolation, NewRecord, Partition
 from service.messaging.codec import CAUSE
 from service.runtime.answered_inputs import Answers
 from service.runtime.commit_metadata import Ends
+from service.runtime.session import TimeLimits
 from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.conftest import OpenBroker
@@ -152,14 +153,14 @@ async def test_no_answered_prompt_is_asked_again_after_any_crash(open_broker: Op
         async with open_broker() as broker:
             before = {message.key for message in await read(broker, topics.CANDIDATES)}
             model = ScriptedModel(script)
-            worker = StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(4), drain_s=0)
+            worker = StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(4), TimeLimits(0.0))
             async with rng.choice([killed_after, drained_after])(worker):
                 new = min(rng.randrange(4), len(prompts) - len(before))
                 await model.until_asked(new)
             assert {text.strip("<>") for text in model.asked}.isdisjoint(before)
     async with open_broker() as broker:
         worker = StatelessWorker(
-            Generate(ScriptedModel(lambda _: "answered"), SELF_INSTRUCT), broker, RUN, Slots(4), drain_s=0
+            Generate(ScriptedModel(lambda _: "answered"), SELF_INSTRUCT), broker, RUN, Slots(4), TimeLimits(0.0)
         )
         async with killed_after(worker):
             answers = await follow(broker, topics.CANDIDATES, len(prompts))

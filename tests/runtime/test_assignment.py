@@ -8,18 +8,23 @@ from pathlib import Path
 import anyio
 import pytest
 from anyio import lowlevel
+from structlog.testing import capture_logs
 
 from consumers.generate import Generate
 from service.adapters.sqlite import SqliteBroker
 from service.errors import IllegalGenerationError
-from service.lm.concurrency import Slots
+from service.lm.call_cost import ONE_ATTEMPT
+from service.lm.concurrency import Slot, Slots
+from service.lm.errors import CallDroppedError
+from service.lm.port import Completion
 from service.messaging import codec, topics
-from service.messaging.broker import Committed, Isolation, Offsets, Partition, Record
+from service.messaging.broker import Broker, Committed, Isolation, Offsets, Partition, Record, TransactionalProducer
 from service.messaging.messages import Prompt
 from service.runtime.assignment import Assignment, ends_of
 from service.runtime.in_flight import InFlight
-from service.runtime.session import Session
-from service.selfinstruct.recipe import SELF_INSTRUCT
+from service.runtime.session import Session, TimeLimits
+from service.selfinstruct.model_input import ModelInput
+from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
 from tests.fakes.models import Hold, ScriptedModel, always
 from tests.support import examples
 from tests.support.logs import DEADLINE_S, QUIET_S, RUN, create, follow, records_of, send, until, write
@@ -28,6 +33,7 @@ pytestmark = pytest.mark.anyio
 
 P0 = Partition(topics.PROMPTS.of(RUN), 0)
 ONLY = frozenset({P0})
+PATIENT = TimeLimits(60.0, call_s=0.0, margin_s=60.0)
 NOTHING: frozenset[Partition] = frozenset()
 
 
@@ -57,6 +63,8 @@ class Group:
     offsets: dict[Partition, Committed] = field(default_factory=dict)
     refuses: bool = False
     read_to: int = 0
+    paused: frozenset[Partition] = frozenset()
+    sure: bool = True
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
         return []
@@ -66,6 +74,12 @@ class Group:
 
     def assignment(self) -> frozenset[Partition]:
         return ONLY
+
+    def pause(self, partitions: frozenset[Partition]) -> None:
+        self.paused = partitions
+
+    def is_sure(self) -> bool:
+        return self.sure
 
     async def commit(self, offsets: Offsets) -> None:
         if self.refuses:
@@ -87,6 +101,11 @@ class Desk:
     calls: InFlight[Prompt]
     assignment: Assignment[Prompt]
 
+    async def assign(self, partitions: frozenset[Partition]) -> None:
+        """Assign partitions, and wait until it is known what is answered of them."""
+        await self.assignment.on_assigned(partitions)
+        await until(self.broker, lambda: not self.assignment.recalling)
+
     async def deliver(self) -> list[int]:
         """Poll all prompts, and return the offsets of those that are taken up."""
         records = await records_of(self.broker, P0.topic)
@@ -102,8 +121,7 @@ async def desk(
     path: Path,
     model: ScriptedModel,
     *,
-    patience_s: float = 60.0,
-    margin_s: float = 60.0,
+    limits: TimeLimits = PATIENT,
     slots: Slots | None = None,
 ) -> AsyncIterator[Desk]:
     group = Group()
@@ -119,9 +137,7 @@ async def desk(
                 broker.producer() as producer,
                 anyio.create_task_group() as calls,
             ):
-                session = Session(
-                    broker, producer, group, calls, background, anyio.Event(), patience_s=patience_s, margin_s=margin_s
-                )
+                session = Session(broker, producer, group, calls, background, anyio.Event(), limits)
                 assignment = Assignment(stage, RUN, slots or Slots(8), session, ends)
                 yield Desk(broker, group, model, assignment.calls, assignment)
                 calls.cancel_scope.cancel()
@@ -131,7 +147,7 @@ async def desk(
 async def test_handed_over_calls_stay_in_the_metadata_until_assignment(tmp_path: Path) -> None:
     async with desk(tmp_path, ScriptedModel(always(Hold()))) as worker:
         await send(worker.broker, *map(examples.prompt, range(3)))
-        await worker.assignment.on_assigned(ONLY)
+        await worker.assign(ONLY)
         assert await worker.deliver() == [0, 1, 2]
         await worker.model.until_asked(3)
         await worker.assignment.commit()
@@ -139,7 +155,7 @@ async def test_handed_over_calls_stay_in_the_metadata_until_assignment(tmp_path:
         await worker.assignment.on_revoked(ONLY)
         await worker.assignment.commit()
         assert worker.group.offsets[P0] == Committed(0, "0;0-2@60")
-        await worker.assignment.on_assigned(ONLY)
+        await worker.assign(ONLY)
         await worker.assignment.commit()
         assert worker.group.offsets[P0] == Committed(0, "0")
 
@@ -147,7 +163,7 @@ async def test_handed_over_calls_stay_in_the_metadata_until_assignment(tmp_path:
 async def test_a_last_commit_names_no_calls_even_during_a_rebalance(tmp_path: Path) -> None:
     async with desk(tmp_path, ScriptedModel(always(Hold()))) as worker:
         await send(worker.broker, examples.prompt(0))
-        await worker.assignment.on_assigned(ONLY)
+        await worker.assign(ONLY)
         await worker.deliver()
         await worker.model.until_asked(1)
         await worker.assignment.on_revoked(ONLY)
@@ -160,11 +176,11 @@ async def test_an_answer_written_during_reassignment_counts(tmp_path: Path) -> N
     hold = Hold()
     async with desk(tmp_path, ScriptedModel(always(hold))) as worker:
         await send(worker.broker, examples.prompt(0), examples.prompt(1))
-        await worker.assignment.on_assigned(ONLY)
+        await worker.assign(ONLY)
         await worker.deliver()
         await worker.model.until_asked(2)
         await worker.assignment.on_revoked(ONLY)
-        await worker.assignment.on_assigned(NOTHING)
+        await worker.assign(NOTHING)
 
         async def answer() -> None:
             hold.release()
@@ -172,7 +188,7 @@ async def test_an_answer_written_during_reassignment_counts(tmp_path: Path) -> N
 
         worker.broker.meanwhile = answer
         worker.group.offsets[P0] = Committed(0, "0")
-        await worker.assignment.on_assigned(ONLY)
+        await worker.assign(ONLY)
         assert await worker.deliver() == []
         await worker.assignment.commit()
         assert worker.group.offsets[P0].offset == 2
@@ -180,13 +196,14 @@ async def test_an_answer_written_during_reassignment_counts(tmp_path: Path) -> N
 
 async def test_calls_of_a_regained_partition_are_not_given_up(tmp_path: Path) -> None:
     hold = Hold()
-    async with desk(tmp_path, ScriptedModel(always(hold)), patience_s=0.05) as worker:
+    async with desk(tmp_path, ScriptedModel(always(hold)), limits=TimeLimits(0.05, call_s=0.0)) as worker:
         await send(worker.broker, examples.prompt(0))
-        await worker.assignment.on_assigned(ONLY)
+        await worker.assign(ONLY)
         await worker.deliver()
         await worker.model.until_asked(1)
-        worker.calls.lose(ONLY, patience_s=0.05)
-        (call,) = worker.calls.regain(P0)
+        (call,) = worker.calls.begun_on(P0)
+        worker.calls.lose(ONLY)
+        assert worker.calls.regain([call]) == {0: False}
         with anyio.move_on_after(2 * QUIET_S):
             await worker.calls.wait_for_fewer(DEADLINE_S)
         assert worker.model.in_flight == 1
@@ -200,14 +217,14 @@ async def test_a_call_that_is_lost_as_it_gets_its_slot_is_not_sent(turns: int, t
     hold = Hold()
     async with desk(tmp_path, ScriptedModel(always(hold)), slots=Slots(1)) as worker:
         await send(worker.broker, examples.prompt(0), examples.prompt(1))
-        await worker.assignment.on_assigned(ONLY)
+        await worker.assign(ONLY)
         await worker.deliver()
         await worker.model.until_asked(1)
         hold.release()
         for _ in range(turns):
             await lowlevel.checkpoint()
         worker.calls.hold_back()
-        worker.calls.lose(ONLY, 60.0)
+        worker.calls.lose(ONLY)
         worker.calls.let_begin()
         while worker.calls.in_flight:
             await worker.calls.wait_for_fewer(DEADLINE_S)
@@ -217,7 +234,7 @@ async def test_a_call_that_is_lost_as_it_gets_its_slot_is_not_sent(turns: int, t
 async def test_who_may_not_commit_any_more_owns_nothing_but_its_calls(tmp_path: Path) -> None:
     async with desk(tmp_path, ScriptedModel(always(Hold()))) as worker:
         await send(worker.broker, examples.prompt(0), examples.prompt(1))
-        await worker.assignment.on_assigned(ONLY)
+        await worker.assign(ONLY)
         await worker.deliver()
         await worker.model.until_asked(2)
         worker.group.refuses = True
@@ -225,7 +242,7 @@ async def test_who_may_not_commit_any_more_owns_nothing_but_its_calls(tmp_path: 
         worker.group.refuses = False
         worker.group.offsets[P0] = Committed(1, "0;2@60")
         await send(worker.broker, examples.prompt(2), examples.prompt(3))
-        await worker.assignment.on_assigned(ONLY)
+        await worker.assign(ONLY)
         assert await worker.deliver() == [1, 3]
         await worker.model.until_asked(3)
         assert worker.model.asked == ["<p0>", "<p1>", "<p3>"]
@@ -235,7 +252,7 @@ async def test_an_owner_whose_time_is_up_may_still_be_writing(tmp_path: Path) ->
     async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
         await send(worker.broker, examples.prompt(0), examples.prompt(1))
         worker.group.offsets[P0] = Committed(0, "0;0-1@0")
-        await worker.assignment.on_assigned(ONLY)
+        await worker.assign(ONLY)
         assert await worker.deliver() == []
         first, second = await records_of(worker.broker, P0.topic)
         for record in (first, replace(second, partition=Partition(P0.topic, 1)), second):
@@ -244,3 +261,148 @@ async def test_an_owner_whose_time_is_up_may_still_be_writing(tmp_path: Path) ->
         assert worker.model.asked == []
         await worker.assignment.commit()
         assert worker.group.offsets[P0].offset == 2
+
+
+@asynccontextmanager
+async def hidden_results(broker: Broker) -> AsyncIterator[TransactionalProducer]:
+    """Keep a transaction open on the results, so that a recall cannot reach their end."""
+    async with broker.transactional_producer("t") as producer:
+        await producer.begin()
+        await producer.send([codec.encode(examples.seed(1), RUN)])
+        yield producer
+
+
+async def test_a_recall_takes_place_beside_polls(tmp_path: Path) -> None:
+    async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
+        await send(worker.broker, examples.prompt(0), examples.prompt(1))
+        first, _ = await records_of(worker.broker, P0.topic)
+        async with hidden_results(worker.broker) as transaction:
+            await write(worker.broker, codec.encode(examples.answer(0), RUN, first))
+            await worker.assignment.on_assigned(ONLY)
+            assert (worker.assignment.recalling, worker.group.paused) == (1, ONLY)
+            await worker.assignment.commit()
+            assert worker.group.offsets == {}
+            await transaction.abort()
+            await until(worker.broker, lambda: not worker.assignment.recalling)
+        assert worker.group.paused == NOTHING
+        assert await worker.deliver() == [1]
+
+
+async def test_a_partition_is_revoked_in_the_middle_of_its_recall(tmp_path: Path) -> None:
+    async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
+        await send(worker.broker, examples.prompt(0))
+        async with hidden_results(worker.broker) as transaction:
+            await worker.assignment.on_assigned(ONLY)
+            await anyio.wait_all_tasks_blocked()
+            await worker.assignment.on_revoked(ONLY)
+            await worker.assignment.on_assigned(NOTHING)
+            assert (worker.assignment.recalling, worker.group.paused) == (0, NOTHING)
+            await transaction.abort()
+        await anyio.wait_all_tasks_blocked()
+        assert await worker.deliver() == []
+        assert worker.group.offsets == {}
+
+
+@pytest.mark.parametrize("left", [None, Committed(1, "1")])
+async def test_answers_of_others_during_a_recall_count(left: Committed | None, tmp_path: Path) -> None:
+    """The partition is away in the middle of a recall; its owner commits, or is killed before it can."""
+    async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
+        await send(worker.broker, *map(examples.prompt, range(3)))
+        first, second, _ = await records_of(worker.broker, P0.topic)
+        async with hidden_results(worker.broker) as transaction:
+            await worker.assignment.on_assigned(ONLY)
+            await anyio.wait_all_tasks_blocked()
+            await worker.assignment.on_revoked(ONLY)
+            await transaction.commit()
+            await anyio.wait_all_tasks_blocked()
+            assert worker.assignment.recalling == 1
+            for record in (first, second):
+                await write(worker.broker, codec.encode(examples.answer(0), RUN, record))
+            if left is not None:
+                worker.group.offsets[P0] = left
+        await worker.assign(ONLY)
+        assert await worker.deliver() == [2]
+        await worker.model.until_asked(1)
+        assert worker.model.asked == ["<p2>"]
+
+
+async def test_no_call_begins_while_the_group_may_have_moved_on(tmp_path: Path) -> None:
+    async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
+        await send(worker.broker, examples.prompt(0))
+        await worker.assign(ONLY)
+        worker.group.sure = False
+        await worker.deliver()
+        with anyio.move_on_after(QUIET_S):
+            await worker.model.until_asked(1)
+        assert worker.model.asked == []
+        worker.group.sure = True
+        await worker.model.until_asked(1)
+
+
+async def test_a_call_that_does_not_end_holds_its_partition_up(tmp_path: Path) -> None:
+    hold = Hold()
+    async with desk(tmp_path, ScriptedModel(always(hold))) as worker:
+        await send(worker.broker, examples.prompt(0))
+        await worker.assign(ONLY)
+        await worker.deliver()
+        (first,) = await records_of(worker.broker, P0.topic)
+        worker.group.read_to = 9_999
+        worker.assignment.deliver([replace(first, offset=offset) for offset in range(1, 9_999)])
+        assert worker.group.paused == NOTHING
+        worker.group.read_to = 10_000
+        with capture_logs() as logs:
+            worker.assignment.deliver([replace(first, offset=9_999)])
+            assert worker.group.paused == ONLY
+            worker.assignment.deliver([])
+        assert [each["by"] for each in logs if each["event"] == "partition.held_up"] == [f"{P0}/0"]
+        hold.release()
+        await until(worker.broker, lambda: worker.calls.in_flight == 0)
+        worker.assignment.deliver([])
+        assert worker.group.paused == NOTHING
+
+
+class SteppingAside(ScriptedModel):
+    """A model whose first call waits for a long time to try again."""
+
+    def __init__(self, slots: Slots) -> None:
+        super().__init__(always("x"))
+        self._slots = slots
+
+    async def complete(self, prompt: ModelInput, sampling: Sampling, slot: Slot | None = None) -> Completion:
+        if not self.asked:
+            self.asked.append(prompt.as_text)
+            assert slot is not None
+            if not await self._slots.step_aside(slot, 3600.0):
+                raise CallDroppedError(None, cost=ONE_ATTEMPT)
+        return await super().complete(prompt, sampling, slot)
+
+
+async def test_a_call_dropped_with_its_partition_is_made_on_return(tmp_path: Path) -> None:
+    slots = Slots(8)
+    no_retries = TimeLimits(0.0, call_s=60.0)
+    async with desk(tmp_path, SteppingAside(slots), slots=slots, limits=no_retries) as worker:
+        await send(worker.broker, examples.prompt(0))
+        await worker.assign(ONLY)
+        await worker.deliver()
+        await until(worker.broker, lambda: slots.in_use == 0 and len(worker.model.asked) == 1)
+        calls = worker.calls.begun_on(P0)
+        worker.calls.lose(ONLY)
+        assert worker.calls.regain(calls) == {0: False}
+        await follow(worker.broker, topics.CANDIDATES, 1)
+        assert worker.model.asked == ["<p0>", "<p0>"]
+
+
+async def test_calls_of_a_revoked_partition_have_the_time_of_an_attempt(tmp_path: Path) -> None:
+    hold = Hold()
+    async with desk(tmp_path, ScriptedModel(always(hold)), limits=TimeLimits(0.05, call_s=60.0)) as worker:
+        await send(worker.broker, examples.prompt(0))
+        await worker.assign(ONLY)
+        await worker.deliver()
+        await worker.model.until_asked(1)
+        await worker.assignment.on_revoked(ONLY)
+        assert worker.group.metadata == "0;0@61"
+        await worker.assignment.on_assigned(NOTHING)
+        with anyio.move_on_after(2 * QUIET_S):
+            await worker.calls.wait_for_fewer(DEADLINE_S)
+        hold.release()
+        await follow(worker.broker, topics.CANDIDATES, 1)

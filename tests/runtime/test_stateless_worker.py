@@ -11,6 +11,7 @@ from service.messaging import codec, topics
 from service.messaging.broker import Broker
 from service.messaging.codec import CAUSE, header
 from service.messaging.messages import Message, Prompt
+from service.runtime.session import TimeLimits
 from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
 from tests.conftest import OpenBroker
@@ -39,7 +40,7 @@ SAMPLING = Sampling(0.0, 0.0, 3, ())
 def generating(
     broker: Broker, model: ScriptedModel, slots: int = 8, drain_s: float = DEADLINE_S
 ) -> StatelessWorker[Prompt]:
-    return StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(slots), drain_s)
+    return StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(slots), TimeLimits(drain_s))
 
 
 def keys(messages: Sequence[Message]) -> list[str]:
@@ -155,9 +156,9 @@ async def test_calls_of_all_stages_never_exceed_the_slots(open_broker: OpenBroke
         await create(broker)
         await send(broker, *map(examples.prompt, range(5)))
         await send(broker, *(examples.instruction(f"p9.{place}") for place in range(5)))
-        generate = StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, slots, DEADLINE_S)
+        generate = StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, slots, TimeLimits(DEADLINE_S))
         classify = StatelessWorker(
-            Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, DEADLINE_S
+            Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, TimeLimits(DEADLINE_S)
         )
         async with killed_after(generate, classify):
             await model.until_asked(3)

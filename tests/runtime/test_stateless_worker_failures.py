@@ -12,6 +12,7 @@ from service.messaging import codec, topics
 from service.messaging.broker import Broker, Record
 from service.messaging.codec import header
 from service.messaging.messages import FailedPrompt, Prompt
+from service.runtime.session import TimeLimits
 from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.conftest import OpenBroker
@@ -39,7 +40,7 @@ TOO_LARGE = 1 << 20
 
 
 def generating(broker: Broker, model: ScriptedModel) -> StatelessWorker[Prompt]:
-    return StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(2), DEADLINE_S)
+    return StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(2), TimeLimits(DEADLINE_S))
 
 
 async def test_a_call_failed_for_good_is_recorded_and_not_asked_again(open_broker: OpenBroker) -> None:

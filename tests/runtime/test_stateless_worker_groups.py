@@ -8,6 +8,7 @@ from service.lm.concurrency import Slots
 from service.messaging import topics
 from service.messaging.broker import Broker
 from service.messaging.messages import Prompt
+from service.runtime.session import TimeLimits
 from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.conftest import OpenBroker
@@ -34,7 +35,9 @@ pytestmark = pytest.mark.anyio
 def generating(
     broker: Broker, model: ScriptedModel, slots: int = 8, drain_s: float = DEADLINE_S
 ) -> StatelessWorker[Prompt]:
-    return StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(slots), drain_s, margin_s=0.1)
+    return StatelessWorker(
+        Generate(model, SELF_INSTRUCT), broker, RUN, Slots(slots), TimeLimits(drain_s, call_s=0.0, margin_s=0.1)
+    )
 
 
 async def test_a_newcomer_gets_its_share_and_all_calls_in_flight_go_on(open_broker: OpenBroker) -> None:

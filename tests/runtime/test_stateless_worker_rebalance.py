@@ -1,6 +1,7 @@
 """A partition moves between live workers while calls are in flight. Nothing is paid for twice."""
 
 from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from service.lm.concurrency import Slots
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, Committed, Partition
 from service.messaging.messages import Prompt
+from service.runtime.session import TimeLimits
 from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
 from tests.conftest import OpenBroker
@@ -41,15 +43,16 @@ pytestmark = pytest.mark.anyio
 
 SAMPLING = Sampling(0.0, 0.0, 3, ())
 PROMPTS = topics.PROMPTS.of(RUN)
+PATIENT = TimeLimits(60.0, call_s=0.0, margin_s=60.0)
 GROUP = f"seedstream.{RUN}.generate"
 
 Logs = Sequence[MutableMapping[str, Any]]
 
 
 def generating(
-    broker: Broker, model: ScriptedModel, slots: Slots | None = None, drain_s: float = 60.0, margin_s: float = 60.0
+    broker: Broker, model: ScriptedModel, slots: Slots | None = None, limits: TimeLimits = PATIENT
 ) -> StatelessWorker[Prompt]:
-    return StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, slots or Slots(8), drain_s, margin_s)
+    return StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, slots or Slots(8), limits)
 
 
 def count(logs: Logs, event: str) -> int:
@@ -128,9 +131,9 @@ async def test_a_dead_owners_calls_are_asked_when_their_time_is_up(open_broker: 
         await send_two_to_each(broker, 2)
         with capture_logs() as logs, anyio.fail_after(DEADLINE_S):
             async with anyio.create_task_group() as tasks:
-                async with killed_after(generating(broker, first, drain_s=1.0)):
+                async with killed_after(generating(broker, first, limits=TimeLimits(1.0, call_s=0.0))):
                     await first.until_asked(4)
-                    tasks.start_soon(generating(broker, next_owner, margin_s=0.05).run, stop)
+                    tasks.start_soon(generating(broker, next_owner, limits=replace(PATIENT, margin_s=0.05)).run, stop)
                     await until_awaited(broker, logs, 2)
                 assert next_owner.asked == []
                 await follow(broker, topics.CANDIDATES, 4)
@@ -147,9 +150,9 @@ async def test_an_expired_call_is_given_up_and_asked_by_the_next_owner(
     async with open_broker() as broker:
         await create(broker, partitions=2)
         await send_two_to_each(broker, 2)
-        async with killed_after(generating(broker, first, drain_s=0.1)):
+        async with killed_after(generating(broker, first, limits=TimeLimits(0.1, call_s=0.0))):
             await first.until_asked(4)
-            async with killed_after(generating(broker, second, margin_s=0.05)):
+            async with killed_after(generating(broker, second, limits=replace(PATIENT, margin_s=0.05))):
                 await second.until_asked(2)
                 assert first.in_flight == 2
                 await follow(broker, topics.CANDIDATES, 2)
@@ -256,7 +259,7 @@ async def test_a_drain_that_gives_up_leaves_nobody_waiting(open_broker: OpenBrok
         await send_two_to_each(broker, 2)
         stuck, next_owner = ScriptedModel(by_marker({"<p0>": Hold(), "<p1>": Hold()})), ScriptedModel(always("x"))
         with capture_logs() as logs:
-            async with drained_after(generating(broker, stuck, drain_s=0.05)):
+            async with drained_after(generating(broker, stuck, limits=TimeLimits(0.05))):
                 await follow(broker, topics.CANDIDATES, 2)
             assert count(logs, "drain.given_up") == 1
             assert all(";" not in metadata for metadata in await all_metadata(broker, 2))
@@ -288,7 +291,7 @@ async def test_a_record_without_a_slot_is_asked_by_the_next_owner_only(
         await create(broker, partitions=2)
         await send(broker, examples.instruction("p9.0"))
         classify = StatelessWorker(
-            Classify(busy, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, 60.0
+            Classify(busy, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, PATIENT
         )
         generate = generating(broker, busy, slots)
         async with drained_after(classify):
@@ -312,7 +315,7 @@ async def test_no_call_begins_while_it_is_open_who_owns_its_partition(tmp_path: 
         await create(broker, partitions=2)
         await send(broker, examples.instruction("p9.0"))
         classify = StatelessWorker(
-            Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, 60.0
+            Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), broker, RUN, slots, PATIENT
         )
         generate = generating(broker, model, slots)
         async with drained_after(classify):

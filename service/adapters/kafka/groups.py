@@ -30,7 +30,8 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 
 from service.adapters.group_assignor import share_out, topics_by_takers
 from service.adapters.kafka.authorization import Right
-from service.adapters.kafka.cluster import Cluster
+from service.adapters.kafka.cluster import Cluster, as_keys
+from service.adapters.kafka.membership import GroupSession
 from service.adapters.kafka.readers import fetch, new_consumer, positions, stop
 from service.errors import IllegalGenerationError
 from service.messaging.broker import Listener, Offsets, Partition, Record
@@ -51,6 +52,7 @@ class KafkaGroupMember:
         self._on_assigned = on_assigned
         self._assignor = _KeepingAssignor(self._is_expelled)
         self._rebalances = _Rebalances()
+        self._session = GroupSession(cluster.options.session_timeout_s)
         options = cluster.options
         self._consumer = new_consumer(
             cluster,
@@ -66,6 +68,7 @@ class KafkaGroupMember:
         self._positions: dict[Partition, int] = {}
         self._generation = (-1, "")
         self._fetched: list[Record] = []
+        self._paused: frozenset[Partition] = frozenset()
 
     @classmethod
     @asynccontextmanager
@@ -79,6 +82,7 @@ class KafkaGroupMember:
         consumer, rebalances = member._consumer, member._rebalances
         try:
             await cluster.ask("a connection", consumer.start)
+            member._session.watch(consumer._coordinator)  # noqa: SLF001 - aiokafka creates it in `start`
             consumer.subscribe(list(topics), listener=rebalances)
             yield member
         finally:
@@ -92,6 +96,14 @@ class KafkaGroupMember:
     def assignment(self) -> frozenset[Partition]:
         """Return the partitions owned now."""
         return self._owned
+
+    def pause(self, partitions: frozenset[Partition]) -> None:
+        """Return no records of these partitions, and of the others again."""
+        self._paused = partitions
+
+    def is_sure(self) -> bool:
+        """Return whether the group has heard of this member within its session, and has not expelled it."""
+        return self._session.is_open and not self._is_expelled()
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
         """Return records of the owned partitions; a pending rebalance comes first.
@@ -201,6 +213,7 @@ class KafkaGroupMember:
             await self._rebalances.wait(timeout_s)
             return []
         if not self._fetched:  # a poll that was cancelled after its fetch leaves its records for the next one
+            self._apply_pause()
             async with anyio.create_task_group() as race:
 
                 async def watch() -> None:
@@ -214,6 +227,13 @@ class KafkaGroupMember:
             self._positions |= await positions(self._consumer, sorted(self._owned))
         records, self._fetched = self._fetched, []
         return records
+
+    def _apply_pause(self) -> None:
+        """Tell aiokafka, which forgets it at every assignment; it drops what it has fetched of paused partitions."""
+        wanted = set(as_keys(sorted(self._paused & self._owned)))
+        paused = self._consumer.paused()
+        self._consumer.resume(*(paused - wanted))
+        self._consumer.pause(*(wanted - paused))
 
     def _is_expelled(self) -> bool:
         """Return whether the group does not know this member: it is new, or was silent for too long."""

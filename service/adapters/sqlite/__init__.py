@@ -5,6 +5,7 @@ the consumer groups, `storage` the SQL.
 """
 
 from service.adapters.sqlite.broker import SqliteBroker
+from service.adapters.sqlite.lock import lock_path
 from service.adapters.sqlite.storage import Storage
 
-__all__ = ["SqliteBroker", "Storage"]
+__all__ = ["SqliteBroker", "Storage", "lock_path"]

@@ -31,16 +31,22 @@ class SqliteBroker:
         path: Path,
         *,
         read_only: bool = False,
+        keep_empty: bool = True,
         max_record_bytes: int = MAX_RECORD_BYTES,
         rebalance_timeout_s: float = _REBALANCE_TIMEOUT_S,
     ) -> "AsyncIterator[SqliteBroker]":
         """Open the log in a file, which is created if needed; with `read_only`, another process may be writing to it.
 
+        Unless `keep_empty`, a file that was created here and has no record at the end is deleted.
+
         Raises:
             RunLockedError: another process has the file open for writing.
+            DamagedLogError: the file is damaged; later reads raise it too.
             BrokerError: the file cannot be opened, or is not a log of this version.
         """
-        engine = await LogEngine.open(path, read_only=read_only, max_record_bytes=max_record_bytes)
+        engine = await LogEngine.open(
+            path, read_only=read_only, keep_empty=keep_empty, max_record_bytes=max_record_bytes
+        )
         try:
             yield cls(engine, rebalance_timeout_s)
         finally:

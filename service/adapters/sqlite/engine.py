@@ -63,11 +63,15 @@ class LogEngine:
         self._writes = 0
 
     @classmethod
-    async def open(cls, path: Path, *, read_only: bool, max_record_bytes: int) -> "LogEngine":
+    async def open(cls, path: Path, *, read_only: bool, keep_empty: bool, max_record_bytes: int) -> "LogEngine":
         """Open or create the file; blocking work runs in a worker thread."""
-        storage = await to_thread.run_sync(lambda: Storage(path, read_only=read_only))
+        storage = await to_thread.run_sync(lambda: Storage(path, read_only=read_only, keep_empty=keep_empty))
         engine = cls(storage, read_only=read_only, max_record_bytes=max_record_bytes)
-        await engine.refresh()
+        try:
+            await engine.refresh()
+        except BaseException:
+            await engine.close()
+            raise
         return engine
 
     async def close(self) -> None:
@@ -140,12 +144,15 @@ class LogEngine:
         """
         ticket = _Ticket(unfinished.write)
         self._queue.append(ticket)
-        with anyio.CancelScope(shield=True):
-            async with self._flushing:
-                if not ticket.done:
-                    await self._flush()
+        try:
+            with anyio.CancelScope(shield=True):
+                async with self._flushing:
+                    if not ticket.done:
+                        await self._flush()
+        finally:
+            if ticket.error is not None:
+                self.take_back(unfinished)
         if ticket.error is not None:
-            self.take_back(unfinished)
             raise ticket.error
         self.committed.update(unfinished.write.offsets)
         self._release(unfinished)
@@ -185,13 +192,15 @@ class LogEngine:
 
     async def _flush(self) -> None:
         tickets, self._queue = self._queue, []
-        error: BrokerError | None = None
+        error: BrokerError | None = BrokerError("the write was not made: one that was to be made with it broke off")
         try:
             await to_thread.run_sync(self._storage.apply, [ticket.write for ticket in tickets])
+            error = None
         except BrokerError as failure:
             error = failure
-        for ticket in tickets:
-            ticket.done, ticket.error = True, error
+        finally:
+            for ticket in tickets:
+                ticket.done, ticket.error = True, error
 
     def _release(self, unfinished: Unfinished) -> None:
         for partition in unfinished.write.ends:

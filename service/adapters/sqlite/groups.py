@@ -56,6 +56,10 @@ class Group:
         """Return whether the member has to give up its partitions and `settle` again."""
         return self._rebalancing or member.generation != self.generation
 
+    def is_member(self, member: Membership) -> bool:
+        """Return whether the member has not been expelled, so that its partitions are its own."""
+        return member in self._members
+
     async def settle(self, member: Membership) -> None:
         """Wait for the next generation, in which this member has its share; expel members that do not come in time."""
         try:

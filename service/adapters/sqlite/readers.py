@@ -14,6 +14,7 @@ class SqliteReader:
     def __init__(self, engine: LogEngine) -> None:
         self._engine = engine
         self._positions: dict[Partition, int] = {}
+        self._paused: frozenset[Partition] = frozenset()
         self._news = anyio.Event()
 
     def assign(self, positions: dict[Partition, int]) -> None:
@@ -28,6 +29,12 @@ class SqliteReader:
         for partition in self._positions:
             self._engine.log(partition).watchers.discard(self.wake)
         self._positions = {}
+
+    def pause(self, partitions: frozenset[Partition]) -> None:
+        """Return no records of these partitions, and of the others again."""
+        if partitions != self._paused:
+            self._paused = partitions
+            self.wake()
 
     def wake(self) -> None:
         """Wake a waiting poll, so that it looks for records again."""
@@ -66,7 +73,7 @@ class SqliteReader:
 
     async def _take_into(self, records: list[Record], max_records: int) -> None:
         self._news = anyio.Event()
-        for partition in list(self._positions):
+        for partition in [each for each in self._positions if each not in self._paused]:
             room = max_records - len(records)
             if room == 0:
                 break
@@ -101,6 +108,14 @@ class SqliteGroupMember:
     def assignment(self) -> frozenset[Partition]:
         """Return the partitions owned now."""
         return self._membership.owned
+
+    def pause(self, partitions: frozenset[Partition]) -> None:
+        """Return no records of these partitions, and of the others again."""
+        self._reader.pause(partitions)
+
+    def is_sure(self) -> bool:
+        """Return whether the group has not expelled this member."""
+        return self._group.is_member(self._membership)
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
         """Return records of the owned partitions; a pending rebalance comes first."""

@@ -3,45 +3,27 @@
 A record's row id is `partition id << 40 | offset`, so each partition is one contiguous, ordered range of the table.
 """
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import orjson
-
-from service.errors import BrokerError, RunLockedError
-from service.messaging.broker import Committed, Headers, Partition, Record
-
-_OFFSET_BITS = 40
-_SCHEMA = """
-CREATE TABLE partitions (
-    id INTEGER PRIMARY KEY,
-    topic TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    next_offset INTEGER NOT NULL,
-    UNIQUE (topic, number)
-);
-CREATE TABLE records (
-    position INTEGER PRIMARY KEY,
-    timestamp_ms INTEGER NOT NULL,
-    key BLOB,
-    value BLOB,
-    headers BLOB NOT NULL
-);
-CREATE TABLE committed (
-    consumer_group TEXT NOT NULL,
-    partition INTEGER NOT NULL REFERENCES partitions (id),
-    next_offset INTEGER NOT NULL,
-    note TEXT NOT NULL,
-    PRIMARY KEY (consumer_group, partition)
-) WITHOUT ROWID;
-"""
-_SCHEMA_VERSION = 1
+from service.adapters.sqlite.checksums import OFFSET_BITS, of_texts, position_of, record_of, record_row
+from service.adapters.sqlite.connections import (
+    check_structure,
+    columns_of,
+    connect_to_read,
+    connect_to_write,
+    damaged,
+    primary_code,
+    refuse_log_beside,
+    translated,
+)
+from service.adapters.sqlite.lock import Lock
+from service.errors import BrokerError, OutcomeUnknownError
+from service.messaging.broker import Committed, Partition, Record
 
 
 @dataclass(slots=True)
@@ -53,182 +35,221 @@ class Write:
     ends: dict[Partition, int] = field(default_factory=dict)
 
 
-def _dump_headers(headers: Headers) -> bytes:
-    return orjson.dumps([(name, None if value is None else value.decode("latin-1")) for name, value in headers])
-
-
-def _load_headers(raw: bytes) -> Headers:
-    return tuple((name, None if value is None else value.encode("latin-1")) for name, value in orjson.loads(raw))
-
-
 class Storage:
-    """One SQLite file, its lock, a connection for writing and one for reading."""
+    """One SQLite file, its lock, a connection for writing and one for reading.
 
-    def __init__(self, path: Path, *, read_only: bool) -> None:
+    Unless `keep_empty`, closing deletes a file that this opening created and that has no record.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool, keep_empty: bool = True) -> None:
         self._path = path
-        self._read_only = read_only
         self._ids: dict[Partition, int] = {}
+        self._immutable = False
+        self._broken: str | None = None
+        self._keep = keep_empty
+        self._unneeded = True
         with ExitStack() as opened:
-            if not read_only:
-                with self._translated("expected a folder that can be written"):
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    opened.enter_context(_locked(path.with_suffix(".lock")))
-            with self._translated("expected a run of the embedded broker"):
-                self._writer = self._connect(opened)
-                self._reader = self._connect(opened)
+            with translated(path, "expected a run of the embedded broker"):
+                if read_only:
+                    self._reader, self._immutable = connect_to_read(path)
+                    opened.callback(self._reader.close)
+                    self._writer = self._reader
+                else:
+                    self._lock(opened)
+                    self._writer, self._reader = connect_to_write(path), connect_to_write(path)
+                    opened.callback(self._writer.close)
+                    opened.callback(self._reader.close)
+                check_structure(self._reader, path)
+            self._has_checksums = "checksum" in columns_of(self._reader, "records")
+            self._unneeded = False
             self._opened = opened.pop_all()
 
-    @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise BrokerError(f"{self._path}: {what}, got: {error}") from error
+    def _lock(self, opened: ExitStack) -> None:
+        with translated(self._path, "expected a folder that can be written"):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lock = Lock(self._path)
+        opened.callback(self._leave, lock, created=not self._path.exists())
 
-    def _connect(self, opened: ExitStack) -> sqlite3.Connection:
-        mode = "ro" if self._read_only else "rwc"
-        if self._read_only and not os.access(self._path.parent, os.W_OK):
-            mode = "ro&immutable=1"  # SQLite cannot create the index of its write-ahead log there
-        connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=5.0,
-        )
-        opened.callback(connection.close)
-        if not self._read_only:
-            self._prepare(connection)
-        self._check(connection)
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
-            self._check(connection)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        if connection.execute("PRAGMA user_version").fetchone() == (0,):
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
-
-    def _check(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != _SCHEMA_VERSION:
-            raise BrokerError(
-                f"{self._path}: expected format {_SCHEMA_VERSION} of the embedded broker, got {version}; "
-                "it was written by another version of Seedstream, or by another program"
-            )
+    def _leave(self, lock: Lock, *, created: bool) -> None:
+        if self._unneeded and created:
+            file = self._path.resolve()
+            for suffix in ("", "-wal", "-shm"):
+                file.with_name(file.name + suffix).unlink(missing_ok=True)
+        lock.release(remove=self._unneeded)
 
     def partitions(self) -> dict[Partition, int]:
         """Return every partition with its next offset, which is at least the committed offset of every group.
 
         A group may have passed the gap of an aborted transaction, of which nothing was written.
         """
+        if self._immutable:
+            refuse_log_beside(self._path)
         rows = self._query(
-            "SELECT id, topic, number, max(partitions.next_offset, coalesce(max(committed.next_offset), 0)) "
-            "FROM partitions LEFT JOIN committed ON committed.partition = id GROUP BY id"
+            f"SELECT id, topic, number, next_offset, {self._checksum}, (SELECT max(next_offset) FROM committed "  # noqa: S608
+            "WHERE partition = id), (SELECT max(position) FROM records WHERE position >= id << ? "
+            "AND position < id + 1 << ?) FROM partitions ORDER BY id",
+            (OFFSET_BITS, OFFSET_BITS),
         )
-        self._ids = {Partition(topic, number): row for row, topic, number, _ in rows}
-        return {Partition(topic, number): end for _, topic, number, end in rows}
+        ends: dict[Partition, int] = {}
+        for number, *values, last in rows:
+            partition, end = self._partition(number, *values)
+            if last is not None and last >= position_of(number, end):
+                raise damaged(self._path, f"{partition}: expected no record behind offset {end}, and there is one")
+            ends[partition] = end
+            self._ids[partition] = number
+        return ends
+
+    def _partition(
+        self, row: int, topic: Any, number: Any, end: Any, checksum: Any, committed: Any
+    ) -> tuple[Partition, int]:
+        whole = checksum is None or checksum == of_texts(row, topic, number)
+        if not whole or not isinstance(end, int) or not 0 <= end >> OFFSET_BITS < 1:
+            raise damaged(self._path, f"expected the name and the end of partition {row}, got {topic!r}")
+        return Partition(topic, number), max(end, committed or 0)
+
+    @property
+    def _checksum(self) -> str:
+        return "checksum" if self._has_checksums else "NULL"
 
     def committed(self) -> dict[tuple[str, Partition], Committed]:
         """Return the committed offset and metadata of every group and partition."""
         rows = self._query(
-            "SELECT consumer_group, topic, number, committed.next_offset, note "
-            "FROM committed JOIN partitions ON partitions.id = committed.partition"
+            f"SELECT consumer_group, partition, next_offset, note, {self._checksum} FROM committed"  # noqa: S608
         )
-        return {
-            (group, Partition(topic, number)): Committed(offset, metadata)
-            for group, topic, number, offset, metadata in rows
-        }
+        partitions = {row: partition for partition, row in self._ids.items()}
+        found: dict[tuple[str, Partition], Committed] = {}
+        for group, row, offset, metadata, checksum in rows:
+            if row not in partitions or checksum not in (None, of_texts(group, row, offset, metadata)):
+                raise damaged(self._path, f"expected a committed offset of group {group!r}, got {offset!r}")
+            found[group, partitions[row]] = Committed(offset, metadata)
+        return found
 
     def create(self, partitions: Iterable[Partition]) -> None:
         """Add partitions at offset 0."""
-        rows = [(partition.topic, partition.number) for partition in partitions]
         with self._writing():
-            self._writer.executemany("INSERT INTO partitions (topic, number, next_offset) VALUES (?, ?, 0)", rows)
+            for topic, number in ((partition.topic, partition.number) for partition in partitions):
+                row = self._writer.execute(
+                    "INSERT INTO partitions (topic, number, next_offset) VALUES (?, ?, 0)", (topic, number)
+                ).lastrowid
+                checksum = of_texts(row or 0, topic, number)
+                self._writer.execute("UPDATE partitions SET checksum = ? WHERE id = ?", (checksum, row))
         self.partitions()
 
     def apply(self, writes: Iterable[Write]) -> None:
-        """Make writes durable in one SQL transaction; on an error, raise `BrokerError` and write none of them."""
+        """Make writes durable in one SQL transaction; on an error, write none of them.
+
+        Raises:
+            OutcomeUnknownError: the commit failed, and only a process that opens the file anew sees whether it took
+                effect; this one can no longer write.
+            BrokerError: nothing was written.
+        """
         with self._writing():
             for write in writes:
                 self._apply(write)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._translated("expected to write to the log"):
+        if self._broken is not None:
+            raise BrokerError(f"{self._path}: an earlier write failed, so nothing more is written: {self._broken}")
+        with translated(self._path, "expected to write to the log"):
+            self._writer.execute("BEGIN IMMEDIATE")
             try:
-                self._writer.execute("BEGIN IMMEDIATE")
                 yield
-                self._writer.execute("COMMIT")
-            finally:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+            except BaseException as error:
+                self._roll_back(error)
+                raise
+            self._commit()
+
+    def _roll_back(self, cause: BaseException) -> None:
+        """Leave the transaction; if that fails, the next write would be part of it, so there must be none."""
+        self._broken = str(cause) or type(cause).__name__
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+        self._broken = None
+
+    def _commit(self) -> None:
+        try:
+            self._writer.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back(error)
+            if isinstance(error, sqlite3.Error) and primary_code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY):
+                raise
+            self._broken = str(error) or type(error).__name__
+            raise OutcomeUnknownError(
+                f"{self._path}: the commit failed ({self._broken}), and may have taken effect; start again, and the "
+                "log decides"
+            ) from error
 
     def _query(self, statement: str, values: Sequence[int] = ()) -> list[Any]:
-        with self._translated("expected to read the log"):
+        with translated(self._path, "expected to read the log"):
             return self._reader.execute(statement, values).fetchall()
 
     def _apply(self, write: Write) -> None:
         self._writer.executemany(
-            "INSERT INTO records (position, timestamp_ms, key, value, headers) VALUES (?, ?, ?, ?, ?)",
-            [
-                (
-                    self._position(record.partition, record.offset),
-                    record.timestamp_ms,
-                    record.key,
-                    record.value,
-                    _dump_headers(record.headers),
-                )
-                for record in write.records
-            ],
+            "INSERT INTO records (position, timestamp_ms, key, value, headers, previous, checksum) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            self._rows_of(write.records),
         )
         self._writer.executemany(
             "UPDATE partitions SET next_offset = max(next_offset, ?) WHERE id = ?",
             [(end, self._ids[partition]) for partition, end in write.ends.items()],
         )
+        committed = [
+            (group, self._ids[partition], committed.offset, committed.metadata)
+            for (group, partition), committed in write.offsets.items()
+        ]
         self._writer.executemany(
-            "INSERT OR REPLACE INTO committed (consumer_group, partition, next_offset, note) VALUES (?, ?, ?, ?)",
-            [
-                (group, self._ids[partition], committed.offset, committed.metadata)
-                for (group, partition), committed in write.offsets.items()
-            ],
+            "INSERT OR REPLACE INTO committed (consumer_group, partition, next_offset, note, checksum) "
+            "VALUES (?, ?, ?, ?, ?)",
+            [(*values, of_texts(*values)) for values in committed],
         )
+
+    def _rows_of(self, records: Iterable[Record]) -> Iterator[tuple[Any, ...]]:
+        """Yield the row of each record, with the offset of the record before it."""
+        before: dict[Partition, int] = {}
+        for record in records:
+            row, last = self._ids[record.partition], before.get(record.partition)
+            if last is None:
+                last = self._last_before(row, record.offset)
+            before[record.partition] = record.offset
+            yield record_row(row, record, last)
+
+    def _last_before(self, row: int, offset: int) -> int:
+        first = position_of(row, 0)
+        (found,) = self._writer.execute(
+            "SELECT max(position) FROM records WHERE position >= ? AND position < ?", (first, position_of(row, offset))
+        ).fetchone()
+        return -1 if found is None else int(found) - first
 
     def read(self, partition: Partition, start: int, end: int, limit: int) -> list[Record]:
-        """Return up to `limit` records with start <= offset < end, in order."""
-        rows = self._query(
-            "SELECT position, timestamp_ms, key, value, headers FROM records "
+        """Return up to `limit` records with start <= offset < end, in order.
+
+        Raises:
+            DamagedLogError: a record is damaged, or one is missing; the message names the first.
+        """
+        columns = "previous, checksum" if self._has_checksums else "NULL, NULL"
+        row = self._ids[partition]
+        found: list[Record] = []
+        for values in self._query(
+            f"SELECT position, timestamp_ms, key, value, headers, {columns} FROM records "  # noqa: S608
             "WHERE position >= ? AND position < ? ORDER BY position LIMIT ?",
-            (self._position(partition, start), self._position(partition, end), limit),
-        )
-        mask = (1 << _OFFSET_BITS) - 1
-        return [
-            Record(partition, position & mask, key, value, _load_headers(headers), timestamp_ms)
-            for position, timestamp_ms, key, value, headers in rows
-        ]
+            (position_of(row, start), position_of(row, end), limit),
+        ):
+            due = found[-1].offset + 1 if found else start
+            record = record_of(partition, values)
+            if record is None:
+                raise damaged(
+                    self._path, f"{partition}/{values[0] - position_of(row, 0)}: the record differs from its checksum"
+                )
+            if record.offset < due or (values[5] is not None and values[5] >= due):
+                raise damaged(
+                    self._path, f"{partition}/{max(due, values[5] or 0)}: expected a record, and there is none"
+                )
+            found.append(record)
+        return found
 
     def close(self) -> None:
-        """Close the file and release its lock."""
+        """Close the file and release its lock; delete an empty file that need not be kept."""
+        if not self._keep:
+            self._unneeded = self._query("SELECT NOT EXISTS (SELECT 1 FROM records)") == [(1,)]
         self._opened.close()
-
-    def _position(self, partition: Partition, offset: int) -> int:
-        return self._ids[partition] << _OFFSET_BITS | offset
-
-
-def _locked(path: Path) -> TextIO:
-    lock = path.open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise RunLockedError(
-            f"{path.with_suffix('')}: expected to be the only process with this run open, but process {holder} has it; "
-            "stop that one first, or use another --run (status, watch, explain and export work beside it)"
-        ) from None
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock
