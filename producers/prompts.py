@@ -9,7 +9,7 @@ import anyio
 
 from producers.run_endings import Endings, limits_dollars
 from producers.samples import sample_of_instances, sample_of_prompts
-from service.errors import DecodeError
+from service.errors import DecodeError, NewerVersionError
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, TransactionalProducer
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
@@ -99,10 +99,14 @@ class PromptProducer:
         self._costs: Tail | None = None
 
     async def run(self, drain: anyio.Event) -> RunEnded | None:
-        """Issue prompts until `drain` is set, or the run has come to rest; returns how, unless it was drained."""
+        """Issue prompts until `drain` is set, or the run has come to rest; returns how, unless it was drained.
+
+        Raises:
+            DecodeError: a newer version wrote a record that counts and that this one cannot read.
+        """
         async with (
             self._broker.transactional_producer(f"seedstream.{self._run}.prompts") as producer,
-            Tail.of(self._broker, self._run, _FOLLOWED) as tail,
+            Tail.of(self._broker, self._run, _FOLLOWED, complete=True) as tail,
             AsyncExitStack() as stack,
         ):
             await self._recall_prompts()
@@ -132,7 +136,9 @@ class PromptProducer:
             for message in await self._costs.next(0.0):
                 self._progress.bill.apply(message)
         elif self._progress.goal is not None and limits_dollars(self._progress.goal):
-            self._costs = await stack.enter_async_context(Tail.of(self._broker, self._run, _FOLLOWED_FOR_COSTS))
+            self._costs = await stack.enter_async_context(
+                Tail.of(self._broker, self._run, _FOLLOWED_FOR_COSTS, complete=True)
+            )
             await self._read_costs()
             self._endings.forgive_prices(self._progress)
 
@@ -146,14 +152,18 @@ class PromptProducer:
         return new
 
     async def _recall_prompts(self) -> None:
-        """Read the numbers taken, including those of prompts from another version that cannot be read."""
+        """Read the numbers taken, including those of prompts that cannot be read.
+
+        A prompt of a newer version counts as issued, since workers of that version answer it.
+        """
         async with Tail.of(self._broker, self._run, [topics.PROMPTS]) as tail:
             async for record in tail.to_end():
                 try:
                     self._apply(tail.decode(record))
                 except DecodeError as error:
                     tail.skip(record, error)
-                    self._progress.reserve((record.key or b"").decode("utf-8", "replace"))
+                    prompt_id = (record.key or b"").decode("utf-8", "replace")
+                    self._progress.reserve(prompt_id, issued=isinstance(error, NewerVersionError))
 
     async def _rest(self, producer: TransactionalProducer) -> None:
         """Write that the target is reached, if finish has not: it was lowered to what was finished already."""

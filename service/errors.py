@@ -14,12 +14,12 @@ SeedstreamError
 │   ├── RecordsGoneError          records that the state of the run depends on are gone
 │   ├── RecordTooLargeError       a record exceeds the limit of its topic
 │   ├── FencedError               another producer opened this transactional id
-│   ├── NotAuthorizedError        this process has no right to an operation at Kafka
 │   ├── BrokersGoneError          no broker has answered for too long
 │   ├── IllegalGenerationError    the group has rebalanced; the member's partitions were revoked
 │   └── OutcomeUnknownError       a commit was sent and its response never arrived
 ├── OutputClosedError             the reader of standard output has closed it
 ├── DecodeError                   a record does not match the types of its topic
+│   └── NewerVersionError         a newer version wrote the record: upgrade this process
 └── LanguageModelError            a call returned no completion
     ├── AttemptFailedError        one attempt failed, the next may succeed; handled where attempts are made
     ├── CallFailedError           this call failed for good; others may succeed
@@ -95,12 +95,6 @@ class FencedError(BrokerError):
     exit_code = 75
 
 
-class NotAuthorizedError(BrokerError):
-    """Kafka refuses an operation; the message names principal, operation and resource. A retry is futile."""
-
-    exit_code = 77
-
-
 class BrokersGoneError(BrokerError):
     """No broker has answered within the limit (`kafka_gone_s`)."""
 
@@ -123,3 +117,7 @@ class OutputClosedError(SeedstreamError):
 
 class DecodeError(SeedstreamError):
     """A record does not match the types of its topic: not JSON, wrong fields, or an unknown type."""
+
+
+class NewerVersionError(DecodeError):
+    """A newer version of Seedstream wrote a record that this one cannot read; this process has to be upgraded."""

@@ -7,7 +7,14 @@ import pytest
 
 from service.adapters.sqlite import SqliteBroker
 from service.client import FinishedTask, Start, Subscription, Tasks, open_tasks
-from service.errors import BrokerError, ConfigurationError, IllegalGenerationError, RunLockedError, RunNotFoundError
+from service.errors import (
+    BrokerError,
+    ConfigurationError,
+    IllegalGenerationError,
+    NewerVersionError,
+    RunLockedError,
+    RunNotFoundError,
+)
 from service.messaging import codec
 from service.messaging.broker import Broker, NewRecord, Partition
 from service.messaging.topics import TASKS
@@ -15,6 +22,7 @@ from tests.conftest import OpenBroker
 from tests.fakes.brokers import Breakage, BreakingBroker
 from tests.support.examples import finished
 from tests.support.logs import DEADLINE_S, RUN, create, end, send, write
+from tests.support.newer import by_newer
 
 pytestmark = pytest.mark.anyio
 
@@ -145,6 +153,19 @@ async def test_an_unreadable_record_is_counted_skipped_and_committed(open_broker
         async with Tasks.of(broker, RUN, group) as tasks:
             assert [task async for task in tasks] == []
             assert tasks.unreadable == 0
+
+
+async def test_a_task_of_a_newer_version_is_not_committed(open_broker: OpenBroker) -> None:
+    group = Subscription(group="g", until_end=True, auto_commit=True)
+    async with open_broker() as broker:
+        await _fill(broker, 1)
+        async with Tasks.of(broker, RUN, group) as tasks:
+            assert [task.task_seq async for task in tasks] == [0]
+        await write(broker, by_newer(TASKS))
+        for _ in range(2):
+            async with Tasks.of(broker, RUN, group) as tasks:
+                with pytest.raises(NewerVersionError, match="upgrade this process"):
+                    await tasks.take(1)
 
 
 async def test_a_follower_that_is_cancelled_in_a_wait_misses_nothing(open_broker: OpenBroker) -> None:

@@ -79,13 +79,16 @@ def summary(progress: Progress, pace: Pace | None = None, calls: str | None = No
         "pool": f"{progress.pool} ({progress.seeds} human)",
         "accepted": f"{progress.accepted} of {progress.candidates} candidates ({acceptance(progress):.0%})",
         "refused": reasons(progress) or "none",
-        "prompts": f"{progress.prompts} issued, {progress.outstanding} open, {progress.failed_prompts} failed",
-        "on the way": f"{progress.pending} accepted and not finished",
+        "prompts": f"{progress.prompts} issued, {_difference(progress, progress.outstanding)} open, "
+        f"{progress.failed_prompts} failed",
+        "on the way": f"{_difference(progress, progress.pending)} accepted and not finished",
         "tokens": tokens(progress),
         "cost": cost(progress),
     }
     if progress.spent:
         facts |= _breakdown(progress) | _outlook(cost_facts(progress), progress.target)
+    if progress.unread:
+        facts["unread"] = unread(progress)
     if progress.paid_twice:
         facts["paid twice"] = f"{progress.paid_twice} calls"
     if progress.dead_letters:
@@ -133,13 +136,24 @@ def reasons(progress: Progress) -> str:
     """Return the reasons for rejected candidates and for dropped instructions, the most frequent first."""
     counts = [f"{reason} {count}" for reason, count in progress.rejected.most_common()]
     dropped = [f"{reason} {count} (without instances)" for reason, count in progress.dropped.most_common()]
-    return ", ".join(counts + dropped)
+    return clean(", ".join(counts + dropped))
 
 
 def dead_letters(progress: Progress) -> str:
     """Return the numbers of dead letters by topic, and of prompts and tasks stuck because of them."""
     counts = ", ".join(f"{topic} {count}" for topic, count in progress.dead_letters.most_common())
     return f"{counts}; {progress.stuck_prompts} prompts and {progress.stuck_tasks} tasks stuck"
+
+
+def unread(progress: Progress) -> str:
+    """Return the numbers of records that are missing in the counts, by topic."""
+    counts = ", ".join(f"{topic} {count}" for topic, count in progress.unread.most_common())
+    return f"{counts}: records that only a newer Seedstream can read; each count is a lower bound"
+
+
+def _difference(progress: Progress, count: int) -> str:
+    """Return a difference of two counts, which is unknown if some records could not be read."""
+    return "unknown number" if progress.unread else str(count)
 
 
 def tokens(progress: Progress) -> str:

@@ -73,7 +73,7 @@ def facts(progress: Progress) -> dict[str, Any]:
         "prompts": {
             "issued": progress.prompts,
             "decided": progress.decided,
-            "open": progress.outstanding,
+            "open": None if progress.unread else progress.outstanding,
             "failed": progress.failed_prompts,
         },
         "candidates": {
@@ -83,7 +83,8 @@ def facts(progress: Progress) -> dict[str, Any]:
             "rejected": dict(progress.rejected),
         },
         "dropped": dict(progress.dropped),
-        "pending": progress.pending,
+        "pending": None if progress.unread else progress.pending,
+        "unread": dict(progress.unread),
         "dead_letters": dict(progress.dead_letters),
         "stuck": {"prompts": progress.stuck_prompts, "tasks": progress.stuck_tasks},
         "spent": {stage: spent.facts() for stage, spent in sorted(progress.spent.items())},
@@ -126,7 +127,7 @@ async def _read(settings: Settings) -> tuple[Progress, dict[Role, Members], Stan
 
 
 async def _caught_up(tail: Tail) -> Progress:
-    progress = Progress()
+    progress = Progress(unread=tail.unread)
     async for message in tail.messages_to_end():
         progress.apply(message)
     return progress

@@ -13,7 +13,7 @@ from anyio import lowlevel
 from service.client.membership import Share, ends_of, keep_membership, until_closed
 from service.client.subscription import Subscription, starts
 from service.client.window import Window
-from service.errors import ConfigurationError, DecodeError
+from service.errors import ConfigurationError, DecodeError, NewerVersionError
 from service.messaging import codec
 from service.messaging.broker import Broker, Partition, Reader, Record
 from service.messaging.messages import FinishedTask
@@ -88,6 +88,7 @@ class Tasks:
 
         Raises:
             BrokerError: the log can no longer be read.
+            NewerVersionError: a newer version wrote the next task, and this one cannot read it.
         """
         taken: list[Delivery] = []
         while not taken:
@@ -121,6 +122,8 @@ class Tasks:
         for record in records:
             try:
                 deliveries.append(Delivery(codec.decode(TASKS, record), record))
+            except NewerVersionError:
+                raise  # a task that only waits for an upgrade must not be committed
             except DecodeError as error:
                 self.unreadable += 1
                 log.warning("record.unreadable", error=str(error))

@@ -5,17 +5,17 @@ behind `LanguageModel`, in `service.lm.dispatch`.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from service.lm.call_cost import ONE_ATTEMPT, CallCost
 from service.lm.concurrency import Slot
 from service.lm.usage import Usage
+from service.open_enum import OpenEnum
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 
 
-class FinishReason(StrEnum):
+class FinishReason(OpenEnum):
     """The reason why the model stopped. An answer with any other reason is a failed call, not a completion."""
 
     STOP = "stop"

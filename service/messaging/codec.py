@@ -2,17 +2,18 @@
 
 The record of an output names its input in the header `seedstream_cause` (`topic/partition/offset`); a stage that
 restarts uses it to find the inputs that already have an output. The record also continues its input's trace (W3C
-`traceparent`).
+`traceparent`). The header `seedstream_version` is the version of its writer.
 """
 
 import re
 from datetime import UTC, datetime
+from importlib.metadata import version
 from random import Random
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from service.errors import DecodeError
+from service.errors import DecodeError, NewerVersionError
 from service.messaging.broker import Headers, NewRecord, Partition, Record
 from service.messaging.messages import Message
 from service.messaging.topics import TOPIC_OF_TYPE, Topic
@@ -20,11 +21,14 @@ from service.messaging.topics import TOPIC_OF_TYPE, Topic
 M = TypeVar("M", bound=Message)
 
 CAUSE = "seedstream_cause"
+_WRITER = "seedstream_version"
+_VERSION = version("seedstream")
 _TRACE = "traceparent"
 _TYPES = "io.seedstream."
 _TRACE_PARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 # Kafka's offsets have 63 bits and its partition numbers 31.
 _CAUSE = re.compile("(.+)/([0-9]{1,10})/([0-9]{1,19})")
+_NUMBERS = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 _ids = Random()  # noqa: S311 - ids of traces are no secrets
 
 
@@ -51,6 +55,7 @@ def encode(message: Message, run: str, cause: Record | None = None) -> NewRecord
         ("ce_id", message.key.encode()),
         ("ce_source", f"/seedstream/{run}".encode()),
         ("ce_time", datetime.now(UTC).isoformat().encode()),
+        (_WRITER, _VERSION.encode()),
         ("content-type", b"application/json"),
         (_TRACE, _trace(cause).encode()),
     ]
@@ -73,22 +78,38 @@ def decode(topic: Topic[M], record: Record) -> M:
     """Return the message in a record.
 
     Raises:
+        NewerVersionError: a newer version of Seedstream wrote the record, and this one cannot read it.
         DecodeError: the type does not belong to the topic, the value is not JSON, or a field is missing or invalid.
     """
     name = header(record.headers, "ce_type")
     kind = next((kind for kind in topic.types if kind.ce_type == name), None)
-    where = f"{record.partition}/{record.offset}"
     if kind is None:
         expected = " or ".join(kind.ce_type for kind in topic.types)
-        raise DecodeError(f"{where}: expected a record of type {expected}, got {name!r}")
+        raise _unreadable(record, f"expected a record of type {expected}, got {name!r}")
     if record.value is None:
-        raise DecodeError(f"{where}: expected a JSON value, got none")
+        raise _unreadable(record, "expected a JSON value, got none")
     try:
         return kind.model_validate_json(record.value)  # type: ignore[return-value]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "value"
-        raise DecodeError(f"{where}: {name}: {field}: {first['msg']}") from error
+        raise _unreadable(record, f"{name}: {field}: {first['msg']}") from error
+
+
+def _unreadable(record: Record, why: str) -> DecodeError:
+    where = f"{record.partition}/{record.offset}"
+    writer = header(record.headers, _WRITER) or ""
+    if _numbers(writer) > _numbers(_VERSION):
+        return NewerVersionError(
+            f"{where}: {why}; Seedstream {writer} wrote this record, and this is {_VERSION}: upgrade this process"
+        )
+    return DecodeError(f"{where}: {why}")
+
+
+def _numbers(of_version: str) -> tuple[int, ...]:
+    """Return the numbers of a version, for comparison; those of an unknown one are the lowest."""
+    found = _NUMBERS.match(of_version)
+    return tuple(int(number or 0) for number in found.groups()) if found is not None else ()
 
 
 def has_cause(record: Record) -> bool:

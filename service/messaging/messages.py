@@ -1,21 +1,24 @@
 """The message types of the pipeline's topics.
 
-Messages are frozen and ignore unknown fields. A schema evolves by added fields; a new major version is a new class with
-its own `ce_type`. The id of a result derives from the id of its input and a position, so that a redelivered record
-yields the same ids. No field depends on the clock; the time of a record is in its headers.
+Messages are frozen and ignore unknown fields, except for those that a decision depends on: limits of a goal, parameters
+of a recipe. A schema evolves by added fields; a new major version is a new class with its own `ce_type`. The id of a
+result derives from the id of its input and a position, so that a redelivered record yields the same ids. No field
+depends on the clock; the time of a record is in its headers.
 """
 
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import reduce
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.errors import RecordsGoneError
 from service.lm.errors import CallFailedError
 from service.lm.port import Completion, FinishReason
 from service.lm.usage import Usage, added
+from service.messaging.unknown_fields import refuse_unknown
+from service.open_enum import OpenEnum
 from service.selfinstruct.asking import schema_of_tasks
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Form, Recipe
@@ -368,6 +371,14 @@ class RunDefined(Message):
     random_seed: int
     made_by: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_known(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            refuse_unknown(Recipe, data.get("recipe"), "parameter of a recipe")
+            refuse_unknown(Templates, data.get("templates"), "template")
+        return data
+
 
 class CallsDropped(Message):
     """The cost of calls that a stage dropped before an answer; they are repeated, but these attempts were paid for.
@@ -429,8 +440,14 @@ class GoalSet(Message):
     tpm: float | None = None
     max_in_flight: int | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_known(cls, data: Any) -> Any:
+        refuse_unknown(cls, data, "limit")
+        return data
 
-class Ending(StrEnum):
+
+class Ending(OpenEnum):
     """The reason why a run ended. `price_unknown`: a limit in dollars is set, and calls came back without a price."""
 
     TARGET_REACHED = "target_reached"

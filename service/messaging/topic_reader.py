@@ -4,15 +4,16 @@ Records of one partition come in order; there is no order between partitions or 
 too; their messages are `DeadLetter`.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 
 import anyio
 
-from service.errors import BrokerError, DecodeError, RecordsGoneError
+from service.errors import BrokerError, DecodeError, NewerVersionError, RecordsGoneError
 from service.messaging import codec
 from service.messaging.broker import Broker, Isolation, Partition, Reader, Record
-from service.messaging.dead_letters import DEAD_LETTER_TOPICS, DeadLetter, is_copy, replay_group
+from service.messaging.dead_letters import DEAD_LETTER_TOPICS, STAGE_INPUTS, DeadLetter, is_copy, replay_group
 from service.messaging.messages import DeadLettersPutBack, Message
 from service.messaging.skipped_records import SkippedRecords
 from service.messaging.topics import CONTROL, HINTS, Topic
@@ -27,7 +28,9 @@ Remember = Callable[[Message], None]
 class Tail:
     """A reader of whole topics of a run, up to their ends or beyond.
 
-    `latest_ms` is the time of the latest record read so far, in milliseconds of Unix time.
+    `latest_ms` is the time of the latest record read so far, in milliseconds of Unix time. `unread` counts, by topic,
+    the records that belong into the counts of the run and cannot be read, as a newer Seedstream wrote them; a reader
+    that is `complete` raises instead.
     """
 
     def __init__(
@@ -37,6 +40,8 @@ class Tail:
         topics: dict[str, Topic[Message]],
         partitions: list[Partition],
         put_back: dict[Partition, int],
+        *,
+        complete: bool = False,
     ) -> None:
         self._broker = broker
         self._reader = reader
@@ -44,11 +49,15 @@ class Tail:
         self._partitions = partitions
         self._put_back = put_back
         self._skipped = SkippedRecords(broker)
+        self._complete = complete
         self.latest_ms = 0
+        self.unread: Counter[str] = Counter()
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, broker: Broker, run: str, topics: Sequence[Topic[Message]]) -> "AsyncIterator[Tail]":
+    async def of(
+        cls, broker: Broker, run: str, topics: Sequence[Topic[Message]], *, complete: bool = False
+    ) -> "AsyncIterator[Tail]":
         """Open topics at their beginnings, outside any consumer group.
 
         Raises:
@@ -62,7 +71,7 @@ class Tail:
             for partition in partitions:
                 if partition not in put_back and by_name[partition.topic] is not HINTS:
                     _check_whole(partition, reader.position(partition))
-            tail = cls(broker, reader, by_name, partitions, put_back)
+            tail = cls(broker, reader, by_name, partitions, put_back, complete=complete)
             with closing(tail._skipped):
                 yield tail
 
@@ -97,10 +106,7 @@ class Tail:
             return self.decode(record)
         except DecodeError as error:
             if codec.is_ours(record):
-                raise DecodeError(
-                    f"{error}; the state of the run depends on it, so the run cannot go on: a newer Seedstream "
-                    "may have written it, and can read it"
-                ) from error
+                raise _refusal(error) from error
             self._skipped.skip("record.foreign", record, error)
             return None
 
@@ -119,8 +125,21 @@ class Tail:
         try:
             return self.decode(record)
         except DecodeError as error:
+            if self._belongs(record, error):
+                if self._complete:
+                    raise _refusal(error) from error
+                self.unread[self._topics[record.partition.topic].name] += 1
             self.skip(record, error)
             return None
+
+    def _belongs(self, record: Record, error: DecodeError) -> bool:
+        """Return whether the counts of the run lack a record that cannot be read.
+
+        A record of this version in the input of a stage does not count until its dead letter does.
+        """
+        if isinstance(error, NewerVersionError):
+            return True
+        return codec.is_ours(record) and self._topics[record.partition.topic] not in STAGE_INPUTS
 
     def skip(self, record: Record, error: DecodeError) -> None:
         """Log a record that cannot be read and is skipped, once for each topic."""
@@ -160,6 +179,13 @@ def _check_whole(partition: Partition, begin: int) -> None:
             "state of the run cannot be rebuilt. Restore the topic from a backup, or begin another run; `seedstream "
             "consume` reads the tasks that are left"
         )
+
+
+def _refusal(error: DecodeError) -> DecodeError:
+    why = f"{error}; the state of the run depends on it, so this process cannot go on"
+    if isinstance(error, NewerVersionError):
+        return NewerVersionError(why)
+    return DecodeError(f"{why}: a newer Seedstream may have written it, and can read it")
 
 
 async def _put_back_below(broker: Broker, run: str, partitions: Sequence[Partition]) -> dict[Partition, int]:

@@ -17,7 +17,7 @@ import structlog
 from producers.prompts import PromptProducer
 from service.bootstrap.open_embedder import check_embedder
 from service.bootstrap.open_model import AskedModel, warn_of_other_api
-from service.errors import BrokerError
+from service.errors import BrokerError, DecodeError
 from service.lm.dispatch import Dispatcher
 from service.lm.dispatch.fleet_share import NOTHING, FleetLimits, Leases
 from service.messaging.broker import Broker
@@ -94,6 +94,7 @@ class RoleRunner:
         self._limits = limits
         self.control = RunControl(broker, run)
         self._stop = anyio.Event()
+        self._unreadable: ExceptionGroup[DecodeError] | None = None
 
     def stop(self) -> None:
         """Request a graceful stop: no new calls; those in flight are finished and recorded; then groups are left."""
@@ -106,9 +107,11 @@ class RoleRunner:
             EndpointRefusedError: the model refuses every call; all paid completions are on the log.
             FencedError: another process has taken over a role; restart to join again.
             OutcomeUnknownError: the outcome of a commit is unknown; a restart rebuilds the state from the log.
+            ExceptionGroup: of `DecodeError`: a newer version wrote a record that this one cannot read; calls in flight
+                have been finished and recorded.
         """
         async with anyio.create_task_group() as following:
-            following.start_soon(self.control.follow)
+            following.start_soon(self._stop_if_unreadable, self.control.follow)
             if self._model is not None:
                 following.start_soon(self._obey_limits, self._model.dispatcher)
             if (definition := await self._definition()) is not None:
@@ -116,6 +119,16 @@ class RoleRunner:
                     for role, state in self.worked.roles.items():
                         working.start_soon(self._work, role, state, definition)
             following.cancel_scope.cancel()
+        if self._unreadable is not None:
+            raise self._unreadable
+
+    async def _stop_if_unreadable(self, work: Callable[..., Coroutine[Any, Any, None]], *given: object) -> None:
+        """Do some work; stop all roles in order if it meets a record that this version can neither read nor skip."""
+        try:
+            await work(*given)
+        except* DecodeError as errors:
+            self._unreadable = self._unreadable or errors
+            self.stop()
 
     async def _definition(self) -> RunDefined | None:
         """Wait for the run's definition; return `None` if this process is stopped first."""
@@ -154,7 +167,7 @@ class RoleRunner:
         return lambda: self.control.goal is not goal
 
     async def _work(self, role: Role, state: RoleState, definition: RunDefined) -> None:
-        await self._do(role, state, definition)
+        await self._stop_if_unreadable(self._do, role, state, definition)
         if not self._stop.is_set():
             raise BrokerError(f"{role}: ended although nobody stopped it; start again")
 

@@ -60,6 +60,7 @@ class Pipeline:
             EndpointRefusedError: the model refuses every call; all paid completions are on the log.
         """
         async with Tail.of(self._broker, self._run, (*ALL, *DEAD_LETTER_TOPICS)) as tail:
+            self.progress.unread = tail.unread
             async for message in tail.messages_to_end():
                 self.progress.apply(message)
             caught_up(self.progress)

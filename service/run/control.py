@@ -41,8 +41,12 @@ class RunControl:
         return self._said.defined is None or self._said.goal is None or self._said.ended is not None
 
     async def follow(self) -> None:
-        """Read `control` from its beginning, and follow it until cancelled."""
-        async with Tail.of(self._broker, self._run, [CONTROL]) as tail:
+        """Read `control` from its beginning, and follow it until cancelled.
+
+        Raises:
+            DecodeError: Seedstream wrote a record there that this version cannot read.
+        """
+        async with Tail.of(self._broker, self._run, [CONTROL], complete=True) as tail:
             while True:
                 news = await tail.next()
                 for message in news:

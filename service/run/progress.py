@@ -42,7 +42,8 @@ class Progress:
 
     `classification` is the number of finished classification tasks. `fruitless` is the number of prompts in a row
     without an accepted task, `fruitless_tasks` that of accepted tasks in a row that could not be finished.
-    `dead_letters` counts, by topic, the dead letters that have not been put back. `bill` holds the costs.
+    `dead_letters` counts, by topic, the dead letters that have not been put back. `bill` holds the costs. `unread`
+    counts, by topic, the records that are missing in all of this, since only a newer version can read them.
     """
 
     defined: RunDefined | None = None
@@ -65,6 +66,7 @@ class Progress:
     pool_promised: int = 0
     dead_letters: Counter[str] = field(default_factory=Counter)
     bill: Bill = field(default_factory=Bill)
+    unread: Counter[str] = field(default_factory=Counter, compare=False)
     _next_seq: int = 0
     _taken: DenseSet = field(default_factory=DenseSet, compare=False)
     _issued: DenseSet = field(default_factory=DenseSet, compare=False)
@@ -136,10 +138,13 @@ class Progress:
         """Return the lowest `wanted` sequence numbers that no prompt has."""
         return list(islice((seq for seq in count(self._next_seq) if seq not in self._taken), wanted))
 
-    def reserve(self, prompt_id: str) -> None:
-        """Reserve the sequence number of a prompt whose record is unreadable, so that no other prompt gets it."""
+    def reserve(self, prompt_id: str, *, issued: bool = False) -> None:
+        """Reserve the sequence number of a prompt whose record is unreadable, so that no other prompt gets it.
+
+        With `issued`, the prompt counts like one that was read.
+        """
         if (seq := _seq_of(prompt_id)) is not None:
-            self._take(seq)
+            (self._issue if issued else self._take)(seq)
 
     def apply(self, message: Message) -> None:
         """Update the counts from a message."""

@@ -14,7 +14,7 @@ from typing import Generic
 import anyio
 import structlog
 
-from service.errors import DecodeError, RecordTooLargeError
+from service.errors import DecodeError, NewerVersionError, RecordTooLargeError
 from service.lm.concurrency import Slot, Slots
 from service.lm.errors import CallDroppedError, CallFailedError, EndpointRefusedError
 from service.messaging import codec
@@ -65,7 +65,7 @@ class InFlight(Generic[In]):
     def __init__(
         self, stage: Stage[In], run: str, slots: Slots, session: Session, on_answered: Callable[[Record], None]
     ) -> None:
-        self.refusal: EndpointRefusedError | None = None
+        self.refusal: EndpointRefusedError | NewerVersionError | None = None
         self.dropped: list[FailedCall] = []
         self._stage = stage
         self._run = run
@@ -176,6 +176,9 @@ class InFlight(Generic[In]):
         record = call.record
         try:
             message = codec.decode(self._stage.source, record)
+        except NewerVersionError as error:
+            self.refusal = error  # a worker of the newer version can read it
+            return
         except DecodeError as error:
             log.warning("record.dead_lettered", stage=self._stage.name, error=str(error))
             await self._send([dead_letter(record, error, self._stage.name)], call)

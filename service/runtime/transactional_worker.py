@@ -18,7 +18,7 @@ from typing import Generic
 import anyio
 import structlog
 
-from service.errors import DecodeError, RecordTooLargeError
+from service.errors import DecodeError, NewerVersionError, RecordTooLargeError
 from service.messaging import codec
 from service.messaging.broker import (
     Broker,
@@ -192,6 +192,8 @@ class TransactionalWorker(Generic[In]):
         for record in records:
             try:
                 batch.append(codec.decode(self._stage.source, record))
+            except NewerVersionError:
+                raise  # its stage of the newer version can read it
             except DecodeError as error:
                 log.warning("record.dead_lettered", stage=self._stage.name, error=str(error))
                 letters.append((record.offset, dead_letter(record, error, self._stage.name)))

@@ -1,7 +1,8 @@
 """Value types of Self-Instruct: seed tasks, instances, candidates and the reasons to reject them."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+
+from service.open_enum import OpenEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ class SeedTask:
     is_classification: bool | None
 
 
-class Reason(StrEnum):
-    """The reason why a candidate instruction was rejected: a closed set, in the order of the tests."""
+class Reason(OpenEnum):
+    """The reason why a candidate instruction was rejected, in the order of the tests."""
 
     TRUNCATED = "truncated"
     MALFORMED = "malformed"
@@ -42,8 +43,8 @@ class Reason(StrEnum):
     SEMANTICALLY_SIMILAR = "semantically_similar"
 
 
-class InstanceReason(StrEnum):
-    """The reason why an accepted instruction yields no finished task: a closed set."""
+class InstanceReason(OpenEnum):
+    """The reason why an accepted instruction yields no finished task."""
 
     CALL_FAILED = "call_failed"
     NONE_PARSED = "none_parsed"

@@ -1,4 +1,5 @@
 import unicodedata
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -102,3 +103,14 @@ def test_an_unknown_price_is_no_price() -> None:
 )
 def test_a_time_is_said_as_people_say_it(seconds: float | None, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_counts_that_lack_records_are_lower_bounds() -> None:
+    progress = Progress(unread=Counter(decisions=33))
+    for message in (examples.goal(50), *map(examples.finished, range(33))):
+        progress.apply(message)
+    told = shown(panel(progress))
+    assert "decisions 33: records that only a newer Seedstream can read" in told
+    assert "-33" not in told
+    counts = facts(progress)
+    assert (counts["unread"], counts["pending"], counts["prompts"]["open"]) == ({"decisions": 33}, None, None)

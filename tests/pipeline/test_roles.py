@@ -11,11 +11,12 @@ from anyio.abc import TaskGroup
 
 from service.adapters.minilm import embedder
 from service.bootstrap.open_model import open_model
-from service.errors import ConfigurationError, RunMismatchError
+from service.errors import ConfigurationError, DecodeError, RunMismatchError
 from service.lm.dispatch import Patience
 from service.messaging import topics
 from service.messaging.broker import Broker
-from service.messaging.messages import GoalSet
+from service.messaging.codec import header
+from service.messaging.messages import CallsDropped, GoalSet
 from service.pipeline.limits import Limits
 from service.pipeline.members import read_members
 from service.pipeline.roles import SINGLE, Role, RoleRunner
@@ -25,7 +26,8 @@ from service.run.definition import AskedRun
 from service.settings import load_settings
 from tests.conftest import OpenBroker
 from tests.support import examples
-from tests.support.logs import DEADLINE_S, RUN, create, follow, read, send, until
+from tests.support.logs import DEADLINE_S, RUN, create, follow, read, records_of, send, until, write
+from tests.support.newer import changed
 
 pytestmark = pytest.mark.anyio
 
@@ -167,3 +169,20 @@ async def test_admit_uses_the_hints_of_screens_that_were_ahead_of_it(open_broker
         assert len(staff[Role.SCREEN].active) == 2
         for runner in runners:
             runner.stop()
+
+
+async def test_a_goal_with_an_unknown_limit_ends_a_process_in_order(open_broker: OpenBroker) -> None:
+    new = changed(examples.goal(1_000), lambda value: value.update(max_hours=3))
+    async with place(open_broker) as here:
+
+        async def set_newer_goal() -> None:
+            await set_up(here.broker, 1_000)
+            await follow(here.broker, topics.TASKS, 5)
+            await write(here.broker, new)
+
+        here.tasks.start_soon(set_newer_goal)
+        with pytest.raises(ExceptionGroup) as caught:
+            await here.new_runner(ALL_ROLES).run()
+        assert caught.group_contains(DecodeError, match="max_hours: no limit of this version")
+        records = await records_of(here.broker, topics.CONTROL.of(RUN))
+        assert CallsDropped.ce_type not in {header(record.headers, "ce_type") for record in records}

@@ -7,10 +7,11 @@ import pytest
 
 from producers.prompts import PromptProducer, SamplingPool, write_prompt
 from producers.replay import DeadLetterReplay
-from service.errors import FencedError
+from service.errors import FencedError, NewerVersionError
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, NewRecord
 from service.messaging.messages import Ending, Message, RunEnded
+from service.messaging.topics import Topic
 from service.selfinstruct.tasks import InstanceReason
 from tests.conftest import OpenBroker
 from tests.support import examples
@@ -27,6 +28,7 @@ from tests.support.logs import (
     stays_at,
     write,
 )
+from tests.support.newer import by_newer, changed
 from tests.support.seeded import FAR, SEEDS, run_with
 
 pytestmark = pytest.mark.anyio
@@ -315,3 +317,37 @@ async def test_an_unreadable_prompt_keeps_its_number(open_broker: OpenBroker) ->
         async with killed_after(producing(broker, window=3)), broker.reader(source) as reader:
             records = [await reader.poll(1, DEADLINE_S) for _ in range(5)]
     assert [record.key for (record,) in records] == [b"p0", b"p1", b"foreign", b"p2", b"p3"]
+
+
+async def test_a_decision_with_an_unknown_reason_gives_its_credit_back(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker) as broker, killed_after(producing(broker, window=2)):
+        for seq in range(6):
+            await follow(broker, topics.PROMPTS, seq + 1)
+            new = changed(examples.decision(seq), lambda value: value["verdicts"][0].update(reason="too_dull"))
+            await write(broker, new)
+        assert await stays_at(broker, topics.PROMPTS, 8)
+
+
+@pytest.mark.parametrize("topic", [topics.DECISIONS, topics.INSTANCES, topics.TASKS, topics.CONTROL])
+async def test_a_newer_record_that_counts_ends_the_producer(open_broker: OpenBroker, topic: Topic[Message]) -> None:
+    """Otherwise credits would not come back, and the run would stand still in silence."""
+    async with run_with(open_broker) as broker:
+
+        async def write_newer() -> None:
+            await follow(broker, topics.PROMPTS, 2)
+            await write(broker, by_newer(topic))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write_newer)
+            for _ in range(2):
+                with pytest.raises(NewerVersionError, match=f"{topic.name}/0/.* upgrade this process"):
+                    await ended(broker, window=2)
+
+
+async def test_a_prompt_of_a_newer_version_takes_a_credit(open_broker: OpenBroker) -> None:
+    async with run_with(open_broker) as broker:
+        await write(broker, by_newer(topics.PROMPTS, key=b"p0"))
+        async with killed_after(producing(broker, window=3)):
+            assert await stays_at(broker, topics.PROMPTS, 3)
+            await send(broker, examples.decision(0))
+            assert await stays_at(broker, topics.PROMPTS, 4)

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from consumers.generate import Generate
+from service.errors import NewerVersionError
 from service.lm.concurrency import Slots
 from service.lm.errors import CallFailedError, EndpointRefusedError
 from service.messaging import codec, topics
@@ -32,6 +33,7 @@ from tests.support.logs import (
     send,
     write,
 )
+from tests.support.newer import by_newer
 
 pytestmark = pytest.mark.anyio
 
@@ -137,3 +139,27 @@ async def test_an_oversized_answer_fails_its_prompt_not_the_worker(open_broker: 
         async with killed_after(generating(broker, model)):
             results = await follow(broker, topics.CANDIDATES, 2)
         assert {result.key: isinstance(result, FailedPrompt) for result in results} == {"p0": True, "p1": False}
+
+
+async def test_an_input_of_a_newer_version_is_left_to_that(open_broker: OpenBroker) -> None:
+    """Calls in flight are finished and recorded first."""
+    slow = Hold()
+    model = ScriptedModel(by_marker({"<p0>": slow}))
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.prompt(0))
+
+        async def meet_a_newer_record() -> None:
+            await model.until(lambda model: model.in_flight == 1)
+            await write(broker, by_newer(topics.PROMPTS))
+            await anyio.wait_all_tasks_blocked()
+            slow.release()
+
+        with anyio.fail_after(DEADLINE_S):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(meet_a_newer_record)
+                with pytest.raises(NewerVersionError, match="upgrade this process"):
+                    await generating(broker, model).run(anyio.Event())
+        assert [result.key for result in await read(broker, topics.CANDIDATES)] == ["p0"]
+        assert await dead_letters(broker, topics.PROMPTS) == []
+        assert await committed(broker, "generate", topics.PROMPTS) == 1

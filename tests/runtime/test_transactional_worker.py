@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from consumers.admit import Admit
-from service.errors import BrokerError, DecodeError, FencedError, OutcomeUnknownError
+from service.errors import BrokerError, DecodeError, FencedError, NewerVersionError, OutcomeUnknownError
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, NewRecord
 from service.messaging.codec import CAUSE, header
@@ -37,6 +37,7 @@ from tests.support.logs import (
     work_off,
     write,
 )
+from tests.support.newer import by_newer
 
 pytestmark = pytest.mark.anyio
 
@@ -258,3 +259,17 @@ async def test_a_newer_record_in_its_memory_stops_it_with_a_reason(open_broker: 
 async def readable(broker: Broker, topic: Topic[PooledTask]) -> list[PooledTask]:
     """Return the messages of a topic, without the foreign records in it."""
     return [codec.decode(topic, record) for record in await records_of(broker, topic.of(RUN)) if codec.is_ours(record)]
+
+
+async def test_an_input_of_a_newer_version_is_left_to_that(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.answer(0, RIVERS))
+        await work_off(admitting(broker))
+        await write(broker, by_newer(topics.CANDIDATES))
+        await send(broker, examples.answer(1, SUM))
+        with pytest.raises(NewerVersionError, match="upgrade this process"):
+            await work_off(admitting(broker))
+        assert await dead_letters(broker, topics.CANDIDATES) == []
+        assert await committed(broker, "admit", topics.CANDIDATES) == 1
+        assert len(await read(broker, topics.DECISIONS)) == 1
