@@ -14,6 +14,7 @@ SeedstreamError
 │   ├── RecordsGoneError          records that the state of the run depends on are gone
 │   ├── RecordTooLargeError       a record exceeds the limit of its topic
 │   ├── FencedError               another producer opened this transactional id
+│   ├── NotAuthorizedError        this process has no right to an operation at Kafka
 │   ├── BrokersGoneError          no broker has answered for too long
 │   ├── IllegalGenerationError    the group has rebalanced; the member's partitions were revoked
 │   └── OutcomeUnknownError       a commit was sent and its response never arrived
@@ -93,6 +94,12 @@ class FencedError(BrokerError):
     """Another producer opened the same transactional id; the broker refuses all further writes of this one."""
 
     exit_code = 75
+
+
+class NotAuthorizedError(BrokerError):
+    """Kafka refuses an operation; the message names principal, operation and resource. A retry is futile."""
+
+    exit_code = 77
 
 
 class BrokersGoneError(BrokerError):

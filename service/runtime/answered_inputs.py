@@ -3,6 +3,9 @@
 A committed offset says from where input is delivered again. Its metadata (`service.runtime.commit_metadata`) says from
 where the results have to be read to know which of that input is answered. Answers to calls that were in flight then
 are written behind that place: following the results tells when.
+
+An answer has the key of its input. That tells the input apart from one at the same offset of an earlier topic of the
+same name, which was deleted.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -29,10 +32,12 @@ log = structlog.get_logger()
 class Answers:
     """The results of a stage, read for the offsets that they answer.
 
-    `unreadable` counts results whose cause header names no place: another program wrote them.
+    `keys` are those of the answers that `now` has found. `unreadable` counts results whose cause header names no place:
+    another program wrote them.
     """
 
     def __init__(self, broker: Broker, reader: Reader, since: dict[Partition, int]) -> None:
+        self.keys: dict[Partition, dict[int, bytes]] = {}
         self.unreadable = 0
         self._broker = broker
         self._reader = reader
@@ -63,21 +68,26 @@ class Answers:
                 self._reader.seek(partition, min(self._since[partition], target))
         self._moved_s = anyio.current_time()
         found: dict[Partition, set[int]] = {source: set() for source in starts}
+        self.keys = {source: self.keys.get(source, {}) for source in starts}
         while any(self._reader.position(partition) < target for partition, target in targets.items()):
-            for source, offset in await self.next(_POLL_S):
+            for source, offset, key in await self._read(_POLL_S):
                 if source in found and offset >= starts[source]:
                     found[source].add(offset)
+                    self.keys[source] |= {offset: key} if key is not None else {}
             await self._check_progress(silence_s)
         return found
 
     async def next(self, timeout_s: float) -> list[tuple[Partition, int]]:
         """Return the inputs that the next results answer; none when no result came in time."""
+        return [(source, offset) for source, offset, _ in await self._read(timeout_s)]
+
+    async def _read(self, timeout_s: float) -> list[tuple[Partition, int, bytes | None]]:
         records = await self._reader.poll(_BATCH, timeout_s)
         causes = []
         for record in records:
             cause = cause_of(record)
             if cause is not None:
-                causes.append(cause)
+                causes.append((*cause, record.key))
             elif has_cause(record):
                 self._note_unreadable(f"{record.partition}/{record.offset}")
         return causes

@@ -28,6 +28,7 @@ from service.runtime.in_flight import InFlight
 from service.runtime.partition_state import PartitionState
 from service.runtime.session import Session
 from service.runtime.stage import In, Stage
+from service.runtime.start_offset import OFFSETS_EXPIRE, check_not_beyond_end
 
 _FOLLOW_S = 0.2
 _TOLD_AFTER_S = 5.0
@@ -216,7 +217,9 @@ class Assignment(Generic[In]):
                 mine = self.calls.regain(own[partition])
                 answered[partition] |= {offset for offset, done in mine.items() if done}
                 awaited = {offset: began_s + time_s for offset, time_s in metadata.calls.items()}
-                gained[partition] = PartitionState(start, metadata, answered[partition], awaited, set(mine))
+                gained[partition] = PartitionState(
+                    start, metadata, answered[partition], awaited, set(mine), keys=answers.keys[partition]
+                )
                 del self._recalling[partition]
             self._owned |= gained
             self._pause()
@@ -242,11 +245,18 @@ class Assignment(Generic[In]):
             log.info("record.awaited", stage=self._stage, partition=str(partition), records=state.awaited)
 
     async def _left_for(self, partition: Partition) -> tuple[int, CommitMetadata]:
-        """Return the offset that the last owner committed, and its metadata."""
+        """Return the offset that the last owner committed, and its metadata.
+
+        Raises:
+            TopicRecreatedError: the partition ends before it.
+        """
         committed = await self._session.broker.committed(self._group, partition)
         nothing_known = CommitMetadata((0,) * len(self._ends))
         if committed is None:
+            if any(self._ends):
+                log.warning("offset.missing", group=self._group, partition=str(partition), hint=OFFSETS_EXPIRE)
             return 0, nothing_known
+        await check_not_beyond_end(self._session.broker, self._group, partition, committed.offset)
         metadata = load(committed.metadata, len(self._ends))
         if metadata is None:
             log.warning(

@@ -15,12 +15,19 @@ class PartitionState:
     """The offsets of one partition while one worker owns it.
 
     `answered` are the offsets with results at the assignment, `awaited` those that earlier owners have in flight, with
-    deadlines, `own` those that this worker has in flight from an earlier assignment. `recorded` is the offset that was
-    committed last, with the calls in its metadata.
+    deadlines, `own` those that this worker has in flight from an earlier assignment, `keys` those of the answers.
+    `recorded` is the offset that was committed last, with the calls in its metadata.
     """
 
     def __init__(
-        self, start: int, inherited: CommitMetadata, answered: set[int], awaited: Mapping[int, float], own: set[int]
+        self,
+        start: int,
+        inherited: CommitMetadata,
+        answered: set[int],
+        awaited: Mapping[int, float],
+        own: set[int],
+        *,
+        keys: dict[int, bytes] | None = None,
     ) -> None:
         self.recorded: tuple[int, Mapping[int, int]] | None = None
         self._tracker = OffsetTracker(start)
@@ -32,6 +39,7 @@ class PartitionState:
         }
         self._marks = Marks(inherited.ends, max(self._answered | self._awaited.keys() | own, default=-1) + 1)
         self._parked: dict[int, Record] = {}
+        self._keys = keys if keys is not None else {}
 
     @property
     def awaited(self) -> int:
@@ -48,14 +56,19 @@ class PartitionState:
         unanswered = []
         for offset in self._tracker.deliver(list(records), position):
             self._marks.delivered(offset, ends)
-            if offset in self._answered:
-                self._answered.discard(offset)
+            if self._is_answered(records[offset]):
                 self._tracker.finish(offset)
             elif offset in self._awaited:
                 self._parked[offset] = records[offset]
             else:
                 unanswered.append(records[offset])
         return unanswered
+
+    def _is_answered(self, record: Record) -> bool:
+        """Return whether there is an answer to a record; one with another key answers a record of an earlier topic."""
+        found, key = record.offset in self._answered, self._keys.pop(record.offset, None)
+        self._answered.discard(record.offset)
+        return found and (key is None or record.key is None or key == record.key)
 
     def finish(self, offset: int) -> None:
         """Mark an offset as answered on the log; it may not have been delivered here yet."""

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from consumers.generate import Generate
 from service.adapters.sqlite import SqliteBroker
-from service.errors import IllegalGenerationError
+from service.errors import IllegalGenerationError, TopicRecreatedError
 from service.lm.call_cost import ONE_ATTEMPT
 from service.lm.concurrency import Slot, Slots
 from service.lm.errors import CallDroppedError
@@ -316,8 +316,8 @@ async def test_answers_of_others_during_a_recall_count(left: Committed | None, t
             await transaction.commit()
             await anyio.wait_all_tasks_blocked()
             assert worker.assignment.recalling == 1
-            for record in (first, second):
-                await write(worker.broker, codec.encode(examples.answer(0), RUN, record))
+            for seq, record in enumerate((first, second)):
+                await write(worker.broker, codec.encode(examples.answer(seq), RUN, record))
             if left is not None:
                 worker.group.offsets[P0] = left
         await worker.assign(ONLY)
@@ -406,3 +406,39 @@ async def test_calls_of_a_revoked_partition_have_the_time_of_an_attempt(tmp_path
             await worker.calls.wait_for_fewer(DEADLINE_S)
         hold.release()
         await follow(worker.broker, topics.CANDIDATES, 1)
+
+
+async def test_answers_to_an_earlier_topic_of_the_same_name_do_not_count(tmp_path: Path) -> None:
+    """Its offsets were the same, and the keys of its records were others."""
+    async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
+        await send(worker.broker, *map(examples.prompt, (7, 8)))
+        first, second = await records_of(worker.broker, P0.topic)
+        await write(worker.broker, codec.encode(examples.answer(0), RUN, first))
+        await write(worker.broker, codec.encode(examples.answer(8), RUN, second))
+        await worker.assign(ONLY)
+        assert await worker.deliver() == [0]
+        await worker.model.until_asked(1)
+        assert worker.model.asked == ["<p7>"]
+
+
+async def test_a_topic_that_ends_before_the_offset_is_refused(tmp_path: Path) -> None:
+    with pytest.RaisesGroup(TopicRecreatedError, allow_unwrapped=True, flatten_subgroups=True):
+        async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
+            await send(worker.broker, examples.prompt(0))
+            worker.group.offsets[P0] = Committed(2, "0")
+            await worker.assign(ONLY)
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+async def test_expired_offsets_are_told(answers: int, tmp_path: Path) -> None:
+    """Nothing is committed: either the run is new, or Kafka has deleted the offsets of a group at rest."""
+    async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
+        await send(worker.broker, examples.prompt(0))
+        for record in (await records_of(worker.broker, P0.topic))[:answers]:
+            await write(worker.broker, codec.encode(examples.answer(0), RUN, record))
+        await worker.assignment.note_ends()
+        with capture_logs() as logs:
+            await worker.assign(ONLY)
+        told = [each["group"] for each in logs if each["event"] == "offset.missing"]
+        assert told == [f"seedstream.{RUN}.generate"] * answers
+        assert await worker.deliver() == [0] * (1 - answers)

@@ -43,6 +43,13 @@ def without_haste(producer: AIOKafkaProducer) -> None:
     sender.client = _PatientClient(sender.client)
 
 
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Return an error and its causes: aiokafka wraps the errors of its background tasks in others."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
 @contextmanager
 def against_stray_cancellation(what: str) -> Iterator[None]:
     """Translate a cancellation that did not come from our own code into an error.

@@ -7,8 +7,9 @@ from service.adapters.kafka import topics
 from service.adapters.kafka.cluster import Cluster
 from service.adapters.kafka.groups import KafkaGroupMember
 from service.adapters.kafka.options import KafkaOptions
-from service.adapters.kafka.producers import KafkaProducer, KafkaTransactionalProducer
+from service.adapters.kafka.producers import KafkaProducer
 from service.adapters.kafka.readers import KafkaReader
+from service.adapters.kafka.transactions import KafkaTransactionalProducer
 from service.messaging.broker import Committed, Isolation, Listener, Member, Partition, TopicSpec
 
 

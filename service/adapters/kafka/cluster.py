@@ -4,7 +4,7 @@ aiokafka's admin client raises every error that a broker returns. Here a request
 no broker has answered for `gone_after_s`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -13,10 +13,19 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocol
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NoError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
+from service.adapters.kafka.authorization import OperationsRequest, Right, not_authorized, operations, refusal
 from service.adapters.kafka.options import KafkaOptions
 from service.errors import BrokerError, BrokersGoneError, OutcomeUnknownError, TopicMissingError
 from service.messaging.broker import Committed, Isolation, Member, Partition
@@ -28,6 +37,7 @@ _LOOK_EVERY_S = 5.0
 _ANSWER_S = 5.0
 _VISIBLE_S = 1.0
 _MARKER_S = 0.002
+_OTHER = Right("", "", "")
 
 log = structlog.get_logger()
 
@@ -68,13 +78,14 @@ class Cluster:
                     await consumer.stop()
                 await cluster.admin.close()
 
-    async def ask(self, what: str, question: Callable[[], Awaitable[T]]) -> T:
+    async def ask(self, what: str, question: Callable[[], Awaitable[T]], right: Right = _OTHER) -> T:
         """Send a request that may be repeated, retry it until it succeeds, and return its result.
 
-        `what` names the request in logs and errors.
+        `what` names the request in logs and errors; `right` is needed for it.
 
         Raises:
             BrokersGoneError: the request did not succeed within `gone_after_s`.
+            NotAuthorizedError: a right is missing.
             BrokerError: the broker returned an error that is not retriable.
         """
         with anyio.move_on_after(self.options.gone_after_s):
@@ -88,10 +99,14 @@ class Cluster:
                     log.warning("kafka.no_answer", question=what)
                 except KafkaError as error:
                     if not error.retriable and not isinstance(error, KafkaConnectionError):
-                        raise BrokerError(f"{what}: {error!r}") from error
+                        raise self.translated(what, error, right) from error
                     log.debug("kafka.asked_again", question=what, error=repr(error))
                 await anyio.sleep(_BACK_OFF_S)
         raise BrokersGoneError(f"{what}: {self.options.bootstrap} gave no answer for {self.options.gone_after_s:g} s")
+
+    def translated(self, what: str, error: KafkaError, right: Right = _OTHER) -> BrokerError:
+        """Return our own error for one of aiokafka's; `right` is what `what` needs."""
+        return refusal(error, self.options.security.principal, right) or BrokerError(f"{what}: {error!r}")
 
     async def topics(self) -> dict[str, list[dict[str, Any]]]:
         """Return the current description of the partitions of every topic.
@@ -123,29 +138,57 @@ class Cluster:
 
         Raises:
             TopicMissingError: there is no such topic.
+            NotAuthorizedError: this client may not see the topic.
         """
         if topic not in self._widths:
             await self.topics()
-        try:
-            return self._widths[topic]
-        except KeyError:
-            raise TopicMissingError(
-                f"expected a topic {topic}, and there is none at {self.options.bootstrap}; "
-                "`seedstream topics create` creates the topics of a run"
-            ) from None
+        if topic not in self._widths:
+            await self.operations([topic])
+            raise self._missing(topic)
+        return self._widths[topic]
+
+    async def operations(self, topics: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Return what this client may do with each topic: `READ`, `WRITE` and so on.
+
+        Raises:
+            TopicMissingError: there is no such topic.
+            NotAuthorizedError: this client may not see a topic, whether it exists or not.
+        """
+        request = OperationsRequest(sorted(set(topics)))
+        answer = await self.ask("rights", lambda: self.admin._send_request(request))  # noqa: SLF001 - of a later version
+        found = {}
+        for each in answer.to_object()["topics"]:
+            error, name = for_code(each["error_code"]), each["topic"]
+            if error is TopicAuthorizationFailedError:
+                raise not_authorized(self.options.security.principal, Right("DESCRIBE", "topic", name))
+            if error is UnknownTopicOrPartitionError:
+                raise self._missing(name)
+            found[name] = operations(each["operations"])
+        return found
+
+    def _missing(self, topic: str) -> TopicMissingError:
+        return TopicMissingError(
+            f"expected a topic {topic}, and there is none at {self.options.bootstrap}; "
+            "`seedstream topics create` creates the topics of a run"
+        )
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         """Return the offset and metadata that a group has committed for a partition, None if it has committed none."""
-        key = TopicPartition(partition.topic, partition.number)
+        request = OffsetFetchRequest(group, [(partition.topic, [partition.number])])
 
         async def fetch() -> Any:
-            found = await self.admin.list_consumer_group_offsets(group, partitions=[key])
-            if key not in found:  # aiokafka drops the error of the whole response: the coordinator is moving
-                raise KafkaConnectionError(f"group {group}: no answer for {partition}")
-            return found[key]
+            coordinator = await self.admin.find_coordinator(group)
+            answer = await self.admin._send_request(request, coordinator)  # noqa: SLF001 - see below
+            # `list_consumer_group_offsets` drops the error of the whole response, such as a coordinator that moves.
+            codes = [getattr(answer, "error_code", 0), *(each[-1] for _, each_of in answer.topics for each in each_of)]
+            _raise_first(codes, f"offsets of group {group}")
+            ((_, (found,)),) = answer.topics
+            return found
 
-        answer = await self.ask(f"committed offsets of {group}", fetch)
-        return Committed(answer.offset, answer.metadata or "") if answer.offset >= 0 else None
+        _, offset, metadata, _ = await self.ask(
+            f"committed offsets of {group}", fetch, Right("DESCRIBE", "group", group)
+        )
+        return Committed(offset, metadata or "") if offset >= 0 else None
 
     async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> dict[Partition, int]:
         """Return the offset behind the last record of each partition; if read-committed, behind the last stable one."""
@@ -153,7 +196,11 @@ class Cluster:
             await self.width(partition.topic)
         consumer = await self._consumer(isolation)
         keys = as_keys(partitions)
-        found: dict[TopicPartition, int] = await self.ask("ends of partitions", lambda: consumer.end_offsets(keys))
+        found: dict[TopicPartition, int] = await self.ask(
+            "ends of partitions",
+            lambda: consumer.end_offsets(keys),
+            Right("DESCRIBE", "topic", ", ".join(sorted({partition.topic for partition in partitions}))),
+        )
         return {partition: found[key] for partition, key in zip(partitions, keys, strict=True)}
 
     async def wait_until_visible(self, partitions: Sequence[Partition]) -> None:
@@ -175,9 +222,11 @@ class Cluster:
 
         async def fetch() -> Any:
             (answer,) = await self.admin.describe_consumer_groups([group])
-            return answer.to_object()["groups"]
+            groups = answer.to_object()["groups"]
+            _raise_first([each["error_code"] for each in groups], f"members of group {group}")
+            return groups
 
-        (found,) = await self.ask(f"members of {group}", fetch)
+        (found,) = await self.ask(f"members of {group}", fetch, Right("DESCRIBE", "group", group))
         return [_member(each) for each in found["members"]]
 
     async def _connect(self) -> None:
@@ -216,6 +265,13 @@ class Cluster:
                         f"no broker of {self.options.bootstrap} has answered for {silent_s:.0f} s; "
                         "what was acknowledged is safe, start again when they are back"
                     ) from error
+
+
+def _raise_first(codes: Iterable[int], what: str) -> None:
+    """Raise the first error among the codes of a response."""
+    for code in codes:
+        if (error := for_code(code)) is not NoError:
+            raise error(what)
 
 
 def _member(found: dict[str, Any]) -> Member:

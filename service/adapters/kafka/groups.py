@@ -29,10 +29,11 @@ from aiokafka.errors import IllegalGenerationError as IllegalGeneration
 from aiokafka.protocol.commit import OffsetCommitRequest
 
 from service.adapters.group_assignor import share_out, topics_by_takers
+from service.adapters.kafka.authorization import Right
 from service.adapters.kafka.cluster import Cluster, as_keys
 from service.adapters.kafka.membership import GroupSession
 from service.adapters.kafka.readers import fetch, new_consumer, positions, stop
-from service.errors import BrokerError, IllegalGenerationError
+from service.errors import IllegalGenerationError
 from service.messaging.broker import Listener, Offsets, Partition, Record
 
 _NEVER_MS = 2**31 - 1
@@ -220,7 +221,7 @@ class KafkaGroupMember:
                     race.cancel_scope.cancel()
 
                 race.start_soon(watch)
-                self._fetched = await fetch(self._consumer, max_records, timeout_s)
+                self._fetched = await fetch(self._cluster, self._consumer, max_records, timeout_s)
                 race.cancel_scope.cancel()
         if self._fetched or not self._rebalances.pending:
             self._positions |= await positions(self._consumer, sorted(self._owned))
@@ -245,7 +246,9 @@ class KafkaGroupMember:
         try:
             coordinator.check_errors()
         except KafkaError as error:
-            raise BrokerError(f"group {self._group}: {error!r}") from error
+            raise self._cluster.translated(
+                f"group {self._group}", error, Right("READ", "group", self._group)
+            ) from error
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -30,6 +30,15 @@ class Security:
         """Kafka's name for the combination of TLS and SASL, such as `SASL_SSL`."""
         return ("SASL_" if self.sasl_mechanism else "") + ("SSL" if self.tls else "PLAINTEXT")
 
+    @property
+    def principal(self) -> str:
+        """The identity of this client at Kafka, as far as it is known here."""
+        if self.sasl_mechanism is not None:
+            return f"User:{self.username}"
+        if self.certificate_file is not None:
+            return f"the subject of {self.certificate_file}"
+        return "User:ANONYMOUS"
+
     def client_options(self) -> dict[str, Any]:
         """Return the options for TLS and SASL under aiokafka's names.
 

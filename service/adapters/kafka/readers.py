@@ -16,7 +16,6 @@ from anyio import lowlevel
 
 from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
 from service.adapters.kafka.cluster import Cluster, as_keys
-from service.errors import BrokerError
 from service.messaging.broker import Isolation, Partition, Record
 
 _STOP_S = 10.0
@@ -43,7 +42,7 @@ async def stop(consumer: AIOKafkaConsumer) -> None:
         await consumer.stop()
 
 
-async def fetch(consumer: AIOKafkaConsumer, max_records: int, timeout_s: float) -> list[Record]:
+async def fetch(cluster: Cluster, consumer: AIOKafkaConsumer, max_records: int, timeout_s: float) -> list[Record]:
     """Return the next records, up to `max_records`; an empty list if none comes within `timeout_s`.
 
     Raises:
@@ -54,7 +53,7 @@ async def fetch(consumer: AIOKafkaConsumer, max_records: int, timeout_s: float) 
         with against_stray_cancellation("reading"):
             found = await consumer.getmany(timeout_ms=round(timeout_s * 1000), max_records=max_records)
     except KafkaError as error:
-        raise BrokerError(f"reading: {error!r}") from error
+        raise cluster.translated("reading", error) from error
     return [_record(each) for records in found.values() for each in records]
 
 
@@ -71,7 +70,8 @@ async def positions(consumer: AIOKafkaConsumer, partitions: Sequence[Partition])
 class KafkaReader:
     """Reads manually assigned partitions."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, starts: dict[Partition, int]) -> None:
+    def __init__(self, cluster: Cluster, consumer: AIOKafkaConsumer, starts: dict[Partition, int]) -> None:
+        self._cluster = cluster
         self._consumer = consumer
         self._positions = starts
         self._fetched: list[Record] = []
@@ -91,14 +91,14 @@ class KafkaReader:
             for key in keys:
                 consumer.seek(key, begins[key])
             starts = {partition: begins[key] for partition, key in zip(partitions, keys, strict=True)}
-            yield cls(consumer, starts)
+            yield cls(cluster, consumer, starts)
         finally:
             await stop(consumer)
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
         """Return records in order within each partition, an empty list if none comes within `timeout_s`."""
         if not self._fetched:  # a poll that was cancelled after its fetch leaves its records for the next one
-            self._fetched = await fetch(self._consumer, max_records, timeout_s)
+            self._fetched = await fetch(self._cluster, self._consumer, max_records, timeout_s)
         self._positions |= await positions(self._consumer, list(self._positions))
         records, self._fetched = self._fetched, []
         return records

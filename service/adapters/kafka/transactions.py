@@ -1,0 +1,216 @@
+"""Transactional producers on Kafka.
+
+They work around these properties of aiokafka 0.14 (each measured or read in its source):
+
+- A record that fails inside a transaction does not fail the commit: every record is acknowledged before a commit.
+- A step that gets no answer is repeated for ever: each step has a deadline, and a commit has one in all.
+- `stop()` leaves an open transaction open, which blocks all readers: the transaction is aborted first.
+- A commit with a late response may take effect late, on the next transaction: such a producer is not used again.
+- aiokafka checks its states by `assert`: the states are tracked here too, and violations raise our own errors.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.structs import OffsetAndMetadata
+from anyio import lowlevel
+
+from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation, causes
+from service.adapters.kafka.authorization import Right, refusal
+from service.adapters.kafka.clients import ProducerClient
+from service.adapters.kafka.cluster import Cluster
+from service.adapters.kafka.delivery import TOO_LARGE, deliver, place
+from service.errors import BrokerError, FencedError, NotAuthorizedError, OutcomeUnknownError
+from service.messaging.broker import NewRecord, Offsets, Partition
+
+_STEP_S = 60.0
+_ABORT_S = 5.0
+_BACK_OFF_MS = 10
+_FENCED = (ProducerFenced, InvalidProducerEpoch)
+
+log = structlog.get_logger()
+
+
+class KafkaTransactionalProducer:
+    """Writes records and offsets in transactions, so that they become visible together."""
+
+    def __init__(self, cluster: Cluster, transactional_id: str, client: ProducerClient) -> None:
+        self._cluster = cluster
+        self._id = transactional_id
+        self._client = client
+        self._is_open = False
+        self._refused: BrokerError | None = None
+        self._broken: BrokerError | None = None
+        self._written: set[Partition] = set()
+        self._turn = 0
+        self._step = anyio.CancelScope()
+        client.on_death(self._interrupt)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, cluster: Cluster, transactional_id: str) -> "AsyncIterator[KafkaTransactionalProducer]":
+        """Take over the transactional id: on entry, its previous producer is fenced and its open transaction ended."""
+        client = ProducerClient(
+            cluster.options,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=round(cluster.options.transaction_timeout_s * 1000),
+            retry_backoff_ms=_BACK_OFF_MS,
+        )
+        await client.start(
+            f"the coordinator of transactions (for {transactional_id})",
+            Right("WRITE", "transactional id", transactional_id),
+        )
+        producer = cls(cluster, transactional_id, client)
+        try:
+            yield producer
+        finally:
+            await producer.close()
+
+    async def begin(self) -> None:
+        self._check()
+        if self._is_open:
+            raise BrokerError(f"{self._id}: expected no open transaction, and one is open; commit or abort it first")
+        await self._do("begin", self._client.kafka.begin_transaction, self._own_right)
+        self._is_open, self._refused, self._written = True, None, set()
+
+    async def send(self, records: Sequence[NewRecord]) -> None:
+        """Write records inside the transaction and wait for their acknowledgement."""
+        self._check_open()
+        try:
+            placed = await place(self._cluster, records, self._turn)
+        except BrokerError as error:
+            self._refused = error
+            raise
+        self._turn += len(records)
+        self._written |= {Partition(record.topic, number) for record, number in placed}
+        topics = ", ".join(sorted({record.topic for record, _ in placed}))
+        await self._do(
+            "send", lambda: deliver(self._client.kafka, placed, lowlevel.checkpoint), Right("WRITE", "topic", topics)
+        )
+
+    async def send_offsets(self, group: str, offsets: Offsets) -> None:
+        """Add offsets of a group to the transaction; they are committed with it."""
+        self._check_open()
+        for partition in offsets:  # a missing topic would be retried for ever
+            await self._cluster.width(partition.topic)
+        named = {
+            TopicPartition(partition.topic, partition.number): OffsetAndMetadata(committed.offset, committed.metadata)
+            for partition, committed in offsets.items()
+        }
+        await self._do(
+            "offsets",
+            lambda: self._client.kafka.send_offsets_to_transaction(named, group),
+            Right("READ", "group", group),
+        )
+
+    async def commit(self) -> None:
+        """Commit the transaction. A commit under way cannot be cancelled: its outcome would be unknown."""
+        await lowlevel.checkpoint()
+        self._check_open()
+        if self._refused is not None:
+            raise BrokerError(
+                f"{self._id}: a send of this transaction failed; it can only be aborted"
+            ) from self._refused
+        limit_s = max(self._cluster.options.transaction_timeout_s, self._cluster.options.request_timeout_s)
+        began = anyio.current_time()
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._do("commit", self._client.kafka.commit_transaction, self._own_right, limit_s)
+            except (FencedError, NotAuthorizedError):
+                raise
+            except BrokerError as error:
+                self._broken = OutcomeUnknownError(
+                    f"{self._id}: the commit was sent and is not known to have been carried out: {error}"
+                )
+                raise self._broken from error
+        self._is_open = False
+        with anyio.CancelScope(deadline=began + limit_s):
+            if self._written:
+                await self._cluster.wait_until_visible(sorted(self._written))
+        if anyio.current_time() - began >= self._cluster.options.request_timeout_s:
+            self._broken = OutcomeUnknownError(
+                f"{self._id}: a commit took longer than a request may; a late repetition could end the next "
+                "transaction, so this producer begins none"
+            )
+
+    async def abort(self) -> None:
+        """Abort the transaction, if one is open."""
+        if isinstance(self._broken, FencedError):
+            raise self._broken
+        if self._is_open:
+            await self._abort(_STEP_S)
+
+    async def close(self) -> None:
+        """Abort an open transaction and stop the client, both in bounded time."""
+        if self._is_open and self._broken is None:
+            try:
+                await self._abort(_ABORT_S)
+            except BrokerError as error:
+                log.warning("kafka.left_open", transactional_id=self._id, error=str(error))
+        await self._client.drop()
+
+    async def _abort(self, limit_s: float) -> None:
+        self._is_open = False
+        broken, self._broken = self._broken, None
+        with anyio.CancelScope(shield=True):
+            await self._do("abort", self._client.kafka.abort_transaction, self._own_right, limit_s)
+        self._broken = broken
+
+    async def _do(
+        self, what: str, action: Callable[[], Awaitable[Any]], right: Right, limit_s: float = _STEP_S
+    ) -> None:
+        """Execute one step of a transaction; a failure or a cancellation leaves this producer broken.
+
+        Raises:
+            FencedError: another producer has opened the id.
+            NotAuthorizedError: the right for it is missing.
+            OutcomeUnknownError: any other failure.
+        """
+        try:
+            with anyio.fail_after(limit_s), against_stray_cancellation(f"{self._id}: {what}"):
+                with anyio.CancelScope() as self._step:
+                    if self._client.failure is None:
+                        await action()
+                if self._client.failure is not None:
+                    raise self._client.failure
+        except (OutcomeUnknownError, KafkaError, TimeoutError) as error:
+            self._broken = self._translated(what, error, right)
+            raise self._broken from error
+        except anyio.get_cancelled_exc_class():
+            self._broken = BrokerError(f"{self._id}: {what} was interrupted; open the id anew")
+            raise
+
+    def _interrupt(self) -> None:
+        self._step.cancel()
+
+    def _translated(self, what: str, error: Exception, right: Right) -> BrokerError:
+        if any(isinstance(each, _FENCED) for each in causes(error)):
+            return FencedError(f"{self._id}: another producer opened this transactional id; this one must stop")
+        if any(isinstance(each, TOO_LARGE) for each in causes(error)):
+            return BrokerError(
+                f"{right.name}: the broker refuses records that are within the limit of a run; "
+                "`seedstream topics check` names the settings to change"
+            )
+        refused = refusal(error, self._cluster.options.security.principal, right)
+        return refused or OutcomeUnknownError(
+            f"{self._id}: the log did not answer ({what}: {(error.__cause__ or error)!r}); start again, it knows what "
+            "was committed"
+        )
+
+    @property
+    def _own_right(self) -> Right:
+        return Right("WRITE", "transactional id", self._id)
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+
+    def _check_open(self) -> None:
+        self._check()
+        if not self._is_open:
+            raise BrokerError(f"{self._id}: expected an open transaction, and there is none; begin one first")
