@@ -32,6 +32,8 @@ LmDialect = Literal[
 ]
 
 TOML_FILE = "seedstream.toml"
+KAFKA_SCHEME = "kafka://"
+KAFKA_PARTITIONS = 12
 
 # Valid in a topic name and as a file name; it cannot contain a path.
 RunName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$")]
@@ -269,7 +271,7 @@ class Settings(BaseSettings):
     @property
     def on_kafka(self) -> bool:
         """Whether the log is on Kafka rather than in SQLite."""
-        return self.broker.startswith("kafka://")
+        return self.broker.startswith(KAFKA_SCHEME)
 
     def prices_for(self, asked: str) -> PriceTable | None:
         """Return the price table for calls to model `asked`, with `price_prompt` and `price_completion` applied."""
@@ -278,7 +280,7 @@ class Settings(BaseSettings):
     @property
     def work_partitions(self) -> int:
         """Partitions of each work topic of a new run: `partitions`, else 12 on Kafka and 1 on SQLite."""
-        return self.partitions or (12 if self.on_kafka else 1)
+        return self.partitions or (KAFKA_PARTITIONS if self.on_kafka else 1)
 
     @property
     def sqlite_file(self) -> Path:

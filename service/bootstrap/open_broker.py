@@ -1,21 +1,20 @@
 """Opens the log that the settings name, after a check of its topics."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from anyio import Path as AsyncPath
 from pydantic import SecretStr
 
-from service.adapters.kafka import KafkaBroker, KafkaOptions, Security, TopicState
+from service.adapters.kafka import REPLICATION, KafkaBroker, KafkaOptions, Security, TopicState, configs_of
 from service.adapters.sqlite import SqliteBroker, Storage
+from service.bootstrap.topic_checks import find_faults
 from service.errors import ConfigurationError
-from service.messaging.broker import Broker, TopicSpec
-from service.messaging.topics import ALL, specs
-from service.settings import Settings
+from service.messaging.broker import Broker
+from service.messaging.topics import specs
+from service.settings import KAFKA_SCHEME, Settings
 
-__all__ = ["TopicState", "check_writable", "open_kafka", "open_log", "topic_faults"]
-
-_SCHEME = "kafka://"
+__all__ = ["REPLICATION", "TopicState", "bootstrap_of", "check_writable", "open_kafka", "open_log", "topic_configs"]
 
 
 @asynccontextmanager
@@ -35,7 +34,7 @@ async def open_log(settings: Settings) -> AsyncIterator[Broker]:
             yield embedded
         return
     async with open_kafka(settings) as broker:
-        wrong = await topic_faults(broker, settings)
+        wrong = await find_faults(broker, settings)
         if wrong:
             raise ConfigurationError(
                 f"the topics of run {settings.run!r} at {settings.broker} are not as they must be:\n  "
@@ -52,8 +51,7 @@ async def open_kafka(settings: Settings) -> AsyncIterator[KafkaBroker]:
         BrokerError: no broker answers at that address.
         ConfigurationError: the settings do not name a Kafka cluster, or a file that they name cannot be used.
     """
-    if not settings.on_kafka:
-        raise ConfigurationError(f"expected --broker kafka://HOST:PORT, got {settings.broker}")
+    bootstrap_of(settings)
     async with KafkaBroker.open(await _options(settings)) as broker:
         yield broker
 
@@ -68,48 +66,25 @@ def check_writable(settings: Settings) -> None:
     Storage(settings.sqlite_file, read_only=False, keep_empty=False).close()
 
 
-async def topic_faults(broker: KafkaBroker, settings: Settings) -> list[str]:
-    """Return the errors of a run's topics, each with the command that fixes it; empty if all topics are valid."""
-    wanted = specs(settings.run, settings.work_partitions)
-    states = await broker.describe_topics([spec.name for spec in wanted])
-    here = f"--broker {settings.broker} --run {settings.run}"
-    found = [f"missing: {names}; `seedstream topics create {here}` creates them" for names in _missing(wanted, states)]
-    ordered = {topic.of(settings.run) for topic in ALL if not topic.fanned_out}
-    for state in states:
-        if state.name in ordered and state.partitions != 1:
-            found.append(
-                f"{state.name}: expected 1 partition, since its order is the run's truth, got {state.partitions}; "
-                "delete it while it is empty, and `seedstream topics create` creates it anew"
-            )
-        if settings.replication is not None and state.replication < settings.replication:
-            found.append(
-                f"{state.name}: expected {settings.replication} replicas, got {state.replication}; "
-                "`kafka-reassign-partitions.sh` adds replicas"
-            )
-        found += _wrong_settings(state, settings.broker.removeprefix(_SCHEME))
-    return found
+def topic_configs(names: Iterable[str], replicas: int) -> dict[str, dict[str, str]]:
+    """Return the settings at Kafka that topics of a run need."""
+    return {name: configs_of(name, replicas) for name in names}
 
 
-def _missing(wanted: Sequence[TopicSpec], states: Sequence[TopicState]) -> list[str]:
-    names = [spec.name for spec in wanted if spec.name not in {state.name for state in states}]
-    if len(names) > 1:
-        return [f"{names[0]} and {len(names) - 1} more"]
-    return names
+def bootstrap_of(settings: Settings) -> str:
+    """Return the addresses of the Kafka cluster that the settings name.
 
-
-def _wrong_settings(state: TopicState, bootstrap: str) -> list[str]:
-    wrong = state.wrong_configs()
-    if not wrong:
-        return []
-    got = ", ".join(f"{name}={state.configs.get(name)}" for name in wrong)
-    asked = ",".join(f"{name}={value}" for name, value in wrong.items())
-    command = f"kafka-configs.sh --bootstrap-server {bootstrap} --alter --entity-type topics --entity-name {state.name}"
-    return [f"{state.name}: expected {asked}, got {got}; `{command} --add-config {asked}` mends it"]
+    Raises:
+        ConfigurationError: the settings do not name a Kafka cluster.
+    """
+    if not settings.on_kafka:
+        raise ConfigurationError(f"expected --broker kafka://HOST:PORT, got {settings.broker}")
+    return settings.broker.removeprefix(KAFKA_SCHEME)
 
 
 async def _options(settings: Settings) -> KafkaOptions:
     return KafkaOptions(
-        bootstrap=settings.broker.removeprefix(_SCHEME),
+        bootstrap=bootstrap_of(settings),
         security=Security(
             tls=settings.kafka_tls,
             sasl_mechanism=settings.kafka_sasl,

@@ -208,6 +208,13 @@ class Broker(Protocol):
         """
         ...
 
+    async def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
+        """Return an id of each of these topics that exists; a topic that is deleted and created again gets another.
+
+        A broker that never deletes a topic may have no ids, and returns none.
+        """
+        ...
+
     def producer(self) -> AbstractAsyncContextManager[Producer]:
         """Open a producer that writes without transactions."""
         ...

@@ -6,7 +6,7 @@ result derives from the id of its input and a position, so that a redelivered re
 depends on the clock; the time of a record is in its headers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import reduce
 from typing import Any, ClassVar
@@ -404,6 +404,19 @@ class CallsDropped(Message):
             prices=dropped[-1].prices,
         )
         return cls(stage=stage, calls=len(dropped), spent=spent)
+
+
+class TopicIds(Message):
+    """Kafka's ids of the topics of a run, by their names within the run; replaces the previous ids.
+
+    A topic that is deleted and created again has another id.
+    """
+
+    ce_type = "io.seedstream-optional.topic-ids.v1"
+    key_field = "run"
+
+    run: str
+    ids: Mapping[str, str]
 
 
 class DeadLettersPutBack(Message):

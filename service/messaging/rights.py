@@ -30,7 +30,7 @@ class Account(StrEnum):
     """An account at Kafka: one for each role of a worker, and those of the command line.
 
     `operator` is for `goal`, `seeds`, `replay`, `status` and all that shows a run, `reader` for `consume` and `export`,
-    `creator` for `topics create`, and `single` for `run` and `refilter --into`, which do the work of all roles.
+    `creator` for `topics create|check`, and `single` for `run` and `refilter --into`, which do the work of all roles.
     """
 
     PRODUCER = "producer"
@@ -154,6 +154,7 @@ _NEEDS = {
         ids=("define", _REPLAY),
     ),
     Account.READER: _Needs(reads=(TASKS,)),
+    Account.CREATOR: _Needs(reads=(CONTROL,), writes=(CONTROL,)),
 }
 
 
@@ -171,9 +172,9 @@ def rights_of(account: Account, run: str) -> list[Right]:
     if account is Account.READER:
         return [*rights, *_needed(_NEEDS[account], run), _all(Resource.GROUP, f"{prefix}consume.", Operation.READ)]
     rights.append(_all(Resource.TOPIC, prefix, Operation.DESCRIBE_CONFIGS))
-    if account is Account.CREATOR:
-        return [*rights, _all(Resource.TOPIC, prefix, Operation.CREATE), _BROKER_SETTINGS]
     rights += _needed(_NEEDS[account], run)
+    if account is Account.CREATOR:
+        rights += [_all(Resource.TOPIC, prefix, Operation.CREATE), _BROKER_SETTINGS]
     if account is Account.OPERATOR:
         rights += [_all(Resource.GROUP, prefix, Operation.DESCRIBE), _BROKER_SETTINGS]
     return rights

@@ -45,7 +45,12 @@ CLASSIFIED: Topic[messages.ClassifiedInstruction] = Topic(
 INSTANCES: Topic[messages.TaskInstances] = Topic("instances", (messages.TaskInstances,))
 TASKS: Topic[messages.FinishedTask] = Topic("tasks", (messages.FinishedTask,), fanned_out=True)
 CONTROL: Topic[
-    messages.RunDefined | messages.GoalSet | messages.RunEnded | messages.CallsDropped | messages.DeadLettersPutBack
+    messages.RunDefined
+    | messages.GoalSet
+    | messages.RunEnded
+    | messages.CallsDropped
+    | messages.DeadLettersPutBack
+    | messages.TopicIds
 ] = Topic(
     "control",
     (
@@ -54,6 +59,7 @@ CONTROL: Topic[
         messages.RunEnded,
         messages.CallsDropped,
         messages.DeadLettersPutBack,
+        messages.TopicIds,
     ),
 )
 

@@ -5,7 +5,7 @@ from service.messaging import codec, topics
 from service.messaging.broker import Broker
 from service.messaging.messages import Ending, GoalSet, RunDefined, RunEnded
 from service.messaging.topic_reader import Tail, replay
-from service.run.create import define_run
+from service.run.create import define_run, identify_topics
 from service.run.definition import AskedRun, check_same
 from service.run.progress import Progress
 from service.settings import TOML_FILE, Settings
@@ -50,8 +50,10 @@ async def begin(broker: Broker, asked: AskedRun, progress: Progress, goal: GoalS
         await define_run(broker, definition, goal, seeds)
         return definition
     if goal != progress.goal or progress.ended is not None:
+        # A run that an earlier version defined has no ids of topics yet.
+        ids = await identify_topics(broker, asked.settings.run) if progress.topic_ids is None else []
         async with broker.producer() as producer:
-            await producer.send([codec.encode(goal, asked.settings.run)])
+            await producer.send([codec.encode(message, asked.settings.run) for message in (goal, *ids)])
     return progress.defined
 
 

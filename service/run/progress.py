@@ -26,6 +26,7 @@ from service.messaging.messages import (
     RunEnded,
     SubmittedSeed,
     TaskInstances,
+    TopicIds,
 )
 from service.messaging.topics import CANDIDATES, PROMPTS
 from service.selfinstruct.tasks import InstanceReason
@@ -49,6 +50,7 @@ class Progress:
     defined: RunDefined | None = None
     goal: GoalSet | None = None
     ended: RunEnded | None = None
+    topic_ids: TopicIds | None = None
     seeds: int = 0
     pool: int = 0
     prompts: int = 0
@@ -173,6 +175,8 @@ class Progress:
                 self.goal, self.ended = message, None
             case RunEnded() if message.target == self.target and message.goal in (None, self.goal):
                 self.ended = message
+            case TopicIds():
+                self.topic_ids = message
             case _:
                 pass
 

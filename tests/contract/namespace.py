@@ -1,6 +1,6 @@
 """A broker shared by many tests. Each test has its own topics, groups and transactional ids."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -34,6 +34,10 @@ class Namespaced:
 
     async def partitions(self, topic: str) -> int:
         return await self.real.partitions(self.prefix + topic)
+
+    async def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
+        found = await self.real.topic_ids([self.prefix + topic for topic in topics])
+        return {name.removeprefix(self.prefix): each for name, each in found.items()}
 
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[Producer]:

@@ -82,6 +82,17 @@ async def test_creating_a_topic_again_changes_nothing(open_broker: OpenBroker) -
         assert texts(await read_all(broker)) == ["a"]
 
 
+async def test_ids_of_topics_stay_the_same(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await broker.create_topics([TopicSpec("second", 1)])
+        found = await broker.topic_ids(["first", "second", "missing"])
+        assert set(found) in ({"first", "second"}, set())
+        assert len(set(found.values())) == len(found)
+    async with open_broker() as broker:
+        assert await broker.topic_ids(["first", "second"]) == found
+
+
 async def test_a_waiting_poll_returns_when_a_record_comes(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)

@@ -50,6 +50,9 @@ class BreakingBroker:
     async def partitions(self, topic: str) -> int:
         return await self.real.partitions(topic)
 
+    async def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
+        return await self.real.topic_ids(topics)
+
     def producer(self) -> AbstractAsyncContextManager[Producer]:
         return self.real.producer()
 

@@ -1,6 +1,6 @@
 """A wrapper of a real broker that refuses what an account has no right to, as Kafka's authorizer does."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
@@ -49,6 +49,11 @@ class GuardedBroker:
     async def partitions(self, topic: str) -> int:
         self.check(Resource.TOPIC, topic, Operation.DESCRIBE)
         return await self.real.partitions(topic)
+
+    async def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
+        for topic in topics:
+            self.check(Resource.TOPIC, topic, Operation.DESCRIBE)
+        return await self.real.topic_ids(topics)
 
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[Producer]:

@@ -2,6 +2,6 @@
 
 from service.adapters.kafka.broker import KafkaBroker
 from service.adapters.kafka.options import KafkaOptions, Security
-from service.adapters.kafka.topics import TopicState
+from service.adapters.kafka.topics import REPLICATION, TopicState, configs_of
 
-__all__ = ["KafkaBroker", "KafkaOptions", "Security", "TopicState"]
+__all__ = ["REPLICATION", "KafkaBroker", "KafkaOptions", "Security", "TopicState", "configs_of"]

@@ -1,6 +1,6 @@
 """The broker port on Apache Kafka."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from service.adapters.kafka import topics
@@ -39,12 +39,20 @@ class KafkaBroker:
         """Return the state of each topic that exists; missing topics are left out."""
         return await topics.describe(self._cluster, names)
 
+    async def broker_setting(self, name: str) -> str | None:
+        """Return a setting of the brokers, `None` if this client may not see it."""
+        return await topics.broker_setting(self._cluster, name)
+
     async def topic_names(self) -> list[str]:
         """Return the names of all topics that this client may see, sorted."""
         return sorted(await self._cluster.topics())
 
     async def partitions(self, topic: str) -> int:
         return await self._cluster.width(topic)
+
+    async def topic_ids(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Return the id of each of these topics that exists."""
+        return await topics.identify(self._cluster, names)
 
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[KafkaProducer]:

@@ -1,7 +1,7 @@
 """The broker port on one SQLite file."""
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -58,6 +58,10 @@ class SqliteBroker:
 
     async def partitions(self, topic: str) -> int:
         return len(self._engine.partitions(topic))
+
+    async def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002 - the signature is the port's
+        """Return no ids: a topic of a file is never deleted."""
+        return {}
 
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[SqliteProducer]:
