@@ -13,6 +13,7 @@ readonly VERSION=${KAFKA_VERSION:-4.2.0}
 readonly PORT=${KAFKA_PORT:-9092} SECURE_PORT=${KAFKA_SECURE_PORT:-9192} CONTROLLER_PORT=${KAFKA_CONTROLLER_PORT:-19092}
 readonly SECURITY=${KAFKA_SECURITY:-} PASSWORD=${KAFKA_PASSWORD:-} USER_NAME=seedstream
 readonly USERS=${KAFKA_USERS:-}
+readonly PROXIED_PORT=${KAFKA_PROXIED_PORT:-} PROXY_PORT=${KAFKA_PROXY_PORT:-}
 readonly HEAP=${KAFKA_HEAP:-512m}
 readonly START_S=60 STOP_S=20
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -143,12 +144,18 @@ prepare() { # DIR NODES
 }
 
 properties() { # DIR NODES NODE
-  local i user logins voters="" listeners text replicas=$(($2 < 3 ? $2 : 3))
+  local i user logins voters="" listeners advertised text replicas=$(($2 < 3 ? $2 : 3))
   for ((i = 0; i < $2; i++)); do voters+=",$i@localhost:$((CONTROLLER_PORT + i))"; done
   listeners="PLAINTEXT://localhost:$((PORT + $3)),CONTROLLER://localhost:$((CONTROLLER_PORT + $3))"
+  advertised=PLAINTEXT://localhost:$((PORT + $3))
   text=$(cat "$HERE/server.properties")
+  if [[ -n $PROXIED_PORT ]]; then
+    listeners+=",PROXIED://localhost:$((PROXIED_PORT + $3))"
+    advertised+=",PROXIED://localhost:$((PROXY_PORT + $3))"
+  fi
   if [[ -n $SECURITY ]]; then
     listeners+=",SECURE://localhost:$((SECURE_PORT + $3))"
+    advertised+=",SECURE://localhost:$((SECURE_PORT + $3))"
     text+=$'\n\n'$(cat "$HERE/secure.properties")
   fi
   [[ -z $USERS ]] || text+=$'\n\n'$(cat "$HERE/authorizer.properties")
@@ -156,6 +163,7 @@ properties() { # DIR NODES NODE
   text=${text//@NODE@/$3}
   text=${text//@VOTERS@/${voters:1}}
   text=${text//@LISTENERS@/$listeners}
+  text=${text//@ADVERTISED@/$advertised}
   text=${text//@FOLDER@/"$1/node-$3"}
   text=${text//@REPLICAS@/$replicas}
   text=${text//@IN_SYNC@/$((replicas == 3 ? 2 : 1))}

@@ -20,6 +20,7 @@ _FETCH_S = 300.0
 _START_S = 100.0
 _END_S = 20.0
 _READ_S = 60.0
+_PROXIED, _PROXY = 4, 7
 # These ports are below the system's range for clients, so no client takes the port of a stopped broker.
 _PORTS = range(20_000, 32_000, 30)
 
@@ -56,6 +57,8 @@ class Cluster:
         cluster = cls(folder, nodes, _free_ports(nodes))
         settings = {
             "KAFKA_PORT": str(cluster.first_port),
+            "KAFKA_PROXIED_PORT": str(cluster.proxied_port),
+            "KAFKA_PROXY_PORT": str(cluster.proxy_port),
             "KAFKA_SECURE_PORT": str(cluster.first_port + 10),
             "KAFKA_CONTROLLER_PORT": str(cluster.first_port + 20),
             "KAFKA_SECURITY": "1" if secure or users else "",
@@ -76,6 +79,15 @@ class Cluster:
     @property
     def secure_bootstrap(self) -> str:
         return _addresses(self.first_port + 10, self.nodes)
+
+    @property
+    def proxied_port(self) -> int:
+        """The port of the first broker for clients behind a proxy. They are told to connect to `proxy_port`."""
+        return self.first_port + _PROXIED
+
+    @property
+    def proxy_port(self) -> int:
+        return self.first_port + _PROXY
 
     @property
     def tls(self) -> Path:
@@ -187,14 +199,14 @@ def _addresses(first_port: int, nodes: int) -> str:
 
 
 def _free_ports(nodes: int) -> int:
-    """Return the first of thirty ports, of which the first `nodes` of each ten are free."""
+    """Return the first of thirty ports, of which those that the nodes and their proxies use are free."""
     return next(first for first in random.sample(_PORTS, len(_PORTS)) if _are_free(first, nodes))
 
 
 def _are_free(first: int, nodes: int) -> bool:
     with ExitStack() as stack:
         try:
-            for port in (first + ten + node for ten in (0, 10, 20) for node in range(nodes)):
+            for port in (first + place + node for place in (0, _PROXIED, _PROXY, 10, 20) for node in range(nodes)):
                 stack.enter_context(socket.socket()).bind(("localhost", port))
         except OSError:
             return False
