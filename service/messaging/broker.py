@@ -215,6 +215,15 @@ class Broker(Protocol):
         """
         ...
 
+    async def check_rights(self, reads: Sequence[str], writes: Sequence[str]) -> None:
+        """Check, before anything is paid for, that this process may read and write these topics.
+
+        Raises:
+            NotAuthorizedError: it may not.
+            TopicMissingError: there is no such topic.
+        """
+        ...
+
     def producer(self) -> AbstractAsyncContextManager[Producer]:
         """Open a producer that writes without transactions."""
         ...

@@ -16,6 +16,7 @@ from service.lm.concurrency import Slots
 from service.messaging import codec
 from service.messaging.broker import Broker, GroupMember, Partition
 from service.messaging.messages import CallsDropped
+from service.messaging.topics import CONTROL
 from service.runtime.assignment import Assignment, ends_of, group_of
 from service.runtime.in_flight import InFlight
 from service.runtime.session import Session, TimeLimits
@@ -48,7 +49,9 @@ class StatelessWorker(Generic[In]):
 
         Raises:
             EndpointRefusedError: the model refuses every call. What was in flight has been finished and recorded.
+            NotAuthorizedError: the log does not let this process read or write what the stage needs; nothing was paid.
         """
+        await self._check_rights()
         group, source = group_of(self._stage, self._run), self._stage.source.of(self._run)
         ends = await ends_of(self._broker, self._stage.results.of(self._run))
 
@@ -78,6 +81,11 @@ class StatelessWorker(Generic[In]):
                     await producer.send([codec.encode(lost, self._run)])
         if assignment.calls.refusal is not None:
             raise assignment.calls.refusal
+
+    async def _check_rights(self) -> None:
+        source, results, control = (topic.of(self._run) for topic in (self._stage.source, self._stage.results, CONTROL))
+        letters = self._stage.source.dead_letters_of(self._run)
+        await self._broker.check_rights(reads=[source, results], writes=[results, letters, control])
 
     async def _finish_in_flight(self, assignment: Assignment[In], member: GroupMember) -> None:
         """Let calls in flight come to their end; records of calls that do not will be delivered again."""

@@ -39,6 +39,11 @@ class Namespaced:
         found = await self.real.topic_ids([self.prefix + topic for topic in topics])
         return {name.removeprefix(self.prefix): each for name, each in found.items()}
 
+    async def check_rights(self, reads: Sequence[str], writes: Sequence[str]) -> None:
+        await self.real.check_rights(
+            reads=[self.prefix + topic for topic in reads], writes=[self.prefix + topic for topic in writes]
+        )
+
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[Producer]:
         async with self.real.producer() as producer:

@@ -223,3 +223,11 @@ async def test_polls_with_a_timeout_of_zero_find_records_at_last(open_broker: Op
                 while not found:
                     found = texts(await reader.poll(10, 0.0))
         assert found == ["a"]
+
+
+async def test_whoever_opens_a_log_may_use_its_topics(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        await broker.check_rights(reads=["first", "second"], writes=["first"])
+        with pytest.raises(TopicMissingError, match="third"):
+            await broker.check_rights(reads=["first"], writes=["third"])

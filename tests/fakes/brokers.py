@@ -53,6 +53,9 @@ class BreakingBroker:
     async def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         return await self.real.topic_ids(topics)
 
+    async def check_rights(self, reads: Sequence[str], writes: Sequence[str]) -> None:
+        await self.real.check_rights(reads, writes)
+
     def producer(self) -> AbstractAsyncContextManager[Producer]:
         return self.real.producer()
 

@@ -55,6 +55,13 @@ class GuardedBroker:
             self.check(Resource.TOPIC, topic, Operation.DESCRIBE)
         return await self.real.topic_ids(topics)
 
+    async def check_rights(self, reads: Sequence[str], writes: Sequence[str]) -> None:
+        for topic in reads:
+            self.check(Resource.TOPIC, topic, Operation.READ)
+        for topic in writes:
+            self.check(Resource.TOPIC, topic, Operation.WRITE)
+        await self.real.check_rights(reads, writes)
+
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[Producer]:
         async with self.real.producer() as producer:

@@ -54,6 +54,10 @@ class KafkaBroker:
         """Return the id of each of these topics that exists."""
         return await topics.identify(self._cluster, names)
 
+    async def check_rights(self, reads: Sequence[str], writes: Sequence[str]) -> None:
+        """Ask the brokers what this client may do; nothing is written. Brokers without an authorizer allow all."""
+        await self._cluster.check_rights([("READ", topic) for topic in reads] + [("WRITE", topic) for topic in writes])
+
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[KafkaProducer]:
         """Open a producer without transactions."""

@@ -70,7 +70,7 @@ class ProducerClient:
                     "replication factor of Kafka's own topics (__transaction_state, __consumer_offsets) wants?"
                 ) from error
             if isinstance(error, KafkaError):
-                refused = refusal(error, self._options.security.principal, right)
+                refused = refusal(error, self._options.security.principal, [right])
                 raise refused or BrokerError(f"expected {what}: {error!r}") from error
             raise
 

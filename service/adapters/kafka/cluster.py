@@ -25,7 +25,8 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
-from service.adapters.kafka.authorization import OperationsRequest, Right, not_authorized, operations, refusal
+from service.adapters.kafka.authorization import Right, not_authorized, operations, refusal
+from service.adapters.kafka.later_requests import TopicsRequest
 from service.adapters.kafka.options import KafkaOptions
 from service.errors import BrokerError, BrokersGoneError, OutcomeUnknownError, TopicMissingError
 from service.messaging.broker import Committed, Isolation, Member, Partition
@@ -37,7 +38,6 @@ _LOOK_EVERY_S = 5.0
 _ANSWER_S = 5.0
 _VISIBLE_S = 1.0
 _MARKER_S = 0.002
-_OTHER = Right("", "", "")
 
 log = structlog.get_logger()
 
@@ -78,10 +78,10 @@ class Cluster:
                     await consumer.stop()
                 await cluster.admin.close()
 
-    async def ask(self, what: str, question: Callable[[], Awaitable[T]], right: Right = _OTHER) -> T:
+    async def ask(self, what: str, question: Callable[[], Awaitable[T]], *needed: Right) -> T:
         """Send a request that may be repeated, retry it until it succeeds, and return its result.
 
-        `what` names the request in logs and errors; `right` is needed for it.
+        `what` names the request in logs and errors; `needed` are the rights that it needs.
 
         Raises:
             BrokersGoneError: the request did not succeed within `gone_after_s`.
@@ -99,14 +99,14 @@ class Cluster:
                     log.warning("kafka.no_answer", question=what)
                 except KafkaError as error:
                     if not error.retriable and not isinstance(error, KafkaConnectionError):
-                        raise self.translated(what, error, right) from error
+                        raise self.translated(what, error, *needed) from error
                     log.debug("kafka.asked_again", question=what, error=repr(error))
                 await anyio.sleep(_BACK_OFF_S)
         raise BrokersGoneError(f"{what}: {self.options.bootstrap} gave no answer for {self.options.gone_after_s:g} s")
 
-    def translated(self, what: str, error: KafkaError, right: Right = _OTHER) -> BrokerError:
-        """Return our own error for one of aiokafka's; `right` is what `what` needs."""
-        return refusal(error, self.options.security.principal, right) or BrokerError(f"{what}: {error!r}")
+    def translated(self, what: str, error: KafkaError, *needed: Right) -> BrokerError:
+        """Return our own error for one of aiokafka's; `needed` are the rights that `what` needs."""
+        return refusal(error, self.options.security.principal, needed) or BrokerError(f"{what}: {error!r}")
 
     async def topics(self) -> dict[str, list[dict[str, Any]]]:
         """Return the current description of the partitions of every topic.
@@ -154,7 +154,7 @@ class Cluster:
             TopicMissingError: there is no such topic.
             NotAuthorizedError: this client may not see a topic, whether it exists or not.
         """
-        request = OperationsRequest(sorted(set(topics)))
+        request = TopicsRequest(sorted(set(topics)))
         answer = await self.ask("rights", lambda: self.admin._send_request(request))  # noqa: SLF001 - of a later version
         found = {}
         for each in answer.to_object()["topics"]:
@@ -165,6 +165,17 @@ class Cluster:
                 raise self._missing(name)
             found[name] = operations(each["operations"])
         return found
+
+    async def check_rights(self, wanted: Sequence[tuple[str, str]]) -> None:
+        """Check that this client may do each of these operations on topics.
+
+        Raises:
+            TopicMissingError, NotAuthorizedError: it may not.
+        """
+        allowed = await self.operations([topic for _, topic in wanted])
+        for operation, topic in wanted:
+            if operation not in allowed[topic]:
+                raise not_authorized(self.options.security.principal, Right(operation, "topic", topic))
 
     def _missing(self, topic: str) -> TopicMissingError:
         return TopicMissingError(
@@ -185,9 +196,8 @@ class Cluster:
             ((_, (found,)),) = answer.topics
             return found
 
-        _, offset, metadata, _ = await self.ask(
-            f"committed offsets of {group}", fetch, Right("DESCRIBE", "group", group)
-        )
+        needed = Right("DESCRIBE", "group", group), Right("DESCRIBE", "topic", partition.topic)
+        _, offset, metadata, _ = await self.ask(f"committed offsets of {group}", fetch, *needed)
         return Committed(offset, metadata or "") if offset >= 0 else None
 
     async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> dict[Partition, int]:

@@ -33,7 +33,7 @@ from service.adapters.kafka.authorization import Right
 from service.adapters.kafka.cluster import Cluster, as_keys
 from service.adapters.kafka.membership import GroupSession
 from service.adapters.kafka.readers import fetch, new_consumer, positions, stop
-from service.errors import IllegalGenerationError
+from service.errors import BrokerError, IllegalGenerationError
 from service.messaging.broker import Listener, Offsets, Partition, Record
 
 _NEVER_MS = 2**31 - 1
@@ -64,6 +64,7 @@ class KafkaGroupMember:
             partition_assignment_strategy=[self._assignor],
         )
         self._topics = tuple(topics)
+        self._rights = Right("READ", "group", group), Right("READ", "topic", ", ".join(topics))
         self._owned: frozenset[Partition] = frozenset()
         self._positions: dict[Partition, int] = {}
         self._generation = (-1, "")
@@ -133,7 +134,7 @@ class KafkaGroupMember:
             written.setdefault(partition.topic, []).append((partition.number, committed.offset, committed.metadata))
         retention = OffsetCommitRequest.DEFAULT_RETENTION_TIME
         request = OffsetCommitRequest(self._group, *self._generation, retention, list(written.items()))
-        await self._cluster.ask(f"commit of {self._group}", lambda: self._sent(request))
+        await self._cluster.ask(f"commit of {self._group}", lambda: self._sent(request), *self._rights)
 
     async def _sent(self, request: OffsetCommitRequest) -> None:
         """Send a commit with the generation in which the partitions were gained.
@@ -154,7 +155,7 @@ class KafkaGroupMember:
             if error is NotCoordinatorForGroupError or error is GroupCoordinatorNotAvailableError:
                 coordinator.coordinator_dead()
             if error is not NoError:
-                raise error(self._group)
+                raise error
 
     async def _take_part(self) -> bool:
         """Give up and take over partitions as the group asks; wait for the other members, in bounded time.
@@ -202,7 +203,7 @@ class KafkaGroupMember:
         if committed is not None:
             return committed.offset
         key = TopicPartition(partition.topic, partition.number)
-        begins = await self._cluster.ask("beginnings", lambda: self._consumer.beginning_offsets([key]))
+        begins = await self._cluster.ask("beginnings", lambda: self._consumer.beginning_offsets([key]), *self._rights)
         begin: int = begins[key]
         return begin
 
@@ -214,6 +215,7 @@ class KafkaGroupMember:
             return []
         if not self._fetched:  # a poll that was cancelled after its fetch leaves its records for the next one
             self._apply_pause()
+            failure = None
             async with anyio.create_task_group() as race:
 
                 async def watch() -> None:
@@ -221,8 +223,13 @@ class KafkaGroupMember:
                     race.cancel_scope.cancel()
 
                 race.start_soon(watch)
-                self._fetched = await fetch(self._cluster, self._consumer, max_records, timeout_s)
+                try:
+                    self._fetched = await fetch(self._cluster, self._consumer, max_records, timeout_s, *self._rights)
+                except BrokerError as error:  # raised below, outside the task group, which would wrap it
+                    failure = error
                 race.cancel_scope.cancel()
+            if failure is not None:
+                raise failure
         if self._fetched or not self._rebalances.pending:
             self._positions |= await positions(self._consumer, sorted(self._owned))
         records, self._fetched = self._fetched, []
@@ -246,9 +253,7 @@ class KafkaGroupMember:
         try:
             coordinator.check_errors()
         except KafkaError as error:
-            raise self._cluster.translated(
-                f"group {self._group}", error, Right("READ", "group", self._group)
-            ) from error
+            raise self._cluster.translated(f"group {self._group}", error, *self._rights) from error
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Requests of later versions than aiokafka has: the ids of topics, and the brokers that are away."""
+"""Requests of later versions than aiokafka has: the ids of topics, rights, and the brokers that are away."""
 
 from io import BytesIO
 from typing import Any
@@ -84,8 +84,8 @@ class _AskMetadata12(RequestStruct):  # type: ignore[misc]
     )
 
 
-class TopicIdsRequest(Request[_AskMetadata12]):  # type: ignore[misc]
-    """Asks for the ids of topics, by name; it never creates a topic."""
+class TopicsRequest(Request[_AskMetadata12]):  # type: ignore[misc]
+    """Asks for the ids of topics, by name, and for what this client may do with each; it never creates a topic."""
 
     API_KEY = 3
 
@@ -95,7 +95,7 @@ class TopicIdsRequest(Request[_AskMetadata12]):  # type: ignore[misc]
     def build(self, request_struct_class: Any) -> Any:
         """Return the request."""
         named: list[tuple[UUID, str, dict[int, bytes]]] = [(_NO_ID, topic, {}) for topic in self._topics]
-        return request_struct_class(named, False, False, {})  # noqa: FBT003 - in the order of the schema
+        return request_struct_class(named, False, True, {})  # noqa: FBT003 - in the order of the schema
 
 
 class _Cluster2(Response):  # type: ignore[misc]

@@ -23,6 +23,7 @@ from service.messaging.broker import NewRecord
 _BACK_OFF_S = 0.2
 _LOOK_EVERY_S = 10.0
 _LOOK_S = 5.0
+_NUMBERED = Right("IDEMPOTENT_WRITE", "cluster", "kafka-cluster, which the right to WRITE to any topic includes")
 
 log = structlog.get_logger()
 
@@ -89,7 +90,7 @@ class KafkaProducer:
             return failure
         shared.break_down(failure)
         writing = Right("WRITE", "topic", _topics_of(placed))
-        if (refused := refusal(failure, self._cluster.options.security.principal, writing)) is not None:
+        if (refused := refusal(failure, self._cluster.options.security.principal, [writing])) is not None:
             raise refused from failure
         return failure
 
@@ -101,7 +102,7 @@ class KafkaProducer:
                 await broken.client.drop()
             if self._shared is None:
                 client = ProducerClient(self._cluster.options, enable_idempotence=True)
-                await client.start("a producer id", Right("IDEMPOTENT_WRITE", "cluster", ""))
+                await client.start("a producer id", _NUMBERED)
                 self._shared = _SharedClient(client)
             return self._shared
 

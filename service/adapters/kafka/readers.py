@@ -15,6 +15,7 @@ from aiokafka.structs import ConsumerRecord
 from anyio import lowlevel
 
 from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
+from service.adapters.kafka.authorization import Right
 from service.adapters.kafka.cluster import Cluster, as_keys
 from service.messaging.broker import Isolation, Partition, Record
 
@@ -42,8 +43,12 @@ async def stop(consumer: AIOKafkaConsumer) -> None:
         await consumer.stop()
 
 
-async def fetch(cluster: Cluster, consumer: AIOKafkaConsumer, max_records: int, timeout_s: float) -> list[Record]:
+async def fetch(
+    cluster: Cluster, consumer: AIOKafkaConsumer, max_records: int, timeout_s: float, *needed: Right
+) -> list[Record]:
     """Return the next records, up to `max_records`; an empty list if none comes within `timeout_s`.
+
+    `needed` are the rights that reading needs.
 
     Raises:
         BrokerError: Kafka returned a permanent error.
@@ -53,7 +58,7 @@ async def fetch(cluster: Cluster, consumer: AIOKafkaConsumer, max_records: int, 
         with against_stray_cancellation("reading"):
             found = await consumer.getmany(timeout_ms=round(timeout_s * 1000), max_records=max_records)
     except KafkaError as error:
-        raise cluster.translated("reading", error) from error
+        raise cluster.translated("reading", error, *needed) from error
     return [_record(each) for records in found.values() for each in records]
 
 
@@ -86,8 +91,9 @@ class KafkaReader:
         try:
             await cluster.ask("a connection", consumer.start)
             keys = as_keys(partitions)
+            seeing = Right("DESCRIBE", "topic", ", ".join(sorted({partition.topic for partition in partitions})))
             consumer.assign(keys)
-            begins = await cluster.ask("beginnings", lambda: consumer.beginning_offsets(keys)) if keys else {}
+            begins = await cluster.ask("beginnings", lambda: consumer.beginning_offsets(keys), seeing) if keys else {}
             for key in keys:
                 consumer.seek(key, begins[key])
             starts = {partition: begins[key] for partition, key in zip(partitions, keys, strict=True)}

@@ -9,7 +9,6 @@ from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     IncompatibleBrokerVersion,
-    KafkaError,
     LeaderNotAvailableError,
     NoError,
     TopicAlreadyExistsError,
@@ -17,8 +16,9 @@ from aiokafka.errors import (
     for_code,
 )
 
+from service.adapters.kafka.authorization import Right
 from service.adapters.kafka.cluster import Cluster
-from service.adapters.kafka.later_requests import RegisteredBrokersRequest, TopicIdsRequest
+from service.adapters.kafka.later_requests import RegisteredBrokersRequest, TopicsRequest
 from service.errors import BrokerError
 from service.messaging.broker import TopicSpec
 from service.messaging.record_size import MAX_RECORD_BYTES, max_bytes_of
@@ -107,13 +107,10 @@ async def create(cluster: Cluster, specs: Sequence[TopicSpec]) -> None:
     if missing:
         answer = await cluster.ask("creating topics", lambda: cluster.admin.create_topics(missing))
         for topic, code, *rest in answer.topic_errors:
-            _check_created(topic, for_code(code), " ".join(str(each) for each in rest if each))
+            error, detail = for_code(code), " ".join(str(each) for each in rest if each)
+            if error is not NoError and error is not TopicAlreadyExistsError:
+                raise cluster.translated(f"creating topic {topic}", error(detail), Right("CREATE", "topic", topic))
     await _wait_for_leaders(cluster, {spec.name for spec in specs})
-
-
-def _check_created(topic: str, error: type[KafkaError], detail: str) -> None:
-    if error.errno and error is not TopicAlreadyExistsError:
-        raise BrokerError(f"creating topic {topic}: {error.__name__}: {detail}")
 
 
 async def _wait_for_leaders(cluster: Cluster, names: set[str]) -> None:
@@ -177,7 +174,7 @@ async def identify(cluster: Cluster, names: Sequence[str]) -> dict[str, str]:
     Raises:
         BrokerError: this client may not see a topic, whether it exists or not.
     """
-    request = TopicIdsRequest(list(names))
+    request = TopicsRequest(list(names))
 
     async def ids() -> dict[str, str]:
         answer = await cluster.admin._send_request(request)  # noqa: SLF001 - of a later version
@@ -190,7 +187,7 @@ async def identify(cluster: Cluster, names: Sequence[str]) -> dict[str, str]:
                 raise error(each["topic"])
         return found
 
-    return await cluster.ask("ids of topics", ids)
+    return await cluster.ask("ids of topics", ids, Right("DESCRIBE", "topic", ", ".join(names)))
 
 
 async def broker_setting(cluster: Cluster, name: str) -> str | None:
@@ -217,6 +214,8 @@ async def _configs(
         return {}
     resources = [ConfigResource(kind, name, dict.fromkeys(wanted)) for name in names]
 
+    needed = Right("DESCRIBE_CONFIGS", "topic", ", ".join(names)), Right("DESCRIBE_CONFIGS", "cluster", "kafka-cluster")
+
     async def configs() -> dict[str, list[_Config]]:
         found = {}
         for answer in await cluster.admin.describe_configs(resources):
@@ -229,4 +228,4 @@ async def _configs(
                 ]
         return found
 
-    return await cluster.ask("settings of topics", configs)
+    return await cluster.ask("settings of topics", configs, *needed)

@@ -75,7 +75,7 @@ class KafkaTransactionalProducer:
         self._check()
         if self._is_open:
             raise BrokerError(f"{self._id}: expected no open transaction, and one is open; commit or abort it first")
-        await self._do("begin", self._client.kafka.begin_transaction, self._own_right)
+        await self._do("begin", self._client.kafka.begin_transaction)
         self._is_open, self._refused, self._written = True, None, set()
 
     async def send(self, records: Sequence[NewRecord]) -> None:
@@ -102,10 +102,12 @@ class KafkaTransactionalProducer:
             TopicPartition(partition.topic, partition.number): OffsetAndMetadata(committed.offset, committed.metadata)
             for partition, committed in offsets.items()
         }
+        topics = ", ".join(sorted({partition.topic for partition in offsets}))
         await self._do(
             "offsets",
             lambda: self._client.kafka.send_offsets_to_transaction(named, group),
             Right("READ", "group", group),
+            Right("READ", "topic", topics),
         )
 
     async def commit(self) -> None:
@@ -120,7 +122,7 @@ class KafkaTransactionalProducer:
         began = anyio.current_time()
         with anyio.CancelScope(shield=True):
             try:
-                await self._do("commit", self._client.kafka.commit_transaction, self._own_right, limit_s)
+                await self._do("commit", self._client.kafka.commit_transaction, limit_s=limit_s)
             except (FencedError, NotAuthorizedError):
                 raise
             except BrokerError as error:
@@ -158,17 +160,19 @@ class KafkaTransactionalProducer:
         self._is_open = False
         broken, self._broken = self._broken, None
         with anyio.CancelScope(shield=True):
-            await self._do("abort", self._client.kafka.abort_transaction, self._own_right, limit_s)
+            await self._do("abort", self._client.kafka.abort_transaction, limit_s=limit_s)
         self._broken = broken
 
     async def _do(
-        self, what: str, action: Callable[[], Awaitable[Any]], right: Right, limit_s: float = _STEP_S
+        self, what: str, action: Callable[[], Awaitable[Any]], *needed: Right, limit_s: float = _STEP_S
     ) -> None:
         """Execute one step of a transaction; a failure or a cancellation leaves this producer broken.
 
+        `needed` are the rights that it needs, besides the right to the transactional id.
+
         Raises:
             FencedError: another producer has opened the id.
-            NotAuthorizedError: the right for it is missing.
+            NotAuthorizedError: a right is missing.
             OutcomeUnknownError: any other failure.
         """
         try:
@@ -179,7 +183,7 @@ class KafkaTransactionalProducer:
                 if self._client.failure is not None:
                     raise self._client.failure
         except (OutcomeUnknownError, KafkaError, TimeoutError) as error:
-            self._broken = self._translated(what, error, right)
+            self._broken = self._translated(what, error, needed)
             raise self._broken from error
         except anyio.get_cancelled_exc_class():
             self._broken = BrokerError(f"{self._id}: {what} was interrupted; open the id anew")
@@ -188,23 +192,20 @@ class KafkaTransactionalProducer:
     def _interrupt(self) -> None:
         self._step.cancel()
 
-    def _translated(self, what: str, error: Exception, right: Right) -> BrokerError:
+    def _translated(self, what: str, error: Exception, needed: Sequence[Right]) -> BrokerError:
         if any(isinstance(each, _FENCED) for each in causes(error)):
             return FencedError(f"{self._id}: another producer opened this transactional id; this one must stop")
         if any(isinstance(each, TOO_LARGE) for each in causes(error)):
             return BrokerError(
-                f"{right.name}: the broker refuses records that are within the limit of a run; "
+                f"{needed[0].name}: the broker refuses records that are within the limit of a run; "
                 "`seedstream topics check` names the settings to change"
             )
-        refused = refusal(error, self._cluster.options.security.principal, right)
+        own = Right("WRITE", "transactional id", self._id)
+        refused = refusal(error, self._cluster.options.security.principal, [*needed, own])
         return refused or OutcomeUnknownError(
             f"{self._id}: the log did not answer ({what}: {(error.__cause__ or error)!r}); start again, it knows what "
             "was committed"
         )
-
-    @property
-    def _own_right(self) -> Right:
-        return Right("WRITE", "transactional id", self._id)
 
     def _check(self) -> None:
         if self._broken is not None:

@@ -63,6 +63,11 @@ class SqliteBroker:
         """Return no ids: a topic of a file is never deleted."""
         return {}
 
+    async def check_rights(self, reads: Sequence[str], writes: Sequence[str]) -> None:
+        """Check that the topics exist: whoever has opened the file may read and write them."""
+        for topic in (*writes, *reads):
+            await self.partitions(topic)
+
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[SqliteProducer]:
         """Open a producer without transactions."""
