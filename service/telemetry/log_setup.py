@@ -9,6 +9,8 @@ from aiokafka.errors import KafkaError
 from service.settings import Settings
 
 _REPEATED_S = 5.0
+_KAFKA = "aiokafka"
+_QUIET_S = 60.0
 
 
 def configure_logging(settings: Settings) -> None:
@@ -16,7 +18,7 @@ def configure_logging(settings: Settings) -> None:
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     logging.basicConfig(level=level, handlers=[_Libraries()], force=True)
     if level > logging.DEBUG:  # its warnings are events that we handle: rebalances, coordinator moves
-        logging.getLogger("aiokafka").setLevel(logging.ERROR)
+        logging.getLogger(_KAFKA).setLevel(logging.ERROR)
     logging.getLogger("asyncio").addFilter(_is_news)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
@@ -48,17 +50,25 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 class _Libraries(logging.Handler):
-    """Passes on log records of libraries: one line each, without a traceback, and repeats at most every 5 seconds."""
+    """Passes on log records of libraries: one line each, without a traceback, and repeats at most every 5 seconds.
+
+    aiokafka logs an error for each attempt while a broker is away, and goes on. Here that is a warning, once until it
+    has been quiet for a minute. An error that ends its work is raised, and logged where it is handled.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._said_at: dict[tuple[str, str], float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log a record, unless one with the same logger and message was logged in the last 5 seconds."""
-        kind = (record.name, str(record.msg))
-        if record.created - self._said_at.get(kind, 0.0) < _REPEATED_S:
+        """Log a record, unless it repeats one with the same logger and message."""
+        kind, is_kafka = (record.name, str(record.msg)), record.name.partition(".")[0] == _KAFKA
+        since = record.created - self._said_at.get(kind, 0.0)
+        is_repeated = since < (_QUIET_S if is_kafka else _REPEATED_S)
+        if is_kafka or not is_repeated:  # a repetition of aiokafka's prolongs its storm
+            self._said_at[kind] = record.created
+        if is_repeated:
             return
-        self._said_at[kind] = record.created
+        level = min(record.levelno, logging.WARNING) if is_kafka else record.levelno
         error = {"error": repr(record.exc_info[1])} if record.exc_info else {}
-        structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name, **error)
+        structlog.get_logger().log(level, record.getMessage(), logger=record.name, **error)
