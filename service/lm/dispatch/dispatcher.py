@@ -3,7 +3,8 @@
 The life of a call: it gets a slot (`service.lm.concurrency`); the upstream with most room is asked once; a completion
 is returned with the tokens of all its attempts. After a failure that may pass, the call steps aside for as long as the
 server asks or the back-off says, and tries again. Attempts that a server refuses for load are not counted as failures
-of the call.
+of the call, unless the server answers others between them for so long that it must be for this call that it refuses: a
+prompt larger than the rate allows is one. Such a call would never end.
 """
 
 import math
@@ -51,12 +52,14 @@ log = structlog.get_logger()
 class Patience:
     """The limits of attempts and of waiting.
 
-    `attempts` that failed in a way that may pass give a call up; refusals for load are not counted. When no server has
+    `attempts` that failed in a way that may pass give a call up; refusals for load are not counted. So do `passed_over`
+    refusals, each after an answer to another call: an overloaded server does not do that by chance. When no server has
     taken calls for `closed_s`, all calls end with `EndpointRefusedError`; `refused_first_s` takes its place where the
     first calls were refused and none has ever been answered: a wrong key is best known at once.
     """
 
     attempts: int = 10
+    passed_over: int = 200
     closed_s: float = math.inf
     refused_first_s: float = math.inf
 
@@ -70,12 +73,19 @@ class _Call:
     attempts: int = 0
     failures: int = 0
     unreadable: int = 0
+    passed_over: int = 0
+    refused_s: float = math.inf
     wasted: Usage | None = None
     last: Upstream | None = None
 
     @property
     def cost(self) -> CallCost:
         return CallCost(self.attempts, self.wasted)
+
+    def refuse(self, answered_s: float, now_s: float) -> None:
+        """Count a refusal for load, if the server has answered another call since the refusal before."""
+        self.passed_over += answered_s > self.refused_s
+        self.refused_s = now_s
 
 
 @dataclass(eq=False)
@@ -221,13 +231,20 @@ class Dispatcher:
         """Return how long to wait before the next attempt; raises `UnansweredError` after the last."""
         call.wasted = added(call.wasted, failure.usage)
         now_s = anyio.current_time()
-        if failure.failing not in _UNCOUNTED and upstream.state(now_s) is not UpstreamState.CLOSED:
+        if failure.failing in _UNCOUNTED:
+            call.refuse(upstream.answered_s, now_s)
+        elif upstream.state(now_s) is not UpstreamState.CLOSED:
             call.failures += 1
         call.unreadable += failure.failing in _NO_ANSWERS
-        if call.failures >= self.patience.attempts or call.unreadable >= _MOST_UNREADABLE:
+        if (
+            call.failures >= self.patience.attempts
+            or call.unreadable >= _MOST_UNREADABLE
+            or call.passed_over >= self.patience.passed_over
+        ):
             if upstream.answered_s >= call.began_s or failure.failing in (Failing.INVALID_BODY, Failing.ABORTED):
+                failed = max(call.failures, call.passed_over)
                 raise UnansweredError(
-                    f"Expected an answer, but {call.failures} attempts failed; the last one: {failure}",
+                    f"Expected an answer, but {failed} attempts failed; the last one: {failure}",
                     failure.failing,
                     cost=call.cost,
                 ) from failure

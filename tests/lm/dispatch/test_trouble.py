@@ -15,8 +15,11 @@ from service.lm.errors import (
     Failing,
     LanguageModelError,
     Refused,
+    UnansweredError,
 )
+from service.lm.port import Completion
 from service.selfinstruct.model_input import ModelInput
+from service.selfinstruct.recipe import Sampling
 from tests.lm.dispatch.endpoints import SAMPLING, ScriptedEndpoint, completed, failed, over, refused, until
 
 pytestmark = pytest.mark.anyio
@@ -172,3 +175,37 @@ async def test_a_minute_of_load_refusals_alone_counts_as_away() -> None:
                 raise failed(Failing.RATE_LIMITED)
             assert (model.refusal is None) == (second < 60)
     assert "It was rate_limited." in str(model.refusal)
+
+
+class TooLarge(ScriptedEndpoint):
+    """An endpoint that refuses one prompt for load whenever it comes, and answers the others."""
+
+    async def attempt(self, prompt: ModelInput, sampling: Sampling) -> Completion:
+        self.steps = [failed(Failing.RATE_LIMITED) if prompt.text == "too large" else completed()]
+        return await super().attempt(prompt, sampling)
+
+
+async def test_a_call_that_is_always_passed_over_ends() -> None:
+    endpoint = TooLarge()
+    model = over(endpoint, patience=Patience(passed_over=20))
+    async with model.running(), anyio.create_task_group() as tasks:
+
+        async def ask_others() -> None:
+            while True:
+                await model.complete(ModelInput("p"), SAMPLING)
+
+        tasks.start_soon(ask_others)
+        with anyio.fail_after(20), pytest.raises(UnansweredError, match="20 attempts failed") as caught:
+            await model.complete(ModelInput("too large"), SAMPLING)
+        assert caught.value.cost.attempts >= 20
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_call_refused_with_all_others_is_not_given_up() -> None:
+    endpoint = ScriptedEndpoint([completed(), *(failed(Failing.RATE_LIMITED) for _ in range(4))])
+    model = over(endpoint, patience=Patience(passed_over=2))
+    async with model.running():
+        with anyio.fail_after(20):
+            await model.complete(ModelInput("another"), SAMPLING)
+            completion = await model.complete(ModelInput("p"), SAMPLING)
+    assert completion.cost.attempts == 5
