@@ -370,3 +370,25 @@ async def test_unreadable_commit_metadata_repeats_no_answered_call(open_broker: 
         async with drained_after(generating(broker, model)):
             await follow(broker, topics.CANDIDATES, 3)
         assert sorted(model.asked) == ["<p1>", "<p2>"]
+
+
+async def test_a_long_recall_keeps_nobody_from_joining_or_leaving(open_broker: OpenBroker) -> None:
+    first, second, third = (ScriptedModel(always("x")) for _ in range(3))
+    async with open_broker() as broker:
+        await create(broker, partitions=2)
+        await send_two_to_each(broker, 2)
+        answered = await records_of(broker, PROMPTS)
+        async with broker.transactional_producer("t") as hiding:
+            await hiding.begin()
+            await hiding.send([codec.encode(examples.seed(1), RUN)])
+            for record in answered[:3]:
+                await write(broker, codec.encode(examples.answer(int((record.key or b"")[1:])), RUN, record))
+            async with drained_after(generating(broker, first)), drained_after(generating(broker, second)):
+                await until_shared(broker, [1, 1])
+                async with killed_after(generating(broker, third)):
+                    await until_shared(broker, [0, 1, 1])
+                await until_shared(broker, [1, 1])
+                assert first.asked + second.asked + third.asked == []
+                await hiding.abort()
+                await until(broker, lambda: len(first.asked + second.asked) == 1)
+        assert await every_answer_is_there_once(broker, 4)
