@@ -53,6 +53,11 @@ class Admit:
         self._decided = DenseSet()
         self._with_decision = self._promised = 0
 
+    @property
+    def machine_tasks(self) -> int:
+        """Return the number of machine tasks in the pool."""
+        return len(self._ids) - len(self._seeds)
+
     def wants_more(self) -> bool:
         """Return True: paid candidates are always judged."""
         return True

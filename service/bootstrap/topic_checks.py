@@ -7,7 +7,7 @@ from itertools import groupby
 from service.adapters.kafka import REPLICATION, KafkaBroker, TopicState
 from service.errors import ConfigurationError, TopicMissingError
 from service.messaging import codec
-from service.messaging.broker import DEAD_LETTERS, TopicSpec
+from service.messaging.broker import DEAD_LETTERS, Partition, TopicSpec
 from service.messaging.messages import RunDefined, TopicIds
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import ALL, CLASSIFIED, CONTROL, HINTS, INSTRUCTIONS, specs
@@ -41,16 +41,14 @@ async def find_faults(broker: KafkaBroker, settings: Settings) -> list[str]:
         NotAuthorizedError: this client may not see the topics.
     """
     wanted = specs(settings.run, settings.work_partitions)
-    return _faults(settings, wanted, await broker.describe_topics([spec.name for spec in wanted])) + (
-        await _recreated(broker, settings)
-    )
+    return await _all_faults(broker, settings, wanted, await broker.describe_topics([spec.name for spec in wanted]))
 
 
 async def report(broker: KafkaBroker, settings: Settings, *, with_brokers: bool = True) -> TopicReport:
     """Return the faults of a run's topics, and remarks on them and on the settings of the brokers."""
     wanted = specs(settings.run, settings.work_partitions)
     states = await broker.describe_topics([spec.name for spec in wanted])
-    faults = _faults(settings, wanted, states) + await _recreated(broker, settings)
+    faults = await _all_faults(broker, settings, wanted, states)
     remarks = list(_remarks(states))
     if with_brokers:
         remarks += _retention(await broker.broker_setting("offsets.retention.minutes"))
@@ -83,6 +81,28 @@ async def create_missing(broker: KafkaBroker, settings: Settings) -> None:
     if known is None or (others and all(map(_is_renewable, others))):
         async with broker.producer() as producer:
             await producer.send([codec.encode(each, run) for each in now])
+
+
+async def _all_faults(
+    broker: KafkaBroker, settings: Settings, wanted: Sequence[TopicSpec], states: Sequence[TopicState]
+) -> list[str]:
+    faults, gone = _faults(settings, wanted, states), await _truncated(broker, settings, states)
+    return faults + (gone or await _recreated(broker, settings))
+
+
+async def _truncated(broker: KafkaBroker, settings: Settings, states: Sequence[TopicState]) -> list[str]:
+    """Return an error for each partition whose first records are gone; no setting brings them back."""
+    needed = {topic.of(settings.run) for topic in ALL if topic is not HINTS}
+    partitions = [
+        Partition(state.name, number) for state in states if state.name in needed for number in range(state.partitions)
+    ]
+    begins = await broker.begin_offsets(partitions)
+    return [
+        f"{partition}: the records below offset {begin} are gone, by retention or someone deleted them; "
+        f"{_consequence(settings.run)}"
+        for partition, begin in begins.items()
+        if begin > 0
+    ]
 
 
 async def _recreated(broker: KafkaBroker, settings: Settings) -> list[str]:
@@ -135,7 +155,7 @@ def _recreated_error(settings: Settings, name: str) -> str:
     )
     return (
         f"{topic} was deleted and created again: stop all processes of the run, let {reset} start its readers at the "
-        f"beginning, then {mends}; the tasks on the old topic that had not been read stay unfinished"
+        f"beginning, then {mends}; admit writes the tasks again that nobody had read"
     )
 
 
@@ -145,8 +165,8 @@ def _gone(run: str, name: str) -> str:
 
 def _consequence(run: str) -> str:
     return (
-        f"the state of the run depends on its records, which are gone: run {run!r} cannot go on. Export what there is "
-        "with `seedstream export`, and start a run with another name"
+        f"the state of the run depends on its records, which are gone: run {run!r} cannot go on. `seedstream consume "
+        "--until-end` writes the tasks that are left; start a run with another name"
     )
 
 
@@ -183,7 +203,7 @@ def _wrong_settings(state: TopicState, bootstrap: str) -> list[str]:
     got = ", ".join(f"{name}={state.configs.get(name)}" for name in wrong)
     asked = ",".join(f"{name}={value}" for name, value in wrong.items())
     command = f"kafka-configs.sh --bootstrap-server {bootstrap} --alter --entity-type topics --entity-name {state.name}"
-    return [f"{state.name}: expected {asked}, got {got}; `{command} --add-config {asked}` mends it"]
+    return [f"{state.name}: expected {asked}, got {got}; `{command} --add-config {asked}` sets it"]
 
 
 def _is_choice(state: TopicState, name: str) -> bool:

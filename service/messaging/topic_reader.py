@@ -110,6 +110,10 @@ class Tail:
             self._skipped.skip("record.foreign", record, error)
             return None
 
+    def holds_letters(self, record: Record) -> bool:
+        """Return whether a record is on a topic of dead letters."""
+        return record.partition in self._put_back
+
     def is_put_back(self, letter: Record) -> bool:
         """Return whether a replay had passed a dead letter by the time this reader was opened."""
         return letter.offset < self._put_back[letter.partition]

@@ -1,6 +1,6 @@
 """Builds the stages of a run from its definition."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from consumers.admit import Admit
@@ -12,9 +12,10 @@ from consumers.screen import Screen
 from service.bootstrap.open_embedder import embedder_for
 from service.lm.port import LanguageModel
 from service.messaging.broker import Broker
-from service.messaging.messages import RunDefined
+from service.messaging.messages import Message, RunDefined
 from service.pool.hint_reader import report_wrong_hint
 from service.pool.hints import Hints
+from service.pool.missing_instructions import missing_instructions
 from service.pool.screen_worker import Screening
 from service.runtime.leader_election import LeaderElection
 from service.runtime.stage import Stage
@@ -48,7 +49,12 @@ def admitting(
 ) -> TransactionalWorker[Any]:
     """Return the worker of the admit stage, which owns the pool; `hints` from screens shorten its searches."""
     admit = Admit(definition.recipe, hints, embedder_for(definition.recipe))
-    return TransactionalWorker(admit, broker, definition.run, election)
+
+    def missing() -> AsyncIterator[Sequence[Message]]:
+        return missing_instructions(broker, definition.run, admit.machine_tasks)
+
+    writes_work = definition.recipe.classification_sampling is not None
+    return TransactionalWorker(admit, broker, definition.run, election, missing if writes_work else None)
 
 
 def hints_on(definition: RunDefined) -> Hints:

@@ -11,7 +11,7 @@ A standby rebuilds while another instance is active and follows its results unti
 end is left to read.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Generic
 
@@ -32,10 +32,11 @@ from service.messaging.broker import (
 )
 from service.messaging.codec import cause_of
 from service.messaging.dead_letters import dead_letter
+from service.messaging.messages import Message
+from service.messaging.start_offset import OFFSETS_EXPIRE, check_not_beyond_end
 from service.messaging.topic_reader import Tail
 from service.runtime.leader_election import LeaderElection
 from service.runtime.stage import In, Outcome, StatefulStage
-from service.runtime.start_offset import OFFSETS_EXPIRE, check_not_beyond_end
 
 _POLL_S = 0.2
 _MAX_BATCH = 200
@@ -43,19 +44,29 @@ _MAX_BATCH = 200
 log = structlog.get_logger()
 
 
+Missing = Callable[[], AsyncIterator[Sequence[Message]]]
+
+
 class TransactionalWorker(Generic[In]):
     """One instance of a stage with memory; it is active unless there is an election that it has not won.
 
+    `missing` yields earlier results that are on the log no more, once the memory is rebuilt; they are written again.
     `repeated` counts the calls in its input that were made for a record that was answered already.
     """
 
     def __init__(
-        self, stage: StatefulStage[In], broker: Broker, run: str, election: LeaderElection | None = None
+        self,
+        stage: StatefulStage[In],
+        broker: Broker,
+        run: str,
+        election: LeaderElection | None = None,
+        missing: Missing | None = None,
     ) -> None:
         self._stage = stage
         self._broker = broker
         self._run = run
         self._election = election
+        self._missing = missing
         self._group = f"seedstream.{run}.{stage.name}"
         self._source = Partition(stage.source.of(run), 0)
         self._singly_until = -1
@@ -80,6 +91,8 @@ class TransactionalWorker(Generic[In]):
                     self._restore(tail, record)
             self._stage.check_restored()
             start = await self._start()
+            if self._missing is not None:
+                await self._write_again(self._missing(), producer)
             ready.set()
             if self._election is not None:
                 log.info("stage.ready", stage=self._stage.name)
@@ -120,6 +133,14 @@ class TransactionalWorker(Generic[In]):
             )
         await check_not_beyond_end(self._broker, self._group, self._source, start)
         return start
+
+    async def _write_again(self, missing: AsyncIterator[Sequence[Message]], producer: TransactionalProducer) -> None:
+        async for results in missing:
+            log.warning("results.written_again", stage=self._stage.name, records=len(results))
+            with anyio.CancelScope(shield=True):
+                await producer.begin()
+                await producer.send([codec.encode(message, self._run) for message in results])
+                await producer.commit()
 
     async def _work(self, reader: Reader, producer: TransactionalProducer, drain: anyio.Event) -> None:
         while not (drain.is_set() and self._election is not None):

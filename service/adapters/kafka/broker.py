@@ -88,6 +88,10 @@ class KafkaBroker:
     async def members(self, group: str) -> Sequence[Member]:
         return await self._cluster.members(group)
 
+    async def begin_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """Return the offset of the first record that is left of each partition; 0 if nothing was ever deleted."""
+        return await self._cluster.begin_offsets(partitions)
+
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         """Return the offset behind the last record; if read-committed, behind the last stable one."""
         return (await self._cluster.end_offsets([partition], isolation))[partition]

@@ -28,7 +28,6 @@ from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellati
 from service.adapters.kafka.authorization import Right, not_authorized, operations, refusal
 from service.adapters.kafka.later_requests import TopicsRequest
 from service.adapters.kafka.options import KafkaOptions
-from service.adapters.kafka.topic_watch import TopicWatch
 from service.errors import BrokerError, BrokersGoneError, OutcomeUnknownError, TopicMissingError
 from service.messaging.broker import Committed, Isolation, Member, Partition
 
@@ -52,7 +51,6 @@ class Cluster:
         self._widths: dict[str, int] = {}
         self._ends: dict[Isolation, AIOKafkaConsumer] = {}
         self._opening = anyio.Lock()
-        self._watched = TopicWatch()
 
     @classmethod
     @asynccontextmanager
@@ -62,7 +60,6 @@ class Cluster:
         Raises:
             BrokerError: no broker answers at the address.
             BrokersGoneError: inside the block, no broker has answered for `gone_after_s`.
-            TopicMissingError, TopicRecreatedError: inside the block, a topic in use was deleted.
         """
         cluster = cls(options)
         try:
@@ -148,7 +145,6 @@ class Cluster:
         if topic not in self._widths:
             await self.operations([topic])
             raise self._missing(topic)
-        self._watched.use(topic)
         return self._widths[topic]
 
     async def operations(self, topics: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -217,6 +213,15 @@ class Cluster:
         )
         return {partition: found[key] for partition, key in zip(partitions, keys, strict=True)}
 
+    async def begin_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return the offset of the first record that is left of each partition; 0 if nothing was ever deleted."""
+        consumer = await self._consumer(Isolation.READ_COMMITTED)
+        keys = as_keys(partitions)
+        found: dict[TopicPartition, int] = await self.ask(
+            "begins of partitions", lambda: consumer.beginning_offsets(keys)
+        )
+        return {partition: found[key] for partition, key in zip(partitions, keys, strict=True)}
+
     async def wait_until_visible(self, partitions: Sequence[Partition]) -> None:
         """Wait until read-committed readers see everything that has been written so far, for at most a second.
 
@@ -263,18 +268,14 @@ class Cluster:
             return self._ends[isolation]
 
     async def _watch(self) -> None:
-        """Raise once no broker has answered for `gone_after_s`, or a topic in use is gone.
-
-        aiokafka's sends and polls would wait for ever.
-        """
+        """Raise once no broker has answered for `gone_after_s`: aiokafka's sends and polls would wait for ever."""
         heard = anyio.current_time()
         while True:
             await anyio.sleep(min(_LOOK_EVERY_S, self.options.gone_after_s / 2))
             try:
-                with anyio.fail_after(_ANSWER_S), against_stray_cancellation("the state of topics"):
-                    answer = await self.admin._send_request(self._watched.question())  # noqa: SLF001 - a later version
+                with anyio.fail_after(_ANSWER_S), against_stray_cancellation("the list of brokers"):
+                    await self.admin.describe_cluster()
                 heard = anyio.current_time()
-                self._watched.check(answer)
             except (KafkaError, TimeoutError, OSError, OutcomeUnknownError) as error:
                 silent_s = anyio.current_time() - heard
                 log.warning("kafka.silent", silent_s=round(silent_s), error=repr(error))

@@ -22,5 +22,5 @@ async def check_not_beyond_end(broker: Broker, group: str, partition: Partition,
             "and created again, or a broker has lost its last records. Stop all processes of the run, then let "
             f"`kafka-consumer-groups.sh --bootstrap-server HOST:PORT --group {group} --topic {partition.topic} "
             "--reset-offsets --to-earliest --execute` start the group at the beginning of the new topic; what was on "
-            "the old one and had not been read is gone"
+            "the old one and had not been read is gone, except for instructions, which admit writes again"
         )
