@@ -22,6 +22,7 @@ from service.cli.preview import preview
 from service.cli.refilter import refilter
 from service.cli.replay import replay
 from service.cli.run import run
+from service.cli.salvage import salvage
 from service.cli.simulator import simulator
 from service.cli.status import status, watch
 from service.cli.worker import worker
@@ -53,6 +54,7 @@ for command in (
     neighbours,
     refilter,
     replay,
+    salvage,
     config,
     simulator,
 ):

@@ -27,12 +27,13 @@ async def open_existing(settings: Settings, *, writable: bool = False) -> AsyncI
             _check_among(settings, await cluster.topic_names())
             yield cluster
         return
-    await to_thread.run_sync(_check_exists, settings)
+    await to_thread.run_sync(check_exists, settings)
     async with SqliteBroker.open(settings.sqlite_file, read_only=not writable) as broker:
         yield broker
 
 
-def _check_exists(settings: Settings) -> None:
+def check_exists(settings: Settings) -> None:
+    """Raise `RunNotFoundError` unless the run's SQLite file exists."""
     file = settings.sqlite_file
     if not file.is_file():
         others = ", ".join(sorted(path.stem for path in file.parent.glob("*.sqlite3"))) or "none"

@@ -10,6 +10,7 @@ import typer
 from service.bootstrap.open_run import open_existing
 from service.cli import options
 from service.cli.output_file import write
+from service.cli.signals import say
 from service.dataset.export import FORMATS, Format, as_jsonl
 from service.errors import ConfigurationError
 from service.messaging.messages import FinishedTask, Message
@@ -30,21 +31,30 @@ def export(
     ] = None,
     output: options.Output = None,
 ) -> None:
-    """Write finished tasks, or with --topic all records of a topic in order, to a file or to standard output."""
+    """Write finished tasks, or with --topic all records of a topic in order, to a file or to standard output.
+
+    Exit codes: 0 everything is written; 1 records that could not be read were left out, or the log cannot be used;
+    2 a setting is wrong, or the run does not exist.
+    """
     if topic is not None and topic not in _TOPICS:
         raise ConfigurationError(f"--topic: expected one of {', '.join(_TOPICS)}, got {topic!r}")
     if topic is not None and form is not Format.JSONL:
         raise ConfigurationError(f"--topic {topic} is exported as jsonl only; omit --format {form}")
     settings = options.settings_from(run)
-    anyio.run(_export, settings, form, topic, output)
+    left_out = anyio.run(_export, settings, form, topic, output)
+    if left_out:
+        say(f"{left_out} records could not be read and were left out")
+        raise typer.Exit(1)
 
 
-async def _export(settings: Settings, form: Format, topic: str | None, output: Path | None) -> None:
+async def _export(settings: Settings, form: Format, topic: str | None, output: Path | None) -> int:
+    """Write the export, and return how many records were left out."""
     source = TASKS if topic is None else _TOPICS[topic]
     async with open_existing(settings) as broker, Tail.of(broker, settings.run, [source]) as tail:
         messages = tail.messages_to_end()
         chunks = as_jsonl(messages) if topic is not None else FORMATS[form](_finished(messages))
         await write(chunks, output)
+        return tail.unreadable
 
 
 async def _finished(messages: AsyncIterator[Message]) -> AsyncIterator[FinishedTask]:

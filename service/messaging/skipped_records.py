@@ -29,6 +29,11 @@ class SkippedRecords:
         self._numbers: Counter[tuple[str, str]] = Counter()
         self._said = _said.setdefault(broker, Counter())
 
+    @property
+    def total(self) -> int:
+        """Number of records skipped so far."""
+        return self._numbers.total()
+
     def skip(self, event: str, record: Record, error: DecodeError) -> None:
         """Count a record that cannot be read, and log the first of its topic."""
         kind = (event, record.partition.topic)

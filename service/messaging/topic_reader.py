@@ -75,6 +75,11 @@ class Tail:
             with closing(tail._skipped):
                 yield tail
 
+    @property
+    def unreadable(self) -> int:
+        """Number of records skipped so far because they could not be read."""
+        return self._skipped.total
+
     async def records(self, timeout_s: float = _POLL_S) -> list[Record]:
         """Return the next records, or an empty list if none arrive within `timeout_s`."""
         found = await self._reader.poll(_BATCH, timeout_s)

@@ -160,7 +160,9 @@ class _Copy:
     async def questions(self) -> None:
         """Copy all prompts, under the same ids."""
         async with Tail.of(self._source, self._run, [topics.PROMPTS]) as tail:
-            await self._send(codec.encode(message, self._into) async for message in tail.messages_to_end())
+            await send_all(
+                self._target, (codec.encode(message, self._into) async for message in tail.messages_to_end())
+            )
 
     async def answers(self, results: Topic[Message], questions: Topic[Message]) -> None:
         """Copy the results whose inputs exist in the new run, with the new record of the input as their cause."""
@@ -169,7 +171,7 @@ class _Copy:
             async for record in tail.to_end():
                 causes[record.key] = record, tail.decode(record)
         async with Tail.of(self._source, self._run, [results]) as tail:
-            await self._send(self._with_causes(tail.messages_to_end(), causes))
+            await send_all(self._target, self._with_causes(tail.messages_to_end(), causes))
 
     async def _with_causes(
         self, messages: AsyncIterator[Message], causes: dict[bytes | None, tuple[Record, Message]]
@@ -190,15 +192,17 @@ class _Copy:
             case _:
                 return message
 
-    async def _send(self, records: AsyncIterator[NewRecord]) -> None:
-        async with self._target.producer() as producer:
-            batch: list[NewRecord] = []
-            async for record in records:
-                batch.append(record)
-                if len(batch) == _BATCH:
-                    await producer.send(batch)
-                    batch = []
-            await producer.send(batch)
+
+async def send_all(broker: Broker, records: AsyncIterator[NewRecord]) -> None:
+    """Write records in batches, in their order."""
+    async with broker.producer() as producer:
+        batch: list[NewRecord] = []
+        async for record in records:
+            batch.append(record)
+            if len(batch) == _BATCH:
+                await producer.send(batch)
+                batch = []
+        await producer.send(batch)
 
 
 def _all_parsed_again(batch: Sequence[Input], recipe: Recipe) -> list[Input]:

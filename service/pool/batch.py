@@ -25,6 +25,7 @@ from service.selfinstruct.judging import Pool, Verdict, judge
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.semantic import Meanings
 from service.selfinstruct.similarity import Overlay
+from service.selfinstruct.tasks import Candidate
 from service.selfinstruct.vectors import Vector, as_text, from_text
 
 Input = Answer | FailedPrompt | SubmittedSeed
@@ -120,35 +121,39 @@ class BatchPool:
 
     def _admitted(self, answer: Answer, verdict: Verdict, pool_seq: int) -> tuple[Message, Message]:
         """Return the pool's new task, and the work that follows for later stages."""
-        instruction = verdict.candidate.instruction
-        name = _id(answer, verdict)
-        provenance = Provenance(
-            prompt_id=answer.prompt_id,
-            parents=answer.demonstrations,
-            depth=answer.depth,
-            recipe=self.recipe.digest,
-            templates=answer.templates,
-            model=answer.call.model,
-        )
+        work = work_of(answer, verdict.candidate, pool_seq, self.recipe)
         pooled = PooledTask(
             pool_seq=pool_seq,
-            id=name,
+            id=work.id,
             origin=Origin.MACHINE,
-            instruction=instruction,
-            provenance=provenance,
+            instruction=work.instruction,
+            provenance=work.provenance,
             embedding=self._embedding(pool_seq),
         )
-        instance = verdict.candidate.instance
-        if instance is None:
-            return pooled, Instruction(id=name, pool_seq=pool_seq, instruction=instruction, provenance=provenance)
-        return pooled, TaskInstances(
-            id=name,
-            pool_seq=pool_seq,
-            instruction=instruction,
-            provenance=provenance,
-            is_classification=None,
-            instances=(instance,),
-        )
+        return pooled, work
+
+
+def work_of(answer: Answer, candidate: Candidate, pool_seq: int, recipe: Recipe) -> Instruction | TaskInstances:
+    """Return the work that follows for later stages from an accepted candidate of an answer."""
+    name, instruction, instance = f"{answer.prompt_id}.{candidate.position}", candidate.instruction, candidate.instance
+    provenance = Provenance(
+        prompt_id=answer.prompt_id,
+        parents=answer.demonstrations,
+        depth=answer.depth,
+        recipe=recipe.digest,
+        templates=answer.templates,
+        model=answer.call.model,
+    )
+    if instance is None:
+        return Instruction(id=name, pool_seq=pool_seq, instruction=instruction, provenance=provenance)
+    return TaskInstances(
+        id=name,
+        pool_seq=pool_seq,
+        instruction=instruction,
+        provenance=provenance,
+        is_classification=None,
+        instances=(instance,),
+    )
 
 
 def _id(answer: Answer, verdict: Verdict) -> str:

@@ -145,7 +145,7 @@ class Progress:
 
         With `issued`, the prompt counts like one that was read.
         """
-        if (seq := _seq_of(prompt_id)) is not None:
+        if (seq := seq_of(prompt_id)) is not None:
             (self._issue if issued else self._take)(seq)
 
     def apply(self, message: Message) -> None:
@@ -252,11 +252,11 @@ class Progress:
                 self._dead_tasks.add(letter.id)
         elif (letter.kind or "").startswith(_SEEDS):
             self._dead_seeds.add(letter.id)
-        elif (seq := _seq_of(letter.id)) is not None and seq not in self._decided:
+        elif (seq := seq_of(letter.id)) is not None and seq not in self._decided:
             self._dead_prompts.add(seq)
 
 
-def _seq_of(prompt_id: str) -> int | None:
+def seq_of(prompt_id: str) -> int | None:
     """Return the sequence number in a prompt id, or `None` if it is not a prompt id."""
     match = _PROMPT_ID.fullmatch(prompt_id)
     return int(match[1]) if match is not None else None

@@ -86,7 +86,7 @@ class Ledger:
 
     def _completed_texts(self) -> Iterator[str]:
         texts = {prompt.id: prompt.text for prompt in self.all(Prompt)}
-        yield from (texts[answer.prompt_id] for answer in self.all(Answer))
+        yield from (texts[answer.prompt_id] for answer in self.all(Answer) if answer.prompt_id in texts)
         recipe, templates = self.definition.recipe, self.definition.templates
         for task in self.all(ClassifiedInstruction):
             if task.call is not None:

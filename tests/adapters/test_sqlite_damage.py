@@ -3,7 +3,6 @@
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from service.adapters.sqlite import Storage
 from service.adapters.sqlite.storage import Write
 from service.errors import BrokerError, DamagedLogError
 from service.messaging.broker import Committed, Partition, Record
+from tests.support.damage import flip_bytes
 
 _PARTITIONS = [Partition("first", 0), Partition("first", 1), Partition("second", 0)]
 _RECORDS = 150
@@ -51,26 +51,14 @@ def facts_or_damage(file: Path) -> Facts | str:
         return str(error)
 
 
-def damaged_copy(whole: Path, folder: Path, damage: Callable[[bytearray], None]) -> Path:
-    copy = folder / "log.sqlite3"
-    content = bytearray(whole.read_bytes())
-    damage(content)
-    copy.write_bytes(content)
-    return copy
-
-
 @pytest.mark.parametrize("flips", [1, 3, 200])
 def test_flipped_bytes_are_found_or_change_nothing(whole: Path, tmp_path: Path, flips: int) -> None:
     expected = facts_of(whole)
     found = 0
+    copy = tmp_path / "log.sqlite3"
     for seed in range(100):
-        rng = random.Random(f"{flips} {seed}")
-
-        def damage(content: bytearray, rng: random.Random = rng) -> None:
-            for place in rng.sample(range(len(content)), flips):
-                content[place] ^= rng.randrange(1, 256)
-
-        copy = damaged_copy(whole, tmp_path, damage)
+        shutil.copy(whole, copy)
+        flip_bytes(copy, flips, seed)
         facts = facts_or_damage(copy)
         if isinstance(facts, str):
             found += 1
@@ -82,10 +70,8 @@ def test_flipped_bytes_are_found_or_change_nothing(whole: Path, tmp_path: Path, 
 
 @pytest.mark.parametrize("size", [0, 100, 4_096, 20_000, 100_000])
 def test_a_file_that_was_cut_off_is_damaged_or_empty(whole: Path, tmp_path: Path, size: int) -> None:
-    def cut(content: bytearray) -> None:
-        del content[size:]
-
-    copy = damaged_copy(whole, tmp_path, cut)
+    copy = tmp_path / "log.sqlite3"
+    copy.write_bytes(whole.read_bytes()[:size])
     with pytest.raises(BrokerError):
         facts_of(copy)
 
@@ -94,11 +80,9 @@ def test_the_error_names_file_partition_and_offset(whole: Path, tmp_path: Path) 
     partition = _PARTITIONS[1]
     (record,) = facts_of(whole)[0][partition][7:8]
 
-    def damage(content: bytearray) -> None:
-        place = content.index((record.value or b"")[:20])
-        content[place] ^= 1
-
-    copy = damaged_copy(whole, tmp_path, damage)
+    copy, content = tmp_path / "log.sqlite3", bytearray(whole.read_bytes())
+    content[content.index((record.value or b"")[:20])] ^= 1
+    copy.write_bytes(content)
     with pytest.raises(
         DamagedLogError, match=rf"log\.sqlite3 is damaged: first/1/{record.offset}: .*salvage --run log"
     ):

@@ -1,0 +1,91 @@
+"""`seedstream salvage`: what is whole of a damaged run, as a new run."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from service.bootstrap.open_damaged import Lost, open_damaged
+from service.cli import options
+from service.cli.signals import say
+from service.errors import ConfigurationError
+from service.pipeline.salvage import salvage_into
+from service.run.definition import AskedRun
+from service.settings import Settings, load_settings
+
+
+@options.expand_groups
+def salvage(
+    *,
+    run: options.RunOptions,
+    into: Annotated[str, typer.Option("--into", help="Name of the new run.", metavar="NAME")],
+    recipe: options.RecipeOptions,
+    model: options.ModelOptions,
+    seed: options.Seed = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Copy what is whole of a damaged run on the embedded log to a new run, and list what is lost.
+
+    The damaged run is not changed. The new run has every task and every answer that is whole, numbered anew; export it,
+    or continue it with `seedstream run`. Options of the run that were given when it began, such as --recipe and
+    --seeds, are needed here only if its definition or seed tasks are among what is lost.
+
+    Exit codes: 0 nothing is lost; 1 something is lost, or nothing is whole; 2 a setting is wrong, the run does not
+    exist, or the new one exists.
+    """
+    settings = options.settings_from(run, recipe, model, seed=seed)
+    try:
+        place = load_settings({"broker": settings.broker, "run": into})
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--into: {error}") from error
+    facts = anyio.run(_salvage, settings, place)
+    if as_json:
+        options.print_json(facts)
+    else:
+        for each in facts["lost"]:
+            to = f"to {each['last']}" if each["last"] is not None else "and behind, if there were any"
+            typer.echo(f"lost: {each['topic']}/{each['partition']}, offsets {each['first']} {to}")
+    _tell(facts)
+    if facts["lost"] or facts["unreadable"] or not facts["defined"]:
+        raise typer.Exit(1)
+
+
+async def _salvage(settings: Settings, into: Settings) -> dict[str, Any]:
+    async with open_damaged(settings, into) as (source, target, lost):
+        progress, found = await salvage_into(source, target, into.run, AskedRun(settings))
+    return {
+        "run": settings.run,
+        "into": into.run,
+        "defined": progress.defined is not None,
+        "finished": progress.finished,
+        "finished_before": found.tasks_before,
+        "pool": {"size": progress.pool, "human": progress.seeds, "machine": progress.pool - progress.seeds},
+        "prompts": progress.prompts,
+        "pending": progress.pending,
+        "unreadable": found.unreadable,
+        "lost": _facts(lost),
+    }
+
+
+def _facts(lost: Sequence[Lost]) -> list[dict[str, Any]]:
+    return [
+        {"topic": each.partition.topic, "partition": each.partition.number, "first": each.first, "last": each.last}
+        for each in lost
+    ]
+
+
+def _tell(facts: dict[str, Any]) -> None:
+    """Print what the new run holds, and what it is good for."""
+    tasks = f"{facts['finished']} finished tasks, of at least {max(facts['finished'], facts['finished_before'])}"
+    say(f"run {facts['into']!r} holds {tasks}, and {facts['pool']['size']} tasks of the pool")
+    if facts["unreadable"]:
+        say(f"{facts['unreadable']} records could not be read and were left out")
+    say(f"`seedstream export --run {facts['into']}` writes its tasks")
+    if facts["defined"]:
+        say(f"`seedstream run --run {facts['into']}` continues it")
+    else:
+        say(
+            "its definition is lost, so it cannot be continued; salvage again, into another run, with the options that "
+            "the run began with (--recipe, --form, --seeds, --templates, --lm, --seed) to make that possible"
+        )

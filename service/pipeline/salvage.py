@@ -1,0 +1,294 @@
+"""Makes a new run of what is whole of a damaged one: everything paid, in the old order, numbered anew without gaps.
+
+The record of a later step tells what the earlier ones said, so one that is lost in between is made again from it. What
+cannot be made again is left out together with what depends on it: a prompt without a decision may be asked again, but
+no answer that is whole is paid for twice.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+import anyio
+from anyio import to_thread
+
+from consumers.admit import Admit
+from consumers.finish import Finish
+from service.bootstrap.open_embedder import embedder_for
+from service.dataset.seeds import seeds_digest
+from service.messaging import codec, topics
+from service.messaging.broker import Broker, Record
+from service.messaging.messages import (
+    CandidateVerdict,
+    ClassifiedInstruction,
+    Decision,
+    Embedding,
+    FinishedTask,
+    GoalSet,
+    Instruction,
+    Message,
+    Origin,
+    PooledTask,
+    Prompt,
+    RunDefined,
+    TaskInstances,
+)
+from service.messaging.topic_reader import Tail
+from service.messaging.topics import Topic
+from service.pipeline.refilter import send_all
+from service.pipeline.salvaged import Salvaged
+from service.run.create import define_run
+from service.run.definition import AskedRun
+from service.run.progress import Progress, seq_of
+from service.run.progress_reader import read_progress
+from service.runtime.transactional_worker import TransactionalWorker
+from service.selfinstruct.semantic import Embedder
+from service.selfinstruct.tasks import SeedTask
+from service.selfinstruct.vectors import as_text
+
+_ORDER: tuple[Topic[Message], ...] = (
+    topics.CONTROL,
+    topics.POOL,
+    topics.DECISIONS,
+    topics.INSTRUCTIONS,
+    topics.CLASSIFIED,
+    topics.INSTANCES,
+    topics.TASKS,
+    topics.CANDIDATES,
+)
+
+M = TypeVar("M", bound=Message)
+T = TypeVar("T", ClassifiedInstruction, TaskInstances, FinishedTask)
+
+
+async def salvage_into(source: Broker, target: Broker, into: str, asked: AskedRun) -> tuple[Progress, Salvaged]:
+    """Write a new run from the whole records of the asked one; return its progress, and what was found of the old one.
+
+    `asked` replaces a lost definition, if the tasks were made by its recipe and templates, and lost seeds, if they are
+    those of the run. Without a definition the new run has finished tasks only: it can be exported and not continued.
+    """
+    run = asked.settings.run
+    found = await _read(source, asked)
+    copy = _Copy(source, run, target, into, found)
+    if found.definition is None:
+        await copy.send(copy.renumbered_tasks())
+    else:
+        await copy.all()
+        seeds = await to_thread.run_sync(_lost_seeds, found.definition, found.seeds, asked)
+        definition = found.definition.model_copy(update={"run": into, "seed_count": len(found.seeds) + len(seeds)})
+        goal = (found.goal or GoalSet(run=into, target=found.tasks_before)).model_copy(update={"run": into})
+        await define_run(target, definition, goal, seeds)
+        admit = Admit(definition.recipe, embedder=embedder_for(definition.recipe))
+        drained = anyio.Event()
+        drained.set()
+        await TransactionalWorker(admit, target, into).run(drained, anyio.Event())
+        await TransactionalWorker(Finish(into, lambda: goal.target), target, into).run(drained, anyio.Event())
+    return await read_progress(target, into), found
+
+
+async def _read(source: Broker, asked: AskedRun) -> Salvaged:
+    found = Salvaged()
+    for topic in _ORDER:
+        async with Tail.of(source, asked.settings.run, [topic]) as tail:
+            async for message in tail.messages_to_end():
+                found.apply(message)
+            found.unreadable += tail.unreadable
+        if topic is topics.POOL and found.definition is None:
+            found.definition = await to_thread.run_sync(_fitting, asked, found.made_by)
+    found.settle()
+    return found
+
+
+def _fitting(asked: AskedRun, made_by: set[tuple[str, str]]) -> RunDefined | None:
+    """Return the definition of the asked run if all tasks were made by its recipe and its templates."""
+    definition = asked.new.definition
+    return definition if made_by <= {(definition.recipe.digest, definition.templates.digest)} else None
+
+
+def _lost_seeds(definition: RunDefined, kept: set[str], asked: AskedRun) -> list[SeedTask]:
+    """Return the seeds that the run had and that are lost; none if the asked ones are not its seeds."""
+    if seeds_digest(asked.seeds) != definition.seeds:
+        return []
+    return [seed for seed in asked.seeds if seed.id not in kept]
+
+
+class _Copy:
+    """Writes the records of the new run, one topic after the other."""
+
+    def __init__(self, source: Broker, run: str, target: Broker, into: str, found: Salvaged) -> None:
+        self._source = source
+        self._run = run
+        self._target = target
+        self._into = into
+        self._found = found
+        self._numbers = {name: number for number, name in enumerate(sorted(found.pool, key=found.pool.__getitem__))}
+        self._old_seqs = sorted(found.pool.values())
+
+    async def all(self) -> None:
+        """Write everything but the definition."""
+        await self.send(self._pool())
+        await self.send(self._decisions())
+        await self.send(self._prompts())
+        await self.send(self._messages(topics.CANDIDATES, Message), topics.PROMPTS)
+        recipe = self._found.definition.recipe if self._found.definition is not None else None
+        if recipe is not None and recipe.has_classification_step:
+            await self.send(self._instructions())
+            await self.send(self._classified(), topics.INSTRUCTIONS)
+            await self.send(self._instances(), topics.CLASSIFIED)
+        else:
+            await self.send(self._instances())
+        await self.send(self.renumbered_tasks())
+        await self.send(_each(self._found.dropped))
+
+    async def send(self, messages: AsyncIterator[Message], inputs: Topic[Message] | None = None) -> None:
+        """Write messages; with `inputs`, each names the record of the new run with the same key as its cause."""
+        causes = {} if inputs is None else await self._places(inputs)
+        await send_all(
+            self._target,
+            (codec.encode(message, self._into, causes.get(message.key.encode())) async for message in messages),
+        )
+
+    async def _places(self, topic: Topic[Message]) -> dict[bytes | None, Record]:
+        async with Tail.of(self._target, self._into, [topic]) as tail:
+            return {record.key: replace(record, value=None) async for record in tail.to_end()}
+
+    async def _messages(self, topic: Topic[M], kind: type[M]) -> AsyncIterator[M]:
+        async with Tail.of(self._source, self._run, [topic]) as tail:
+            async for message in tail.messages_to_end():
+                if isinstance(message, kind):
+                    yield message
+
+    async def _pool(self) -> AsyncIterator[PooledTask]:
+        made = await to_thread.run_sync(self._made_pool)
+        async for task in _merged(self._messages(topics.POOL, PooledTask), made, _pool_seq):
+            if task.id in self._numbers:
+                yield task.model_copy(update={"pool_seq": self._numbers[task.id]})
+
+    def _made_pool(self) -> list[PooledTask]:
+        """Return the records of tasks that the pool lacks, made again from later ones, with their old numbers."""
+        definition = self._found.definition
+        embedder = embedder_for(definition.recipe) if definition is not None else None
+        return [
+            PooledTask(
+                pool_seq=task.pool_seq,
+                id=task.id,
+                origin=Origin.MACHINE,
+                instruction=task.instruction,
+                provenance=task.provenance,
+                embedding=None if embedder is None else _embedded(task.instruction, embedder),
+            )
+            for task in self._found.spare.values()
+        ]
+
+    async def _decisions(self) -> AsyncIterator[Decision]:
+        """Yield decisions on tasks that the pool has, and one for each prompt whose decision is lost."""
+        async for decision in _merged(self._messages(topics.DECISIONS, Decision), self._made_decisions(), _pool_size):
+            verdicts = tuple(each for each in decision.verdicts if each.reason is not None or each.id in self._numbers)
+            pool_size = bisect_left(self._old_seqs, decision.pool_size)
+            yield decision.model_copy(update={"verdicts": verdicts, "pool_size": pool_size})
+
+    def _made_decisions(self) -> list[Decision]:
+        accepted: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(self._found.machine, key=self._found.pool.__getitem__):
+            if name not in self._found.accepted and name.rpartition(".")[0] not in self._found.decided:
+                accepted[name.rpartition(".")[0]].append(name)
+        definition = self._found.definition
+        return [
+            Decision(
+                prompt_id=prompt,
+                prompt_seq=seq,
+                recipe=definition.recipe.digest if definition is not None else "",
+                verdicts=tuple(CandidateVerdict(id=name, reason=None) for name in names),
+                pool_size=max(self._found.pool[name] for name in names) + 1,
+            )
+            for prompt, names in accepted.items()
+            if (seq := seq_of(prompt)) is not None
+        ]
+
+    async def _prompts(self) -> AsyncIterator[Prompt]:
+        """Yield prompts, without those whose answer is lost but was judged: they would be asked again."""
+        settled = self._found.decided | {name.rpartition(".")[0] for name in self._found.machine}
+        async for prompt in self._messages(topics.PROMPTS, Prompt):
+            if prompt.id in self._found.answered or prompt.id not in settled:
+                yield prompt
+
+    async def _instructions(self) -> AsyncIterator[Instruction]:
+        async with Tail.of(self._target, self._into, [topics.POOL]) as tail:
+            async for task in tail.messages_to_end():
+                if isinstance(task, PooledTask) and task.provenance is not None:
+                    yield Instruction(
+                        id=task.id,
+                        pool_seq=task.pool_seq,
+                        instruction=task.instruction,
+                        provenance=task.provenance,
+                    )
+
+    async def _classified(self) -> AsyncIterator[ClassifiedInstruction]:
+        async for classified in self._messages(topics.CLASSIFIED, ClassifiedInstruction):
+            yield self._renumbered(classified)
+        known = set(self._found.classified)
+        async for written in self._instances():
+            if written.id not in known:
+                known.add(written.id)
+                yield _classified_again(written)
+
+    async def _instances(self) -> AsyncIterator[TaskInstances]:
+        async for written in self._messages(topics.INSTANCES, TaskInstances):
+            if written.id in self._numbers:
+                yield self._renumbered(written)
+        for made in self._found.instances.values():
+            yield self._renumbered(made)
+        async for task in self._messages(topics.TASKS, FinishedTask):
+            if task.id not in self._found.written:
+                yield self._renumbered(TaskInstances.model_validate(task.model_dump()))
+
+    async def renumbered_tasks(self) -> AsyncIterator[FinishedTask]:
+        """Yield the finished tasks, each partition in its order."""
+        tasks = self._found.tasks
+        places = {name: place for place, name in enumerate(sorted(tasks, key=tasks.__getitem__))}
+        async for task in self._messages(topics.TASKS, FinishedTask):
+            yield self._renumbered(task).model_copy(update={"task_seq": places[task.id]})
+
+    def _renumbered(self, message: T) -> T:
+        return message.model_copy(update={"pool_seq": self._numbers[message.id]})
+
+
+def _embedded(text: str, embedder: Embedder) -> Embedding:
+    return Embedding(model=embedder.model, vector=as_text(embedder.embed([text])[0]))
+
+
+def _classified_again(written: TaskInstances) -> ClassifiedInstruction:
+    return ClassifiedInstruction(
+        id=written.id,
+        pool_seq=written.pool_seq,
+        instruction=written.instruction,
+        provenance=written.provenance,
+        is_classification=written.is_classification,
+        failure=written.failure if written.is_classification is None else None,
+    )
+
+
+async def _merged(stream: AsyncIterator[M], made: Iterable[M], order: Callable[[M], int]) -> AsyncIterator[M]:
+    """Yield the messages of an ordered stream, with those that were made again at their places."""
+    waiting = deque(sorted(made, key=order))
+    async for message in stream:
+        while waiting and order(waiting[0]) < order(message):
+            yield waiting.popleft()
+        yield message
+    for message in waiting:
+        yield message
+
+
+async def _each(messages: Iterable[Message]) -> AsyncIterator[Message]:
+    for message in messages:
+        yield message
+
+
+def _pool_seq(task: PooledTask) -> int:
+    return task.pool_seq
+
+
+def _pool_size(decision: Decision) -> int:
+    return decision.pool_size

@@ -1,0 +1,85 @@
+"""A damaged file: every command says so in one line, and `salvage` makes a run of what is whole."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.__main__ import app
+from service.errors import BrokerError
+from service.messaging.messages import FinishedTask
+from tests.acceptance.conftest import TARGET, FinishedRuns
+from tests.acceptance.invariants import (
+    every_accepted_task_is_finished_or_dropped_or_still_queued,
+    exactly_as_many_tasks_as_wanted,
+    pool_seq_is_dense_and_ordered,
+    task_ids_are_unique,
+    task_seq_is_dense,
+    the_pool_is_what_the_decisions_accepted,
+)
+from tests.acceptance.ledger import read_ledger
+from tests.acceptance.model import simulated
+from tests.acceptance.program import run, run_side_by_side
+from tests.support.damage import flip_bytes
+
+_PLACES = 25
+
+
+@pytest.mark.parametrize("flips", [1, 200])
+def test_commands_read_a_damaged_run_whole_or_refuse_it(
+    finished_runs: FinishedRuns, tmp_path: Path, flips: int
+) -> None:
+    copy = tmp_path / "default.sqlite3"
+    where = ("--broker", f"sqlite:{tmp_path}")
+    runner, tasks = CliRunner(), finished_runs.ledger().tasks
+    for seed in range(_PLACES):
+        shutil.copy(finished_runs.folder / "runs" / "default.sqlite3", copy)
+        flip_bytes(copy, flips, seed)
+        status = runner.invoke(app, ["status", "--json", *where])
+        exported = runner.invoke(app, ["export", *where])
+        for ended in (status, exported):
+            assert ended.exit_code == 0 or isinstance(ended.exception, BrokerError), ended
+        if status.exit_code == 0:
+            assert json.loads(status.stdout)["finished"] == TARGET
+        if exported.exit_code == 0:
+            assert [FinishedTask.model_validate_json(line) for line in exported.stdout.splitlines()] == tasks
+
+
+def test_a_damaged_run_is_salvaged_and_continued(finished_runs: FinishedRuns, tmp_path: Path) -> None:
+    folder, old = finished_runs.copy_to(tmp_path), finished_runs.ledger()
+    flip_bytes(folder / "runs" / "default.sqlite3", 40, "salvage")
+    for ended in run_side_by_side(folder, ("status",), ("run", "--lm", "simulator"), ("export",), ("explain", "p0")):
+        assert (ended.code, ended.out, ended.err.count("\n")) == (1, b"", 1)
+        assert "damaged" in ended.err
+        assert "`seedstream salvage --run default --into NAME`" in ended.err
+    made = run(folder, "salvage", "--into", "whole", "--json", "--lm", "simulator")
+    again = run(folder, "salvage", "--into", "whole")
+    exported = run(folder, "export", "--run", "whole")
+    facts = json.loads(made.out)
+    assert (made.code, again.code, exported.code) == (1, 2, 0), made.err + again.err + exported.err
+    assert {each["topic"] for each in facts["lost"]} <= {partition.topic for partition, _ in old.offsets}
+    assert (facts["finished"], facts["defined"]) == (TARGET, True)
+    assert len({task.id for task in exported.tasks} & {task.id for task in old.tasks}) >= TARGET - 4
+    paid = read_ledger(folder, "whole").completed_prompts()
+    assert len(paid) > len(old.completed_prompts()) / 2
+    with simulated() as model:
+        ended = run(folder, "run", "--run", "whole", "--target", str(TARGET + 10), *model.flags)
+        asked = {request.prompt_sha256 for request in model.wait_until_idle()}
+    assert ended.code == 0, ended.err
+    assert asked.isdisjoint(paid)
+    new = read_ledger(folder, "whole")
+    exactly_as_many_tasks_as_wanted(new, TARGET + 10)
+    for invariant in _OF_A_SALVAGED_RUN:
+        invariant(new)
+
+
+# Prompts without an answer and parents of tasks may be lost, so the invariants of those are left out.
+_OF_A_SALVAGED_RUN = (
+    task_ids_are_unique,
+    task_seq_is_dense,
+    pool_seq_is_dense_and_ordered,
+    the_pool_is_what_the_decisions_accepted,
+    every_accepted_task_is_finished_or_dropped_or_still_queued,
+)
