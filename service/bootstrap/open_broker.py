@@ -96,7 +96,7 @@ async def _options(settings: Settings) -> KafkaOptions:
         ),
         replication=settings.replication,
         session_timeout_s=settings.kafka_session_s,
-        heartbeat_s=min(1.0, settings.kafka_session_s / 3),
+        heartbeat_s=min(2.0, settings.kafka_session_s / 3),
         transaction_timeout_s=settings.kafka_transaction_s,
         gone_after_s=settings.kafka_gone_s,
     )

@@ -18,6 +18,8 @@ from service.messaging.messages import GoalSet
 from service.messaging.topics import ALL
 
 _POLL_S = 0.5
+# A rebalance ends a poll at once.
+_POLL_SETTLED_S = 2.0
 _SETTLED_AFTER_S = 3.0
 
 log = structlog.get_logger()
@@ -53,10 +55,14 @@ class LeaseHolder:
         group = f"seedstream.{self._run}.leases"
         async with self._broker.group_member(group, names, self._keep_on, self._settle) as member:
             while True:
-                await member.poll(0, _POLL_S)
+                await member.poll(0, _POLL_SETTLED_S if self._is_settled else _POLL_S)
                 settled_s = anyio.current_time() - self._settled_after_s
                 usable = frozenset(number for number, since_s in self._owned_since.items() if since_s <= settled_s)
                 self._say(Leases(usable, total))
+
+    @property
+    def _is_settled(self) -> bool:
+        return self._told is not None and self._told.owned == self._owned_since.keys()
 
     async def _keep_on(self, _: frozenset[Partition]) -> None:
         pass

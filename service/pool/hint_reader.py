@@ -12,7 +12,7 @@ from service.messaging.topics import HINTS
 from service.pool.hints import Hints, WrongHint
 
 _BATCH = 500
-_POLL_S = 0.2
+_POLL_S = 5.0
 # How many past hints are read: those on undecided answers are among the last.
 _EARLIER = 2_000
 

@@ -18,13 +18,15 @@ from anyio import to_thread
 from service.errors import DecodeError
 from service.messaging import codec
 from service.messaging.broker import Broker, Partition, Producer, Reader, Record
+from service.messaging.interrupted_poll import poll_until
 from service.messaging.messages import Answer, PooledTask, ScreenedCandidates
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import CANDIDATES, HINTS, POOL
 from service.pool.lookahead import Lookahead
 
-_POLL_S = 0.2
-_SHARE_POLL_S = 0.5
+_WAIT_S = 0.2
+_POLL_S = 1.0
+_SHARE_POLL_S = 2.0
 _BATCH = 100
 # Farther ahead, too much is added to the pool before the filter arrives.
 _MOST_AHEAD = 2_000
@@ -55,6 +57,8 @@ class Screening:
         self._filter = f"seedstream.{run}.admit"
         self._lead = Lookahead()
         self._round_s = 0.0
+        # Nothing is left to screen; once the filter has decided it all as well, it need not be asked how far it is.
+        self._at_end = False
         self._width = 1
         self._owned: frozenset[int] = frozenset()
 
@@ -112,14 +116,16 @@ class Screening:
     async def _next(self, reader: Reader, stop: anyio.Event) -> list[tuple[Record, Answer]]:
         """Return the next answers to screen, or none for now."""
         now_s = anyio.current_time()
-        self._lead.note(await self._decided(), now_s)
         position = reader.position(self._source)
+        if not self._at_end or self._lead.offset < position:
+            self._lead.note(await self._decided(), now_s)
         if not self._owned or position > self._lead.offset + _MOST_AHEAD:
-            with anyio.move_on_after(_POLL_S):
+            with anyio.move_on_after(_WAIT_S):
                 await stop.wait()
             return []
         first = self._lead.begin(now_s, self._round_s)
-        records = await reader.poll(max(0, first - position) + _BATCH, _POLL_S)
+        records = await poll_until(stop, lambda: reader.poll(max(0, first - position) + _BATCH, _POLL_S))
+        self._at_end = not records
         return list(self._mine(record for record in records if record.offset >= first))
 
     def _learn_time(self, taken_s: float) -> None:

@@ -10,6 +10,8 @@ from service.messaging.topic_reader import Tail
 from service.messaging.topics import CONTROL
 from service.run.progress import Progress
 
+_POLL_S = 5.0
+
 
 class RunControl:
     """The current definition, goal and end of a run, kept up to date by `follow`."""
@@ -48,7 +50,7 @@ class RunControl:
         """
         async with Tail.of(self._broker, self._run, [CONTROL], complete=True) as tail:
             while True:
-                news = await tail.next()
+                news = await tail.next(_POLL_S)
                 for message in news:
                     self._said.apply(message)
                 if news:

@@ -15,6 +15,8 @@ from service.messaging.broker import Broker, Partition
 from service.messaging.topics import CONTROL
 
 _POLL_S = 0.5
+# A rebalance ends a poll at once.
+_STAND_S = 2.0
 
 log = structlog.get_logger()
 
@@ -45,7 +47,7 @@ class LeaderElection:
         group, topic = election_group(self._run, self._role), CONTROL.of(self._run)
         async with self._broker.group_member(group, [topic], self._keep_on, self._elected) as member:
             while True:
-                await member.poll(0, _POLL_S)
+                await member.poll(0, _STAND_S)
 
     async def wait(self, timeout_s: float) -> bool:
         """Wait to be elected; returns whether this instance is active now."""

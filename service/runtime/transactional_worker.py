@@ -32,13 +32,15 @@ from service.messaging.broker import (
 )
 from service.messaging.codec import cause_of
 from service.messaging.dead_letters import dead_letter
+from service.messaging.interrupted_poll import poll_until
 from service.messaging.messages import Message
 from service.messaging.start_offset import OFFSETS_EXPIRE, check_not_beyond_end
 from service.messaging.topic_reader import Tail
 from service.runtime.leader_election import LeaderElection
 from service.runtime.stage import In, Outcome, StatefulStage
 
-_POLL_S = 0.2
+_POLL_S = 1.0
+_LOOK_S = 0.2
 _MAX_BATCH = 200
 
 log = structlog.get_logger()
@@ -107,8 +109,7 @@ class TransactionalWorker(Generic[In]):
         while not self._election.won:
             if drain.is_set():
                 return False
-            records = await tail.records()
-            for record in records:
+            for record in await poll_until(drain, lambda: tail.records(_POLL_S)):
                 self._restore(tail, record)
         return True
 
@@ -149,15 +150,20 @@ class TransactionalWorker(Generic[In]):
             if not self._stage.wants_more():
                 if drain.is_set():
                     return
-                with anyio.move_on_after(_POLL_S):
+                with anyio.move_on_after(_LOOK_S):
                     await drain.wait()
                 continue
             at_most = 1 if reader.position(self._source) <= self._singly_until else _MAX_BATCH
-            records = await reader.poll(at_most, 0.0 if drain.is_set() else _POLL_S)
+            records = await self._poll(reader, at_most, drain)
             if records:
                 await self._handle(records, reader, producer)
             elif drain.is_set() and await self._exhausted(reader):
                 return
+
+    async def _poll(self, reader: Reader, at_most: int, drain: anyio.Event) -> list[Record]:
+        if drain.is_set():
+            return await reader.poll(at_most, 0.0)
+        return await poll_until(drain, lambda: reader.poll(at_most, _POLL_S))
 
     async def _exhausted(self, reader: Reader) -> bool:
         end = await self._broker.end_offset(self._source, Isolation.READ_COMMITTED)

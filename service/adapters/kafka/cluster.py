@@ -34,7 +34,7 @@ from service.messaging.broker import Committed, Isolation, Member, Partition
 T = TypeVar("T")
 
 _BACK_OFF_S = 0.1
-_LOOK_EVERY_S = 5.0
+_LOOK_EVERY_S = 10.0
 _ANSWER_S = 5.0
 _VISIBLE_S = 1.0
 _MARKER_S = 0.002

@@ -192,6 +192,7 @@ class KafkaGroupMember:
             return  # a newer rebalance has replaced this one
         for partition, start in starts.items():
             self._consumer.seek(TopicPartition(partition.topic, partition.number), start)
+        self._consumer.pause(*as_keys(sorted(gained)))  # until a poll asks for records: some members never do
         self._owned, self._positions = gained, starts
         self._generation = generation
         self._assignor.owned = gained

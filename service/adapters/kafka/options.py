@@ -89,7 +89,7 @@ class KafkaOptions:
     max_record_bytes: int = MAX_RECORD_BYTES
     replication: int | None = None
     session_timeout_s: float = 6.0
-    heartbeat_s: float = 1.0
+    heartbeat_s: float = 2.0
     rebalance_timeout_s: float = 30.0
     request_timeout_s: float = 35.0
     transaction_timeout_s: float = 30.0

@@ -17,21 +17,19 @@ from anyio import lowlevel
 from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
 from service.adapters.kafka.authorization import Right
 from service.adapters.kafka.cluster import Cluster, as_keys
+from service.adapters.kafka.patient_consumer import PatientConsumer
 from service.messaging.broker import Isolation, Partition, Record
 
 _STOP_S = 10.0
-# A broker answers one fetch at a time: a fetch that waits for an idle topic delays the next one for a busy topic.
-_FETCH_WAIT_MS = 100
 _POSITION_S = 5.0
 
 
 def new_consumer(cluster: Cluster, **more: object) -> AIOKafkaConsumer:
     """Return a read-committed consumer without auto-commit; `more` are further options of aiokafka."""
-    return AIOKafkaConsumer(
+    return PatientConsumer(
         isolation_level=Isolation.READ_COMMITTED.value,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        fetch_max_wait_ms=_FETCH_WAIT_MS,
         **cluster.options.client_options(),
         **more,
     )

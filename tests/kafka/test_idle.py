@@ -1,0 +1,95 @@
+"""Consumers on Kafka while nothing is written: they cost little, and see the next records at once."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import pytest
+from aiokafka.conn import AIOKafkaConnection
+
+from service.adapters.kafka import KafkaBroker, KafkaOptions
+from service.messaging.broker import NewRecord, Partition, Record, TopicSpec
+from tests.kafka.cluster import Cluster
+from tests.support.logs import DEADLINE_S
+
+pytestmark = [pytest.mark.kafka, pytest.mark.anyio]
+
+_IDLE_S = 4.0
+_COUNTED_S = 5.0
+# Far less than a fetch of an idle consumer may last.
+_SOON_S = 4.0
+_PARTITIONS = 3
+
+
+@asynccontextmanager
+async def opened(kafka: Cluster) -> AsyncIterator[tuple[KafkaBroker, str]]:
+    topic = f"idle-{uuid4().hex[:8]}"
+    async with KafkaBroker.open(KafkaOptions(bootstrap=kafka.bootstrap)) as broker:
+        await broker.create_topics([TopicSpec(topic, _PARTITIONS)])
+        with anyio.fail_after(2 * DEADLINE_S):
+            yield broker, topic
+
+
+def partitions_of(topic: str) -> list[Partition]:
+    return [Partition(topic, number) for number in range(_PARTITIONS)]
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the requests of this process to Kafka, by kind."""
+    sent: Counter[str] = Counter()
+    send = AIOKafkaConnection.send
+
+    def counted(self: AIOKafkaConnection, request: Any, *more: Any, **named: Any) -> Any:
+        sent[type(request).__name__] += 1
+        return send(self, request, *more, **named)
+
+    monkeypatch.setattr(AIOKafkaConnection, "send", counted)
+    return sent
+
+
+def count_of(requests: Counter[str], kind: str) -> int:
+    return sum(count for name, count in requests.items() if kind in name)
+
+
+async def test_an_idle_reader_sends_hardly_any_request(kafka: Cluster, requests: Counter[str]) -> None:
+    async with opened(kafka) as (broker, topic), broker.reader(partitions_of(topic)) as reader:
+        assert await reader.poll(10, _IDLE_S) == []
+        requests.clear()
+        for _ in range(5):
+            assert await reader.poll(10, _COUNTED_S / 5) == []
+    assert requests.total() <= 3, requests
+
+
+async def test_a_member_without_interest_in_records_fetches_none(kafka: Cluster, requests: Counter[str]) -> None:
+    async def ignore(_: frozenset[Partition]) -> None:
+        pass
+
+    async with opened(kafka) as (broker, topic), broker.group_member(topic, [topic], ignore, ignore) as member:
+        while not member.assignment():
+            await member.poll(0, 0.1)
+        requests.clear()
+        await member.poll(0, _COUNTED_S)
+    assert count_of(requests, "Heartbeat") <= 4, requests
+    assert count_of(requests, "Fetch") <= 1, requests
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.5])
+async def test_an_idle_consumer_sees_the_next_records_at_once(kafka: Cluster, pause_s: float) -> None:
+    async with (
+        opened(kafka) as (broker, topic),
+        broker.reader(partitions_of(topic)) as reader,
+        broker.producer() as producer,
+    ):
+        await reader.poll(10, _IDLE_S)
+        for text in (b"first", b"second", b"third"):
+            await producer.send([NewRecord(topic, text, partition=0)])
+            await anyio.sleep(pause_s)  # a reader that does not poll leaves a partition out of its next fetch
+            found: list[Record] = []
+            with anyio.fail_after(_SOON_S):
+                while not found:
+                    found = await reader.poll(10, 1.0)
+            assert [record.value for record in found] == [text]
