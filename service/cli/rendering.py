@@ -4,18 +4,17 @@ Text from a model must pass `clean`: it is untrusted, and terminals execute cont
 """
 
 import re
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from service.cli.pace import Pace
 from service.messaging.messages import FinishedTask
 from service.run.cost_report import cost_facts, paid_for
 from service.run.progress import Progress
@@ -23,6 +22,21 @@ from service.run.progress import Progress
 # Control characters except tab and line feed, and characters that change the text direction.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _LONGEST_SHOWN = 2_000
+# Left out first where a terminal is small; the tasks, the budget, the calls and the pace always stay.
+_LESS_IMPORTANT = (
+    "by outcome",
+    "by stage",
+    "refused",
+    "pool",
+    "tokens",
+    "on the way",
+    "accepted",
+    "prompts",
+    "forecast",
+    "paid twice",
+    "dead letters",
+    "cost",
+)
 _TINY_USD = 1e-5
 _DIGITS, _DIGITS_OF_CENTS, _DIGITS_OF_TINY = 4, 6, 9
 
@@ -49,24 +63,6 @@ def task_view(task: FinishedTask) -> RenderableType:
 
 def _indented(text: str) -> str:
     return clean(text).strip().replace("\n", "\n          ")
-
-
-@dataclass(slots=True)
-class Pace:
-    """The pace of a run since this process started to watch it."""
-
-    started_s: float = field(default_factory=time.monotonic)
-    finished_before: int = 0
-
-    def per_minute(self, finished: int) -> float:
-        """Return the number of finished tasks per minute."""
-        elapsed_s = max(time.monotonic() - self.started_s, 1e-9)
-        return (finished - self.finished_before) * 60 / elapsed_s
-
-    def left_s(self, progress: Progress) -> float | None:
-        """Return the seconds left at this pace; None before the first task."""
-        rate = self.per_minute(progress.finished)
-        return (progress.target - progress.finished) * 60 / rate if rate > 0 else None
 
 
 def summary(progress: Progress, pace: Pace | None = None, calls: str | None = None) -> dict[str, str]:
@@ -96,7 +92,7 @@ def summary(progress: Progress, pace: Pace | None = None, calls: str | None = No
     if calls is not None:
         facts["calls"] = clean(calls)
     if pace is not None:
-        facts["pace"] = f"{pace.per_minute(progress.finished):.1f} tasks/min, {duration(pace.left_s(progress))} left"
+        facts["pace"] = _paced(pace, progress)
     return facts
 
 
@@ -107,16 +103,35 @@ def panel(
     more: Mapping[str, str] = MappingProxyType({}),
 ) -> Panel:
     """Return a panel with the facts of a run, and with `more` facts as far as they are not empty."""
+    return _panel_of(progress, {**summary(progress, pace, calls), **more})
+
+
+def fitted_panel(console: Console, progress: Progress, pace: Pace, calls: str | None) -> Panel:
+    """Return a panel that fits on the terminal: where it is small, the least important facts are left out."""
+    facts, dispensable = summary(progress, pace, calls), list(_LESS_IMPORTANT)
+    while len(console.render_lines(view := _panel_of(progress, facts))) >= console.height and dispensable:
+        facts.pop(dispensable.pop(0), None)
+    return view
+
+
+def _panel_of(progress: Progress, facts: Mapping[str, str]) -> Panel:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     table.add_row("", ProgressBar(total=max(progress.target, 1), completed=progress.finished))
-    for name, value in [*summary(progress, pace, calls).items(), *more.items()]:
+    for name, value in facts.items():
         if value:
             table.add_row(name, Text(value))
     run = progress.defined
     title = f"{run.run} · {run.recipe.title}" if run is not None else "seedstream"
     return Panel(table, title=Text(title), border_style="dim")
+
+
+def _paced(pace: Pace, progress: Progress) -> str:
+    rate = pace.per_minute(progress.finished)
+    told = "not known yet" if rate is None else f"{rate:.1f} tasks/min"
+    left_s = None if progress.ended is not None else pace.left_s(progress)
+    return told if left_s is None else f"{told}, {duration(left_s)} left"
 
 
 def acceptance(progress: Progress) -> float:
@@ -242,10 +257,8 @@ def dollars(usd: float | None) -> str:
     return f"${usd:,.{_DIGITS if abs(usd) >= 1 else _DIGITS_OF_CENTS if abs(usd) >= _TINY_USD else _DIGITS_OF_TINY}f}"
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float) -> str:
     """Return a duration in readable form."""
-    if seconds is None:
-        return "unknown time"
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {rest:02}s"

@@ -15,7 +15,8 @@ from service.bootstrap.open_model import open_model, probe, warn_of_other_api
 from service.cli import options
 from service.cli.live_view import View, open_view
 from service.cli.outlook import outlook_by_length, outlook_of
-from service.cli.rendering import Pace, clean
+from service.cli.pace import Pace
+from service.cli.rendering import clean
 from service.cli.signals import EXIT_SIGNALLED, Stopped, say, stop_on_signal
 from service.dataset.seed_warnings import seed_warnings
 from service.lm.dispatch import Patience
@@ -166,8 +167,13 @@ async def _run_shown(pipeline: Pipeline, finished: int, hint: str) -> int:
     `finished` is the number of tasks finished before this process started.
     """
     pace, stopped = Pace(finished_before=finished), Stopped()
+
+    def stop() -> None:
+        pace.stop()
+        pipeline.stop()
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(stop_on_signal, pipeline.stop, stopped)
+        tasks.start_soon(stop_on_signal, stop, stopped)
         async with open_view(lambda: (pipeline.progress, pipeline.dispatcher.told), pace) as view:
             ended = await pipeline.run(_until_closed(view, pipeline, stopped), _say_forecast)
         tasks.cancel_scope.cancel()

@@ -12,7 +12,8 @@ from rich.console import Console
 from service.bootstrap.open_run import is_worked_on, open_existing
 from service.cli import options
 from service.cli.live_view import open_view
-from service.cli.rendering import Pace, acceptance, panel
+from service.cli.pace import Pace
+from service.cli.rendering import acceptance, panel
 from service.cli.standstill import Standstill, last_moved_s
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
 from service.messaging.topic_reader import Tail

@@ -186,9 +186,11 @@ def test_config_shows_the_sources_of_settings_and_masks_secrets(tmp_path: Path) 
 
 def test_check_and_preview_try_and_store_nothing(tmp_path: Path) -> None:
     checked, seen = run_side_by_side(
-        tmp_path, ("check", "--lm", "simulator"), ("preview", "--lm", "simulator", "--target", "3")
+        tmp_path,
+        ("check", "--lm", "simulator"),
+        ("preview", "--lm", "simulator", "--target", "3", "--patience", "30"),
     )
-    assert checked.code == 0, checked.err
+    assert (checked.code, checked.err) == (0, "")
     words = {line.split()[1] for line in checked.out.decode().splitlines() if line.startswith("ok")}
     assert words == {"seeds", "recipe", "templates", "log", "model", "trial"}
     assert seen.code == 0, seen.err

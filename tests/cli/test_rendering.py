@@ -1,16 +1,18 @@
 import unicodedata
 from collections import Counter
+from io import StringIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from service.cli.rendering import Pace, clean, duration, panel, summary, task_view
+from service.cli.pace import Pace
+from service.cli.rendering import clean, duration, fitted_panel, panel, summary, task_view
 from service.cli.status import facts
 from service.messaging.dead_letters import DeadLetter
 from service.run.progress import Progress
-from service.selfinstruct.tasks import Instance
+from service.selfinstruct.tasks import Instance, Reason
 from tests.support import examples
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -98,10 +100,8 @@ def test_an_unknown_price_is_no_price() -> None:
     assert summary(progress, Pace())["cost"] == "unknown (no price given)"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(None, "unknown time"), (0, "0m 00s"), (61, "1m 01s"), (3_600 * 30 + 60 * 5, "30h 05m")]
-)
-def test_a_time_is_said_as_people_say_it(seconds: float | None, said: str) -> None:
+@pytest.mark.parametrize(("seconds", "said"), [(0, "0m 00s"), (61, "1m 01s"), (3_600 * 30 + 60 * 5, "30h 05m")])
+def test_a_time_is_said_as_people_say_it(seconds: float, said: str) -> None:
     assert duration(seconds) == said
 
 
@@ -114,3 +114,22 @@ def test_counts_that_lack_records_are_lower_bounds() -> None:
     assert "-33" not in told
     counts = facts(progress)
     assert (counts["unread"], counts["pending"], counts["prompts"]["open"]) == ({"decisions": 33}, None, None)
+
+
+@pytest.mark.parametrize("height", [20, 14])
+def test_a_small_terminal_keeps_what_matters_most(height: int) -> None:
+    progress = Progress()
+    progress.rejected.update({reason.value: 1_000 for reason in Reason})
+    budgeted = examples.goal(400).model_copy(update={"budget_usd": 9.5})
+    for message in (examples.definition(0), budgeted, examples.decision(0, accepted=2), examples.answer(0)):
+        progress.apply(message)
+    console = Console(width=60, height=height, file=StringIO(), force_terminal=True, no_color=True)
+    calls = "32 in flight, 12 waiting, 32 at once; --rpm or --tpm allows the next in 12 s"
+    view = fitted_panel(console, progress, Pace(), calls)
+    lines = ["".join(segment.text for segment in line) for line in console.render_lines(view)]
+    assert len(lines) < height
+    for part in ("0 of 400", "left of $9.5", "32 in flight", "not known yet"):
+        assert any(part in line for line in lines), part
+    assert not any("by outcome" in line for line in lines)
+    large = Console(width=100, height=60, file=StringIO(), force_terminal=True)
+    assert "by outcome" in shown(fitted_panel(large, progress, Pace(), calls))
