@@ -60,8 +60,8 @@ def refilter(
 ) -> None:
     """Judge all candidates of a run again and compare the counts; with --into, write the result to a new run.
 
-    With a range of thresholds, print the counts at each threshold and at the run's own. The log is read once; some
-    thousand candidates take about a second per threshold.
+    With a range of thresholds, print the counts at each threshold and at the run's own. The log is read once. Each
+    threshold has a pool of its own: 1,600 candidates take 0.6 seconds of a core per threshold, 7,400 about 6 seconds.
     """
     settings = options.settings_from(run, semantic_threshold=filters.semantic_threshold)
     change = _Change.of_options(filters)
