@@ -76,11 +76,10 @@ async def create_missing(broker: KafkaBroker, settings: Settings) -> None:
     await broker.create_topics(wanted)
     if not defined:
         return
-    now = await identify_topics(broker, run)
-    others = _others(known, now[0].ids) if known is not None else []
-    if known is None or (others and all(map(_is_renewable, others))):
+    (now,) = await identify_topics(broker, run)
+    if now.ids != known and all(map(_is_renewable, _others(known or {}, now.ids))):
         async with broker.producer() as producer:
-            await producer.send([codec.encode(each, run) for each in now])
+            await producer.send([codec.encode(now, run)])
 
 
 async def _all_faults(
