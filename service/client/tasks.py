@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -17,6 +17,7 @@ from service.errors import ConfigurationError, DecodeError, NewerVersionError
 from service.messaging import codec
 from service.messaging.broker import Broker, Partition, Reader, Record
 from service.messaging.messages import FinishedTask
+from service.messaging.skipped_records import SkippedRecords
 from service.messaging.topics import TASKS
 
 _BATCH = 500
@@ -58,6 +59,7 @@ class Tasks:
 
     def __init__(self, source: Source, *, until_end: bool) -> None:
         self.unreadable = 0
+        self.skipped = SkippedRecords(self)
         self._source = source
         self._until_end = until_end
         self._stopped = False
@@ -70,7 +72,9 @@ class Tasks:
             _reading(broker, run, subscription) if subscription.group is None else _sharing(broker, run, subscription)
         )
         async with opened as source:
-            yield cls(source, until_end=subscription.until_end)
+            tasks = cls(source, until_end=subscription.until_end)
+            with closing(tasks.skipped):
+                yield tasks
 
     def __aiter__(self) -> Self:
         return self
@@ -126,7 +130,7 @@ class Tasks:
                 raise  # a task that only waits for an upgrade must not be committed
             except DecodeError as error:
                 self.unreadable += 1
-                log.warning("record.unreadable", error=str(error))
+                self.skipped.skip("record.unreadable", record, error)
         return deliveries
 
 

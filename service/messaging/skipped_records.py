@@ -1,6 +1,6 @@
 """Warnings about records that are skipped: one for each topic and kind, then their number.
 
-A command opens its log once and may read a topic several times, so the warnings are kept by broker.
+A command opens its log once and may read a topic several times, so the readers of a broker share their warnings.
 """
 
 from collections import Counter
@@ -9,25 +9,25 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from service.errors import DecodeError
-from service.messaging.broker import Broker, Record
+from service.messaging.broker import Record
 
 log = structlog.get_logger()
 
 
 # The largest number of skipped records that has been logged, by event and topic.
-_said: "WeakKeyDictionary[Broker, Counter[tuple[str, str]]]" = WeakKeyDictionary()
+_said: "WeakKeyDictionary[object, Counter[tuple[str, str]]]" = WeakKeyDictionary()
 
 
 class SkippedRecords:
     """The records that one reader has skipped.
 
-    The first of a topic is logged at once, unless another reader of this broker has logged one. `close` logs how many
-    there were, unless another reader has found as many.
+    Readers with the same `owner`, a broker, share their warnings: the first record of a topic is logged at once, unless
+    another reader has logged one, and `close` logs how many there were, unless another reader has found as many.
     """
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, owner: object) -> None:
         self._numbers: Counter[tuple[str, str]] = Counter()
-        self._said = _said.setdefault(broker, Counter())
+        self._said = _said.setdefault(owner, Counter())
 
     @property
     def total(self) -> int:
