@@ -60,12 +60,17 @@ def _write_line(line: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def on_terminal() -> bool:
+    """Return whether standard output is a terminal; rich alone also says so of a pipe if FORCE_COLOR is set."""
+    return sys.stdout is not None and sys.stdout.isatty() and Console().is_terminal
+
+
 @asynccontextmanager
 async def open_view(counts: Counts, pace: Pace) -> AsyncIterator[View]:
     """Open the view for standard output, terminal or pipe, and refresh it inside the block."""
     console = Console()
     async with anyio.create_task_group() as tasks:
-        if console.is_terminal:
+        if on_terminal():
             with Live(console=console, auto_refresh=False, transient=False) as live:
                 tasks.start_soon(_refresh, live, counts, pace)
                 yield TerminalView(live)

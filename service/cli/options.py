@@ -14,6 +14,8 @@ from typing import Annotated, Any, get_type_hints
 import orjson
 import typer
 
+from service.cli.rendering import safe_json
+from service.cli.run_output import TaskChoice
 from service.selfinstruct.recipe import RecipeName
 from service.settings import LmKind, Settings, load_settings
 from service.telemetry.log_setup import configure_logging
@@ -49,6 +51,13 @@ LogLevel = Annotated[
     str | None, typer.Option("--log-level", help="Lowest level to log: debug, info, warning or error.", metavar="LEVEL")
 ]
 Output = Annotated[Path | None, typer.Option("--output", help="Output file; default, or -: standard output.")]
+Tasks = Annotated[
+    TaskChoice | None,
+    typer.Option(
+        "--tasks",
+        help="Tasks to write to a pipe or file: resume (after the last one written, the default), new or all.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -238,5 +247,6 @@ def settings_from(*groups: OptionGroup, **flags: Any) -> Settings:
 
 
 def print_json(value: Any) -> None:
-    """Write a value to standard output as indented JSON."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+    """Write a value to standard output as indented JSON; a terminal gets control characters as escapes."""
+    printed = orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    sys.stdout.write((safe_json(printed) if sys.stdout.isatty() else printed).decode() + "\n")

@@ -6,12 +6,15 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
+from service.cli.rendering import safe_json
 from service.dataset.export import Chunks
 from service.errors import ConfigurationError, OutputClosedError
 
 
 async def write(chunks: Chunks, output: Path | None) -> None:
-    """Write chunks to a file, or to standard output if `output` is None or `-`.
+    """Write chunks of JSON to a file, or to standard output if `output` is None or `-`.
+
+    A terminal gets control characters as escapes.
 
     Raises:
         OutputClosedError: the reader of standard output has closed it.
@@ -26,9 +29,10 @@ async def write(chunks: Chunks, output: Path | None) -> None:
 async def _to_stdout(chunks: Chunks) -> None:
     if sys.stdout is None:
         raise OutputClosedError("standard output is closed")
+    on_terminal = sys.stdout.isatty()
     try:
         async for chunk in chunks:
-            await to_thread.run_sync(sys.stdout.buffer.write, chunk)
+            await to_thread.run_sync(sys.stdout.buffer.write, safe_json(chunk) if on_terminal else chunk)
         await to_thread.run_sync(sys.stdout.buffer.flush)
     except BrokenPipeError as error:
         raise OutputClosedError("the reader of the output has closed it") from error

@@ -47,6 +47,12 @@ def clean(text: str) -> str:
     return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
 
 
+def safe_json(data: bytes) -> bytes:
+    """Return JSON of the same value that is safe on a terminal: control characters are escaped."""
+    text = data.decode("utf-8", "replace")
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
 def task_view(task: FinishedTask) -> RenderableType:
     """Return a finished task in readable form."""
     kind = {True: "classification", False: "generation", None: ""}[task.is_classification]

@@ -1,8 +1,8 @@
 """`seedstream run`: the whole pipeline in this process, until the target is reached."""
 
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from signal import SIGPIPE
 
 import anyio
@@ -13,18 +13,21 @@ from service.bootstrap.open_broker import open_log
 from service.bootstrap.open_embedder import check_embedder, check_model
 from service.bootstrap.open_model import open_model, probe, warn_of_other_api
 from service.cli import options
-from service.cli.live_view import View, open_view
+from service.cli.live_view import on_terminal, open_view
 from service.cli.outlook import outlook_by_length, outlook_of
 from service.cli.pace import Pace
 from service.cli.rendering import clean
+from service.cli.run_output import RunOutput, TaskChoice
 from service.cli.signals import EXIT_SIGNALLED, Stopped, say, stop_on_signal
 from service.dataset.seed_warnings import seed_warnings
+from service.errors import ConfigurationError
 from service.lm.dispatch import Patience
+from service.lm.errors import EndpointRefusedError
 from service.messaging.broker import Broker
-from service.messaging.messages import Ending, GoalSet, Message, RunDefined
+from service.messaging.messages import Ending, GoalSet, Message, RunDefined, RunEnded
 from service.pipeline.limits import Limits
 from service.pipeline.roles import SINGLE
-from service.pipeline.single_process import Observer, Pipeline
+from service.pipeline.single_process import Pipeline
 from service.run.definition import AskedRun
 from service.run.goals import asked_goal, begin, check_budget, look, spent_already
 from service.run.progress import Progress
@@ -55,9 +58,13 @@ def run(
     patience: options.Patience = None,
     seed: options.Seed = None,
     prices: options.PriceOptions,
+    tasks: options.Tasks = None,
     log_level: options.LogLevel = None,
 ) -> None:
     """Run the whole pipeline until exactly N tasks are finished; run it again to continue.
+
+    A terminal shows the tasks finished from now on. A pipe or file gets finished tasks as JSON Lines, after the last
+    one that an earlier output of the run got; after a kill, those of the last second come again.
 
     Exit codes: 0 the target is reached; 1 the log cannot be used; 2 a setting is wrong, or the language model cannot be
     reached at the start; 3 many prompts in a row gave no accepted task; 4 --max-prompts is used up; 5 the language
@@ -76,9 +83,13 @@ def run(
         seed=seed,
         log_level=log_level,
     )
+    if tasks not in (None, TaskChoice.NEW) and on_terminal():
+        raise ConfigurationError(
+            f"--tasks {tasks}: expected a pipe or a file as standard output, got a terminal, which shows new tasks only"
+        )
     asked = AskedRun(settings)
     refuse_early(asked)
-    raise typer.Exit(anyio.run(run_to_target, asked))
+    raise typer.Exit(anyio.run(partial(run_to_target, asked, tasks=tasks or TaskChoice.RESUME)))
 
 
 def refuse_early(asked: AskedRun) -> None:
@@ -92,10 +103,12 @@ def refuse_early(asked: AskedRun) -> None:
         _ = asked.new  # raises if it cannot be
 
 
-async def run_to_target(asked: AskedRun, hint: str = "run it again to continue") -> int:
+async def run_to_target(
+    asked: AskedRun, hint: str = "run it again to continue", tasks: TaskChoice = TaskChoice.RESUME
+) -> int:
     """Define or continue the run, run it to its target, and return the exit code.
 
-    `hint` is printed when the run is stopped by a signal.
+    `hint` is printed when the run is stopped by a signal; `tasks` selects the tasks that a pipe or file gets.
     """
     settings = asked.settings
     async with open_log(settings) as broker:
@@ -103,24 +116,43 @@ async def run_to_target(asked: AskedRun, hint: str = "run it again to continue")
         if progress.defined is not None:
             await anyio.to_thread.run_sync(check_embedder, progress.defined.recipe)
         goal = asked_goal(progress.goal, settings)
-        if progress.finished >= goal.target:
-            say(f"{progress.finished} tasks are finished, the target is {goal.target}: nothing to do")
-            return 0
-        if (ended := spent_already(progress, goal)) is not None:
-            say(ended.detail)
-            return _EXIT_OF_ENDING[ended.ending]
-        async with open_model(settings, patience_of(settings)) as model, _alone(broker, settings):
-            check_budget(goal, settings, model.name)
-            if settings.lm is LmKind.OPENAI:
-                await probe(model)
-            if progress.defined and (told := _other_model(await latest_model(broker, settings.run), model.name)):
-                say(told)
-            if progress.defined is None:
-                _say_before(*asked.new, goal, settings, model.name)
-            definition = await begin(broker, asked, progress, goal)
-            warn_of_other_api(model, definition.recipe)
-            pipeline = Pipeline(broker, definition, model, Limits.of(settings))
-            return await _run_shown(pipeline, progress.finished, hint)
+        output = None if on_terminal() else RunOutput(broker, settings.run)
+        if output is not None:
+            await output.begin_at(tasks, progress.finished)
+        if (over := _over_already(progress, goal)) is not None:
+            if output is not None:
+                await output.write_rest()
+            code, told = over
+            say(told)
+            return code
+        return await _run_on(broker, asked, progress, goal, hint, output)
+
+
+async def _run_on(
+    broker: Broker, asked: AskedRun, progress: Progress, goal: GoalSet, hint: str, output: RunOutput | None
+) -> int:
+    """Define the run or set its goal, run it, and return the exit code."""
+    settings = asked.settings
+    async with open_model(settings, patience_of(settings)) as model, _alone(broker, settings):
+        check_budget(goal, settings, model.name)
+        if settings.lm is LmKind.OPENAI:
+            await probe(model)
+        if progress.defined and (told := _other_model(await latest_model(broker, settings.run), model.name)):
+            say(told)
+        if progress.defined is None:
+            _say_before(*asked.new, goal, settings, model.name)
+        definition = await begin(broker, asked, progress, goal)
+        warn_of_other_api(model, definition.recipe)
+        pipeline = Pipeline(broker, definition, model, Limits.of(settings))
+        return await _run_shown(pipeline, progress.finished, hint, output)
+
+
+def _over_already(progress: Progress, goal: GoalSet) -> tuple[int, str] | None:
+    """Return the exit code and a message if there is nothing to do, else None."""
+    if progress.finished >= goal.target:
+        return 0, f"{progress.finished} tasks are finished, the target is {goal.target}: nothing to do"
+    ended = spent_already(progress, goal)
+    return None if ended is None else (_EXIT_OF_ENDING[ended.ending], ended.detail)
 
 
 def _other_model(latest: str | None, asked: str) -> str:
@@ -161,24 +193,54 @@ async def _alone(broker: Broker, settings: Settings) -> AsyncIterator[None]:
         yield
 
 
-async def _run_shown(pipeline: Pipeline, finished: int, hint: str) -> int:
+async def _run_shown(pipeline: Pipeline, finished: int, hint: str, output: RunOutput | None) -> int:
     """Run the pipeline under a view until it ends or is stopped, and return the exit code.
 
-    `finished` is the number of tasks finished before this process started.
+    `finished` is the number of tasks finished before this process started; without `output`, a terminal shows tasks.
     """
     pace, stopped = Pace(finished_before=finished), Stopped()
 
     def stop() -> None:
         pace.stop()
         pipeline.stop()
+        if output is not None:
+            output.hurry()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_signal, stop, stopped)
         async with open_view(lambda: (pipeline.progress, pipeline.dispatcher.told), pace) as view:
-            ended = await pipeline.run(_until_closed(view, pipeline, stopped), _say_forecast)
+            if output is None:
+                ended = await pipeline.run(view.observe, _say_forecast)
+            else:
+                ended = await _run_into(output, pipeline)
         tasks.cancel_scope.cancel()
+    if output is not None and output.is_closed:
+        stopped.by = stopped.by or SIGPIPE
+    return _told(pipeline, ended, stopped, hint)
+
+
+async def _run_into(output: RunOutput, pipeline: Pipeline) -> RunEnded | None:
+    """Run the pipeline while its finished tasks are written; after a refusal of the model, the rest is written too."""
+    ended: RunEnded | None = None
+    refusal: EndpointRefusedError | None = None
+    async with output.following(on_closed=pipeline.stop):
+        try:
+            ended = await pipeline.run(_ignore, _say_forecast)
+        except EndpointRefusedError as error:
+            refusal = error
+    if refusal is not None:
+        raise refusal
+    return ended
+
+
+async def _ignore(_: Message) -> None:
+    """Show nothing: the output reads the tasks from the log."""
+
+
+def _told(pipeline: Pipeline, ended: RunEnded | None, stopped: Stopped, hint: str) -> int:
+    """Print the end of the run, and return its exit code."""
     if ended is not None:
-        if ended.ending is Ending.TARGET_REACHED and sys.stdout is not None and sys.stdout.isatty():
+        if ended.ending is Ending.TARGET_REACHED and on_terminal():
             say("`seedstream export` writes the tasks to a file; `seedstream explain ID` shows the origin of a task;")
             say("a higher --target continues the run")
         say(f"{ended.ending.value.replace('_', ' ')}: {ended.detail}")
@@ -191,19 +253,3 @@ def _say_forecast(progress: Progress) -> None:
     """Print the forecast cost of the run, if it can be estimated from earlier calls of the run."""
     if told := outlook_of(progress):
         say(told)
-
-
-def _until_closed(view: View, pipeline: Pipeline, stopped: Stopped) -> Observer:
-    """Return an observer that shows messages, and stops the pipeline when the reader closes the pipe."""
-
-    async def observe(message: Message) -> None:
-        if stopped.by is SIGPIPE:
-            return
-        try:
-            await view.observe(message)
-        except BrokenPipeError:
-            stopped.by = SIGPIPE
-            sys.stdout = None  # otherwise the interpreter tries to flush it at exit
-            pipeline.stop()
-
-    return observe

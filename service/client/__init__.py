@@ -16,9 +16,20 @@ task that was delivered and not committed is delivered again, to the next owner 
 rebalance. Delivery is therefore at least once.
 """
 
+from service.client.membership import Share, ends_of
 from service.client.opening import open_stream, open_tasks
 from service.client.subscription import Start, Subscription
 from service.client.tasks import Delivery, Tasks
 from service.messaging.messages import FinishedTask
 
-__all__ = ["Delivery", "FinishedTask", "Start", "Subscription", "Tasks", "open_stream", "open_tasks"]
+__all__ = [
+    "Delivery",
+    "FinishedTask",
+    "Share",
+    "Start",
+    "Subscription",
+    "Tasks",
+    "ends_of",
+    "open_stream",
+    "open_tasks",
+]

@@ -21,11 +21,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A group's subscription to one topic. With `auto_commit`, done records are committed every second."""
+    """A group's subscription to one topic.
+
+    With `auto_commit`, done records are committed every second. With `warns_of_start`, a group without a committed
+    offset is logged.
+    """
 
     group: str
     topic: str
     auto_commit: bool
+    warns_of_start: bool = True
 
 
 async def ends_of(broker: Broker, topic: str) -> dict[Partition, int]:
@@ -53,7 +58,8 @@ async def _guarded(window: Window, work: Callable[[], Awaitable[None]]) -> None:
 async def keep_membership(broker: Broker, share: Share, window: Window) -> None:
     """Take part in a group, whatever the consumer does, until cancelled; then commit what is done, and leave."""
     ends = await ends_of(broker, share.topic)
-    await _warn_of_a_start(broker, share, ends)
+    if share.warns_of_start:
+        await _warn_of_a_start(broker, share, ends)
     member = _Member(share, window)
     async with broker.group_member(share.group, [share.topic], member.give_up, member.take_over) as member.source:
         window.open(ends)

@@ -46,7 +46,11 @@ class Source(Protocol):
         ...
 
     def at_end(self) -> bool:
-        """Return whether all records that existed when the stream was opened have been taken."""
+        """Return whether all records before the end offsets have been taken; those of the opening, at first."""
+        ...
+
+    def end_at(self, ends: Mapping[Partition, int]) -> None:
+        """Set the end offsets."""
         ...
 
     async def commit(self) -> None:
@@ -68,13 +72,21 @@ class Tasks:
     @asynccontextmanager
     async def of(cls, broker: Broker, run: str, subscription: Subscription) -> AsyncIterator[Self]:
         """Open the stream of a run on an open broker."""
-        opened = (
-            _reading(broker, run, subscription) if subscription.group is None else _sharing(broker, run, subscription)
-        )
+        if subscription.group is None:
+            opened = _reading(broker, run, subscription)
+        else:
+            opened = _sharing(broker, share_of(run, subscription))
         async with opened as source:
             tasks = cls(source, until_end=subscription.until_end)
             with closing(tasks.skipped):
                 yield tasks
+
+    @classmethod
+    @asynccontextmanager
+    async def shared(cls, broker: Broker, share: Share) -> AsyncIterator[Self]:
+        """Open a group member's share of the stream on an open broker."""
+        async with _sharing(broker, share) as source:
+            yield cls(source, until_end=False)
 
     def __aiter__(self) -> Self:
         return self
@@ -110,6 +122,11 @@ class Tasks:
     def stop(self) -> None:
         """End the stream within a fraction of a second; tasks not delivered yet stay for the next reader."""
         self._stopped = True
+
+    def end_at(self, ends: Mapping[Partition, int]) -> None:
+        """End the stream at these end offsets."""
+        self._source.end_at(ends)
+        self._until_end = True
 
     async def commit(self) -> None:
         """Commit the offsets of done tasks for the group.
@@ -152,6 +169,9 @@ class _Reading:
     def done(self) -> None:
         """Do nothing: without a group, nothing is committed."""
 
+    def end_at(self, ends: Mapping[Partition, int]) -> None:
+        self._ends = ends
+
     def at_end(self) -> bool:
         return not self._waiting and all(self._reader.position(each) >= end for each, end in self._ends.items())
 
@@ -166,6 +186,7 @@ class Sharing:
         self._window = window
         self.done = window.done
         self.at_end = window.at_end
+        self.end_at = window.open
         self.commit = window.commit
 
     async def take(self, most: int) -> list[Record]:
@@ -187,8 +208,8 @@ async def _reading(broker: Broker, run: str, subscription: Subscription) -> Asyn
 
 
 @asynccontextmanager
-async def _sharing(broker: Broker, run: str, subscription: Subscription) -> AsyncIterator[Source]:
-    window, share = Window(), share_of(run, subscription)
+async def _sharing(broker: Broker, share: Share) -> AsyncIterator[Source]:
+    window = Window()
     async with served(window, lambda: until_closed(window, lambda: keep_membership(broker, share, window))):
         yield Sharing(window)
 

@@ -106,7 +106,7 @@ class Window:
         return bool(self._requests)
 
     def open(self, ends: Mapping[Partition, int]) -> None:
-        """Tell the consumer that the log is open and where the stream ends."""
+        """Tell the consumer that the log is open, and where the stream ends."""
         self.ends = ends
         self.news.notify()
 

@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from service.adapters.sqlite import SqliteBroker
+from service.messaging import codec
 from service.messaging.broker import NewRecord, Record
 from service.messaging.messages import FinishedTask
 from service.messaging.topics import TASKS
@@ -171,6 +172,19 @@ def test_an_unreadable_record_is_reported_and_skipped(finished_runs: FinishedRun
     assert ended.tasks == [*finished_runs.ledger().tasks, finished_runs.ledger().tasks[0]]
     assert f"{topic}/0/" in ended.err
     assert "1 records could not be read" in ended.err
+
+
+def test_a_terminal_gets_control_characters_as_escapes(finished_runs: FinishedRuns, tmp_path: Path) -> None:
+    folder, task = finished_runs.copy_to(tmp_path), finished_runs.ledger().tasks[0]
+    hostile = task.model_copy(update={"instruction": "\x9b2J \u202e evil", "task_seq": TARGET})
+    anyio.run(_write, folder, [codec.encode(hostile, "default")])
+    with start(folder, "consume", "--until-end", terminal=True) as shown:
+        on_terminal = shown.end()
+    piped = run(folder, "consume", "--until-end")
+    assert on_terminal.tasks == piped.tasks
+    assert hostile in piped.tasks
+    assert b"\\u009b2J \\u202e evil" in on_terminal.out
+    assert "\x9b2J \u202e evil".encode() in piped.out
 
 
 def _records(folder: Path) -> list[Record]:

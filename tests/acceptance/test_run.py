@@ -43,6 +43,30 @@ def test_with_one_call_at_a_time_a_seed_fixes_the_output(finished_runs: Finished
     assert len(finished_runs.ended["one"].tasks) == 20
 
 
+def test_a_pipe_gets_the_tasks_after_the_last_one_written(finished_runs: FinishedRuns, tmp_path: Path) -> None:
+    folder, target = finished_runs.copy_to(tmp_path), ("run", "--lm", "simulator", "--target")
+    assert run(folder, *target, str(TARGET)).tasks == []
+    again = run(folder, *target, str(TARGET), "--tasks", "all")
+    assert (again.code, again.tasks) == (0, finished_runs.ledger().tasks)
+    with start(folder, *target, str(TARGET + 5), terminal=True) as program:
+        assert program.end().code == 0
+    new = run(folder, *target, str(TARGET + 10), "--tasks", "new")
+    assert [task.task_seq for task in new.tasks] == list(range(TARGET + 5, TARGET + 10))
+
+
+def test_a_first_pipe_gets_the_tasks_that_a_terminal_showed(tmp_path: Path) -> None:
+    command = ("run", "--lm", "simulator", "--target", "5")
+    with start(tmp_path, *command, terminal=True) as program:
+        assert program.end().code == 0
+    with start(tmp_path, *command, "--tasks", "resume", terminal=True) as program:
+        refused = program.end()
+    assert refused.code == 2
+    assert "got a terminal" in refused.err
+    first = run(tmp_path, *command)
+    assert [task.task_seq for task in first.tasks] == list(range(5))
+    assert "its 5 finished tasks are written first" in first.err
+
+
 def test_alpaca_writes_whole_tasks_in_one_call(finished_runs: FinishedRuns) -> None:
     ledger = finished_runs.ledger("alpaca")
     check(ledger, TARGET)

@@ -2,13 +2,14 @@ import unicodedata
 from collections import Counter
 from io import StringIO
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 from service.cli.pace import Pace
-from service.cli.rendering import clean, duration, fitted_panel, panel, summary, task_view
+from service.cli.rendering import clean, duration, fitted_panel, panel, safe_json, summary, task_view
 from service.cli.status import facts
 from service.messaging.dead_letters import DeadLetter
 from service.run.progress import Progress
@@ -44,6 +45,16 @@ def test_an_escape_sequence_is_shown_and_not_obeyed() -> None:
 def test_a_long_text_is_cut() -> None:
     assert len(clean("x" * 100_000)) < 3_000
     assert clean("x" * 100_000).endswith("…")
+
+
+def test_json_on_a_terminal_escapes_control_characters() -> None:
+    value = {"text": "\x9b31m red \u202e tfel \u2066 \x7f tab\t ümlaut 🙂\nnext"}
+    plain = orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    safe = safe_json(plain)
+    assert orjson.loads(safe) == value
+    assert b"\\u009b31m red \\u202e tfel \\u2066 \\u007f" in safe
+    assert "ümlaut 🙂".encode() in safe
+    assert not set(safe.decode()) & set("\x9b\u202e\u2066\x7f")
 
 
 def test_a_hostile_task_is_shown_as_text() -> None:
