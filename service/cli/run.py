@@ -29,7 +29,7 @@ from service.pipeline.limits import Limits
 from service.pipeline.roles import SINGLE
 from service.pipeline.single_process import Pipeline
 from service.run.definition import AskedRun
-from service.run.goals import asked_goal, begin, check_budget, look, spent_already
+from service.run.goals import asked_goal, begin, check_budget, look, priced_as_before, spent_already
 from service.run.progress import Progress
 from service.runtime.leader_election import elected
 from service.selfinstruct.tasks import SeedTask
@@ -132,7 +132,9 @@ async def _run_on(
     broker: Broker, asked: AskedRun, progress: Progress, goal: GoalSet, hint: str, output: RunOutput | None
 ) -> int:
     """Define the run or set its goal, run it, and return the exit code."""
-    settings = asked.settings
+    settings = priced_as_before(asked.settings, goal)
+    if goal.price is not None and settings != asked.settings:
+        say(f"priced as before: ${goal.price.prompt:g} and ${goal.price.completion:g} per million tokens in and out")
     async with open_model(settings, patience_of(settings)) as model, _alone(broker, settings):
         check_budget(goal, settings, model.name)
         if settings.lm is LmKind.OPENAI:

@@ -433,12 +433,25 @@ class DeadLettersPutBack(Message):
     below: int
 
 
+class GivenPrice(BaseModel):
+    """The price of a model's tokens that was given by options, in US dollars per million.
+
+    `model` is the setting of that name; it is `None` for the local model and the simulator.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model: str | None
+    prompt: float
+    completion: float
+
+
 class GoalSet(Message):
     """The target of a run, in finished tasks, and its limits; replaces the previous goal.
 
     `budget_usd` limits the cost of all calls since the run's beginning, `max_marginal_cost_usd` the cost of each of the
     last 1,000 accepted instructions. `rpm` and `tpm` (calls and tokens per minute) and `max_in_flight` (concurrent
-    calls) hold for all processes of the run together.
+    calls) hold for all processes of the run together. `price` is that of the latest options with one.
     """
 
     ce_type = "io.seedstream.goal-set.v1"
@@ -452,6 +465,7 @@ class GoalSet(Message):
     rpm: float | None = None
     tpm: float | None = None
     max_in_flight: int | None = None
+    price: GivenPrice | None = Field(default=None, exclude_if=_is_none)
 
     @model_validator(mode="before")
     @classmethod

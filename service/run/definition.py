@@ -116,9 +116,8 @@ def check_same(existing: RunDefined, asked: AskedRun) -> None:
     """
     settings = asked.settings
     given = settings.model_fields_set
-    differences: list[str] = []
     asked_recipe = _asked_recipe(existing.recipe, settings)
-    differences += _differences("recipe", asdict(existing.recipe), asdict(asked_recipe))
+    differences = _recipe_differences(existing.recipe, asked_recipe)
     if "seeds" in given and (digest := seeds_digest(asked.seeds)) != existing.seeds:
         differences.append(
             f"seeds: the run has {existing.seed_count} with digest {existing.seeds}, "
@@ -137,6 +136,13 @@ def check_same(existing: RunDefined, asked: AskedRun) -> None:
             + "\n  ".join(differences)
             + "\nLeave these options out to go on with it, or give a new name with --run."
         )
+
+
+def _recipe_differences(has: Recipe, asked: Recipe) -> list[str]:
+    """Return a line for each field that differs, or the names alone of two recipes."""
+    if has.name != asked.name:
+        return [f"recipe: the run has {has.name}, asked for {asked.name}"]
+    return _differences("recipe", asdict(has), asdict(asked))
 
 
 def _asked_recipe(existing: Recipe, settings: Settings) -> Recipe:

@@ -3,7 +3,7 @@
 from service.errors import ConfigurationError
 from service.messaging import codec, topics
 from service.messaging.broker import Broker
-from service.messaging.messages import Ending, GoalSet, RunDefined, RunEnded
+from service.messaging.messages import Ending, GivenPrice, GoalSet, RunDefined, RunEnded
 from service.messaging.topic_reader import Tail, replay
 from service.run.create import define_run, identify_topics
 from service.run.definition import AskedRun, check_same
@@ -68,13 +68,32 @@ def asked_goal(before: GoalSet | None, settings: Settings) -> GoalSet:
         rpm=settings.rpm or None,
         tpm=settings.tpm or None,
         max_in_flight=settings.max_in_flight or None,
+        price=_given_price(settings),
     )
     if before is None:
         return asked
     fields = {"budget": "budget_usd", "max_marginal_cost": "max_marginal_cost_usd"}
     names = ("target", "max_prompts", "budget", "max_marginal_cost", "rpm", "tpm", "max_in_flight")
     unasked = [fields.get(name, name) for name in names if name not in settings.model_fields_set]
+    if asked.price is None:
+        unasked.append("price")
     return asked.model_copy(update={name: getattr(before, name) for name in unasked})
+
+
+def _given_price(settings: Settings) -> GivenPrice | None:
+    if settings.price_prompt is None or settings.price_completion is None:
+        return None
+    return GivenPrice(model=settings.model, prompt=settings.price_prompt, completion=settings.price_completion)
+
+
+def priced_as_before(settings: Settings, goal: GoalSet) -> Settings:
+    """Return the settings with the price that was last given for the same model, if they have none of their own."""
+    price = goal.price
+    if price is None or price.model != settings.model or settings.price_prompt is not None:
+        return settings
+    if settings.prices is not None and (price.model is None or price.model in settings.prices.models):
+        return settings
+    return settings.model_copy(update={"price_prompt": price.prompt, "price_completion": price.completion})
 
 
 def spent_already(progress: Progress, goal: GoalSet) -> RunEnded | None:

@@ -52,6 +52,19 @@ def test_a_budget_without_a_price_is_refused_before_any_call(tmp_path: Path) -> 
     assert "a budget needs prices" in ended.err
 
 
+def test_a_resumed_run_keeps_its_budget_and_its_price(tmp_path: Path) -> None:
+    with simulated() as model:
+        command = ("run", *model.flags, "--target")
+        first = run(tmp_path, *command, "5", "--budget", "9", "--price-prompt", "1", "--price-completion", "2")
+        assert first.code == 0, first.err
+        again = run(tmp_path, *command, "10")
+        assert again.code == 0, again.err
+        assert "priced as before: $1 and $2 per million tokens" in again.err
+        totals = model.simulator.journal.totals
+    cost = bill(tmp_path)
+    assert cost["cost_usd"] == pytest.approx((totals.prompt_tokens + 2 * totals.completion_tokens) / 1e6)
+
+
 def bill(folder: Path) -> dict[str, Any]:
     shown = run(folder, "cost", "--json")
     assert shown.code == 0, shown.err

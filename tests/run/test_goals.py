@@ -3,10 +3,10 @@ import pytest
 from service.billing.pricing import Price, PriceTable
 from service.cli.goal import limits_in_words
 from service.errors import ConfigurationError
-from service.messaging.messages import Ending, GoalSet, RunEnded
-from service.run.goals import asked_goal, check_budget, spent_already
+from service.messaging.messages import Ending, GivenPrice, GoalSet, RunEnded
+from service.run.goals import asked_goal, check_budget, priced_as_before, spent_already
 from service.run.progress import Progress
-from service.settings import Settings
+from service.settings import Settings, load_settings
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
@@ -37,6 +37,35 @@ def test_a_limit_of_zero_removes_the_limit() -> None:
     lifted = asked_goal(LIMITED, Settings(budget=0, max_marginal_cost=0, rpm=0, tpm=0, max_in_flight=0))
     assert lifted == GoalSet(run="default", target=7, max_prompts=9)
     assert asked_goal(None, Settings(budget=0)).budget_usd is None
+
+
+def remote(model: str, **flags: object) -> Settings:
+    return load_settings({"lm": "openai", "lm_url": "http://a/v1", "model": model, **flags})
+
+
+def test_the_price_last_given_is_kept_for_the_same_model() -> None:
+    priced = asked_goal(None, remote("large", price_prompt=1, price_completion=2))
+    assert priced.price == GivenPrice(model="large", prompt=1, completion=2)
+    later = asked_goal(priced, remote("large", target=9))
+    assert later.price == priced.price
+    assert GoalSet.model_validate_json(later.model_dump_json()) == later
+    again = priced_as_before(remote("large"), later)
+    check_budget(later.model_copy(update={"budget_usd": 5.0}), again, "large")
+    assert (again.price_prompt, again.price_completion) == (1, 2)
+
+
+def test_a_kept_price_gives_way_to_other_models_and_settings() -> None:
+    goal = GoalSet(run="default", target=7, price=GivenPrice(model="small", prompt=1, completion=2))
+    for other in (
+        Settings(),
+        remote("large"),
+        remote("small", prices=TABLE),
+        remote("small", price_prompt=3, price_completion=4),
+    ):
+        assert priced_as_before(other, goal) is other
+    assert asked_goal(goal, Settings(price_prompt=0, price_completion=0)).price == GivenPrice(
+        model=None, prompt=0, completion=0
+    )
 
 
 @pytest.mark.parametrize("limit", ["budget_usd", "max_marginal_cost_usd"])
