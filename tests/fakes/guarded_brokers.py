@@ -36,9 +36,7 @@ class GuardedBroker:
     used: set[Right]
 
     def check(self, resource: Resource, name: str, operation: Operation) -> None:
-        covering = {right for right in self.rights if right.covers(resource, name, operation)}
-        if not covering:
-            raise DeniedError(f"{operation} on {resource} {name} is denied")
+        covering = self._covering(resource, name, operation)
         self.used |= {right for right in covering if right.operation is operation} or covering
 
     async def create_topics(self, topics: Sequence[TopicSpec]) -> None:
@@ -55,11 +53,17 @@ class GuardedBroker:
             self.check(Resource.TOPIC, topic, Operation.DESCRIBE)
         return await self.real.topic_ids(topics)
 
+    def _covering(self, resource: Resource, name: str, operation: Operation) -> set[Right]:
+        covering = {right for right in self.rights if right.covers(resource, name, operation)}
+        if not covering:
+            raise DeniedError(f"{operation} on {resource} {name} is denied")
+        return covering
+
     async def check_rights(self, reads: Sequence[str], writes: Sequence[str]) -> None:
-        for topic in reads:
-            self.check(Resource.TOPIC, topic, Operation.READ)
-        for topic in writes:
-            self.check(Resource.TOPIC, topic, Operation.WRITE)
+        """Check rights without a use of them."""
+        for operation, names in ((Operation.READ, reads), (Operation.WRITE, writes)):
+            for topic in names:
+                self._covering(Resource.TOPIC, topic, operation)
         await self.real.check_rights(reads, writes)
 
     @asynccontextmanager

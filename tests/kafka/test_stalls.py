@@ -14,7 +14,7 @@ from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.adapters.kafka.authorization import Right
 from service.adapters.kafka.clients import ProducerClient
 from service.adapters.kafka.cluster import Cluster as Brokers
-from service.errors import OutcomeUnknownError, RecordTooLargeError
+from service.errors import OutcomeUnknownError, RecordTooLargeError, TopicMissingError
 from service.messaging.broker import NewRecord, Partition, TopicSpec
 from tests.conftest import without_kafka
 from tests.contract.logs import read_all
@@ -102,6 +102,15 @@ async def test_a_refused_record_fails_its_own_call_alone(broker: Cluster) -> Non
         written = {record.value for record in await read_all(opened, Partition(topic, 0))}
     assert written == set(small)
     assert len(refused) == 1
+
+
+async def test_a_send_to_a_deleted_topic_says_so(broker: Cluster) -> None:
+    async with topic_at(broker) as (opened, topic), opened.producer() as producer:
+        await producer.send([NewRecord(topic, b"before")])
+        async with Brokers.open(options_of(broker)) as brokers:
+            await brokers.admin.delete_topics([topic])
+        with anyio.fail_after(_GONE_S - _MARGIN_S), pytest.raises(TopicMissingError, match=topic):
+            await producer.send([NewRecord(topic, b"after")])
 
 
 async def test_a_commit_without_an_answer_ends_at_its_deadline(broker: Cluster) -> None:

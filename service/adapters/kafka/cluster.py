@@ -5,7 +5,7 @@ no broker has answered for `gone_after_s`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -25,7 +25,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
-from service.adapters.kafka.authorization import Right, not_authorized, operations, refusal
+from service.adapters.kafka.authorization import NOT_SAID, Right, not_authorized, operations, refusal
 from service.adapters.kafka.later_requests import TopicsRequest
 from service.adapters.kafka.options import KafkaOptions
 from service.errors import BrokerError, BrokersGoneError, OutcomeUnknownError, TopicMissingError
@@ -73,7 +73,7 @@ class Cluster:
                 raise
             raise group.exceptions[0] from group.exceptions[0].__cause__  # hides the task group from the caller
         finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_ANSWER_S):
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_ANSWER_S), suppress(KafkaError, OSError):
                 for consumer in cluster._ends.values():
                     await consumer.stop()
                 await cluster.admin.close()
@@ -155,7 +155,10 @@ class Cluster:
             NotAuthorizedError: this client may not see a topic, whether it exists or not.
         """
         request = TopicsRequest(sorted(set(topics)))
-        answer = await self.ask("rights", lambda: self.admin._send_request(request))  # noqa: SLF001 - of a later version
+        try:
+            answer = await self.ask("rights", lambda: self.admin._send_request(request))  # noqa: SLF001 - a later version
+        except NotImplementedError:  # these brokers do not tell
+            return dict.fromkeys(topics, operations(NOT_SAID))
         found = {}
         for each in answer.to_object()["topics"]:
             error, name = for_code(each["error_code"]), each["topic"]

@@ -6,9 +6,10 @@ cannot decode.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
@@ -18,10 +19,14 @@ from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellati
 from service.adapters.kafka.authorization import Right
 from service.adapters.kafka.cluster import Cluster, as_keys
 from service.adapters.kafka.patient_consumer import PatientConsumer
+from service.errors import BrokerError, OutcomeUnknownError
 from service.messaging.broker import Isolation, Partition, Record
 
 _STOP_S = 10.0
+_CLOSE_S = 2.0
 _POSITION_S = 5.0
+
+log = structlog.get_logger()
 
 
 def new_consumer(cluster: Cluster, **more: object) -> AIOKafkaConsumer:
@@ -36,9 +41,18 @@ def new_consumer(cluster: Cluster, **more: object) -> AIOKafkaConsumer:
 
 
 async def stop(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer in bounded time."""
-    with anyio.CancelScope(shield=True), anyio.move_on_after(_STOP_S):
-        await consumer.stop()
+    """Stop a consumer in bounded time; an error of its last requests is of no consequence."""
+    is_stopped = False
+    with anyio.CancelScope(shield=True):
+        try:
+            with anyio.move_on_after(_STOP_S), against_stray_cancellation("stopping"):
+                await consumer.stop()
+                is_stopped = True
+        except (KafkaError, OutcomeUnknownError) as error:
+            log.debug("kafka.stopped_with", error=repr(error))
+        if not is_stopped:  # its connections are still open
+            with suppress(KafkaError, OSError), anyio.move_on_after(_CLOSE_S):
+                await consumer._client.close()  # noqa: SLF001 - `stop` does nothing the second time
 
 
 async def fetch(
@@ -63,10 +77,13 @@ async def fetch(
 async def positions(consumer: AIOKafkaConsumer, partitions: Sequence[Partition]) -> dict[Partition, int]:
     """Return the next offset to read of each partition, without those whose position is not known in time."""
     found: dict[Partition, int] = {}
-    with anyio.move_on_after(_POSITION_S):
-        for partition, key in zip(partitions, as_keys(partitions), strict=True):
-            with against_stray_cancellation("a position"):
-                found[partition] = await consumer.position(key)
+    try:
+        with anyio.move_on_after(_POSITION_S):
+            for partition, key in zip(partitions, as_keys(partitions), strict=True):
+                with against_stray_cancellation("a position"):
+                    found[partition] = await consumer.position(key)
+    except KafkaError as error:
+        raise BrokerError(f"positions of {', '.join(map(str, partitions))}: {error!r}") from error
     return found
 
 
