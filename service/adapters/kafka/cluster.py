@@ -272,16 +272,20 @@ class Cluster:
 
     async def _watch(self) -> None:
         """Raise once no broker has answered for `gone_after_s`: aiokafka's sends and polls would wait for ever."""
-        heard = anyio.current_time()
+        heard, told_s = anyio.current_time(), 0.0
         while True:
             await anyio.sleep(min(_LOOK_EVERY_S, self.options.gone_after_s / 2))
             try:
                 with anyio.fail_after(_ANSWER_S), against_stray_cancellation("the list of brokers"):
                     await self.admin.describe_cluster()
-                heard = anyio.current_time()
+                if told_s:
+                    log.info("kafka.answers_again", silent_s=round(anyio.current_time() - heard))
+                heard, told_s = anyio.current_time(), 0.0
             except (KafkaError, TimeoutError, OSError, OutcomeUnknownError) as error:
                 silent_s = anyio.current_time() - heard
-                log.warning("kafka.silent", silent_s=round(silent_s), error=repr(error))
+                if silent_s >= 2 * told_s:
+                    told_s = silent_s
+                    log.warning("kafka.silent", silent_s=round(silent_s), error=repr(error))
                 if silent_s > self.options.gone_after_s:
                     raise BrokersGoneError(
                         f"no broker of {self.options.bootstrap} has answered for {silent_s:.0f} s; "
