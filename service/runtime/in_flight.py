@@ -14,7 +14,7 @@ from typing import Generic
 import anyio
 import structlog
 
-from service.errors import DecodeError, NewerVersionError, RecordTooLargeError
+from service.errors import DecodeError, NewerVersionError, RecordTooLargeError, SeedstreamError
 from service.lm.concurrency import Slot, Slots
 from service.lm.errors import CallDroppedError, CallFailedError, EndpointRefusedError
 from service.messaging import codec
@@ -180,17 +180,29 @@ class InFlight(Generic[In]):
             self.refusal = error  # a worker of the newer version can read it
             return
         except DecodeError as error:
-            log.warning("record.dead_lettered", stage=self._stage.name, error=str(error))
-            await self._send([dead_letter(record, error, self._stage.name)], call)
+            await self._bury(call, error)
             return
         results = await self._ask(message, call)
-        if results is None:
-            return
+        if results is not None:
+            await self._write(call, message, results)
+
+    async def _write(self, call: Call, message: In, results: Sequence[Message]) -> None:
+        """Write the results of a record, or its failure if they are too large, or its dead letter if that is as well.
+
+        A failure repeats the instruction, which another program may have written at any length.
+        """
         try:
-            await self._send(self._encoded(results, record), call)
+            await self._send(self._encoded(results, call.record), call)
         except RecordTooLargeError as error:
             failure = CallFailedError(f"the answer does not fit a record: {error}")
-            await self._send(self._encoded(self._stage.give_up(message, failure), record), call)
+            try:
+                await self._send(self._encoded(self._stage.give_up(message, failure), call.record), call)
+            except RecordTooLargeError as still:
+                await self._bury(call, still)
+
+    async def _bury(self, call: Call, error: SeedstreamError) -> None:
+        log.warning("record.dead_lettered", stage=self._stage.name, error=str(error))
+        await self._send([dead_letter(call.record, error, self._stage.name)], call)
 
     async def _send(self, results: Sequence[NewRecord], call: Call) -> None:
         if call.state is CallState.BEGUN:

@@ -92,7 +92,7 @@ class TransactionalWorker(Generic[In]):
                 async for record in tail.to_end():
                     self._restore(tail, record)
             self._stage.check_restored()
-            start = await self._start()
+            start = await self._start(producer)
             if self._missing is not None:
                 await self._write_again(self._missing(), producer)
             ready.set()
@@ -120,19 +120,23 @@ class TransactionalWorker(Generic[In]):
             if partition == self._source:
                 self._answered_below = max(self._answered_below, offset + 1)
 
-    async def _start(self) -> int:
+    async def _start(self, producer: TransactionalProducer) -> int:
         """Return the offset to go on at: the committed one, or else the one behind the last input with a result.
+
+        The latter is committed at once, for those who look at how far this stage is.
 
         Raises:
             TopicRecreatedError: the input ends before it.
         """
         committed = await self._broker.committed(self._group, self._source)
         start = committed.offset if committed is not None else self._answered_below
+        await check_not_beyond_end(self._broker, self._group, self._source, start)
         if committed is None and start:
             log.warning(
                 "offset.missing", group=self._group, partition=str(self._source), start=start, hint=OFFSETS_EXPIRE
             )
-        await check_not_beyond_end(self._broker, self._group, self._source, start)
+            with anyio.CancelScope(shield=True):
+                await self._commit(producer, [], start)
         return start
 
     async def _write_again(self, missing: AsyncIterator[Sequence[Message]], producer: TransactionalProducer) -> None:

@@ -68,6 +68,18 @@ async def test_admit_goes_on_behind_its_last_result(open_broker: OpenBroker, tmp
         assert await committed(broker, "admit", topics.CANDIDATES) == await end(broker, topics.CANDIDATES)
 
 
+async def test_the_offset_to_go_on_at_is_committed_at_once(open_broker: OpenBroker, tmp_path: Path) -> None:
+    """Others look at it: screens, and whoever counts the records that wait."""
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, *map(examples.task_instances, "abc"))
+        await work_off(finishing(broker, 2))
+    await forget_offsets(tmp_path)
+    async with open_broker() as broker:
+        await work_off(finishing(broker, 2))
+        assert await committed(broker, "finish", topics.INSTANCES) == 2
+
+
 async def test_finish_goes_on_behind_its_last_result(open_broker: OpenBroker, tmp_path: Path) -> None:
     """Poison and rejected tasks have no result: they are read again, and counted once."""
     rejected = examples.task_instances("x", InstanceReason.NONE_PARSED)

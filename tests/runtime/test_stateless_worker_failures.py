@@ -5,6 +5,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from consumers.classify import Classify
 from consumers.generate import Generate
 from service.errors import NewerVersionError
 from service.lm.concurrency import Slots
@@ -13,6 +14,7 @@ from service.messaging import codec, topics
 from service.messaging.broker import Broker, Record
 from service.messaging.codec import header
 from service.messaging.messages import FailedPrompt, Prompt
+from service.messaging.record_size import MAX_RECORD_BYTES, size_of
 from service.runtime.session import TimeLimits
 from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
@@ -56,6 +58,26 @@ async def test_a_call_failed_for_good_is_recorded_and_not_asked_again(open_broke
         assert (failed.prompt_id, failed.prompt_seq) == ("p0", 0)
         assert "no answer after 6 attempts" in failed.failure
         assert await committed(broker, "generate", topics.PROMPTS) == await end(broker, topics.PROMPTS)
+
+
+async def test_an_input_whose_failure_fits_no_record_is_set_aside(open_broker: OpenBroker) -> None:
+    """The failure repeats the instruction, which fills its own record."""
+    recipe = SELF_INSTRUCT
+    assert recipe.classification_sampling is not None
+    stage = Classify(ScriptedModel(always("Yes")), recipe, examples.TEMPLATES, recipe.classification_sampling)
+    room = MAX_RECORD_BYTES - size_of(codec.encode(examples.instruction("long", ""), RUN))
+    long = examples.instruction("long", "x" * room)
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, long, examples.instruction("short"))
+        async with drained_after(StatelessWorker(stage, broker, RUN, Slots(2), TimeLimits(DEADLINE_S))):
+            assert [result.id for result in await follow(broker, topics.CLASSIFIED, 1)] == ["short"]
+        (letter,) = await dead_letters(broker, topics.INSTRUCTIONS)
+        assert (letter.key, header(letter.headers, "__seedstream.errors.exception.class.name")) == (
+            b"long",
+            "RecordTooLargeError",
+        )
+        assert await committed(broker, "classify", topics.INSTRUCTIONS) == await end(broker, topics.INSTRUCTIONS)
 
 
 async def test_a_refusal_ends_it_after_recording_the_calls_in_flight(open_broker: OpenBroker) -> None:
