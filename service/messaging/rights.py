@@ -84,15 +84,14 @@ class Right:
 
 @dataclass(frozen=True, slots=True)
 class _Needs:
-    """What one account reads and writes; `groups`, `watched` and `ids` lack the prefix of the run.
+    """What one account reads and writes; `groups` and `ids` lack the prefix of the run.
 
-    `watched` are the groups whose members or offsets it looks at. `holds_leases` is for processes that call the model.
+    `holds_leases` is for processes that call the model.
     """
 
     reads: tuple[Topic[Message], ...] = ()
     writes: tuple[Topic[Message], ...] = ()
     groups: tuple[str, ...] = ()
-    watched: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     holds_leases: bool = False
 
@@ -122,7 +121,6 @@ _NEEDS = {
         reads=(CONTROL, POOL, DECISIONS, INSTANCES, TASKS, PROMPTS, CANDIDATES, CLASSIFIED, *DEAD_LETTER_TOPICS),
         writes=(PROMPTS, CONTROL),
         groups=("producer.active",),
-        watched=(_REPLAY,),
         ids=("prompts",),
     ),
     Account.GENERATE: _calling("generate", PROMPTS, CANDIDATES),
@@ -132,7 +130,6 @@ _NEEDS = {
         reads=(CONTROL, CANDIDATES, POOL, Topic(f"{HINTS.name}.dlq", (), fanned_out=True)),
         writes=(HINTS,),
         groups=("screen",),
-        watched=("admit",),
     ),
     Account.ADMIT: _Needs(
         reads=(CONTROL, CANDIDATES, POOL, DECISIONS, HINTS),
@@ -171,13 +168,12 @@ def rights_of(account: Account, run: str) -> list[Right]:
     rights = [_all(Resource.TOPIC, prefix, Operation.DESCRIBE)]
     if account is Account.READER:
         return [*rights, *_needed(_NEEDS[account], run), _all(Resource.GROUP, f"{prefix}consume.", Operation.READ)]
-    rights.append(_all(Resource.TOPIC, prefix, Operation.DESCRIBE_CONFIGS))
-    rights += _needed(_NEEDS[account], run)
+    rights += [_all(Resource.TOPIC, prefix, Operation.DESCRIBE_CONFIGS), *_needed(_NEEDS[account], run)]
     if account is Account.CREATOR:
-        rights += [_all(Resource.TOPIC, prefix, Operation.CREATE), _BROKER_SETTINGS]
-    if account is Account.OPERATOR:
-        rights += [_all(Resource.GROUP, prefix, Operation.DESCRIBE), _BROKER_SETTINGS]
-    return rights
+        return [*rights, _all(Resource.TOPIC, prefix, Operation.CREATE), _BROKER_SETTINGS]
+    # Every worker measures what the run waits for, from the offsets of all groups.
+    rights.append(_all(Resource.GROUP, prefix, Operation.DESCRIBE))
+    return [*rights, _BROKER_SETTINGS] if account is Account.OPERATOR else rights
 
 
 def _all(resource: Resource, prefix: str, operation: Operation) -> Right:
@@ -196,7 +192,5 @@ def _needed(needs: _Needs, run: str) -> Iterator[Right]:
         yield Right(Resource.TOPIC, topic.of(run), Operation.WRITE)
     for group in needs.groups:
         yield Right(Resource.GROUP, prefix + group, Operation.READ)
-    for group in needs.watched:
-        yield Right(Resource.GROUP, prefix + group, Operation.DESCRIBE)
     for name in needs.ids:
         yield Right(Resource.TRANSACTIONAL_ID, prefix + name, Operation.WRITE)

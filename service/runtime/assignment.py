@@ -14,6 +14,7 @@ next owner. So a partition is paused as well once many records are behind its lo
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Generic
 
 import anyio
@@ -54,8 +55,8 @@ async def ends_of(broker: Broker, topic: str) -> Ends:
 class Assignment(Generic[In]):
     """The partitions assigned to one worker, and its calls in flight; `ends` are the end offsets of the results now.
 
-    A partition is owned once it is known what is answered of it. Until then it is in `_recalling`, with an object that
-    is new at each beginning.
+    A partition is owned once it is known what is answered of it. Until then it is in `_recalling`, with the scope of
+    the task that finds out.
     """
 
     def __init__(self, stage: Stage[In], run: str, slots: Slots, session: Session, ends: Ends) -> None:
@@ -65,7 +66,7 @@ class Assignment(Generic[In]):
         self._results = stage.results.of(run)
         self._session = session
         self._owned: dict[Partition, PartitionState] = {}
-        self._recalling: dict[Partition, object] = {}
+        self._recalling: dict[Partition, anyio.CancelScope] = {}
         self._without_offset: set[Partition] = set()
         self._held_up: frozenset[Partition] = frozenset()
         self._most_behind = max(_MOST_BEHIND, _MOST_BEHIND_EACH_CALL * slots.total)
@@ -115,12 +116,12 @@ class Assignment(Generic[In]):
         async with self._committing:
             if not await self._commit(self._revoked_metadata()):
                 self._lose(frozenset(self._owned))
-                self._recalling.clear()
+                self._forget(frozenset(self._recalling))
 
     async def on_assigned(self, partitions: frozenset[Partition]) -> None:
         """Own these partitions from now on, and no others, as soon as it is known what is answered of them."""
         self._lose(frozenset(self._owned) - partitions)
-        self._recalling = {each: recall for each, recall in self._recalling.items() if each in partitions}
+        self._forget(self._recalling.keys() - partitions)
         self._generation += 1
         self._rebalancing = False
         self._settled.set()
@@ -195,11 +196,22 @@ class Assignment(Generic[In]):
     def _recall(self, partitions: frozenset[Partition]) -> None:
         """Begin to find out what is answered of these partitions."""
         if partitions:
-            recall = object()
+            recall = anyio.CancelScope()
             self._recalling |= dict.fromkeys(partitions, recall)
             self._session.background.start_soon(self._take_over, recall, partitions)
 
-    async def _take_over(self, recall: object, partitions: frozenset[Partition]) -> None:
+    def _forget(self, partitions: AbstractSet[Partition]) -> None:
+        """Stop to find out what is answered of these partitions."""
+        recalls = [self._recalling.pop(partition) for partition in partitions]
+        for recall in recalls:
+            if recall not in self._recalling.values():
+                recall.cancel()
+
+    async def _take_over(self, recall: anyio.CancelScope, partitions: frozenset[Partition]) -> None:
+        with recall:
+            await self._find_out(recall, partitions)
+
+    async def _find_out(self, recall: anyio.CancelScope, partitions: frozenset[Partition]) -> None:
         """Take partitions over, then wait for the answers to calls that their earlier owners have in flight."""
         generation, began_s = self._generation, anyio.current_time()
         own = {partition: self.calls.begun_on(partition) for partition in partitions}
@@ -211,6 +223,8 @@ class Assignment(Generic[In]):
                 await self._settled.wait()
                 generation = self._generation
                 left = {each: what for each, what in left.items() if await self._is_left(recall, each, what)}
+                if not left:
+                    return
                 for partition, more in (await answers.now({each: start for each, (start, _) in left.items()})).items():
                     answered[partition] |= more
             gained = {}  # from here on nothing is awaited until the partitions are owned
@@ -229,7 +243,7 @@ class Assignment(Generic[In]):
             self._tell(gained, sum(map(len, answered.values())), anyio.current_time() - began_s)
             await self._follow(answers, gained)
 
-    async def _is_left(self, recall: object, partition: Partition, left: tuple[int, CommitMetadata]) -> bool:
+    async def _is_left(self, recall: anyio.CancelScope, partition: Partition, left: tuple[int, CommitMetadata]) -> bool:
         """Return whether a recall holds after a rebalance: the partition is still assigned, and no other has owned it.
 
         If another has committed meanwhile, the recall begins anew.

@@ -24,7 +24,7 @@ from service.messaging.messages import FailedCall, Message
 from service.runtime.session import Session
 from service.runtime.stage import In, Stage
 
-_LOOK_EVERY_S = 0.1
+_LOOK_EVERY_S = 0.5
 
 log = structlog.get_logger()
 

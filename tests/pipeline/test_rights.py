@@ -19,6 +19,7 @@ from service.messaging.topic_reader import Tail
 from service.pipeline.limits import Limits
 from service.pipeline.members import read_members
 from service.pipeline.roles import CALLING, Role, RoleRunner
+from service.pipeline.stall import read_waiting
 from service.run.create import define_run
 from service.run.definition import AskedRun
 from service.run.progress_reader import read_progress
@@ -84,6 +85,7 @@ async def test_each_account_works_under_its_own_rights(open_broker: OpenBroker, 
         assert len(await read(broker, topics.TASKS)) == 4
         assert (await read_progress(brokers[Account.OPERATOR], RUN)).finished == 4
         for each in brokers.values():
+            await read_waiting(each, RUN)
             unneeded = {right for right in each.rights if right not in each.used and right not in OCCASIONAL}
             if recipe is RecipeName.SELF_INSTRUCT:
                 assert {right.operation for right in unneeded} == {Operation.DESCRIBE_CONFIGS}

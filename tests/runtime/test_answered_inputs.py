@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -165,3 +166,15 @@ async def test_no_answered_prompt_is_asked_again_after_any_crash(open_broker: Op
         async with killed_after(worker):
             answers = await follow(broker, topics.CANDIDATES, len(prompts))
     assert sorted(message.key for message in answers) == sorted(prompt.id for prompt in prompts)
+
+
+async def test_a_recall_that_gets_on_is_not_ended_for_its_length(open_broker: OpenBroker) -> None:
+    """Every poll brings something, however little time may pass without anything."""
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, examples.prompt(0))
+        (prompt,) = await records_of(broker, topics.PROMPTS.of(RUN))
+        answers = [codec.encode(examples.answer(0), RUN, replace(prompt, offset=offset)) for offset in range(2_500)]
+        await write(broker, *answers)
+        async with Answers.behind(broker, RESULTS, (0,)) as found:
+            assert len((await found.now({prompt.partition: 0}, silence_s=0.0))[prompt.partition]) == 2_500

@@ -28,6 +28,7 @@ from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellati
 from service.adapters.kafka.authorization import NOT_SAID, Right, not_authorized, operations, refusal
 from service.adapters.kafka.later_requests import TopicsRequest
 from service.adapters.kafka.options import KafkaOptions
+from service.adapters.kafka.topic_watch import TopicWatch
 from service.errors import BrokerError, BrokersGoneError, OutcomeUnknownError, TopicMissingError
 from service.messaging.broker import Committed, Isolation, Member, Partition
 
@@ -51,6 +52,7 @@ class Cluster:
         self._widths: dict[str, int] = {}
         self._ends: dict[Isolation, AIOKafkaConsumer] = {}
         self._opening = anyio.Lock()
+        self._watched = TopicWatch()
 
     @classmethod
     @asynccontextmanager
@@ -60,6 +62,7 @@ class Cluster:
         Raises:
             BrokerError: no broker answers at the address.
             BrokersGoneError: inside the block, no broker has answered for `gone_after_s`.
+            TopicMissingError, TopicRecreatedError: inside the block, a topic in use was deleted.
         """
         cluster = cls(options)
         try:
@@ -145,6 +148,7 @@ class Cluster:
         if topic not in self._widths:
             await self.operations([topic])
             raise self._missing(topic)
+        self._watched.use(topic)
         return self._widths[topic]
 
     async def operations(self, topics: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -271,16 +275,20 @@ class Cluster:
             return self._ends[isolation]
 
     async def _watch(self) -> None:
-        """Raise once no broker has answered for `gone_after_s`: aiokafka's sends and polls would wait for ever."""
+        """Raise once no broker has answered for `gone_after_s`, or a topic in use is gone.
+
+        aiokafka's sends and polls would wait for ever.
+        """
         heard, told_s = anyio.current_time(), 0.0
         while True:
             await anyio.sleep(min(_LOOK_EVERY_S, self.options.gone_after_s / 2))
             try:
-                with anyio.fail_after(_ANSWER_S), against_stray_cancellation("the list of brokers"):
-                    await self.admin.describe_cluster()
+                with anyio.fail_after(_ANSWER_S), against_stray_cancellation("the state of topics"):
+                    answer = await self.admin._send_request(self._watched.question())  # noqa: SLF001 - a later version
                 if told_s:
                     log.info("kafka.answers_again", silent_s=round(anyio.current_time() - heard))
                 heard, told_s = anyio.current_time(), 0.0
+                self._watched.check(answer)
             except (KafkaError, TimeoutError, OSError, OutcomeUnknownError) as error:
                 silent_s = anyio.current_time() - heard
                 if silent_s >= 2 * told_s:

@@ -19,7 +19,7 @@ from aiokafka.errors import (
 from service.adapters.kafka.authorization import Right
 from service.adapters.kafka.cluster import Cluster
 from service.adapters.kafka.later_requests import RegisteredBrokersRequest, TopicsRequest
-from service.errors import BrokerError
+from service.errors import BrokerError, NotAuthorizedError
 from service.messaging.broker import TopicSpec
 from service.messaging.record_size import MAX_RECORD_BYTES, max_bytes_of
 
@@ -147,7 +147,7 @@ async def describe(cluster: Cluster, names: Sequence[str]) -> list[TopicState]:
     """Return the state of each topic that exists; missing topics are left out.
 
     Raises:
-        BrokerError: this client may not see a topic or its settings.
+        NotAuthorizedError: this client may not see a topic or its settings.
     """
     ids = await identify(cluster, names)
     topics = await cluster.topics()
@@ -172,7 +172,7 @@ async def identify(cluster: Cluster, names: Sequence[str]) -> dict[str, str]:
     """Return the id of each topic that exists.
 
     Raises:
-        BrokerError: this client may not see a topic, whether it exists or not.
+        NotAuthorizedError: this client may not see a topic, whether it exists or not.
     """
     request = TopicsRequest(list(names))
 
@@ -195,7 +195,7 @@ async def broker_setting(cluster: Cluster, name: str) -> str | None:
     broker, *_ = await cluster.brokers()
     try:
         found = await _configs(cluster, ConfigResourceType.BROKER, [str(broker)], [name])
-    except BrokerError:
+    except NotAuthorizedError:
         return None
     return next((each.value for each in found[str(broker)]), None)
 
