@@ -61,7 +61,7 @@ async def fleet(broker: Broker, recipe: RecipeName) -> AsyncIterator[Mapping[Acc
             tasks.start_soon(runner.run)
         definition, seeds = asked.new
         operator = brokers[Account.OPERATOR] = guarded(broker, Account.OPERATOR)
-        await define_run(operator, definition, GoalSet(run=RUN, target=4, max_in_flight=60, budget_usd=1e6), seeds)
+        await define_run(operator, definition, GoalSet(run=RUN, target=4, max_in_flight=9, budget_usd=1e6), seeds)
         yield brokers
         for runner in runners:
             runner.stop()

@@ -1,8 +1,9 @@
 """This process's share of the limits of the whole fleet: calls at once, requests and tokens a minute.
 
 A limit is cut into as many leases as the group of leases has partitions; the owner of a partition holds its lease
-(`service.pipeline.fleet_leases`). Unit u of a limit belongs to lease u modulo their number, so that the leases add
-up to the limit exactly.
+(`service.pipeline.fleet_leases`). The units of a limit are spread evenly over the leases, since a process owns
+neighbouring ones: of a limit below their number, the owners of the last leases must have a part too. The leases add up
+to the limit exactly.
 """
 
 import math
@@ -33,8 +34,7 @@ class Leases:
 
     def units(self, limit: int) -> int:
         """Return how many units of a limit are ours."""
-        whole, rest = divmod(limit, self.total)
-        return whole * len(self.owned) + sum(number < rest for number in self.owned)
+        return sum((number + 1) * limit // self.total - number * limit // self.total for number in self.owned)
 
     @property
     def part(self) -> float:

@@ -1,9 +1,10 @@
 """Limits per minute, and the division of limits among a fleet."""
 
 import math
+from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.lm.dispatch.fleet_share import EVERYTHING, NOTHING, FleetLimits, FleetShare, Leases
@@ -15,6 +16,18 @@ def test_the_parts_of_a_fleet_add_up_to_the_limit(limit: int, total: int, owners
     shares = [Leases(frozenset(range(number, total, owners)), total) for number in range(owners)]
     assert sum(share.units(limit) for share in shares) == limit
     assert sum(share.part for share in shares) == pytest.approx(1.0)
+
+
+@given(st.integers(1, 12), st.integers(0, 200), st.integers(1, 130))
+def test_neighbouring_leases_have_an_equal_part(owners: int, more: int, total: int) -> None:
+    """A process whose role nobody else has must not be without a unit."""
+    assume(owners <= total)
+    limit = owners + more
+    bounds = [number * total // owners for number in range(owners + 1)]
+    shares = [Leases(frozenset(range(*pair)), total) for pair in pairwise(bounds)]
+    units = [share.units(limit) for share in shares]
+    assert sum(units) == limit
+    assert all(unit >= limit * len(share.owned) // total for unit, share in zip(units, shares, strict=True))
 
 
 def test_no_lease_is_no_call_and_all_leases_are_the_whole_limit() -> None:
