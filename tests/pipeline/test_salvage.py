@@ -150,6 +150,7 @@ async def test_no_task_is_lost_with_one_of_its_records(
     if kind is not TaskInstances:
         assert {task.id for task in ledger.all(TaskInstances)} == set(_NAMES)
     assert ledger.definition.seed_count == 1
+    assert {stage for stage, offsets in ledger.committed.items() if offsets} >= {"generate", "classify", "instances"}
 
 
 def _is_seed(message: Message) -> bool:
