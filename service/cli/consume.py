@@ -54,8 +54,8 @@ def consume(
     With --group, one member of the group writes each task, at least once. Written tasks are committed every second and
     at the end.
 
-    Exit codes: 0 the limit or the end is reached; 1 the log cannot be used; 2 a setting is wrong, or the run does not
-    exist; 130, 143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
+    Exit codes: 0 the limit or the end is reached; 1 records that could not be read were skipped, or the log cannot be
+    used; 2 a setting is wrong, or the run does not exist; 130, 143 or 141 stopped by Ctrl-C, SIGTERM or a closed pipe.
     """
     subscription = Subscription(_start(start), group, until_end, auto_commit=group is not None)
     settings = options.settings_from(run, log_level=log_level)
@@ -88,7 +88,9 @@ async def _consume(settings: Settings, subscription: Subscription, limit: int | 
         background.cancel_scope.cancel()
     if tasks.unreadable:
         say(f"{tasks.unreadable} records could not be read and were skipped")
-    return 0 if stopped.by is None else EXIT_SIGNALLED + stopped.by
+    if stopped.by is not None:
+        return EXIT_SIGNALLED + stopped.by
+    return 1 if tasks.unreadable else 0
 
 
 async def _stop_on_signal(tasks: Tasks, everything: anyio.CancelScope, stopped: Stopped) -> None:

@@ -194,7 +194,10 @@ def _refusal(error: DecodeError) -> DecodeError:
     why = f"{error}; the state of the run depends on it, so this process cannot go on"
     if isinstance(error, NewerVersionError):
         return NewerVersionError(why)
-    return DecodeError(f"{why}: a newer Seedstream may have written it, and can read it")
+    return DecodeError(
+        f"{why}: a newer Seedstream may have written it, and can read it; or it is damaged, in a file of an earlier "
+        "version without checksums, and `seedstream salvage` leaves it out"
+    )
 
 
 async def _put_back_below(broker: Broker, run: str, partitions: Sequence[Partition]) -> dict[Partition, int]:
