@@ -168,6 +168,21 @@ async def test_a_task_of_a_newer_version_is_not_committed(open_broker: OpenBroke
                     await tasks.take(1)
 
 
+async def test_tasks_before_one_of_a_newer_version_are_delivered(open_broker: OpenBroker) -> None:
+    group = Subscription(group="g", auto_commit=True)
+    async with open_broker() as broker:
+        await create(broker)
+        await write(broker, *(codec.encode(finished(seq), RUN) for seq in range(2)), by_newer(TASKS))
+        for subscription in (group, Subscription()):
+            async with Tasks.of(broker, RUN, subscription) as tasks:
+                assert [each.task.task_seq for each in await tasks.take(10)] == [0, 1]
+                for _ in range(2):
+                    with pytest.raises(NewerVersionError):
+                        await tasks.take(10)
+                    tasks.done()
+        assert await _committed(broker, "g") == 2
+
+
 async def test_a_follower_that_is_cancelled_in_a_wait_misses_nothing(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await _fill(broker, 9, partitions=3)

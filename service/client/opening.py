@@ -1,7 +1,7 @@
 """Opens the stream of the run that the settings name."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 
 import anyio
 from anyio import to_thread
@@ -64,6 +64,5 @@ async def _open_on_thread(settings: Settings, subscription: Subscription) -> Asy
         await to_thread.run_sync(anyio.run, until_closed, window, work, limiter=anyio.CapacityLimiter(1))
 
     async with served(window, serve):
-        tasks = Tasks(Sharing(window), until_end=subscription.until_end)
-        with closing(tasks.skipped):
+        with Tasks.over(Sharing(window), until_end=subscription.until_end) as tasks:
             yield tasks

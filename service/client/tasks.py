@@ -1,8 +1,8 @@
 """The stream of finished tasks, as a consumer sees it."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -12,7 +12,7 @@ from anyio import lowlevel
 
 from service.client.membership import Share, ends_of, keep_membership, until_closed
 from service.client.subscription import Subscription, starts
-from service.client.window import Window
+from service.client.window import Window, pop_read
 from service.errors import ConfigurationError, DecodeError, NewerVersionError
 from service.messaging import codec
 from service.messaging.broker import Broker, Partition, Reader, Record
@@ -37,8 +37,8 @@ class Delivery:
 class Source(Protocol):
     """Where the records of a stream come from: the whole topic, or this member's share of a group's."""
 
-    async def take(self, most: int) -> list[Record]:
-        """Return at most `most` records, or an empty list if none come for a moment."""
+    async def take(self, most: int, read: Callable[[Record], Delivery | None]) -> list[Delivery]:
+        """Return what `read` makes of at most `most` records, or an empty list if none come for a moment."""
         ...
 
     def done(self) -> None:
@@ -77,8 +77,7 @@ class Tasks:
         else:
             opened = _sharing(broker, share_of(run, subscription))
         async with opened as source:
-            tasks = cls(source, until_end=subscription.until_end)
-            with closing(tasks.skipped):
+            with cls.over(source, until_end=subscription.until_end) as tasks:
                 yield tasks
 
     @classmethod
@@ -86,7 +85,16 @@ class Tasks:
     async def shared(cls, broker: Broker, share: Share) -> AsyncIterator[Self]:
         """Open a group member's share of the stream on an open broker."""
         async with _sharing(broker, share) as source:
-            yield cls(source, until_end=False)
+            with cls.over(source, until_end=False) as tasks:
+                yield tasks
+
+    @classmethod
+    @contextmanager
+    def over(cls, source: Source, *, until_end: bool) -> Iterator[Self]:
+        """Open the stream over a source; at the end, the number of skipped records is logged."""
+        tasks = cls(source, until_end=until_end)
+        with closing(tasks.skipped):
+            yield tasks
 
     def __aiter__(self) -> Self:
         return self
@@ -112,7 +120,7 @@ class Tasks:
             await lowlevel.checkpoint()
             if self._stopped or (self._until_end and self._source.at_end()):
                 break
-            taken = self._readable(await self._source.take(most))
+            taken = await self._source.take(most, self._delivery)
         return taken
 
     def done(self) -> None:
@@ -138,17 +146,15 @@ class Tasks:
         """
         await self._source.commit()
 
-    def _readable(self, records: list[Record]) -> list[Delivery]:
-        deliveries: list[Delivery] = []
-        for record in records:
-            try:
-                deliveries.append(Delivery(codec.decode(TASKS, record), record))
-            except NewerVersionError:
-                raise  # a task that only waits for an upgrade must not be committed
-            except DecodeError as error:
-                self.unreadable += 1
-                self.skipped.skip("record.unreadable", record, error)
-        return deliveries
+    def _delivery(self, record: Record) -> Delivery | None:
+        try:
+            return Delivery(codec.decode(TASKS, record), record)
+        except NewerVersionError:
+            raise
+        except DecodeError as error:
+            self.unreadable += 1
+            self.skipped.skip("record.unreadable", record, error)
+            return None
 
 
 class _Reading:
@@ -159,12 +165,12 @@ class _Reading:
         self._ends = ends
         self._waiting: deque[Record] = deque()
 
-    async def take(self, most: int) -> list[Record]:
+    async def take(self, most: int, read: Callable[[Record], Delivery | None]) -> list[Delivery]:
         if not self._waiting:
             with anyio.CancelScope(shield=True):  # records of a poll that is cancelled would be lost
                 self._waiting.extend(await self._reader.poll(_BATCH, _WAIT_S))
         await lowlevel.checkpoint_if_cancelled()
-        return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        return pop_read(self._waiting, most, read)[1]
 
     def done(self) -> None:
         """Do nothing: without a group, nothing is committed."""
@@ -189,12 +195,12 @@ class Sharing:
         self.end_at = window.open
         self.commit = window.commit
 
-    async def take(self, most: int) -> list[Record]:
+    async def take(self, most: int, read: Callable[[Record], Delivery | None]) -> list[Delivery]:
         window = self._window
         await window.news.wait_for(lambda: window.has_news, _WAIT_S)
         if window.failure is not None:
             raise window.failure
-        return window.take(most)
+        return window.take(most, read)
 
 
 @asynccontextmanager

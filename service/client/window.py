@@ -6,15 +6,18 @@ neither heartbeats nor rebalances nor commits.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from math import inf
 from threading import Lock
+from typing import TypeVar
 
 from service.client.signal import Signal
-from service.errors import BrokerError, SeedstreamError
+from service.errors import BrokerError, NewerVersionError, SeedstreamError
 from service.messaging.broker import Partition, Record
+
+T = TypeVar("T")
 
 _FULL = 500
 
@@ -45,14 +48,14 @@ class Window:
 
     # For the consumer
 
-    def take(self, most: int) -> list[Record]:
-        """Return waiting records, at most `most`; they are in hand from now on."""
+    def take(self, most: int, read: Callable[[Record], T | None]) -> list[T]:
+        """Return what `read` makes of the next records, as `pop_read` does; the records are in hand from now on."""
         with self._lock:
-            taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+            taken, found = pop_read(self._waiting, most, read)
             self._in_hand += taken
             self._handed_to |= {record.partition: record.offset + 1 for record in taken}
             self.demand.notify()
-            return taken
+            return found
 
     def done(self) -> None:
         """Mark all records in hand as done."""
@@ -175,6 +178,29 @@ class Window:
         """Remember committed offsets."""
         with self._lock:
             self._committed |= offsets
+
+
+def pop_read(waiting: deque[Record], most: int, read: Callable[[Record], T | None]) -> tuple[list[Record], list[T]]:
+    """Pop at most `most` records, and return them and what `read` makes of them; `None` is left out.
+
+    A record of a newer version stays, so that it is not committed.
+
+    Raises:
+        NewerVersionError: the first record is of a newer version.
+    """
+    popped: list[Record] = []
+    found: list[T] = []
+    while waiting and len(popped) < most:
+        try:
+            one = read(waiting[0])
+        except NewerVersionError:
+            if popped:
+                break
+            raise
+        popped.append(waiting.popleft())
+        if one is not None:
+            found.append(one)
+    return popped, found
 
 
 def settle(requests: Sequence[Future[None]], error: SeedstreamError | None) -> None:
