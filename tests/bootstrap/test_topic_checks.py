@@ -57,6 +57,9 @@ class FakeKafka:
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         return await self.records.end_offset(partition, isolation)
 
+    async def begin_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        return dict.fromkeys(partitions, 0)
+
     def reader(self, partitions: Sequence[Partition]) -> AbstractAsyncContextManager[Reader]:
         return self.records.reader(partitions)
 
