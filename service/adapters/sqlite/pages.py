@@ -5,6 +5,7 @@ be found more than once, and a damaged one may be nonsense: the caller has to ch
 https://www.sqlite.org/fileformat2.html.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,55 +30,60 @@ class _NonsenseError(Exception):
 
 
 def rows_of(file: Path) -> Iterator[Row]:
-    """Yield the row id and the values of every row that can be read, in the order of the pages."""
-    content = file.read_bytes()
-    size, reserved = _layout(content)
-    newest = _pages_in(file.with_name(file.name + "-wal"), size)
-    count = max(len(content) // size, *newest, 0)
-    stored = _Pages(size, reserved, content, {})
-    current = _Pages(size, reserved, content, newest)
-    for number in range(1, count + 1):
-        yield from current.rows(number)
-        if number in newest:
-            yield from stored.rows(number)
+    """Yield the row id and the values of every row that can be read: those of the write-ahead log, then the others.
+
+    Every version of a page is read: where the newest is damaged, an earlier one may be whole.
+    """
+    with file.open("rb", buffering=0) as opened:
+        size, reserved = _layout(_read(opened.fileno(), 0, 100))
+        versions = _versions_in(file.with_name(file.name + "-wal"), size)
+        pages = _Pages(size, reserved, opened.fileno(), dict(versions))
+        for number, page in reversed(versions):
+            yield from pages.rows(number, page)
+        for number in range(1, os.fstat(opened.fileno()).st_size // size + 1):
+            yield from pages.rows(number, pages.stored(number))
 
 
-def _layout(content: bytes) -> tuple[int, int]:
+def _read(descriptor: int, at: int, length: int) -> bytes:
+    """Return bytes of a file; none where the disk cannot read them."""
+    try:
+        return os.pread(descriptor, length, at)
+    except OSError:
+        return b""
+
+
+def _layout(head: bytes) -> tuple[int, int]:
     """Return the size of a page, and the bytes at its end that are not used."""
-    size = int.from_bytes(content[16:18], "big")
-    if not content.startswith(_MAGIC) or size not in _SIZES:
+    size = int.from_bytes(head[16:18], "big")
+    if not head.startswith(_MAGIC) or size not in _SIZES:
         return _PAGE_BYTES, 0
-    return size, content[20] if content[20] <= _LOG_HEADER_BYTES else 0
+    return size, head[20] if head[20] <= _LOG_HEADER_BYTES else 0
 
 
-def _pages_in(log: Path, size: int) -> dict[int, memoryview]:
-    """Return the newest version of each page in a write-ahead log, up to its last commit."""
+def _versions_in(log: Path, size: int) -> list[tuple[int, memoryview]]:
+    """Return number and content of the pages in a write-ahead log, up to its last commit, in the order of writing."""
     content = memoryview(log.read_bytes() if log.exists() else b"")
-    pages: dict[int, memoryview] = {}
-    open_pages: dict[int, memoryview] = {}
+    versions: list[tuple[int, memoryview]] = []
+    committed = 0
     if bytes(content[:3]) != _LOG_MAGIC or int.from_bytes(content[8:12], "big") != size:
-        return pages
+        return versions
     for at in range(_LOG_HEADER_BYTES, len(content) - size, _FRAME_HEADER_BYTES + size):
         head = content[at : at + _FRAME_HEADER_BYTES]
-        if head[8:16] != content[16:24]:
-            break
-        open_pages[int.from_bytes(head[:4], "big")] = content[at + _FRAME_HEADER_BYTES :][:size]
-        if int.from_bytes(head[4:8], "big"):
-            pages |= open_pages
-            open_pages = {}
-    return pages
+        if head[8:16] == content[16:24]:  # else it is older than the log's beginning, or damaged
+            versions.append((int.from_bytes(head[:4], "big"), content[at + _FRAME_HEADER_BYTES :][:size]))
+            committed = len(versions) if any(head[4:8]) else committed
+    return versions[:committed]
 
 
 @dataclass(frozen=True, slots=True)
 class _Pages:
     size: int
     reserved: int
-    content: bytes
+    descriptor: int
     newest: Mapping[int, memoryview]
 
-    def rows(self, number: int) -> Iterator[Row]:
-        """Yield the rows of a page; none if it is not a leaf of a table."""
-        page = self._page(number)
+    def rows(self, number: int, page: memoryview) -> Iterator[Row]:
+        """Yield the rows of a version of a page; none if it is not a leaf of a table."""
         head = 100 if number == 1 else 0
         if len(page) < self.size or page[head] != _LEAF_OF_TABLE:
             return
@@ -87,10 +93,9 @@ class _Pages:
             except (_NonsenseError, IndexError, UnicodeDecodeError):
                 continue
 
-    def _page(self, number: int) -> memoryview:
-        if number in self.newest:
-            return self.newest[number]
-        return memoryview(self.content)[(number - 1) * self.size : number * self.size]
+    def stored(self, number: int) -> memoryview:
+        """Return a page as it is in the file, without the write-ahead log."""
+        return memoryview(_read(self.descriptor, (number - 1) * self.size, self.size) if number > 0 else b"")
 
     def _row(self, page: memoryview, at: int) -> Row:
         length, at = _varint(page, at)
@@ -110,7 +115,7 @@ class _Pages:
         payload = bytearray(page[at : at + here])
         number = _number(page, at + here, 4) if length > here else 0
         while len(payload) < length:
-            page = self._page(number)
+            page = self.newest.get(number) or self.stored(number)
             if number == 0 or len(page) < self.size:
                 raise _NonsenseError
             payload += page[4 : min(usable, 4 + length - len(payload))]

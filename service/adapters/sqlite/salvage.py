@@ -88,7 +88,7 @@ def _copy(source: Path, target: sqlite3.Connection) -> _Found:
             else:
                 found.damaged.add(row)
         elif (partition := _partition_in(row, values)) is not None:
-            found.partitions[row] = partition
+            found.partitions.setdefault(row, partition)  # the newest version comes first
     return found
 
 
