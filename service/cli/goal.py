@@ -7,8 +7,10 @@ from service.billing.totals import plain
 from service.bootstrap.open_broker import open_log
 from service.cli import options
 from service.messaging.messages import GoalSet
+from service.pipeline.roles import CALLING, SINGLE, Role
 from service.run.definition import AskedRun
 from service.run.goals import asked_goal, begin, look
+from service.selfinstruct.recipe import Recipe
 from service.settings import Settings
 
 
@@ -40,6 +42,18 @@ async def _set(settings: Settings) -> None:
             f"{progress.finished} finished so far{limits_in_words(wanted)}",
             err=True,
         )
+        typer.echo(next_step(settings, definition.recipe, wanted, progress.finished), err=True)
+
+
+def next_step(settings: Settings, recipe: Recipe, goal: GoalSet, finished: int) -> str:
+    """Return whose work the goal is, or that there is none."""
+    if finished >= goal.target:
+        return f"nothing is left to do; a target above {finished} continues the run"
+    if not settings.on_kafka:
+        return f"nobody works on it yet: `seedstream run --run {settings.run}` does"
+    calling = CALLING if recipe.has_classification_step else {Role.GENERATE}
+    roles = ", ".join(role for role in Role if role in calling or role in SINGLE)
+    return f"it needs a process for each of the roles {roles}; `seedstream status` names those at work"
 
 
 def limits_in_words(goal: GoalSet) -> str:

@@ -1,0 +1,30 @@
+import pytest
+
+from service.cli.goal import next_step
+from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Recipe
+from service.settings import load_settings
+from tests.support import examples
+
+
+@pytest.mark.parametrize("broker", ["sqlite:runs", "kafka://localhost:1"])
+def test_a_goal_that_is_reached_already_leaves_nothing_to_do(broker: str) -> None:
+    settings = load_settings({"broker": broker, "run": "r"})
+    for finished in (5, 6):
+        assert next_step(settings, SELF_INSTRUCT, examples.goal(5), finished).startswith("nothing is left to do")
+
+
+def test_a_goal_on_the_embedded_log_names_the_command_that_works_on_it() -> None:
+    settings = load_settings({"run": "r"})
+    assert "`seedstream run --run r`" in next_step(settings, SELF_INSTRUCT, examples.goal(5), 4)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "roles"),
+    [
+        (SELF_INSTRUCT, "producer, generate, classify, instances, admit, finish"),
+        (ALPACA, "producer, generate, admit, finish"),
+    ],
+)
+def test_a_goal_on_kafka_names_the_roles_that_it_needs(recipe: Recipe, roles: str) -> None:
+    settings = load_settings({"broker": "kafka://localhost:1", "run": "r"})
+    assert f"the roles {roles};" in next_step(settings, recipe, examples.goal(5), 4)
