@@ -13,6 +13,7 @@ from service.adapters.sqlite import SqliteBroker
 from service.messaging.broker import Broker
 from service.settings import Settings
 from tests.kafka.cluster import Cluster, unavailable
+from tests.support import earlier as earlier_version
 
 # A slow machine must not fail a test: examples have no deadline, and no health check of the time to draw them.
 hypothesis.settings.register_profile(
@@ -72,11 +73,16 @@ def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"SEEDSTREAM_{name.upper()}", raising=False)
 
 
-def without_kafka(reason: str) -> None:
-    """Skip a test that needs Kafka, or fail it if Kafka is required."""
+def without(needed: str, reason: str) -> None:
+    """Skip a test that needs something which is not here, or fail it where all tests on Kafka are required."""
     if os.environ.get("SEEDSTREAM_REQUIRE_KAFKA"):  # noqa: TID251 - said by whoever runs the tests, not by a user
-        pytest.fail(f"Kafka is required here: {reason}")
+        pytest.fail(f"{needed} is required here: {reason}")
     pytest.skip(reason)
+
+
+def without_kafka(reason: str) -> None:
+    """Skip or fail a test that needs Kafka."""
+    without("Kafka", reason)
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +91,14 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         without_kafka(reason)
     with Cluster.start(tmp_path_factory.mktemp("kafka"), secure=True) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an earlier version of the program."""
+    if (reason := earlier_version.unavailable()) is not None:
+        without("The history", reason)
+    return earlier_version.check_out(tmp_path_factory.mktemp("earlier"))
 
 
 @pytest.fixture(scope="session")

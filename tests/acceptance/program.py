@@ -19,7 +19,7 @@ from typing import IO
 from service.messaging.messages import FinishedTask
 
 DEADLINE_S = 90.0
-_ROOT = Path(__file__).parents[2]
+CODE = Path(__file__).parents[2]
 _ROWS, _COLUMNS = 40, 120
 _NO_SETTINGS: Mapping[str, str] = {}
 
@@ -145,10 +145,11 @@ def start(
     settings: Mapping[str, str] = _NO_SETTINGS,
     read_at_most: int | None = None,
     terminal: bool = False,
+    code: Path = CODE,
 ) -> Iterator[Program]:
     """Start `seedstream` in a folder. `settings` are environment variables without their prefix.
 
-    Standard output is a pipe, closed after `read_at_most` lines, or a terminal.
+    Standard output is a pipe, closed after `read_at_most` lines, or a terminal. `code` is the folder of its packages.
     """
     main, child = pty.openpty() if terminal else os.pipe()
     if terminal:
@@ -156,7 +157,7 @@ def start(
     process = subprocess.Popen(
         [sys.executable, "-m", "service", *arguments],
         cwd=folder,
-        env=_environment(folder, settings),
+        env=_environment(folder, settings, code),
         stdin=subprocess.DEVNULL,
         stdout=child,
         stderr=subprocess.PIPE,
@@ -171,8 +172,8 @@ def start(
         process.wait(DEADLINE_S)
 
 
-def run(folder: Path, *arguments: str | Path, settings: Mapping[str, str] = _NO_SETTINGS) -> Ended:
-    with start(folder, *arguments, settings=settings) as program:
+def run(folder: Path, *arguments: str | Path, settings: Mapping[str, str] = _NO_SETTINGS, code: Path = CODE) -> Ended:
+    with start(folder, *arguments, settings=settings, code=code) as program:
         return program.end()
 
 
@@ -185,6 +186,6 @@ def run_side_by_side(
         return [program.end() for program in programs]
 
 
-def _environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    place = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(_ROOT)}
+def _environment(folder: Path, settings: Mapping[str, str], code: Path) -> dict[str, str]:
+    place = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(code)}
     return place | {"TERM": "xterm-256color"} | {f"SEEDSTREAM_{name}": value for name, value in settings.items()}

@@ -10,7 +10,7 @@ from signal import SIGKILL, SIGTERM
 from types import TracebackType
 from typing import Self
 
-from tests.acceptance.program import Ended, Program, start
+from tests.acceptance.program import CODE, Ended, Program, start
 
 _LINES_S = 120.0
 # After these exit codes a process is restarted: it was killed, or it was fenced.
@@ -19,10 +19,11 @@ _EXPECTED = {-SIGKILL, 75}
 
 @dataclass(eq=False)
 class Post:
-    """A slot of the fleet: its roles, and its current process."""
+    """A slot of the fleet: its roles, the folder of its code, and its current process."""
 
     roles: tuple[str, ...]
     flags: tuple[str, ...]
+    code: Path
     program: Program
 
 
@@ -42,14 +43,14 @@ class Fleet:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._stack.close()
 
-    def add(self, *roles: str, flags: Sequence[str] = ()) -> Post:
-        post = Post(roles, tuple(flags), self._start(roles, flags))
+    def add(self, *roles: str, flags: Sequence[str] = (), code: Path = CODE) -> Post:
+        post = Post(roles, tuple(flags), code, self._start(roles, flags, code))
         self.posts.append(post)
         return post
 
     def kill(self, post: Post) -> None:
         self._note(post, post.program.kill())
-        post.program = self._start(post.roles, post.flags)
+        post.program = self._start(post.roles, post.flags, post.code)
 
     def stop(self, *posts: Post) -> list[Ended]:
         """Terminate processes, and wait for their ends. They are not restarted."""
@@ -66,7 +67,7 @@ class Fleet:
         for post in self.posts:
             if post.program.code is not None:
                 self._note(post, post.program.end())
-                post.program = self._start(post.roles, post.flags)
+                post.program = self._start(post.roles, post.flags, post.code)
 
     def keep_up_until_lines(self, watching: Program, count: int) -> None:
         """Wait for this number of further lines of the run's watcher, and restart processes meanwhile."""
@@ -83,8 +84,10 @@ class Fleet:
         """Return how often processes ended with each exit code."""
         return Counter(code for _, code in self.ended)
 
-    def _start(self, roles: Sequence[str], flags: Sequence[str]) -> Program:
-        return self._stack.enter_context(start(self.folder, "worker", *roles, *flags, settings=self.settings))
+    def _start(self, roles: Sequence[str], flags: Sequence[str], code: Path) -> Program:
+        return self._stack.enter_context(
+            start(self.folder, "worker", *roles, *flags, settings=self.settings, code=code)
+        )
 
     def _note(self, post: Post, ended: Ended) -> None:
         assert ended.code in _EXPECTED, (post.roles, ended.code, ended.err)
