@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from service.adapters.kafka import REPLICATION, KafkaBroker, TopicState
-from service.errors import ConfigurationError, TopicMissingError
+from service.errors import ConfigurationError
 from service.messaging import codec
 from service.messaging.broker import DEAD_LETTERS, Partition, TopicSpec
 from service.messaging.messages import RunDefined, TopicIds
@@ -68,7 +68,7 @@ async def create_missing(broker: KafkaBroker, settings: Settings) -> None:
     wanted = specs(run, settings.work_partitions)
     before = await broker.topic_ids([spec.name for spec in wanted])
     defined, known = await _on_control(broker, run) if CONTROL.of(run) in before else (False, None)
-    lost = [name for name in (known or {}) if _full(run, name) not in before and not _is_renewable(name)]
+    lost = [_full(run, name) for name in known or {} if _full(run, name) not in before and not _is_renewable(name)]
     if lost:
         raise ConfigurationError(
             "\n  ".join([f"topics of run {run!r} are gone:", *(_gone(run, name) for name in lost)])
@@ -85,8 +85,20 @@ async def create_missing(broker: KafkaBroker, settings: Settings) -> None:
 async def _all_faults(
     broker: KafkaBroker, settings: Settings, wanted: Sequence[TopicSpec], states: Sequence[TopicState]
 ) -> list[str]:
-    faults, gone = _faults(settings, wanted, states), await _truncated(broker, settings, states)
-    return faults + (gone or await _recreated(broker, settings))
+    truncated = await _truncated(broker, settings, states)
+    if truncated:  # `control` may be among them, and must be whole to be read
+        return _faults(settings, wanted, states) + truncated
+    run = settings.run
+    now = {state.name: state.id for state in states}
+    _, known = await _on_control(broker, run) if CONTROL.of(run) in now else (False, None)
+    ids = {_full(run, name): each for name, each in (known or {}).items()}
+    lost = [name for name in ids if name not in now and not _is_renewable(_short(run, name))]
+    recreated = [name for name, each in now.items() if ids.get(name, each) != each]
+    return [
+        *_faults(settings, [spec for spec in wanted if spec.name not in lost], states),
+        *(_gone(run, name) for name in lost),
+        *(_recreated_error(settings, name) for name in recreated),
+    ]
 
 
 async def _truncated(broker: KafkaBroker, settings: Settings, states: Sequence[TopicState]) -> list[str]:
@@ -102,19 +114,6 @@ async def _truncated(broker: KafkaBroker, settings: Settings, states: Sequence[T
         for partition, begin in begins.items()
         if begin > 0
     ]
-
-
-async def _recreated(broker: KafkaBroker, settings: Settings) -> list[str]:
-    """Return an error for each topic that was deleted and created again since the run was defined."""
-    run = settings.run
-    try:
-        _, known = await _on_control(broker, run)
-    except TopicMissingError:
-        return []
-    if known is None:
-        return []
-    (now,) = await identify_topics(broker, run)
-    return [_recreated_error(settings, name) for name in _others(known, now.ids)]
 
 
 async def _on_control(broker: KafkaBroker, run: str) -> tuple[bool, Mapping[str, str] | None]:
@@ -136,12 +135,16 @@ def _full(run: str, name: str) -> str:
     return CONTROL.of(run).removesuffix(CONTROL.name) + name
 
 
+def _short(run: str, topic: str) -> str:
+    return topic.removeprefix(_full(run, ""))
+
+
 def _is_renewable(name: str) -> bool:
     return name in (INSTRUCTIONS.name, CLASSIFIED.name, HINTS.name) or name.endswith(DEAD_LETTERS)
 
 
-def _recreated_error(settings: Settings, name: str) -> str:
-    topic = _full(settings.run, name)
+def _recreated_error(settings: Settings, topic: str) -> str:
+    name = _short(settings.run, topic)
     if not _is_renewable(name):
         return f"{topic} was deleted and created again, and {_consequence(settings.run)}"
     mends = f"`seedstream topics create {_here(settings)}` takes the new topic into the run"
@@ -158,8 +161,8 @@ def _recreated_error(settings: Settings, name: str) -> str:
     )
 
 
-def _gone(run: str, name: str) -> str:
-    return f"{_full(run, name)} was deleted, and {_consequence(run)}"
+def _gone(run: str, topic: str) -> str:
+    return f"{topic} was deleted, and {_consequence(run)}"
 
 
 def _consequence(run: str) -> str:

@@ -172,11 +172,15 @@ async def test_only_topics_that_can_be_spared_are_created_anew(open_broker: Open
     async with open_broker() as broker:
         kafka = await kafka_on(broker)
         del kafka.states[POOL]
+        (fault,) = (await reported(kafka)).faults
+        assert fault.startswith(f"{POOL} was deleted, and")
         with pytest.raises(ConfigurationError, match=f"{POOL} was deleted, and"):
             await created(kafka)
         assert kafka.created == []
         kafka.states[POOL] = state(POOL, 1, f"id of {POOL}")
         del kafka.states[HINTS]
+        (fault,) = (await reported(kafka)).faults
+        assert fault.startswith(f"missing: {HINTS}; `seedstream topics create")
         await created(kafka)
         assert (kafka.created, (await reported(kafka)).faults) == ([HINTS], [])
         await created(kafka)
