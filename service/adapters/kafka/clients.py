@@ -75,17 +75,21 @@ class ProducerClient:
             raise
 
     @property
-    def failure(self) -> BaseException | None:
-        """The error that ended the sender, None while it works."""
-        task: asyncio.Task[None] = self._sender.sender_task
-        if not task.done():
-            return None
-        return (None if task.cancelled() else task.exception()) or ProducerClosed()
+    def failure(self) -> KafkaError | None:
+        """The reason why nothing is sent any more, None while the background tasks work."""
+        for task in self._background():
+            if task.done():
+                error = None if task.cancelled() else task.exception()
+                return error if isinstance(error, KafkaError) else ProducerClosed(repr(error))
+        return None
 
     def on_death(self, tell: Callable[[], None]) -> None:
         """Call `tell` when a background task ends: nothing is sent any more, and no future is resolved."""
-        for task in (self._sender.sender_task, self.kafka.client._sync_task):  # noqa: SLF001 - see above
+        for task in self._background():
             task.add_done_callback(lambda _: tell())
+
+    def _background(self) -> "tuple[asyncio.Task[None], ...]":
+        return self._sender.sender_task, self.kafka.client._sync_task  # noqa: SLF001 - see above
 
     async def stop(self) -> None:
         """Stop in bounded time; records that cannot be delivered by then are dropped."""

@@ -3,7 +3,7 @@
 They work around these properties of aiokafka 0.14 (each measured or read in its source):
 
 - A record that fails inside a transaction does not fail the commit: every record is acknowledged before a commit.
-- A step that gets no answer is repeated for ever: each step has a deadline, and a commit has one in all.
+- A step that gets no answer is repeated for ever: a transaction has a deadline, and its end has another.
 - `stop()` leaves an open transaction open, which blocks all readers: the transaction is aborted first.
 - A commit with a late response may take effect late, on the next transaction: such a producer is not used again.
 - aiokafka checks its states by `assert`: the states are tracked here too, and violations raise our own errors.
@@ -28,7 +28,6 @@ from service.adapters.kafka.delivery import TOO_LARGE, deliver, place
 from service.errors import BrokerError, FencedError, NotAuthorizedError, OutcomeUnknownError
 from service.messaging.broker import NewRecord, Offsets, Partition
 
-_STEP_S = 60.0
 _ABORT_S = 5.0
 _BACK_OFF_MS = 10
 _FENCED = (ProducerFenced, InvalidProducerEpoch)
@@ -48,6 +47,8 @@ class KafkaTransactionalProducer:
         self._broken: BrokerError | None = None
         self._written: set[Partition] = set()
         self._turn = 0
+        self._limit_s = max(cluster.options.transaction_timeout_s, cluster.options.request_timeout_s)
+        self._deadline = 0.0
         self._step = anyio.CancelScope()
         client.on_death(self._interrupt)
 
@@ -75,6 +76,7 @@ class KafkaTransactionalProducer:
         self._check()
         if self._is_open:
             raise BrokerError(f"{self._id}: expected no open transaction, and one is open; commit or abort it first")
+        self._deadline = anyio.current_time() + self._limit_s
         await self._do("begin", self._client.kafka.begin_transaction)
         self._is_open, self._refused, self._written = True, None, set()
 
@@ -118,11 +120,11 @@ class KafkaTransactionalProducer:
             raise BrokerError(
                 f"{self._id}: a send of this transaction failed; it can only be aborted"
             ) from self._refused
-        limit_s = max(self._cluster.options.transaction_timeout_s, self._cluster.options.request_timeout_s)
         began = anyio.current_time()
+        self._deadline = began + self._limit_s
         with anyio.CancelScope(shield=True):
             try:
-                await self._do("commit", self._client.kafka.commit_transaction, limit_s=limit_s)
+                await self._do("commit", self._client.kafka.commit_transaction)
             except (FencedError, NotAuthorizedError):
                 raise
             except BrokerError as error:
@@ -131,7 +133,7 @@ class KafkaTransactionalProducer:
                 )
                 raise self._broken from error
         self._is_open = False
-        with anyio.CancelScope(deadline=began + limit_s):
+        with anyio.CancelScope(deadline=self._deadline):
             if self._written:
                 await self._cluster.wait_until_visible(sorted(self._written))
         if anyio.current_time() - began >= self._cluster.options.request_timeout_s:
@@ -145,7 +147,7 @@ class KafkaTransactionalProducer:
         if isinstance(self._broken, FencedError):
             raise self._broken
         if self._is_open:
-            await self._abort(_STEP_S)
+            await self._abort(self._limit_s)
 
     async def close(self) -> None:
         """Abort an open transaction and stop the client, both in bounded time."""
@@ -158,17 +160,17 @@ class KafkaTransactionalProducer:
 
     async def _abort(self, limit_s: float) -> None:
         self._is_open = False
+        self._deadline = anyio.current_time() + limit_s
         broken, self._broken = self._broken, None
         with anyio.CancelScope(shield=True):
-            await self._do("abort", self._client.kafka.abort_transaction, limit_s=limit_s)
+            await self._do("abort", self._client.kafka.abort_transaction)
         self._broken = broken
 
-    async def _do(
-        self, what: str, action: Callable[[], Awaitable[Any]], *needed: Right, limit_s: float = _STEP_S
-    ) -> None:
+    async def _do(self, what: str, action: Callable[[], Awaitable[Any]], *needed: Right) -> None:
         """Execute one step of a transaction; a failure or a cancellation leaves this producer broken.
 
-        `needed` are the rights that it needs, besides the right to the transactional id.
+        All steps before the end of a transaction have one deadline: later, the broker has aborted it. Its end has
+        another. `needed` are the rights that it needs, besides the right to the transactional id.
 
         Raises:
             FencedError: another producer has opened the id.
@@ -176,12 +178,15 @@ class KafkaTransactionalProducer:
             OutcomeUnknownError: any other failure.
         """
         try:
-            with anyio.fail_after(limit_s), against_stray_cancellation(f"{self._id}: {what}"):
+            with (
+                anyio.fail_after(max(0.0, self._deadline - anyio.current_time())),
+                against_stray_cancellation(f"{self._id}: {what}"),
+            ):
                 with anyio.CancelScope() as self._step:
                     if self._client.failure is None:
                         await action()
-                if self._client.failure is not None:
-                    raise self._client.failure
+                if (failure := self._client.failure) is not None:
+                    raise failure
         except (OutcomeUnknownError, KafkaError, TimeoutError) as error:
             self._broken = self._translated(what, error, needed)
             raise self._broken from error
