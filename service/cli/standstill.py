@@ -55,6 +55,20 @@ class Standstill:
         return f"{waiting} (no process has this role)" if missing else waiting
 
 
+def waiting_at_most(waiting: Mapping[Role, int], progress: Progress) -> dict[Role, int]:
+    """Return how many records wait by role, at most as many as the progress has; offsets also count transactions."""
+    if progress.unread:
+        return dict(waiting)
+    most = {
+        Role.GENERATE: progress.outstanding,
+        Role.CLASSIFY: progress.pending,
+        Role.INSTANCES: progress.pending,
+        Role.FINISH: progress.pending,
+    }
+    capped = {role: min(count, most.get(role, count)) for role, count in waiting.items()}
+    return {role: count for role, count in capped.items() if count > 0} or {Role.PRODUCER: 1}
+
+
 def last_moved_s(progress: Progress, latest_ms: int) -> float | None:
     """Return the seconds since the latest record of a run that has work; None if it moves, or has none."""
     if progress.defined is None or progress.goal is None or progress.ended is not None or not latest_ms:

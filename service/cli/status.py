@@ -14,7 +14,7 @@ from service.cli import options
 from service.cli.live_view import open_view
 from service.cli.pace import Pace
 from service.cli.rendering import acceptance, panel
-from service.cli.standstill import Standstill, last_moved_s
+from service.cli.standstill import Standstill, last_moved_s, waiting_at_most
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import ALL
@@ -123,7 +123,8 @@ async def _read(settings: Settings) -> tuple[Progress, dict[Role, Members], Stan
         still = None
         if still_s is not None:
             abandoned = not await to_thread.run_sync(is_worked_on, settings)
-            still = Standstill(still_s, await read_waiting(broker, settings.run), abandoned)
+            waiting = waiting_at_most(await read_waiting(broker, settings.run), progress)
+            still = Standstill(still_s, waiting, abandoned)
         return progress, await read_members(broker, settings.run), still
 
 

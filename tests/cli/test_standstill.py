@@ -2,7 +2,7 @@
 
 import time
 
-from service.cli.standstill import Standstill, last_moved_s
+from service.cli.standstill import Standstill, last_moved_s, waiting_at_most
 from service.messaging.messages import RunEnded
 from service.pipeline.members import Members
 from service.pipeline.roles import Role
@@ -38,3 +38,12 @@ def test_only_a_run_with_work_stands_still() -> None:
     assert last_moved_s(progress, now_ms) is None
     progress.apply(RunEnded.target_reached(RUN, 5))
     assert last_moved_s(progress, now_ms - 90_000) is None
+
+
+def test_no_more_records_wait_than_the_run_has() -> None:
+    progress = Progress()
+    for message in (examples.prompt(0), examples.prompt(1), examples.decision(0, accepted=1)):
+        progress.apply(message)
+    offsets = {Role.GENERATE: 3, Role.ADMIT: 2, Role.CLASSIFY: 4}
+    assert waiting_at_most(offsets, progress) == {Role.GENERATE: 1, Role.ADMIT: 2, Role.CLASSIFY: 1}
+    assert waiting_at_most({Role.GENERATE: 1, Role.FINISH: 1}, Progress()) == {Role.PRODUCER: 1}

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer
 _WAIT_MS = 100
 # While a poll waits and nothing is paused, the fetch is for all partitions; it ends at once when a record is written.
 # A partition whose leader moves to another broker waits for the fetch there to end.
-_WAIT_IDLE_MS = 10_000
+_WAIT_IDLE_MS = 15_000
 _IDLE_AFTER_S = 3.0
 
 
