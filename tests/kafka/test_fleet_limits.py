@@ -8,7 +8,7 @@ import pytest
 from service.simulator.journal import Entry
 from tests.acceptance.invariants import check, check_at_any_moment
 from tests.acceptance.model import eventually, simulated
-from tests.acceptance.program import run
+from tests.acceptance.program import run, start
 from tests.kafka.cluster import Cluster
 from tests.kafka.fleet import Fleet, watched
 from tests.kafka.http import fetch, free_port
@@ -109,6 +109,32 @@ def test_a_fleet_reports_a_refused_key_and_resumes_with_another(kafka: Cluster, 
             fleet.stop(*fleet.of(*_CALLING))
             ledger = work.ledger_once(all_answers_are_decided)
     check(ledger, 20)
+
+
+def test_a_worker_is_ready_while_the_model_is_away(kafka: Cluster, tmp_path: Path) -> None:
+    port, model_port = free_port(), free_port()
+    work = KafkaRun.create(
+        tmp_path,
+        kafka.bootstrap,
+        LM="openai",
+        LM_URL=f"http://127.0.0.1:{model_port}/v1",
+        MODEL="seedstream-simulator",
+        LM_API="completions",
+        CONCURRENCY="4",
+    )
+    with work.fleet() as fleet:
+        fleet.add("producer", "admit", "finish")
+        fleet.add(*_CALLING, flags=("--http-port", str(port)))
+        work.set_goal(10)
+        eventually(lambda: 'seedstream_stalled{waiting_for="model"}' in fetch(port, "metrics")[1], 90.0)
+        status, text = fetch(port, "readyz")
+        assert (status, "the language model takes no calls" in text) == (200, True)
+        with (
+            start(tmp_path, "simulator", "--port", str(model_port)),
+            watched(tmp_path, work.settings) as watching,
+        ):
+            assert watching.end(90.0).code == 0
+        fleet.stop(*fleet.of(*_CALLING))
 
 
 def seconds(requests: list[Entry]) -> float:
