@@ -64,7 +64,7 @@ def worker(
 
     Exit codes: 0 stopped by SIGTERM or Ctrl-C; 1 Kafka cannot be used; 2 a setting or a topic is wrong; 5 the language
     model refuses or does not answer for longer than lm_gone_s; 75 another process has taken over a role, or the outcome
-    of a commit is unknown: start again.
+    of a commit is unknown: start again; 77 a right at Kafka is missing.
     """
     settings = options.settings_from(
         run,
