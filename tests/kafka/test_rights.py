@@ -19,7 +19,7 @@ from tests.acceptance.program import run, start
 from tests.kafka.cluster import Cluster
 from tests.kafka.test_commands import write
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 TARGET = 12
 # Kafka's numbers of them.
@@ -82,7 +82,7 @@ def test_a_fleet_works_under_the_least_rights(guarded_kafka: Cluster, tmp_path: 
         assert goal.code == 0, goal.err
         consumed = run(tmp_path, "consume", "--group", "mine", "--limit", str(TARGET), settings=login(Account.READER))
         assert len(consumed.tasks) == TARGET, consumed.err
-        for command in ("status", "replay", "cost", "export"):
+        for command in ("replay", "cost", "export"):
             assert (ended := run(tmp_path, command, settings=operator)).code == 0, ended.err
         status = orjson.loads(run(tmp_path, "status", "--json", settings=operator).out)
         assert status["finished"] == TARGET

@@ -18,7 +18,7 @@ from tests.kafka.cluster import Cluster, unavailable
 from tests.kafka.runs import KafkaRun
 from tests.kafka.test_commands import create_topics
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 _GONE_S = 60.0
 
