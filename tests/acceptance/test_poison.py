@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from service.messaging.messages import (
     Prompt,
     TaskInstances,
 )
+from service.messaging.record_size import MAX_RECORD_BYTES
+from tests.acceptance.conftest import write_seeds
 from tests.acceptance.ledger import Ledger, read_ledger
 from tests.acceptance.program import Ended, run, run_side_by_side
 
@@ -38,6 +41,31 @@ def test_a_poisoned_run_reaches_its_target_with_dead_letters(tmp_path: Path) -> 
     looked = run_side_by_side(tmp_path, ("status", "--json"), ("explain", "p0.0"), ("export",), ("status",))
     assert [each.code for each in looked] == [0, 0, 0, 0]
     assert "dead letters" in looked[3].out.decode()
+
+
+def test_records_that_no_dead_letter_can_hold_stop_nothing(tmp_path: Path) -> None:
+    assert run(tmp_path, "run", "--lm", "simulator", "--target", "5").code == 0
+    huge = b"x" * (2 * MAX_RECORD_BYTES)
+    _write(tmp_path, [NewRecord(topic.of("default"), huge, key=b"stranger") for topic in STAGE_INPUTS])
+    ended = run(tmp_path, "run", "--lm", "simulator", "--target", "30")
+    assert (ended.code, len(ended.out.splitlines())) == (0, 25), ended.err
+    replayed = run(tmp_path, "replay")
+    expected = sorted(f"{name}: 0 put back, 0 remain, 1 cannot be put back" for name in NAMES)
+    assert (replayed.code, sorted(replayed.out.decode().splitlines())) == (0, expected)
+    assert _status(tmp_path)["dead_letters"] == EACH_ONCE
+
+
+def test_a_seed_that_is_too_long_is_refused_before_anything(tmp_path: Path) -> None:
+    write_seeds(tmp_path / "seeds.jsonl")
+    task = {"id": "long", "instruction": "Sum up.", "instances": [{"input": "x" * MAX_RECORD_BYTES, "output": "y"}]}
+    with (tmp_path / "seeds.jsonl").open("a") as file:
+        file.write(json.dumps(task) + "\n")
+    refused = run(tmp_path, "run", "--lm", "simulator", "--seeds", "seeds.jsonl", "--target", "5")
+    assert (refused.code, "line 21: expected a task of at most" in refused.err) == (2, True), refused.err
+    assert not (tmp_path / "runs").exists()
+    assert run(tmp_path, "run", "--lm", "simulator", "--target", "5").code == 0
+    added = run(tmp_path, "seeds", "add", "seeds.jsonl")
+    assert (added.code, "'long' takes" in added.err) == (2, True), added.err
 
 
 def test_records_of_a_later_version_return_to_the_dead_letters(tmp_path: Path) -> None:
@@ -125,9 +153,14 @@ def _json(ended: Ended) -> Any:
     return json.loads(ended.out)
 
 
+def _opened(folder: Path) -> AbstractAsyncContextManager[SqliteBroker]:
+    """Open the log of a run without a limit on the size of records, as another program may."""
+    return SqliteBroker.open(folder / "runs" / "default.sqlite3", max_record_bytes=1 << 30)
+
+
 def _write(folder: Path, records: Sequence[NewRecord]) -> None:
     async def write() -> None:
-        async with SqliteBroker.open(folder / "runs" / "default.sqlite3") as broker, broker.producer() as producer:
+        async with _opened(folder) as broker, broker.producer() as producer:
             await producer.send(records)
 
     anyio.run(write)
