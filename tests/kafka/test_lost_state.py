@@ -20,7 +20,7 @@ from tests.kafka.admin import commit_offset, delete_groups, delete_records, dele
 from tests.kafka.cluster import Cluster
 from tests.kafka.runs import KafkaRun, paid_twice
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 STAGES = ("generate", "admit", "classify", "instances", "finish", "replay")
 
