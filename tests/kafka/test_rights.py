@@ -92,5 +92,5 @@ def test_a_fleet_works_under_the_least_rights(guarded_kafka: Cluster, tmp_path: 
         for worker in workers:
             assert worker.code is None
     single = login(Account.SINGLE)
-    again = run(tmp_path, "run", "--target", str(TARGET + 3), settings=single)
+    again = run(tmp_path, "run", "--target", str(TARGET + 3), "--tasks", "new", settings=single)
     assert (again.code, len(again.tasks)) == (0, 3), again.err
