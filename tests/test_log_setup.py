@@ -3,10 +3,10 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
-import structlog
 
 from service.settings import Settings
 from service.telemetry.log_setup import configure_logging
+from tests.support.commands import logging_as_before
 
 BEGAN = 1_000_000.0
 AWAY = "Unable connect to node with id %s: %s"
@@ -14,13 +14,8 @@ AWAY = "Unable connect to node with id %s: %s"
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
-    root, kafka = logging.getLogger(), logging.getLogger("aiokafka")
-    handlers, levels, ours = root.handlers[:], (root.level, kafka.level), structlog.get_config()
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    kafka.setLevel(levels[1])
-    structlog.configure(**ours)
+    with logging_as_before():
+        yield
 
 
 def lines_of(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:

@@ -5,9 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from service.__main__ import app
 from service.errors import BrokerError
 from service.messaging.messages import FinishedTask
 from tests.acceptance.conftest import TARGET, FinishedRuns
@@ -22,6 +20,7 @@ from tests.acceptance.invariants import (
 from tests.acceptance.ledger import read_ledger
 from tests.acceptance.model import simulated
 from tests.acceptance.program import run, run_side_by_side
+from tests.support.commands import invoke
 from tests.support.damage import flip_bytes
 
 _PLACES = 25
@@ -33,12 +32,12 @@ def test_commands_read_a_damaged_run_whole_or_refuse_it(
 ) -> None:
     copy = tmp_path / "default.sqlite3"
     where = ("--broker", f"sqlite:{tmp_path}")
-    runner, tasks = CliRunner(), finished_runs.ledger().tasks
+    tasks = finished_runs.ledger().tasks
     for seed in range(_PLACES):
         shutil.copy(finished_runs.folder / "runs" / "default.sqlite3", copy)
         flip_bytes(copy, flips, seed)
-        status = runner.invoke(app, ["status", "--json", *where])
-        exported = runner.invoke(app, ["export", *where])
+        status = invoke("status", "--json", *where)
+        exported = invoke("export", *where)
         for ended in (status, exported):
             assert ended.exit_code == 0 or isinstance(ended.exception, BrokerError), ended
         if status.exit_code == 0:

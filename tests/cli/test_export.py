@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import anyio
-from typer.testing import CliRunner
 
-from service.__main__ import app
 from service.adapters.sqlite import SqliteBroker
 from service.messaging import topics
 from service.messaging.broker import NewRecord
 from tests.support import examples
+from tests.support.commands import invoke
 from tests.support.logs import RUN, create, send, write
 
 
@@ -23,9 +22,9 @@ async def _fill(file: Path, *records: NewRecord) -> None:
 def test_an_export_that_left_records_out_ends_with_1(tmp_path: Path) -> None:
     command = ["export", "--broker", f"sqlite:{tmp_path}", "--run", RUN]
     anyio.run(_fill, tmp_path / f"{RUN}.sqlite3")
-    whole = CliRunner().invoke(app, command)
+    whole = invoke(*command)
     anyio.run(_fill, tmp_path / f"{RUN}.sqlite3", NewRecord(topics.TASKS.of(RUN), b"of another program"))
-    partly = CliRunner().invoke(app, command)
+    partly = invoke(*command)
     assert (whole.exit_code, whole.stdout.count("\n")) == (0, 2)
     assert (partly.exit_code, partly.stdout.count("\n")) == (1, 4)
     assert "1 records could not be read and were left out" in partly.stderr
