@@ -9,7 +9,7 @@ from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
 from service.billing.totals import Spent, usd_of
 from service.bootstrap.open_run import open_existing
 from service.cli import options
-from service.cli.rendering import dollars, essential_costs
+from service.cli.rendering import dollars, essential_costs, unread
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import ALL
@@ -33,16 +33,18 @@ def cost(run: options.RunOptions, as_json: options.AsJson = False) -> None:
     console.print(by_stage(progress))
     console.print(by_outcome(progress))
     console.print(_essentials(progress))
+    if progress.unread:
+        typer.echo(f"the bill lacks {unread(progress)}", err=True)
     if without := progress.bill.total.without_price:
         typer.echo(f"{without} calls have no price; set [prices] in seedstream.toml for later calls", err=True)
 
 
 async def _read(settings: Settings) -> Progress:
-    progress = Progress()
     async with (
         open_existing(settings) as broker,
         Tail.of(broker, settings.run, (*ALL, *DEAD_LETTER_TOPICS)) as tail,
     ):
+        progress = Progress(unread=tail.unread)
         async for message in tail.messages_to_end():
             progress.apply(message)
     return progress
