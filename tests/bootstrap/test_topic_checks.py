@@ -34,6 +34,7 @@ class FakeKafka:
     states: dict[str, TopicState]
     retention: str | None = "10080"
     created: list[str] = field(default_factory=list)
+    begins: dict[Partition, int] = field(default_factory=dict)
 
     async def describe_topics(self, names: Sequence[str]) -> list[TopicState]:
         return [self.states[name] for name in names if name in self.states]
@@ -58,7 +59,7 @@ class FakeKafka:
         return await self.records.end_offset(partition, isolation)
 
     async def begin_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        return dict.fromkeys(partitions, 0)
+        return {partition: self.begins.get(partition, 0) for partition in partitions}
 
     def reader(self, partitions: Sequence[Partition]) -> AbstractAsyncContextManager[Reader]:
         return self.records.reader(partitions)
@@ -115,6 +116,16 @@ async def test_topics_as_created_have_no_fault(open_broker: OpenBroker) -> None:
     assert found.faults == []
     assert [remark.partition(":")[0] for remark in found.remarks] == ["offsets.retention.minutes=10080"]
     assert "7 days" in found.remarks[0]
+
+
+async def test_records_that_are_gone_are_named_and_no_setting_mends_it(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        kafka = await kafka_on(broker)
+        kafka.configure(POOL, retention_ms="1000")
+        kafka.begins = {Partition(POOL, 0): 7, Partition(f"{POOL}.dlq", 0): 7}
+        setting, gone = (await reported(kafka)).faults
+    assert setting.endswith("--add-config retention.ms=-1` sets it")
+    assert gone.startswith(f"{POOL}/0: the records below offset 7 are gone")
 
 
 async def test_three_copies_need_two_in_sync_unless_chosen(open_broker: OpenBroker) -> None:
