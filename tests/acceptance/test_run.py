@@ -141,8 +141,8 @@ def test_an_unreachable_server_is_reported_before_the_run_begins(tmp_path: Path)
     assert (ended.code, ended.out) == (2, b"")
     assert "cannot be reached" in ended.err
     assert url in ended.err
-    assert time.monotonic() - began < 8
-    assert not read_ledger(tmp_path).offsets
+    assert time.monotonic() - began < 30  # a machine that is busy takes some seconds to start a process
+    assert not list(tmp_path.rglob("*.sqlite3"))
 
 
 def test_a_refused_key_stops_the_run_and_is_shown_nowhere(tmp_path: Path) -> None:
