@@ -4,6 +4,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from service.adapters.sqlite import SqliteBroker
 from service.client import FinishedTask, Start, Subscription, Tasks, open_tasks
@@ -300,19 +301,17 @@ async def test_a_log_that_fails_is_reported_to_the_consumer(open_broker: OpenBro
                 await tasks.commit()
 
 
-async def test_a_group_without_an_offset_says_that_it_starts_over(
-    open_broker: OpenBroker, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_group_without_an_offset_says_that_it_starts_over(open_broker: OpenBroker) -> None:
     group = Subscription(group="g", until_end=True, auto_commit=True)
     async with open_broker() as broker:
         await create(broker)
-        assert await _seqs(broker, group) == []
-        assert "group.starts_at_beginning" not in capsys.readouterr().out
-        await send(broker, finished(0))
-        assert await _seqs(broker, group) == [0]
-        assert "group.starts_at_beginning" not in capsys.readouterr().out
-        assert await _seqs(broker, Subscription(group="other", until_end=True)) == [0]
-        assert "group.starts_at_beginning" in capsys.readouterr().out
+        with capture_logs() as logs:
+            assert await _seqs(broker, group) == []
+            await send(broker, finished(0))
+            assert await _seqs(broker, group) == [0]
+            assert "group.starts_at_beginning" not in [each["event"] for each in logs]
+            assert await _seqs(broker, Subscription(group="other", until_end=True)) == [0]
+            assert "group.starts_at_beginning" in [each["event"] for each in logs]
 
 
 async def test_a_group_on_a_thread_passes_errors_on_unchanged(tmp_path: Path) -> None:
