@@ -170,7 +170,10 @@ class GroupMember(Protocol):
         ...
 
     def assignment(self) -> frozenset[Partition]:
-        """Return the partitions that are assigned to this member now."""
+        """Return the partitions that are assigned to this member now.
+
+        While `on_revoked` and `on_assigned` run, an adapter may return the earlier assignment or already the new one.
+        """
         ...
 
     def pause(self, partitions: frozenset[Partition]) -> None:

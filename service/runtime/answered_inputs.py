@@ -32,18 +32,17 @@ log = structlog.get_logger()
 class Answers:
     """The results of a stage, read for the offsets that they answer.
 
-    `keys` are those of the answers that `now` has found. `unreadable` counts results whose cause header names no place:
-    another program wrote them.
+    `keys` are those of the answers that `now` has found.
     """
 
     def __init__(self, broker: Broker, reader: Reader, since: dict[Partition, int]) -> None:
         self.keys: dict[Partition, dict[int, bytes]] = {}
-        self.unreadable = 0
         self._broker = broker
         self._reader = reader
         self._since = since
         self._moved_to: dict[Partition, int] = {}
         self._moved_s = self._tell_s = 0.0
+        self._told_unreadable = False
 
     @classmethod
     @asynccontextmanager
@@ -89,13 +88,14 @@ class Answers:
             if cause is not None:
                 causes.append((*cause, record.key))
             elif has_cause(record):
-                self._note_unreadable(f"{record.partition}/{record.offset}")
+                self._tell_unreadable(f"{record.partition}/{record.offset}")
         return causes
 
-    def _note_unreadable(self, place: str) -> None:
-        if not self.unreadable:
+    def _tell_unreadable(self, place: str) -> None:
+        """Log the first result whose cause header names no place: another program wrote it."""
+        if not self._told_unreadable:
+            self._told_unreadable = True
             log.warning("cause.unreadable", record=place, hint="its input counts as unanswered")
-        self.unreadable += 1
 
     async def _check_progress(self, silence_s: float) -> None:
         positions = {partition: self._reader.position(partition) for partition in self._since}

@@ -13,6 +13,7 @@ A call that does not end holds up the committed offset, and everything behind it
 next owner. So a partition is paused as well once many records are behind its lowest unfinished one.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Generic
@@ -88,10 +89,13 @@ class Assignment(Generic[In]):
 
     def deliver(self, records: Sequence[Record]) -> list[Record]:
         """Enter polled records in the state of their partitions; returns those whose calls are to be made."""
+        delivered: dict[Partition, dict[int, Record]] = defaultdict(dict)
+        for record in records:
+            delivered[record.partition][record.offset] = record
         unanswered = []
         for partition, state in self._owned.items():
-            mine = {record.offset: record for record in records if record.partition == partition}
-            unanswered += state.deliver(mine, self._session.member.position(partition), self._ends)
+            position = self._session.member.position(partition)
+            unanswered += state.deliver(delivered.get(partition, {}), position, self._ends)
         self._pause()
         return unanswered
 

@@ -45,7 +45,6 @@ _MAX_BATCH = 200
 
 log = structlog.get_logger()
 
-
 Missing = Callable[[], AsyncIterator[Sequence[Message]]]
 
 
