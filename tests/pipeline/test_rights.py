@@ -13,12 +13,13 @@ from service.lm.dispatch import Patience
 from service.messaging import topics
 from service.messaging.broker import Broker, NewRecord
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS, STAGE_INPUTS
-from service.messaging.messages import GoalSet
+from service.messaging.messages import GoalSet, TopicIds
 from service.messaging.rights import Account, Operation, Resource, Right, rights_of
 from service.messaging.topic_reader import Tail
 from service.pipeline.limits import Limits
 from service.pipeline.members import read_members
 from service.pipeline.roles import CALLING, Role, RoleRunner
+from service.pipeline.stages import admitting
 from service.pipeline.stall import read_waiting
 from service.run.create import define_run
 from service.run.definition import AskedRun
@@ -28,7 +29,7 @@ from service.settings import load_settings
 from tests.conftest import OpenBroker
 from tests.fakes.guarded_brokers import DeniedError, GuardedBroker
 from tests.support import examples
-from tests.support.logs import DEADLINE_S, RUN, create, follow, read, send, write
+from tests.support.logs import DEADLINE_S, RUN, create, follow, read, send, work_off, write
 
 pytestmark = pytest.mark.anyio
 
@@ -84,6 +85,8 @@ async def test_each_account_works_under_its_own_rights(open_broker: OpenBroker, 
                 assert (await DeadLetterReplay(operator, RUN).run()).put_back.total() > 0
         assert len(await read(broker, topics.TASKS)) == 4
         assert (await read_progress(brokers[Account.OPERATOR], RUN)).finished == 4
+        await send(broker, *(TopicIds(run=RUN, ids={"instructions": each}) for each in ("old", "new")))
+        await work_off(admitting(brokers[Account.ADMIT], RUNS[recipe].new[0]))
         for each in brokers.values():
             await read_waiting(each, RUN)
             unneeded = {right for right in each.rights if right not in each.used and right not in OCCASIONAL}
