@@ -8,13 +8,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 
-import anyio
-
-from service.errors import BrokerError, DecodeError, NewerVersionError, RecordsGoneError
+from service.errors import DecodeError, NewerVersionError, RecordsGoneError
 from service.messaging import codec
 from service.messaging.broker import Broker, Isolation, Partition, Reader, Record
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS, STAGE_INPUTS, DeadLetter, is_copy, replay_group
 from service.messaging.messages import DeadLettersPutBack, Message
+from service.messaging.silence import Silence
 from service.messaging.skipped_records import SkippedRecords
 from service.messaging.topics import CONTROL, HINTS, Topic
 
@@ -154,23 +153,22 @@ class Tail:
         """Log a record that cannot be read and is skipped, once for each topic."""
         self._skipped.skip("record.unreadable", record, error)
 
-    async def to_end(self) -> AsyncIterator[Record]:
+    async def to_end(self, silence_s: float = _SILENCE_S) -> AsyncIterator[Record]:
         """Yield records up to the current ends of the topics, and wait for transactions that are open now.
 
         Raises:
-            BrokerError: no record came for 60 s before the ends were reached.
+            BrokerError: nothing came for twice `silence_s` before the ends were reached, or a transaction stayed open
+                for longer than Kafka allows.
         """
         targets = {
             partition: await self._broker.end_offset(partition, Isolation.READ_UNCOMMITTED)
             for partition in self._partitions
         }
-        heard = anyio.current_time()
+        silence = Silence(self._broker, self._reader, self._partitions, silence_s)
         while any(self._reader.position(partition) < target for partition, target in targets.items()):
             for record in await self.records():
-                heard = anyio.current_time()
                 yield record
-            if anyio.current_time() - heard > _SILENCE_S:
-                raise BrokerError(f"expected to read {', '.join(self._topics)} to their ends, got nothing for 60 s")
+            await silence.check()
 
     async def messages_to_end(self) -> AsyncIterator[Message]:
         """Yield the readable messages up to the current ends of the topics."""

@@ -11,20 +11,16 @@ same name, which was deleted.
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-import anyio
 import structlog
 
-from service.errors import BrokerError
 from service.messaging.broker import Broker, Isolation, Partition, Reader
 from service.messaging.codec import cause_of, has_cause
+from service.messaging.silence import Silence
 from service.runtime.commit_metadata import Ends
 
 _POLL_S = 1.0
 _BATCH = 1_000
 _SILENCE_S = 60.0
-# Kafka grants no transaction more than 15 minutes (`transaction.max.timeout.ms`), and aborts it then.
-_LONGEST_TRANSACTION_S = 960.0
-_TELL_EVERY_S = 30.0
 
 log = structlog.get_logger()
 
@@ -40,8 +36,7 @@ class Answers:
         self._broker = broker
         self._reader = reader
         self._since = since
-        self._moved_to: dict[Partition, int] = {}
-        self._moved_s = self._tell_s = 0.0
+        self._begun = False
         self._told_unreadable = False
 
     @classmethod
@@ -59,13 +54,14 @@ class Answers:
         behind it from readers, so its end is awaited.
 
         Raises:
-            BrokerError: nothing came for `silence_s`, or a transaction stayed open for longer than Kafka allows.
+            BrokerError: nothing came for twice `silence_s`, or a transaction stayed open for longer than Kafka allows.
         """
-        targets = await self._ends(Isolation.READ_UNCOMMITTED)
-        if not self._moved_to:
+        targets = {each: await self._broker.end_offset(each, Isolation.READ_UNCOMMITTED) for each in self._since}
+        if not self._begun:
+            self._begun = True
             for partition, target in targets.items():
                 self._reader.seek(partition, min(self._since[partition], target))
-        self._moved_s = anyio.current_time()
+        silence = Silence(self._broker, self._reader, list(targets), silence_s)
         found: dict[Partition, set[int]] = {source: set() for source in starts}
         self.keys = {source: self.keys.get(source, {}) for source in starts}
         while any(self._reader.position(partition) < target for partition, target in targets.items()):
@@ -73,7 +69,7 @@ class Answers:
                 if source in found and offset >= starts[source]:
                     found[source].add(offset)
                     self.keys[source] |= {offset: key} if key is not None else {}
-            await self._check_progress(silence_s)
+            await silence.check()
         return found
 
     async def next(self, timeout_s: float) -> list[tuple[Partition, int]]:
@@ -96,30 +92,3 @@ class Answers:
         if not self._told_unreadable:
             self._told_unreadable = True
             log.warning("cause.unreadable", record=place, hint="its input counts as unanswered")
-
-    async def _check_progress(self, silence_s: float) -> None:
-        positions = {partition: self._reader.position(partition) for partition in self._since}
-        if positions != self._moved_to:
-            self._moved_to, self._moved_s = positions, anyio.current_time()
-        elif (silent_s := anyio.current_time() - self._moved_s) >= silence_s:
-            await self._explain_silence(silent_s)
-
-    async def _explain_silence(self, silent_s: float) -> None:
-        """Raise an error unless an open transaction explains the silence."""
-        for partition, readable in (await self._ends(Isolation.READ_COMMITTED)).items():
-            if self._reader.position(partition) < readable:
-                raise BrokerError(
-                    f"{partition}: expected results up to offset {readable}, got none for {silent_s:.0f} s behind "
-                    f"{self._reader.position(partition)}"
-                )
-        if silent_s > _LONGEST_TRANSACTION_S:
-            raise BrokerError(
-                f"{', '.join(map(str, self._since))}: expected the end of a transaction that hides later results; it "
-                f"has been open for {silent_s:.0f} s, longer than Kafka allows"
-            )
-        if anyio.current_time() >= self._tell_s:
-            self._tell_s = anyio.current_time() + _TELL_EVERY_S
-            log.warning("results.hidden_by_open_transaction", silent_s=round(silent_s))
-
-    async def _ends(self, isolation: Isolation) -> dict[Partition, int]:
-        return {each: await self._broker.end_offset(each, isolation) for each in self._since}

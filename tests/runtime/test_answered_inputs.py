@@ -1,17 +1,14 @@
 import random
 from dataclasses import replace
-from pathlib import Path
 
 import anyio
 import pytest
 from structlog.testing import capture_logs
 
 from consumers.generate import Generate
-from service.adapters.sqlite import SqliteBroker
-from service.errors import BrokerError
 from service.lm.concurrency import Slots
 from service.messaging import codec, topics
-from service.messaging.broker import Broker, Isolation, NewRecord, Partition
+from service.messaging.broker import Broker, NewRecord, Partition
 from service.messaging.codec import CAUSE
 from service.runtime.answered_inputs import Answers
 from service.runtime.commit_metadata import Ends
@@ -38,7 +35,7 @@ from tests.support.logs import (
 pytestmark = pytest.mark.anyio
 
 RESULTS = topics.CANDIDATES.of(RUN)
-HIDDEN = "results.hidden_by_open_transaction"
+HIDDEN = "records.hidden_by_open_transaction"
 
 
 async def answered(broker: Broker, ends: Ends, source: Partition) -> set[int]:
@@ -120,22 +117,6 @@ async def test_results_behind_an_open_transaction_are_awaited(open_broker: OpenB
                     assert found == []
                     await open_one.abort()
         assert found == [{prompt.partition: {prompt.offset}}]
-
-
-class Silent(SqliteBroker):
-    """A broker whose results end behind what it returns."""
-
-    async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
-        return await super().end_offset(partition, isolation) + 1
-
-
-async def test_silence_before_the_end_of_results_is_an_error(tmp_path: Path) -> None:
-    async with Silent.open(tmp_path / "run.sqlite3") as broker:
-        await create(broker)
-        await send(broker, examples.seed(1))
-        async with Answers.behind(broker, RESULTS, (0,)) as answers:
-            with pytest.raises(BrokerError, match=r"candidates/0: expected results up to offset 2, got none"):
-                await answers.now({Partition(topics.PROMPTS.of(RUN), 0): 0}, silence_s=0.0)
 
 
 @pytest.mark.parametrize("seed", range(2))

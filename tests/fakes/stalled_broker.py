@@ -1,0 +1,51 @@
+"""A wrapper of a real broker that stalls, as Kafka does while a partition has no leader."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from service.messaging.broker import Isolation, Partition, Reader, Record
+from tests.fakes.brokers import BreakingBroker
+
+
+@dataclass(eq=False)
+class StalledBroker(BreakingBroker):
+    """A wrapper of a real broker whose readers get nothing until `back` is set.
+
+    Nor does who asks how far readers may read. The first such question sets `asked`.
+    """
+
+    back: anyio.Event = field(default_factory=anyio.Event)
+    asked: anyio.Event = field(default_factory=anyio.Event)
+
+    async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
+        if isolation is Isolation.READ_COMMITTED:
+            self.asked.set()
+            await self.back.wait()
+        return await self.real.end_offset(partition, isolation)
+
+    @asynccontextmanager
+    async def reader(self, partitions: Sequence[Partition]) -> AsyncIterator[Reader]:
+        async with self.real.reader(partitions) as reader:
+            yield _StalledReader(reader, self.back)
+
+
+@dataclass
+class _StalledReader:
+    real: Reader
+    back: anyio.Event
+
+    async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        if self.back.is_set():
+            return await self.real.poll(max_records, timeout_s)
+        with anyio.move_on_after(timeout_s):
+            await self.back.wait()
+        return []
+
+    def position(self, partition: Partition) -> int:
+        return self.real.position(partition)
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        self.real.seek(partition, offset)
