@@ -419,6 +419,23 @@ class TopicIds(Message):
     ids: Mapping[str, str]
 
 
+class InstructionsSearched(Message):
+    """A search of admit for instructions that were lost with a topic of work: begun, or `complete`.
+
+    After a complete one every machine task has its instruction on the log, or needs none. `ids` are those of the topics
+    of work, `instructions` is the number of records on `instructions`, `tasks` that of machine tasks in the pool.
+    """
+
+    ce_type = "io.seedstream-optional.instructions-searched.v1"
+    key_field = "run"
+
+    run: str
+    complete: bool
+    ids: Mapping[str, str]
+    instructions: int
+    tasks: int
+
+
 class DeadLettersPutBack(Message):
     """All dead letters of a partition below offset `below` have been put back, except those that cannot be.
 

@@ -135,7 +135,7 @@ _NEEDS = {
         # If a topic of work was recreated, all that shows which tasks are on their way is read.
         reads=(CONTROL, CANDIDATES, POOL, DECISIONS, HINTS, INSTRUCTIONS, CLASSIFIED, INSTANCES, *DEAD_LETTER_TOPICS),
         # Alpaca's candidates are whole tasks, which need no further call: they go to `instances`.
-        writes=(POOL, DECISIONS, INSTRUCTIONS, INSTANCES, _letters_of(CANDIDATES)),
+        writes=(POOL, DECISIONS, INSTRUCTIONS, INSTANCES, CONTROL, _letters_of(CANDIDATES)),
         groups=("admit", "admit.active"),
         ids=("admit",),
     ),

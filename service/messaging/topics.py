@@ -51,6 +51,7 @@ CONTROL: Topic[
     | messages.CallsDropped
     | messages.DeadLettersPutBack
     | messages.TopicIds
+    | messages.InstructionsSearched
 ] = Topic(
     "control",
     (
@@ -60,6 +61,7 @@ CONTROL: Topic[
         messages.CallsDropped,
         messages.DeadLettersPutBack,
         messages.TopicIds,
+        messages.InstructionsSearched,
     ),
 )
 

@@ -3,14 +3,19 @@
 Every machine task of the pool is work for later stages until it has instances. It is on its way while its record on
 `instructions` or `classified` is still to be read by the group of that stage. A task that has no instances, is not on
 its way and is not among the dead letters is lost: its instruction is written again. `pool` has all that is needed.
+That reads all work, so it is done once: records on `control` say when a search begins, and what it has covered.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+import structlog
 
 from service.messaging.broker import Broker, Isolation, Partition, Record
 from service.messaging.codec import is_ours
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS, DeadLetter
-from service.messaging.messages import Instruction, Message, PooledTask, Provenance, TopicIds
+from service.messaging.messages import Instruction, InstructionsSearched, Message, PooledTask, Provenance, TopicIds
 from service.messaging.start_offset import check_not_beyond_end
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import CLASSIFIED, CONTROL, INSTANCES, INSTRUCTIONS, POOL, Topic
@@ -20,18 +25,37 @@ _BATCH = 1_000
 _READERS: dict[Topic[Message], str] = {INSTRUCTIONS: "classify", CLASSIFIED: "instances"}
 
 
-async def missing_instructions(broker: Broker, run: str, machine_tasks: int) -> AsyncIterator[Sequence[Instruction]]:
-    """Yield the lost instructions in batches; `machine_tasks` is the number of such tasks in the pool.
+log = structlog.get_logger()
 
-    It looks for them only if a topic of work was recreated: `control` has two ids of it, or there are fewer records on
-    `instructions` than machine tasks in the pool.
+
+async def missing_instructions(broker: Broker, run: str, machine_tasks: int) -> AsyncIterator[Sequence[Message]]:
+    """Yield what has to be written: the lost instructions in batches, between the records that say how far this is.
+
+    Each batch must be written before the next is asked for. `machine_tasks` is the number of such tasks in the pool.
+
+    It searches only if a topic of work was recreated: `control` has another id of it, or there are fewer records on
+    `instructions` than machine tasks in the pool, since the last search; or if that search was not completed.
 
     Raises:
         TopicRecreatedError: a group would go on beyond the end of the new topic, and skip what is written now.
     """
-    if not (await _records(broker, INSTRUCTIONS.of(run)) < machine_tasks or await _is_recreated(broker, run)):
+    last = await _read_control(broker, run)
+    records = await _records(broker, run)
+    if not (last.is_due or records - last.instructions < machine_tasks - last.tasks):
         return
-    kept = await _kept(broker, run, await _starts(broker, run))
+    starts = await _starts(broker, run)
+    search = InstructionsSearched(
+        run=run, complete=False, ids=last.ids, instructions=last.instructions, tasks=last.tasks
+    )
+    yield [search]  # from now on, records of an aborted transaction may count as instructions
+    async for batch in _lost(broker, run, await _kept(broker, run, starts)):
+        yield batch
+        log.warning("results.written_again", stage="admit", records=len(batch))
+    covered = {"complete": True, "instructions": await _records(broker, run), "tasks": machine_tasks}
+    yield [search.model_copy(update=covered)]
+
+
+async def _lost(broker: Broker, run: str, kept: AbstractSet[str]) -> AsyncIterator[Sequence[Instruction]]:
     batch: list[Instruction] = []
     async with Tail.of(broker, run, [POOL]) as pool:
         async for message in pool.messages_to_end():
@@ -44,19 +68,45 @@ async def missing_instructions(broker: Broker, run: str, machine_tasks: int) -> 
         yield batch
 
 
-async def _records(broker: Broker, topic: str) -> int:
-    """Return the number of records of a topic, or a few more."""
-    partitions = [Partition(topic, number) for number in range(await broker.partitions(topic))]
-    return sum([await broker.end_offset(each, Isolation.READ_UNCOMMITTED) for each in partitions])
+@dataclass(slots=True)
+class _LastSearch:
+    """What the last complete search covered. `ids` are the latest ones of the topics of work.
+
+    `is_due` says that one of them has changed since, or that a later search has begun.
+    """
+
+    ids: dict[str, str] = field(default_factory=dict)
+    is_due: bool = False
+    instructions: int = 0
+    tasks: int = 0
+
+    def apply(self, message: Message) -> None:
+        match message:
+            case TopicIds():
+                ids = {topic.name: message.ids[topic.name] for topic in _READERS if topic.name in message.ids}
+                self.is_due |= any(self.ids.get(name, each) != each for name, each in ids.items())
+                self.ids |= ids
+            case InstructionsSearched(complete=False):
+                self.is_due = True
+            case InstructionsSearched() if message.ids == self.ids:
+                self.is_due, self.instructions, self.tasks = False, message.instructions, message.tasks
+            case _:
+                pass
 
 
-async def _is_recreated(broker: Broker, run: str) -> bool:
-    ids: set[tuple[str, str | None]] = set()
+async def _read_control(broker: Broker, run: str) -> _LastSearch:
+    last = _LastSearch()
     async with Tail.of(broker, run, [CONTROL]) as control:
         async for message in control.messages_to_end():
-            if isinstance(message, TopicIds):
-                ids.update((topic.name, message.ids.get(topic.name)) for topic in _READERS)
-    return len(ids) > len(_READERS)
+            last.apply(message)
+    return last
+
+
+async def _records(broker: Broker, run: str) -> int:
+    """Return the number of records on `instructions`, or a few more."""
+    name = INSTRUCTIONS.of(run)
+    partitions = [Partition(name, number) for number in range(await broker.partitions(name))]
+    return sum([await broker.end_offset(each, Isolation.READ_UNCOMMITTED) for each in partitions])
 
 
 async def _starts(broker: Broker, run: str) -> dict[Partition, int]:

@@ -140,7 +140,6 @@ class TransactionalWorker(Generic[In]):
 
     async def _write_again(self, missing: AsyncIterator[Sequence[Message]], producer: TransactionalProducer) -> None:
         async for results in missing:
-            log.warning("results.written_again", stage=self._stage.name, records=len(results))
             with anyio.CancelScope(shield=True):
                 await producer.begin()
                 await producer.send([codec.encode(message, self._run) for message in results])
