@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
+from service.errors import BrokerError
 from service.messaging import topics
 from service.messaging.broker import Broker, Isolation, Partition
 from service.messaging.messages import Message
@@ -63,10 +64,15 @@ async def read_waiting(broker: Broker, run: str) -> dict[Role, int]:
 
 
 class StallWatch:
-    """Looks regularly whether the work on a run moves, while it is not at rest; `stall` is what it saw last."""
+    """Looks regularly whether the work on a run moves, while it is not at rest; `stall` is what it saw last.
+
+    `is_known` is false while it cannot look, such as for a right that is missing. The work goes on without it.
+    """
 
     def __init__(self, broker: Broker, run: str, look_every_s: float = _LOOK_EVERY_S) -> None:
         self.stall = Stall()
+        self.is_known = True
+        self._told: set[type[BrokerError]] = set()
         self._broker = broker
         self._run = run
         self._look_every_s = look_every_s
@@ -75,8 +81,23 @@ class StallWatch:
         """Look until cancelled."""
         while True:
             await control.until(lambda: not control.at_rest)
-            await self._watch_work(control)
-            self.stall = Stall()
+            try:
+                await self._watch_work(control)
+            except BrokerError as error:
+                self._lose_sight(error)
+                await anyio.sleep(self._look_every_s)
+            else:
+                self._see(Stall())
+
+    def _see(self, stall: Stall) -> None:
+        self.stall, self.is_known = stall, True
+
+    def _lose_sight(self, error: BrokerError) -> None:
+        """Say once for each kind of error that it cannot be known whether work moves."""
+        self.stall, self.is_known = Stall(), False
+        if type(error) not in self._told:
+            self._told.add(type(error))
+            log.warning("stall.unknown", run=self._run, error=str(error))
 
     async def _watch_work(self, control: RunControl) -> None:
         """Look until the run is at rest."""
@@ -86,10 +107,11 @@ class StallWatch:
                 await control.until(lambda: control.at_rest)
             before, ends = ends, await self._ends()
             if ends != before:
-                self.stall, moved_s, said = Stall(), anyio.current_time(), False
+                moved_s, said = anyio.current_time(), False
+                self._see(Stall())
                 continue
             waiting = await read_waiting(self._broker, self._run)
-            self.stall = Stall(anyio.current_time() - moved_s, waiting)
+            self._see(Stall(anyio.current_time() - moved_s, waiting))
             if not said and self.stall.seconds >= _SAID_AFTER_S:
                 said = True
                 log.warning("run.stalled", run=self._run, seconds=round(self.stall.seconds), waiting_for=list(waiting))

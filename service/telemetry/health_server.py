@@ -34,7 +34,8 @@ class _Numbers(Collector):
             ready.add_metric([role], float(state.ready))
         yield active
         yield ready
-        yield stall_numbers(self._watch.stall, self._worked)
+        if self._watch.is_known:
+            yield stall_numbers(self._watch.stall, self._worked)
         yield self._duplicates()
         yield from self._hints()
         if self._worked.dispatcher is not None:

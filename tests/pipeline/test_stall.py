@@ -5,15 +5,18 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from service.messaging import topics
 from service.messaging.broker import Broker, Committed, Partition
 from service.messaging.messages import Message, RunEnded
+from service.messaging.rights import Account, Resource, rights_of
 from service.messaging.topics import Topic
 from service.pipeline.roles import Role
 from service.pipeline.stall import Stall, StallWatch, read_waiting
 from service.run.control import RunControl
 from tests.conftest import OpenBroker
+from tests.fakes.guarded_brokers import GuardedBroker
 from tests.support import examples
 from tests.support.logs import RUN, create, end, send, until
 
@@ -77,3 +80,22 @@ async def test_a_run_without_a_goal_does_not_stall(open_broker: OpenBroker) -> N
             with anyio.move_on_after(0.1):
                 await until(broker, lambda: watch.stall != Stall())
             assert watch.stall == Stall()
+
+
+async def test_a_watch_that_may_not_look_ends_no_work(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        rights = rights_of(Account.GENERATE, RUN)
+        few = [right for right in rights if right.resource is not Resource.GROUP]
+        guarded = GuardedBroker(broker, few, set())
+        with capture_logs() as logs:
+            async with watched(guarded) as watch:
+                await send(broker, examples.definition(0), examples.goal(5), examples.prompt(0))
+                for _ in range(2):
+                    await until(broker, lambda: not watch.is_known)
+                    guarded.rights = rights
+                    await until(broker, lambda: watch.is_known and watch.stall.waiting != {})
+                    guarded.rights = few
+        assert [each["error"] for each in logs if each["event"] == "stall.unknown"] == [
+            f"Describe on group seedstream.{RUN}.generate is denied"
+        ]

@@ -55,7 +55,8 @@ def stalled(stall: Stall, worked: Worked) -> Mapping[str, float]:
 async def test_a_refusing_model_does_not_make_a_worker_unready(open_broker: OpenBroker) -> None:
     async with open_broker() as broker, refusing() as dispatcher:
         state = RoleState()
-        async with served(Worked({Role.GENERATE: state}, dispatcher), StallWatch(broker, RUN)) as session:
+        watch = StallWatch(broker, RUN)
+        async with served(Worked({Role.GENERATE: state}, dispatcher), watch) as session:
             status, text = await page(session, "/readyz")
             assert (status, "not ready: generate\n" in text) == (503, True)
             state.ready = True
@@ -65,6 +66,8 @@ async def test_a_refusing_model_does_not_make_a_worker_unready(open_broker: Open
             metrics = (await page(session, "/metrics"))[1]
             assert 'seedstream_lm_open{endpoint="scripted"} 0.0' in metrics
             assert 'seedstream_stalled{waiting_for="none"} 0.0' in metrics
+            watch.is_known = False
+            assert "seedstream_stalled{" not in (await page(session, "/metrics"))[1]
 
 
 async def test_a_stall_is_told_by_what_it_waits_for() -> None:
