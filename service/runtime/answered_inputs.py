@@ -3,19 +3,18 @@
 A committed offset says from where input is delivered again. Its metadata (`service.runtime.commit_metadata`) says from
 where the results have to be read to know which of that input is answered. Answers to calls that were in flight then
 are written behind that place: following the results tells when.
-
-An answer has the key of its input. That tells the input apart from one at the same offset of an earlier topic of the
-same name, which was deleted.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import structlog
 
 from service.messaging.broker import Broker, Isolation, Partition, Reader
 from service.messaging.codec import cause_of, has_cause
 from service.messaging.silence import Silence
+from service.runtime.answer_keys import AnswerKeys, note_answer
 from service.runtime.commit_metadata import Ends
 
 _POLL_S = 1.0
@@ -25,14 +24,19 @@ _SILENCE_S = 60.0
 log = structlog.get_logger()
 
 
-class Answers:
-    """The results of a stage, read for the offsets that they answer.
+class Answer(NamedTuple):
+    """The place of the input that a result answers, and the key of the result."""
 
-    `keys` are those of the answers that `now` has found.
-    """
+    source: Partition
+    offset: int
+    key: bytes | None
+
+
+class Answers:
+    """The results of a stage, read for the offsets that they answer."""
 
     def __init__(self, broker: Broker, reader: Reader, since: dict[Partition, int]) -> None:
-        self.keys: dict[Partition, dict[int, bytes]] = {}
+        self._found: dict[Partition, AnswerKeys] = {}
         self._broker = broker
         self._reader = reader
         self._since = since
@@ -47,8 +51,8 @@ class Answers:
         async with broker.reader(list(since)) as reader:
             yield cls(broker, reader, since)
 
-    async def now(self, starts: Mapping[Partition, int], silence_s: float = _SILENCE_S) -> dict[Partition, set[int]]:
-        """Read on to the present end; returns the offsets of each source, from its start on, that are answered.
+    async def now(self, starts: Mapping[Partition, int], silence_s: float = _SILENCE_S) -> dict[Partition, AnswerKeys]:
+        """Read on to the present end; returns the answers found so far for each source, from its start on.
 
         It may take long, and is not interrupted as long as it gets on. An open transaction hides acknowledged results
         behind it from readers, so its end is awaited.
@@ -62,30 +66,24 @@ class Answers:
             for partition, target in targets.items():
                 self._reader.seek(partition, min(self._since[partition], target))
         silence = Silence(self._broker, self._reader, list(targets), silence_s)
-        found: dict[Partition, set[int]] = {source: set() for source in starts}
-        self.keys = {source: self.keys.get(source, {}) for source in starts}
+        self._found = {source: self._found.get(source, {}) for source in starts}
         while any(self._reader.position(partition) < target for partition, target in targets.items()):
-            for source, offset, key in await self._read(_POLL_S):
-                if source in found and offset >= starts[source]:
-                    found[source].add(offset)
-                    self.keys[source] |= {offset: key} if key is not None else {}
+            for source, offset, key in await self.next(_POLL_S):
+                if source in starts and offset >= starts[source]:
+                    note_answer(self._found[source], offset, key)
             await silence.check()
-        return found
+        return self._found
 
-    async def next(self, timeout_s: float) -> list[tuple[Partition, int]]:
-        """Return the inputs that the next results answer; none when no result came in time."""
-        return [(source, offset) for source, offset, _ in await self._read(timeout_s)]
-
-    async def _read(self, timeout_s: float) -> list[tuple[Partition, int, bytes | None]]:
-        records = await self._reader.poll(_BATCH, timeout_s)
-        causes = []
-        for record in records:
+    async def next(self, timeout_s: float) -> list[Answer]:
+        """Return the next answers; none when no result came in time."""
+        answers = []
+        for record in await self._reader.poll(_BATCH, timeout_s):
             cause = cause_of(record)
             if cause is not None:
-                causes.append((*cause, record.key))
+                answers.append(Answer(*cause, record.key))
             elif has_cause(record):
                 self._tell_unreadable(f"{record.partition}/{record.offset}")
-        return causes
+        return answers
 
     def _tell_unreadable(self, place: str) -> None:
         """Log the first result whose cause header names no place: another program wrote it."""

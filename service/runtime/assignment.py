@@ -25,6 +25,7 @@ from service.errors import IllegalGenerationError
 from service.lm.concurrency import Slots
 from service.messaging.broker import Broker, Committed, Isolation, Partition, Record
 from service.messaging.start_offset import OFFSETS_EXPIRE, check_not_beyond_end
+from service.runtime.answer_keys import ANY
 from service.runtime.answered_inputs import Answers
 from service.runtime.commit_metadata import CommitMetadata, Ends, dump, load, whole_seconds
 from service.runtime.in_flight import InFlight
@@ -229,18 +230,15 @@ class Assignment(Generic[In]):
                 left = {each: what for each, what in left.items() if await self._is_left(recall, each, what)}
                 if not left:
                     return
-                for partition, more in (await answers.now({each: start for each, (start, _) in left.items()})).items():
-                    answered[partition] |= more
+                answered = await answers.now({partition: start for partition, (start, _) in left.items()})
             gained = {}  # from here on nothing is awaited until the partitions are owned
             for partition, (start, metadata) in left.items():
                 if answered[partition] and partition in self._without_offset:
                     log.warning("offset.missing", group=self._group, partition=str(partition), hint=OFFSETS_EXPIRE)
                 mine = self.calls.regain(own[partition])
-                answered[partition] |= {offset for offset, done in mine.items() if done}
+                answered[partition] |= {offset: ANY for offset, done in mine.items() if done}
                 awaited = {offset: began_s + time_s for offset, time_s in metadata.calls.items()}
-                gained[partition] = PartitionState(
-                    start, metadata, answered[partition], awaited, set(mine), keys=answers.keys[partition]
-                )
+                gained[partition] = PartitionState(start, metadata, answered[partition], awaited, set(mine))
                 del self._recalling[partition]
             self._owned |= gained
             self._pause()
@@ -288,9 +286,8 @@ class Assignment(Generic[In]):
     async def _follow(self, answers: Answers, gained: dict[Partition, PartitionState]) -> None:
         """Finish the records that other workers answer, and make the calls that are not answered in time."""
         while waiting := self._waiting(gained):
-            for partition, offset in await answers.next(_FOLLOW_S):
-                if partition in waiting and waiting[partition].awaits(offset):
-                    waiting[partition].finish(offset)
+            for partition, offset, key in await answers.next(_FOLLOW_S):
+                if partition in waiting and waiting[partition].note_answer(offset, key):
                     log.info("record.answered_elsewhere", stage=self._stage, record=f"{partition}/{offset}")
             for partition, state in self._waiting(waiting).items():
                 for record in state.expire(anyio.current_time() - self._session.limits.margin_s):

@@ -7,6 +7,7 @@ Deadlines are times of the worker's own clock; commit metadata holds the seconds
 from collections.abc import Mapping
 
 from service.messaging.broker import Record
+from service.runtime.answer_keys import ANY, AnswerKeys, is_answered, note_answer
 from service.runtime.commit_metadata import CommitMetadata, Ends, Marks, whole_seconds
 from service.runtime.offset_tracker import OffsetTracker
 
@@ -15,31 +16,29 @@ class PartitionState:
     """The offsets of one partition while one worker owns it.
 
     `answered` are the offsets with results at the assignment, `awaited` those that earlier owners have in flight, with
-    deadlines, `own` those that this worker has in flight from an earlier assignment, `keys` those of the answers.
-    `recorded` is the offset that was committed last, with the calls in its metadata.
+    deadlines, `own` those that this worker has in flight from an earlier assignment. An offset may be answered and
+    awaited: only the record, once delivered, shows by its key whether the answer is one to an earlier topic. `recorded`
+    is the offset that was committed last, with the calls in its metadata.
     """
 
     def __init__(
         self,
         start: int,
         inherited: CommitMetadata,
-        answered: set[int],
+        answered: AnswerKeys,
         awaited: Mapping[int, float],
         own: set[int],
-        *,
-        keys: dict[int, bytes] | None = None,
     ) -> None:
         self.recorded: tuple[int, Mapping[int, int]] | None = None
         self._tracker = OffsetTracker(start)
-        self._answered = {offset for offset in answered if offset >= start}
+        self._answered = {offset: keys for offset, keys in answered.items() if offset >= start}
         self._awaited = {
             offset: deadline
             for offset, deadline in awaited.items()
-            if offset >= start and offset not in answered and offset not in own
+            if offset >= start and answered.get(offset) != ANY and offset not in own
         }
-        self._marks = Marks(inherited.ends, max(self._answered | self._awaited.keys() | own, default=-1) + 1)
+        self._marks = Marks(inherited.ends, max(self._answered.keys() | self._awaited.keys() | own, default=-1) + 1)
         self._parked: dict[int, Record] = {}
-        self._keys = keys if keys is not None else {}
 
     @property
     def awaited(self) -> int:
@@ -56,19 +55,13 @@ class PartitionState:
         unanswered = []
         for offset in self._tracker.deliver(list(records), position):
             self._marks.delivered(offset, ends)
-            if self._is_answered(records[offset]):
-                self._tracker.finish(offset)
+            if is_answered(records[offset], self._answered.pop(offset, ())):
+                self.finish(offset)
             elif offset in self._awaited:
                 self._parked[offset] = records[offset]
             else:
                 unanswered.append(records[offset])
         return unanswered
-
-    def _is_answered(self, record: Record) -> bool:
-        """Return whether there is an answer to a record; one with another key answers a record of an earlier topic."""
-        found, key = record.offset in self._answered, self._keys.pop(record.offset, None)
-        self._answered.discard(record.offset)
-        return found and (key is None or record.key is None or key == record.key)
 
     def finish(self, offset: int) -> None:
         """Mark an offset as answered on the log; it may not have been delivered here yet."""
@@ -77,11 +70,19 @@ class PartitionState:
         if offset < self._tracker.position:
             self._tracker.finish(offset)
         else:
-            self._answered.add(offset)
+            self._answered[offset] = ANY
 
-    def awaits(self, offset: int) -> bool:
-        """Return whether the answer to an offset is awaited from another worker."""
-        return offset in self._awaited
+    def note_answer(self, offset: int, key: bytes | None) -> bool:
+        """Note an answer on the log; returns whether it finishes a record that another worker was to answer."""
+        if offset not in self._awaited:
+            return False
+        if offset not in self._parked:
+            note_answer(self._answered, offset, key)
+            return False
+        if not is_answered(self._parked[offset], (key,)):
+            return False
+        self.finish(offset)
+        return True
 
     def expire(self, deadline: float) -> list[Record]:
         """Stop waiting for answers due by a deadline; returns their records, as far as delivered."""

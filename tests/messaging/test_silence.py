@@ -57,7 +57,7 @@ async def test_a_recall_survives_a_stall(open_broker: OpenBroker) -> None:
         stalled(open_broker) as broker,
         Answers.behind(broker, topics.CANDIDATES.of(RUN), (0,)) as answers,
     ):
-        assert await answers.now({SOURCE: 0}, silence_s=0.0) == {SOURCE: set()}
+        assert await answers.now({SOURCE: 0}, silence_s=0.0) == {SOURCE: {}}
 
 
 class Silent(SqliteBroker):

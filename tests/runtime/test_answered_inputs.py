@@ -10,6 +10,7 @@ from service.lm.concurrency import Slots
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, NewRecord, Partition
 from service.messaging.codec import CAUSE
+from service.runtime.answer_keys import AnswerKeys
 from service.runtime.answered_inputs import Answers
 from service.runtime.commit_metadata import Ends
 from service.runtime.session import TimeLimits
@@ -40,7 +41,7 @@ HIDDEN = "records.hidden_by_open_transaction"
 
 async def answered(broker: Broker, ends: Ends, source: Partition) -> set[int]:
     async with Answers.behind(broker, RESULTS, ends) as answers:
-        return (await answers.now({source: 0}))[source]
+        return set((await answers.now({source: 0}))[source])
 
 
 async def test_answers_to_other_partitions_and_topics_do_not_count(open_broker: OpenBroker) -> None:
@@ -66,11 +67,11 @@ async def test_ends_beyond_the_results_hide_no_later_answer(open_broker: OpenBro
         await send(broker, examples.prompt(0))
         (prompt,) = await records_of(broker, topics.PROMPTS.of(RUN))
         async with Answers.behind(broker, RESULTS, (99,)) as answers:
-            assert await answers.now({prompt.partition: 0}) == {prompt.partition: set()}
+            assert await answers.now({prompt.partition: 0}) == {prompt.partition: {}}
             async with broker.producer() as producer:
                 await producer.send([codec.encode(examples.answer(0), RUN, prompt)])
             with anyio.fail_after(DEADLINE_S):
-                assert await answers.next(DEADLINE_S) == [(prompt.partition, prompt.offset)]
+                assert await answers.next(DEADLINE_S) == [(prompt.partition, prompt.offset, prompt.key)]
 
 
 async def test_a_malformed_cause_is_told_once_and_read_past(open_broker: OpenBroker) -> None:
@@ -82,7 +83,7 @@ async def test_a_malformed_cause_is_told_once_and_read_past(open_broker: OpenBro
         await write(broker, *nonsense, codec.encode(examples.answer(0), RUN, prompt))
         with capture_logs() as logs:
             async with Answers.behind(broker, RESULTS, (0,)) as answers:
-                assert await answers.now({prompt.partition: 0}) == {prompt.partition: {prompt.offset}}
+                assert await answers.now({prompt.partition: 0}) == {prompt.partition: {prompt.offset: (prompt.key,)}}
         assert [each["record"] for each in logs if each["event"] == "cause.unreadable"] == [f"{RESULTS}/0/0"]
 
 
@@ -90,10 +91,12 @@ async def test_only_offsets_from_the_start_on_are_remembered(open_broker: OpenBr
     async with open_broker() as broker:
         await create(broker)
         await send(broker, examples.prompt(0), examples.prompt(1))
-        for prompt in await records_of(broker, topics.PROMPTS.of(RUN)):
-            await write(broker, codec.encode(examples.answer(0), RUN, prompt))
+        for seq, prompt in enumerate(await records_of(broker, topics.PROMPTS.of(RUN))):
+            await write(broker, codec.encode(examples.answer(seq), RUN, prompt))
         async with Answers.behind(broker, RESULTS, (0,)) as answers:
-            assert await answers.now({prompt.partition: prompt.offset}) == {prompt.partition: {prompt.offset}}
+            assert await answers.now({prompt.partition: prompt.offset}) == {
+                prompt.partition: {prompt.offset: (prompt.key,)}
+            }
 
 
 async def test_results_behind_an_open_transaction_are_awaited(open_broker: OpenBroker) -> None:
@@ -101,7 +104,7 @@ async def test_results_behind_an_open_transaction_are_awaited(open_broker: OpenB
         await create(broker)
         await send(broker, examples.prompt(0))
         (prompt,) = await records_of(broker, topics.PROMPTS.of(RUN))
-        found: list[dict[Partition, set[int]]] = []
+        found: list[dict[Partition, AnswerKeys]] = []
         with capture_logs() as logs:
             async with broker.transactional_producer("t") as open_one:
                 await open_one.begin()
@@ -116,7 +119,7 @@ async def test_results_behind_an_open_transaction_are_awaited(open_broker: OpenB
                     await until(broker, lambda: any(each["event"] == HIDDEN for each in logs))
                     assert found == []
                     await open_one.abort()
-        assert found == [{prompt.partition: {prompt.offset}}]
+        assert found == [{prompt.partition: {prompt.offset: (prompt.key,)}}]
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -255,8 +255,8 @@ async def test_an_owner_whose_time_is_up_may_still_be_writing(tmp_path: Path) ->
         await worker.assign(ONLY)
         assert await worker.deliver() == []
         first, second = await records_of(worker.broker, P0.topic)
-        for record in (first, replace(second, partition=Partition(P0.topic, 1)), second):
-            await write(worker.broker, codec.encode(examples.answer(0), RUN, record))
+        for seq, record in enumerate((first, replace(second, partition=Partition(P0.topic, 1)), second)):
+            await write(worker.broker, codec.encode(examples.answer(min(seq, 1)), RUN, record))
         await until(worker.broker, lambda: worker.assignment.awaited == 0)
         assert worker.model.asked == []
         await worker.assignment.commit()
@@ -419,6 +419,38 @@ async def test_answers_to_an_earlier_topic_of_the_same_name_do_not_count(tmp_pat
         assert await worker.deliver() == [0]
         await worker.model.until_asked(1)
         assert worker.model.asked == ["<p7>"]
+
+
+async def test_an_old_topics_answer_does_not_hide_that_of_the_new(tmp_path: Path) -> None:
+    """The results have several partitions, so that the answer to the earlier topic may be read last."""
+    async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
+        await send(worker.broker, examples.prompt(0))
+        (record,) = await records_of(worker.broker, P0.topic)
+        for seq in (7, 0, 8):
+            await write(worker.broker, codec.encode(examples.answer(seq), RUN, record))
+        await worker.assign(ONLY)
+        assert await worker.deliver() == []
+
+
+@pytest.mark.parametrize("recalled", [True, False])
+async def test_an_old_topics_answer_does_not_end_a_wait(*, recalled: bool, tmp_path: Path) -> None:
+    """It is found by the recall, or while the record is awaited, which another worker has in flight."""
+    async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
+        await send(worker.broker, examples.prompt(0), examples.prompt(1))
+        first, second = await records_of(worker.broker, P0.topic)
+        old, new = (codec.encode(examples.answer(seq), RUN, first) for seq in (7, 0))
+        if recalled:
+            await write(worker.broker, old)
+        worker.group.offsets[P0] = Committed(0, "0;0-1@60")
+        await worker.assign(ONLY)
+        assert await worker.deliver() == []
+        if not recalled:
+            await write(worker.broker, old)
+        await write(worker.broker, codec.encode(examples.answer(1), RUN, second))
+        await until(worker.broker, lambda: worker.assignment.awaited == 1)
+        await write(worker.broker, new)
+        await until(worker.broker, lambda: worker.assignment.awaited == 0)
+        assert worker.model.asked == []
 
 
 async def test_a_topic_that_ends_before_the_offset_is_refused(tmp_path: Path) -> None:

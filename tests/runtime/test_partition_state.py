@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.messaging.broker import Partition, Record
+from service.runtime.answer_keys import ANY
 from service.runtime.commit_metadata import CommitMetadata, Ends, dump, load
 from service.runtime.partition_state import PartitionState
 
@@ -59,7 +60,7 @@ class Owner:
         everything = log.answered_since((0, 0))
         assert {offset for offset in answered if offset >= start} == {each for each in everything if each >= start}
         awaited = {offset: log.now + seconds for offset, seconds in metadata.calls.items()}
-        self.state = PartitionState(start, metadata, answered, awaited, own)
+        self.state = PartitionState(start, metadata, dict.fromkeys(answered, ANY), awaited, own)
         self.position = start
         self.ends = self.followed = log.ends
         self.running = sorted(own)
@@ -95,8 +96,7 @@ class Owner:
 
     def follow(self) -> None:
         for offset in self.log.answered_since(self.followed):
-            if self.state.awaits(offset):
-                self.state.finish(offset)
+            self.state.note_answer(offset, None)
         self.followed = self.log.ends
 
     def commit(self, calls: dict[int, int]) -> None:
@@ -172,7 +172,9 @@ def test_nothing_answered_or_in_flight_elsewhere_is_asked_again(seed: int) -> No
 
 
 def test_awaited_calls_are_named_with_their_time_until_answered() -> None:
-    state = PartitionState(3, CommitMetadata((8,), {}), {4}, {2: 20.0, 4: 20.0, 5: 20.0, 7: 30.0, 9: 30.0}, own={9})
+    state = PartitionState(
+        3, CommitMetadata((8,), {}), {4: ANY}, {2: 20.0, 4: 20.0, 5: 20.0, 7: 30.0, 9: 30.0}, own={9}
+    )
     assert state.metadata((9,), 10.5) == (3, CommitMetadata((8,), {5: 10, 7: 20}))
     assert [each.offset for each in state.deliver({3: record(3), 4: record(4), 5: record(5)}, 6, (9,))] == [3]
     state.finish(3)
@@ -185,7 +187,7 @@ def test_awaited_calls_are_named_with_their_time_until_answered() -> None:
 
 
 def test_an_expired_call_is_to_be_asked_once_delivered() -> None:
-    state = PartitionState(0, CommitMetadata((0,), {}), set(), {0: 10.0, 1: 20.0}, set())
+    state = PartitionState(0, CommitMetadata((0,), {}), {}, {0: 10.0, 1: 20.0}, set())
     assert state.deliver({0: record(0)}, 1, (0,)) == []
     assert state.expire(9.9) == []
     assert state.expire(10.0) == [record(0)]
