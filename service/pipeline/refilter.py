@@ -24,6 +24,7 @@ from service.messaging.messages import (
 )
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import Topic
+from service.pipeline.copied_offsets import commit_beginnings
 from service.pool.batch import Input
 from service.run.create import define_run
 from service.run.goals import check_untouched
@@ -143,6 +144,7 @@ async def refilter_into(source: Broker, run: str, target: Broker, definition: Ru
     await TransactionalWorker(_admit_by(definition.recipe), target, into).run(drained, anyio.Event())
     await copy.answers(topics.CLASSIFIED, topics.INSTRUCTIONS)
     await copy.answers(topics.INSTANCES, topics.CLASSIFIED)
+    await commit_beginnings(target, into)
     await define_run(target, definition, goal, ())
     return await read_progress(target, into)
 

@@ -15,14 +15,11 @@ import anyio
 from anyio import to_thread
 
 from consumers.admit import Admit
-from consumers.classify import Classify
 from consumers.finish import Finish
-from consumers.generate import Generate
-from consumers.instances import WriteInstances
 from service.bootstrap.open_embedder import embedder_for
 from service.dataset.seeds import seeds_digest
 from service.messaging import codec, topics
-from service.messaging.broker import Broker, Committed, Partition, Record
+from service.messaging.broker import Broker, Record
 from service.messaging.messages import (
     CandidateVerdict,
     ClassifiedInstruction,
@@ -40,13 +37,13 @@ from service.messaging.messages import (
 )
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import Topic
+from service.pipeline.copied_offsets import commit_beginnings
 from service.pipeline.refilter import send_all
 from service.pipeline.salvaged import Salvaged
 from service.run.create import define_run
 from service.run.definition import AskedRun
 from service.run.progress import Progress, seq_of
 from service.run.progress_reader import read_progress
-from service.runtime.commit_metadata import CommitMetadata, dump
 from service.runtime.transactional_worker import TransactionalWorker
 from service.selfinstruct.semantic import Embedder
 from service.selfinstruct.tasks import SeedTask
@@ -89,7 +86,7 @@ async def salvage_into(source: Broker, target: Broker, into: str, asked: AskedRu
         drained.set()
         await TransactionalWorker(admit, target, into).run(drained, anyio.Event())
         await TransactionalWorker(Finish(into, lambda: goal.target), target, into).run(drained, anyio.Event())
-        await _commit_beginnings(target, into)
+        await commit_beginnings(target, into)
     return await read_progress(target, into), found
 
 
@@ -104,22 +101,6 @@ async def _read(source: Broker, asked: AskedRun) -> Salvaged:
             found.definition = await to_thread.run_sync(_fitting, asked, found.made_by)
     found.settle()
     return found
-
-
-async def _commit_beginnings(broker: Broker, run: str) -> None:
-    """Commit the beginning of its input for every stage that calls the model, as if it had just begun.
-
-    Its workers then look for answers in all results. Without an offset they would say that it must have expired.
-    """
-    async with broker.transactional_producer(f"seedstream.{run}.define") as producer:
-        await producer.begin()
-        for stage in (Generate, Classify, WriteInstances):
-            ends, _ = dump(CommitMetadata((0,) * await broker.partitions(stage.results.of(run))))
-            source = stage.source.of(run)
-            partitions = [Partition(source, number) for number in range(await broker.partitions(source))]
-            offsets = dict.fromkeys(partitions, Committed(0, ends))
-            await producer.send_offsets(f"seedstream.{run}.{stage.name}", offsets)
-        await producer.commit()
 
 
 def _fitting(asked: AskedRun, made_by: set[tuple[str, str]]) -> RunDefined | None:

@@ -122,7 +122,7 @@ def test_refilter_compares_verdicts_and_a_new_run_reuses_calls(finished_runs: Fi
     with simulated() as model:
         ended = run(folder, "run", "--run", "stricter", *model.flags)
         asked = {request.prompt_sha256 for request in model.wait_until_idle()}
-    assert ended.code == 0, ended.err
+    assert (ended.code, "offset.missing" in ended.err) == (0, False), ended.err
     assert asked.isdisjoint(new.completed_prompts())
     new = read_ledger(folder, "stricter")
     assert len(new.tasks) == TARGET

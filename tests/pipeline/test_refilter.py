@@ -12,7 +12,7 @@ from service.adapters.sqlite import SqliteBroker
 from service.adapters.sqlite.producers import SqliteProducer
 from service.errors import BrokerError, ConfigurationError, RunNotFoundError
 from service.messaging import topics
-from service.messaging.broker import Broker, NewRecord
+from service.messaging.broker import Broker, NewRecord, Partition
 from service.messaging.messages import Answer, GoalSet
 from service.pipeline.refilter import draw_curve, judge_again, refilter_into
 from service.selfinstruct.recipe import SELF_INSTRUCT, Recipe
@@ -23,6 +23,7 @@ from tests.support.logs import RUN, create, records_of, send
 
 pytestmark = pytest.mark.anyio
 
+STAGES = {"generate": topics.PROMPTS, "classify": topics.INSTRUCTIONS, "instances": topics.CLASSIFIED}
 THRESHOLDS = (0.3, 0.45, 0.6, 0.8, 1.0)
 
 
@@ -159,6 +160,20 @@ async def test_an_incomplete_copy_is_never_taken_for_a_run(
                         await refilter_into(source, RUN, target, definition, goal)
             batches += 1
     assert batches > 4
+
+
+async def test_a_copy_has_the_offsets_of_a_run_that_begins(
+    open_run: AbstractAsyncContextManager[Broker], tmp_path: Path
+) -> None:
+    """Without them its first workers would say that Kafka has deleted them."""
+    definition = examples.definition(0).model_copy(update={"run": "copy"})
+    async with open_run as source, SqliteBroker.open(tmp_path / "copy.sqlite3") as target:
+        await target.create_topics(topics.specs("copy", 2))
+        await refilter_into(source, RUN, target, definition, GoalSet(run="copy", target=5))
+        for stage, topic in STAGES.items():
+            group = f"seedstream.copy.{stage}"
+            found = [await target.committed(group, Partition(topic.of("copy"), number)) for number in range(2)]
+            assert [each and each.offset for each in found] == [0, 0]
 
 
 async def test_a_run_that_was_never_defined_has_no_curve(open_broker: OpenBroker) -> None:
