@@ -54,6 +54,18 @@ class Answers:
     async def now(self, starts: Mapping[Partition, int], silence_s: float = _SILENCE_S) -> dict[Partition, AnswerKeys]:
         """Read on to the present end; returns the answers found so far for each source, from its start on.
 
+        Raises:
+            BrokerError: as in `to_end`.
+        """
+        self._found = {source: self._found.get(source, {}) for source in starts}
+        async for source, offset, key in self.to_end(silence_s):
+            if source in starts and offset >= starts[source]:
+                note_answer(self._found[source], offset, key)
+        return self._found
+
+    async def to_end(self, silence_s: float = _SILENCE_S) -> AsyncIterator[Answer]:
+        """Yield the answers up to the present end.
+
         It may take long, and is not interrupted as long as it gets on. An open transaction hides acknowledged results
         behind it from readers, so its end is awaited.
 
@@ -66,13 +78,10 @@ class Answers:
             for partition, target in targets.items():
                 self._reader.seek(partition, min(self._since[partition], target))
         silence = Silence(self._broker, self._reader, list(targets), silence_s)
-        self._found = {source: self._found.get(source, {}) for source in starts}
         while any(self._reader.position(partition) < target for partition, target in targets.items()):
-            for source, offset, key in await self.next(_POLL_S):
-                if source in starts and offset >= starts[source]:
-                    note_answer(self._found[source], offset, key)
+            for answer in await self.next(_POLL_S):
+                yield answer
             await silence.check()
-        return self._found
 
     async def next(self, timeout_s: float) -> list[Answer]:
         """Return the next answers; none when no result came in time."""

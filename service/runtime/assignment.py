@@ -26,7 +26,7 @@ from service.lm.concurrency import Slots
 from service.messaging.broker import Broker, Committed, Isolation, Partition, Record
 from service.messaging.start_offset import OFFSETS_EXPIRE, check_not_beyond_end
 from service.runtime.answer_keys import ANY
-from service.runtime.answered_inputs import Answers
+from service.runtime.answered_inputs import Answer, Answers
 from service.runtime.commit_metadata import CommitMetadata, Ends, dump, load, whole_seconds
 from service.runtime.in_flight import InFlight
 from service.runtime.partition_state import PartitionState
@@ -284,15 +284,30 @@ class Assignment(Generic[In]):
         return committed.offset, metadata or nothing_known
 
     async def _follow(self, answers: Answers, gained: dict[Partition, PartitionState]) -> None:
-        """Finish the records that other workers answer, and make the calls that are not answered in time."""
+        """Finish the records that other workers answer, and make the calls that are not answered in time.
+
+        The recall may have taken longer than these calls, and their answers may lie anywhere behind it. So an answer is
+        late only if it is not among the results that there are after its deadline.
+        """
         while waiting := self._waiting(gained):
-            for partition, offset, key in await answers.next(_FOLLOW_S):
-                if partition in waiting and waiting[partition].note_answer(offset, key):
-                    log.info("record.answered_elsewhere", stage=self._stage, record=f"{partition}/{offset}")
-            for partition, state in self._waiting(waiting).items():
-                for record in state.expire(anyio.current_time() - self._session.limits.margin_s):
-                    log.warning("record.await_expired", stage=self._stage, record=f"{partition}/{record.offset}")
-                    self.calls.begin(record)
+            for answer in await answers.next(_FOLLOW_S):
+                self._note_answer(waiting, answer)
+            due_s = anyio.current_time() - self._session.limits.margin_s
+            if any(state.is_due(due_s) for state in waiting.values()):
+                async for answer in answers.to_end():
+                    self._note_answer(waiting, answer)
+                self._expire(self._waiting(waiting), due_s)
+
+    def _note_answer(self, waiting: Mapping[Partition, PartitionState], answer: Answer) -> None:
+        partition, offset, key = answer
+        if partition in waiting and waiting[partition].note_answer(offset, key):
+            log.info("record.answered_elsewhere", stage=self._stage, record=f"{partition}/{offset}")
+
+    def _expire(self, waiting: Mapping[Partition, PartitionState], due_s: float) -> None:
+        for partition, state in waiting.items():
+            for record in state.expire(due_s):
+                log.warning("record.await_expired", stage=self._stage, record=f"{partition}/{record.offset}")
+                self.calls.begin(record)
 
     def _waiting(self, gained: Mapping[Partition, PartitionState]) -> dict[Partition, PartitionState]:
         """Return the partitions that have been owned without a break since, and that await answers of others."""

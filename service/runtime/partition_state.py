@@ -84,6 +84,10 @@ class PartitionState:
         self.finish(offset)
         return True
 
+    def is_due(self, deadline: float) -> bool:
+        """Return whether an answer of another worker is due by a deadline."""
+        return any(latest <= deadline for latest in self._awaited.values())
+
     def expire(self, deadline: float) -> list[Record]:
         """Stop waiting for answers due by a deadline; returns their records, as far as delivered."""
         late = [offset for offset, latest in self._awaited.items() if latest <= deadline]

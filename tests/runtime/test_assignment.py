@@ -421,6 +421,30 @@ async def test_answers_to_an_earlier_topic_of_the_same_name_do_not_count(tmp_pat
         assert worker.model.asked == ["<p7>"]
 
 
+async def test_an_answer_given_during_a_long_recall_is_not_late(tmp_path: Path) -> None:
+    """The time for the call is up when the recall ends, and its answer is far behind the end of that."""
+    async with desk(tmp_path, ScriptedModel(always("x")), limits=TimeLimits(0.0, call_s=0.0, margin_s=0.0)) as worker:
+        await send(worker.broker, examples.prompt(0))
+        (record,) = await records_of(worker.broker, P0.topic)
+        worker.group.offsets[P0] = Committed(0, "0;0@0")
+        ends_read = 0
+
+        async def answer() -> None:
+            nonlocal ends_read
+            ends_read += 1
+            if (
+                ends_read == 2
+            ):  # the end of the source was the first, that of the results, up to which it reads, is this
+                results = [codec.encode(examples.answer(seq), RUN) for seq in range(100, 2_100)]
+                await write(worker.broker, *results, codec.encode(examples.answer(0), RUN, record))
+
+        worker.broker.meanwhile = answer
+        await worker.assign(ONLY)
+        assert await worker.deliver() == []
+        await until(worker.broker, lambda: worker.assignment.awaited + worker.calls.in_flight == 0)
+        assert (ends_read >= 2, worker.model.asked) == (True, [])
+
+
 async def test_an_old_topics_answer_does_not_hide_that_of_the_new(tmp_path: Path) -> None:
     """The results have several partitions, so that the answer to the earlier topic may be read last."""
     async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
@@ -448,6 +472,8 @@ async def test_an_old_topics_answer_does_not_end_a_wait(*, recalled: bool, tmp_p
             await write(worker.broker, old)
         await write(worker.broker, codec.encode(examples.answer(1), RUN, second))
         await until(worker.broker, lambda: worker.assignment.awaited == 1)
+        await worker.assignment.commit()
+        assert worker.group.offsets[P0].offset == 0
         await write(worker.broker, new)
         await until(worker.broker, lambda: worker.assignment.awaited == 0)
         assert worker.model.asked == []
