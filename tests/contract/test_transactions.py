@@ -81,6 +81,19 @@ async def test_a_waiting_reader_reads_on_after_an_aborted_transaction(open_broke
             assert texts(await reader.poll(10, DEADLINE_S)) == ["later"]
 
 
+async def test_leaving_after_a_cancelled_send_aborts(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send(values("inside"))
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await producer.send(values("cancelled"))
+        await send(broker, "later")
+        assert texts(await read_all(broker)) == ["later"]
+
+
 @pytest.mark.parametrize("ending", ["marker", "abort", "nothing", "record"])
 async def test_a_rebuild_ends_at_any_ending_of_the_log(open_broker: OpenBroker, ending: str) -> None:
     async with open_broker() as broker:

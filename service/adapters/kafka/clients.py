@@ -88,6 +88,16 @@ class ProducerClient:
         for task in self._background():
             task.add_done_callback(lambda _: tell())
 
+    async def abort(self) -> None:
+        """Abort a transaction, of which a step may have failed.
+
+        aiokafka stores that failure in a future, too, and replaces it here; nobody else would ever retrieve it.
+        """
+        ending = self.kafka._txn_manager._transaction_waiter  # noqa: SLF001 - see above
+        if ending.done() and not ending.cancelled():
+            ending.exception()
+        await self.kafka.abort_transaction()
+
     def _background(self) -> "tuple[asyncio.Task[None], ...]":
         return self._sender.sender_task, self.kafka.client._sync_task  # noqa: SLF001 - see above
 

@@ -43,6 +43,7 @@ class KafkaTransactionalProducer:
         self._id = transactional_id
         self._client = client
         self._is_open = False
+        self._is_ending = False
         self._refused: BrokerError | None = None
         self._broken: BrokerError | None = None
         self._written: set[Partition] = set()
@@ -78,7 +79,7 @@ class KafkaTransactionalProducer:
             raise BrokerError(f"{self._id}: expected no open transaction, and one is open; commit or abort it first")
         self._deadline = anyio.current_time() + self._limit_s
         await self._do("begin", self._client.kafka.begin_transaction)
-        self._is_open, self._refused, self._written = True, None, set()
+        self._is_open, self._is_ending, self._refused, self._written = True, False, None, set()
 
     async def send(self, records: Sequence[NewRecord]) -> None:
         """Write records inside the transaction and wait for their acknowledgement."""
@@ -122,6 +123,7 @@ class KafkaTransactionalProducer:
             ) from self._refused
         began = anyio.current_time()
         self._deadline = began + self._limit_s
+        self._is_ending = True
         with anyio.CancelScope(shield=True):
             try:
                 await self._do("commit", self._client.kafka.commit_transaction)
@@ -133,10 +135,11 @@ class KafkaTransactionalProducer:
                 )
                 raise self._broken from error
         self._is_open = False
+        took_s = anyio.current_time() - began
         with anyio.CancelScope(deadline=self._deadline):
             if self._written:
                 await self._cluster.wait_until_visible(sorted(self._written))
-        if anyio.current_time() - began >= self._cluster.options.request_timeout_s:
+        if took_s >= self._cluster.options.request_timeout_s:
             self._broken = OutcomeUnknownError(
                 f"{self._id}: a commit took longer than a request may; a late repetition could end the next "
                 "transaction, so this producer begins none"
@@ -150,8 +153,11 @@ class KafkaTransactionalProducer:
             await self._abort(self._limit_s)
 
     async def close(self) -> None:
-        """Abort an open transaction and stop the client, both in bounded time."""
-        if self._is_open and self._broken is None:
+        """Abort an open transaction and stop the client, both in bounded time.
+
+        A transaction of which a step failed or was cancelled is aborted too: readers would wait for its end.
+        """
+        if self._is_open and not self._is_ending and not isinstance(self._broken, FencedError):
             try:
                 await self._abort(_ABORT_S)
             except BrokerError as error:
@@ -163,7 +169,7 @@ class KafkaTransactionalProducer:
         self._deadline = anyio.current_time() + limit_s
         broken, self._broken = self._broken, None
         with anyio.CancelScope(shield=True):
-            await self._do("abort", self._client.kafka.abort_transaction)
+            await self._do("abort", self._client.abort)
         self._broken = broken
 
     async def _do(self, what: str, action: Callable[[], Awaitable[Any]], *needed: Right) -> None:
