@@ -65,6 +65,10 @@ async def find_end(broker: KafkaBroker, topic: str) -> None:
     await broker.end_offset(Partition(topic, 0), Isolation.READ_COMMITTED)
 
 
+async def find_begin(broker: KafkaBroker, topic: str) -> None:
+    await broker.begin_offsets([Partition(topic, 0)])
+
+
 async def find_members(broker: KafkaBroker, topic: str) -> None:
     await broker.members(topic)
 
@@ -106,6 +110,7 @@ TOPIC, GROUP, ID = "topic", "group", "transactional id"
         (join, ["read:group", "describe:topic"], ("READ", TOPIC)),
         (look_up, [], ("DESCRIBE", TOPIC)),
         (find_end, [], ("DESCRIBE", TOPIC)),
+        (find_begin, [], ("DESCRIBE", TOPIC)),
         (find_members, [], ("DESCRIBE", GROUP)),
         (find_offsets, ["describe:topic"], ("DESCRIBE", GROUP)),
         (find_offsets, ["read:group"], ("DESCRIBE", TOPIC)),

@@ -23,7 +23,7 @@ _KINDS: dict[type[KafkaError], str] = {
 _USUAL = {"topic": "READ", "group": "READ", "transactional id": "WRITE", "cluster": "IDEMPOTENT_WRITE"}
 # Positions of the operations in a broker's bit field, from Kafka's `AclOperation`.
 _OPERATIONS = {"READ": 3, "WRITE": 4, "DESCRIBE": 8, "DESCRIBE_CONFIGS": 10}
-NOT_SAID = -(1 << 31)
+_NOT_SAID = -(1 << 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +66,4 @@ def _name(error: BaseException) -> str:
 
 def operations(bits: int) -> frozenset[str]:
     """Return the operations of a broker's bit field; all of them if the broker did not fill it in."""
-    return frozenset(name for name, place in _OPERATIONS.items() if bits == NOT_SAID or bits >> place & 1)
+    return frozenset(name for name, place in _OPERATIONS.items() if bits == _NOT_SAID or bits >> place & 1)

@@ -25,7 +25,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
-from service.adapters.kafka.authorization import NOT_SAID, Right, not_authorized, operations, refusal
+from service.adapters.kafka.authorization import Right, not_authorized, operations, refusal
 from service.adapters.kafka.later_requests import TopicsRequest
 from service.adapters.kafka.options import KafkaOptions
 from service.adapters.kafka.topic_watch import TopicWatch
@@ -39,6 +39,7 @@ _LOOK_EVERY_S = 10.0
 _ANSWER_S = 5.0
 _VISIBLE_S = 1.0
 _MARKER_S = 0.002
+_SETTLED_S = 2.0
 
 log = structlog.get_logger()
 
@@ -159,10 +160,7 @@ class Cluster:
             NotAuthorizedError: this client may not see a topic, whether it exists or not.
         """
         request = TopicsRequest(sorted(set(topics)))
-        try:
-            answer = await self.ask("rights", lambda: self.admin._send_request(request))  # noqa: SLF001 - a later version
-        except NotImplementedError:  # these brokers do not tell
-            return dict.fromkeys(topics, operations(NOT_SAID))
+        answer = await self.ask("rights", lambda: self.admin._send_request(request))  # noqa: SLF001 - a later version
         found = {}
         for each in answer.to_object()["topics"]:
             error, name = for_code(each["error_code"]), each["topic"]
@@ -179,7 +177,12 @@ class Cluster:
         Raises:
             TopicMissingError, NotAuthorizedError: it may not.
         """
-        allowed = await self.operations([topic for _, topic in wanted])
+        topics = [topic for _, topic in wanted]
+        try:
+            allowed = await self.operations(topics)
+        except TopicMissingError:  # a broker that has just come back may answer from an old state
+            await anyio.sleep(_SETTLED_S)
+            allowed = await self.operations(topics)
         for operation, topic in wanted:
             if operation not in allowed[topic]:
                 raise not_authorized(self.options.security.principal, Right(operation, "topic", topic))
@@ -216,16 +219,18 @@ class Cluster:
         found: dict[TopicPartition, int] = await self.ask(
             "ends of partitions",
             lambda: consumer.end_offsets(keys),
-            Right("DESCRIBE", "topic", ", ".join(sorted({partition.topic for partition in partitions}))),
+            _describing(partitions),
         )
         return {partition: found[key] for partition, key in zip(partitions, keys, strict=True)}
 
     async def begin_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """Return the offset of the first record that is left of each partition; 0 if nothing was ever deleted."""
+        for topic in {partition.topic for partition in partitions}:
+            await self.width(topic)
         consumer = await self._consumer(Isolation.READ_COMMITTED)
         keys = as_keys(partitions)
         found: dict[TopicPartition, int] = await self.ask(
-            "begins of partitions", lambda: consumer.beginning_offsets(keys)
+            "begins of partitions", lambda: consumer.beginning_offsets(keys), _describing(partitions)
         )
         return {partition: found[key] for partition, key in zip(partitions, keys, strict=True)}
 
@@ -315,6 +320,10 @@ def _member(found: dict[str, Any]) -> Member:
         assignment = ConsumerProtocol.ASSIGNMENT.decode(found["member_assignment"])
         owned = {Partition(topic, number) for topic, numbers in assignment.assignment for number in numbers}
     return Member(found["client_id"], frozenset(owned))
+
+
+def _describing(partitions: Sequence[Partition]) -> Right:
+    return Right("DESCRIBE", "topic", ", ".join(sorted({partition.topic for partition in partitions})))
 
 
 def as_keys(partitions: Sequence[Partition]) -> list[TopicPartition]:

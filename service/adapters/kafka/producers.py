@@ -142,7 +142,7 @@ class _SharedClient:
         if not self.is_broken:
             self.is_broken = True
             if failure is not None or self._calls:
-                log.warning("kafka.sent_again", calls=len(self._calls), error=repr(failure))
+                log.warning("kafka.sent_again", calls=len(self._calls), error=repr(failure or self.client.failure))
             for scope in self._calls:
                 scope.cancel()
 
