@@ -66,7 +66,7 @@ def waiting_at_most(waiting: Mapping[Role, int], progress: Progress) -> dict[Rol
         Role.FINISH: progress.pending,
     }
     capped = {role: min(count, most.get(role, count)) for role, count in waiting.items()}
-    return {role: count for role, count in capped.items() if count > 0} or {Role.PRODUCER: 1}
+    return {role: count for role, count in capped.items() if count > 0} or {Role.PRODUCER: 0}
 
 
 def last_moved_s(progress: Progress, latest_ms: int) -> float | None:

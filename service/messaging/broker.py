@@ -253,10 +253,18 @@ class Broker(Protocol):
         """Return the committed offset of a group for a partition, or `None` if there is none."""
         ...
 
+    async def committed_offsets(self, group: str, partitions: Sequence[Partition]) -> Offsets:
+        """Return the committed offsets of a group for those of the partitions that have one, in one request."""
+        ...
+
     async def members(self, group: str) -> Sequence[Member]:
         """Return the current members of a group; one that died is listed until its session times out."""
         ...
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         """Return the offset after the last record; if read-committed, after the last record that a reader may see."""
+        ...
+
+    async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> Mapping[Partition, int]:
+        """Return the `end_offset` of each partition, with one request to each broker that leads some of them."""
         ...

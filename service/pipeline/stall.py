@@ -49,18 +49,18 @@ class Stall:
 async def read_waiting(broker: Broker, run: str) -> dict[Role, int]:
     """Return the records that each role has not finished yet, without the roles that have none.
 
-    Where no role has any, one prompt is awaited from the producer.
+    Where no role has any, the producer is awaited, with no record.
     """
+    sources = {role: await _partitions(broker, run, topic) for role, topic in SOURCES.items()}
+    every_source = [partition for partitions in sources.values() for partition in partitions]
+    ends = await broker.end_offsets(every_source, Isolation.READ_COMMITTED)
     waiting = {}
-    for role, topic in SOURCES.items():
-        count = 0
-        for partition in await _partitions(broker, run, topic):
-            committed = await broker.committed(f"seedstream.{run}.{role}", partition)
-            end = await broker.end_offset(partition, Isolation.READ_COMMITTED)
-            count += max(0, end - (committed.offset if committed is not None else 0))
-        if count:
+    for role, partitions in sources.items():
+        committed = await broker.committed_offsets(f"seedstream.{run}.{role}", partitions)
+        behind = (ends[each] - (committed[each].offset if each in committed else 0) for each in partitions)
+        if count := sum(max(0, records) for records in behind):
             waiting[role] = count
-    return waiting or {Role.PRODUCER: 1}
+    return waiting or {Role.PRODUCER: 0}
 
 
 class StallWatch:
@@ -116,9 +116,9 @@ class StallWatch:
                 said = True
                 log.warning("run.stalled", run=self._run, seconds=round(self.stall.seconds), waiting_for=list(waiting))
 
-    async def _ends(self) -> list[int]:
+    async def _ends(self) -> Mapping[Partition, int]:
         found = [each for topic in _MOVING for each in await _partitions(self._broker, self._run, topic)]
-        return [await self._broker.end_offset(each, Isolation.READ_COMMITTED) for each in found]
+        return await self._broker.end_offsets(found, Isolation.READ_COMMITTED)
 
 
 async def _partitions(broker: Broker, run: str, topic: Topic[Message]) -> list[Partition]:

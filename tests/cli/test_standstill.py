@@ -18,7 +18,7 @@ def test_a_standstill_names_what_waits_and_who_is_missing() -> None:
         "nothing has moved for 4m 05s: 12 prompts wait for generate (no process has this role), 1 tasks wait for finish"
     )
     assert still.told(None) == "nothing has moved for 4m 05s: 12 prompts wait for generate, 1 tasks wait for finish"
-    assert Standstill(60.0, {Role.PRODUCER: 1}).told(staff) == (
+    assert Standstill(60.0, {Role.PRODUCER: 0}).told(staff) == (
         "nothing has moved for 1m 00s: the run waits for its producer (no process has this role)"
     )
     assert Standstill(7300.0, {}, abandoned=True).told(None) == (
@@ -46,4 +46,4 @@ def test_no_more_records_wait_than_the_run_has() -> None:
         progress.apply(message)
     offsets = {Role.GENERATE: 3, Role.ADMIT: 2, Role.CLASSIFY: 4}
     assert waiting_at_most(offsets, progress) == {Role.GENERATE: 1, Role.ADMIT: 2, Role.CLASSIFY: 1}
-    assert waiting_at_most({Role.GENERATE: 1, Role.FINISH: 1}, Progress()) == {Role.PRODUCER: 1}
+    assert waiting_at_most({Role.GENERATE: 1, Role.FINISH: 1}, Progress()) == {Role.PRODUCER: 0}

@@ -73,12 +73,22 @@ class Namespaced:
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         return await self.real.committed(self.prefix + group, self.inside(partition))
 
+    async def committed_offsets(self, group: str, partitions: Sequence[Partition]) -> Offsets:
+        inside = {self.inside(partition): partition for partition in partitions}
+        found = await self.real.committed_offsets(self.prefix + group, list(inside))
+        return {inside[partition]: committed for partition, committed in found.items()}
+
     async def members(self, group: str) -> Sequence[Member]:
         found = await self.real.members(self.prefix + group)
         return [replace(each, owned=self.outside(each.owned)) for each in found]
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         return await self.real.end_offset(self.inside(partition), isolation)
+
+    async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> Mapping[Partition, int]:
+        inside = {self.inside(partition): partition for partition in partitions}
+        found = await self.real.end_offsets(list(inside), isolation)
+        return {inside[partition]: end for partition, end in found.items()}
 
     def inside(self, partition: Partition) -> Partition:
         return Partition(self.prefix + partition.topic, partition.number)

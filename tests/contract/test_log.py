@@ -5,7 +5,7 @@ import pytest
 from service.errors import RecordTooLargeError, TopicMissingError
 from service.messaging.broker import Isolation, NewRecord, Partition, TopicSpec
 from tests.contract.conftest import OpenBroker
-from tests.contract.logs import DEADLINE_S, P0, create, ignore, read_all, send, texts, values
+from tests.contract.logs import DEADLINE_S, P0, Q0, create, ignore, read_all, send, texts, values
 
 pytestmark = pytest.mark.anyio
 
@@ -231,3 +231,22 @@ async def test_whoever_opens_a_log_may_use_its_topics(open_broker: OpenBroker) -
         await broker.check_rights(reads=["first", "second"], writes=["first"])
         with pytest.raises(TopicMissingError, match="third"):
             await broker.check_rights(reads=["first"], writes=["third"])
+
+
+async def test_ends_of_many_partitions_come_at_once(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker, partitions=3)
+        await send(broker, "a", "b")
+        partitions = [Partition("first", 2), P0, Q0]
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send(values("c", topic="second"))
+            assert await broker.end_offsets(partitions, Isolation.READ_COMMITTED) == dict(
+                zip(partitions, (0, 2, 0), strict=True)
+            )
+            assert await broker.end_offsets(partitions, Isolation.READ_UNCOMMITTED) == dict(
+                zip(partitions, (0, 2, 1), strict=True)
+            )
+        assert await broker.end_offsets([], Isolation.READ_COMMITTED) == {}
+        with pytest.raises(TopicMissingError, match="third"):
+            await broker.end_offsets([P0, Partition("third", 0)], Isolation.READ_COMMITTED)

@@ -2,7 +2,7 @@ import anyio
 import pytest
 
 from service.errors import BrokerError, FencedError, RecordTooLargeError
-from service.messaging.broker import Committed, Isolation, NewRecord
+from service.messaging.broker import Committed, Isolation, NewRecord, Partition
 from tests.contract.conftest import OpenBroker
 from tests.contract.logs import DEADLINE_S, P0, Q0, create, read_all, send, texts, upto, values
 
@@ -41,6 +41,19 @@ async def test_an_aborted_transaction_leaves_only_a_gap_in_offsets(open_broker: 
         assert record.value == b"c"
         assert record.offset >= 2
         assert await broker.committed("g", P0) is None
+
+
+async def test_committed_offsets_of_many_partitions_come_at_once(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker, partitions=3)
+        written = {P0: Committed(7, "note"), Q0: Committed(9)}
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send_offsets("g", written)
+            await producer.commit()
+        assert await broker.committed_offsets("g", [P0, Partition("first", 2), Q0]) == written
+        assert await broker.committed_offsets("another", [P0, Q0]) == {}
+        assert await broker.committed_offsets("g", []) == {}
 
 
 async def test_offsets_have_gaps_where_transactions_ended(open_broker: OpenBroker) -> None:

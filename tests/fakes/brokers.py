@@ -77,11 +77,17 @@ class BreakingBroker:
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         return await self.real.committed(group, partition)
 
+    async def committed_offsets(self, group: str, partitions: Sequence[Partition]) -> Offsets:
+        return await self.real.committed_offsets(group, partitions)
+
     async def members(self, group: str) -> Sequence[Member]:
         return await self.real.members(group)
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         return await self.real.end_offset(partition, isolation)
+
+    async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> Mapping[Partition, int]:
+        return await self.real.end_offsets(partitions, isolation)
 
 
 @dataclass(eq=False)

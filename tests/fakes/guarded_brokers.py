@@ -95,6 +95,12 @@ class GuardedBroker:
         self.check(Resource.TOPIC, partition.topic, Operation.DESCRIBE)
         return await self.real.committed(group, partition)
 
+    async def committed_offsets(self, group: str, partitions: Sequence[Partition]) -> Offsets:
+        self.check(Resource.GROUP, group, Operation.DESCRIBE)
+        for topic in {partition.topic for partition in partitions}:
+            self.check(Resource.TOPIC, topic, Operation.DESCRIBE)
+        return await self.real.committed_offsets(group, partitions)
+
     async def members(self, group: str) -> Sequence[Member]:
         self.check(Resource.GROUP, group, Operation.DESCRIBE)
         return await self.real.members(group)
@@ -102,6 +108,11 @@ class GuardedBroker:
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         self.check(Resource.TOPIC, partition.topic, Operation.DESCRIBE)
         return await self.real.end_offset(partition, isolation)
+
+    async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> Mapping[Partition, int]:
+        for topic in {partition.topic for partition in partitions}:
+            self.check(Resource.TOPIC, topic, Operation.DESCRIBE)
+        return await self.real.end_offsets(partitions, isolation)
 
 
 @dataclass

@@ -11,7 +11,10 @@ import pytest
 from aiokafka.conn import AIOKafkaConnection
 
 from service.adapters.kafka import KafkaBroker, KafkaOptions
+from service.messaging import topics
 from service.messaging.broker import NewRecord, Partition, Record, TopicSpec
+from service.pipeline.roles import Role
+from service.pipeline.stall import read_waiting
 from tests.kafka.cluster import Cluster
 from tests.support.logs import DEADLINE_S
 
@@ -93,3 +96,15 @@ async def test_an_idle_consumer_sees_the_next_records_at_once(kafka: Cluster, pa
                 while not found:
                     found = await reader.poll(10, 1.0)
             assert [record.value for record in found] == [text]
+
+
+@pytest.mark.parametrize("width", [1, 8])
+async def test_a_look_at_waiting_records_is_cheap(kafka: Cluster, requests: Counter[str], width: int) -> None:
+    run = f"look-{uuid4().hex[:8]}"
+    async with KafkaBroker.open(KafkaOptions(bootstrap=kafka.bootstrap)) as broker:
+        await broker.create_topics(topics.specs(run, width))
+        await read_waiting(broker, run)
+        requests.clear()
+        assert await read_waiting(broker, run) == {Role.PRODUCER: 0}
+    assert count_of(requests, "Offset") <= 6, requests
+    assert requests.total() <= 13, requests

@@ -46,7 +46,7 @@ async def watched(broker: Broker) -> AsyncIterator[StallWatch]:
 async def test_records_wait_for_the_roles_that_have_not_finished_them(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker, partitions=3)
-        assert await read_waiting(broker, RUN) == {Role.PRODUCER: 1}
+        assert await read_waiting(broker, RUN) == {Role.PRODUCER: 0}
         await send(broker, *(examples.prompt(seq) for seq in range(4)), examples.answer(0), examples.answer(1))
         await send(broker, examples.instruction("m1"), examples.task_instances("m2"))
         everything = {Role.GENERATE: 4, Role.ADMIT: 2, Role.CLASSIFY: 1, Role.FINISH: 1}

@@ -10,7 +10,7 @@ from service.adapters.kafka.options import KafkaOptions
 from service.adapters.kafka.producers import KafkaProducer
 from service.adapters.kafka.readers import KafkaReader
 from service.adapters.kafka.transactions import KafkaTransactionalProducer
-from service.messaging.broker import Committed, Isolation, Listener, Member, Partition, TopicSpec
+from service.messaging.broker import Committed, Isolation, Listener, Member, Offsets, Partition, TopicSpec
 
 
 class KafkaBroker:
@@ -83,7 +83,11 @@ class KafkaBroker:
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         """Return the offset and metadata that a group has committed for a partition, None if it has committed none."""
-        return await self._cluster.committed(group, partition)
+        return (await self._cluster.committed_offsets(group, [partition])).get(partition)
+
+    async def committed_offsets(self, group: str, partitions: Sequence[Partition]) -> Offsets:
+        """Return the committed offsets of a group for those of the partitions that have one."""
+        return await self._cluster.committed_offsets(group, partitions)
 
     async def members(self, group: str) -> Sequence[Member]:
         return await self._cluster.members(group)
@@ -95,3 +99,7 @@ class KafkaBroker:
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         """Return the offset behind the last record; if read-committed, behind the last stable one."""
         return (await self._cluster.end_offsets([partition], isolation))[partition]
+
+    async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> Mapping[Partition, int]:
+        """Return the `end_offset` of each partition."""
+        return await self._cluster.end_offsets(partitions, isolation)

@@ -193,9 +193,14 @@ class Cluster:
             "`seedstream topics create` creates the topics of a run"
         )
 
-    async def committed(self, group: str, partition: Partition) -> Committed | None:
-        """Return the offset and metadata that a group has committed for a partition, None if it has committed none."""
-        request = OffsetFetchRequest(group, [(partition.topic, [partition.number])])
+    async def committed_offsets(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, Committed]:
+        """Return the offset and metadata that a group has committed for those of the partitions that have one."""
+        if not partitions:
+            return {}
+        numbers: dict[str, list[int]] = {}
+        for partition in partitions:
+            numbers.setdefault(partition.topic, []).append(partition.number)
+        request = OffsetFetchRequest(group, list(numbers.items()))
 
         async def fetch() -> Any:
             coordinator = await self.admin.find_coordinator(group)
@@ -203,17 +208,23 @@ class Cluster:
             # `list_consumer_group_offsets` drops the error of the whole response, such as a coordinator that moves.
             codes = [getattr(answer, "error_code", 0), *(each[-1] for _, each_of in answer.topics for each in each_of)]
             _raise_first(codes, f"offsets of group {group}")
-            ((_, (found,)),) = answer.topics
-            return found
+            return answer.topics
 
-        needed = Right("DESCRIBE", "group", group), Right("DESCRIBE", "topic", partition.topic)
-        _, offset, metadata, _ = await self.ask(f"committed offsets of {group}", fetch, *needed)
-        return Committed(offset, metadata or "") if offset >= 0 else None
+        needed = Right("DESCRIBE", "group", group), _describing(partitions)
+        found = await self.ask(f"committed offsets of {group}", fetch, *needed)
+        return {
+            Partition(topic, number): Committed(offset, metadata or "")
+            for topic, parts in found
+            for number, offset, metadata, _ in parts
+            if offset >= 0
+        }
 
     async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> dict[Partition, int]:
         """Return the offset behind the last record of each partition; if read-committed, behind the last stable one."""
-        for partition in partitions:
-            await self.width(partition.topic)
+        if not partitions:
+            return {}
+        for topic in {partition.topic for partition in partitions}:
+            await self.width(topic)
         consumer = await self._consumer(isolation)
         keys = as_keys(partitions)
         found: dict[TopicPartition, int] = await self.ask(

@@ -187,7 +187,7 @@ class KafkaGroupMember:
         """Seek to the group's committed offsets, in place of the positions that aiokafka looks up by itself."""
         coordinator = self._consumer._coordinator  # noqa: SLF001 - the generation of later commits; see `_sent`
         generation = coordinator.generation, coordinator.member_id
-        starts = {partition: await self._start(partition) for partition in sorted(gained)}
+        starts = await self._starts(sorted(gained))
         if self._rebalances.gained is not gained or self._rebalances.revoking is not None:
             return  # a newer rebalance has replaced this one
         for partition, start in starts.items():
@@ -199,14 +199,11 @@ class KafkaGroupMember:
         await self._on_assigned(gained)
         self._rebalances.taken(gained)
 
-    async def _start(self, partition: Partition) -> int:
-        committed = await self._cluster.committed(self._group, partition)
-        if committed is not None:
-            return committed.offset
-        key = TopicPartition(partition.topic, partition.number)
-        begins = await self._cluster.ask("beginnings", lambda: self._consumer.beginning_offsets([key]), *self._rights)
-        begin: int = begins[key]
-        return begin
+    async def _starts(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        committed = await self._cluster.committed_offsets(self._group, partitions)
+        others = [partition for partition in partitions if partition not in committed]
+        begins = await self._cluster.begin_offsets(others) if others else {}
+        return begins | {partition: each.offset for partition, each in committed.items()}
 
     async def _fetch(self, max_records: int, timeout_s: float) -> list[Record]:
         """Return records, or an empty list once a rebalance begins, which would block a fetch until it has ended."""

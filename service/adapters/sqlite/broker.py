@@ -9,7 +9,7 @@ from service.adapters.sqlite.engine import LogEngine
 from service.adapters.sqlite.groups import Group
 from service.adapters.sqlite.producers import SqliteProducer, SqliteTransactionalProducer
 from service.adapters.sqlite.readers import SqliteGroupMember, SqliteReader
-from service.messaging.broker import Committed, Isolation, Listener, Member, Partition, TopicSpec
+from service.messaging.broker import Committed, Isolation, Listener, Member, Offsets, Partition, TopicSpec
 from service.messaging.record_size import MAX_RECORD_BYTES
 
 _REBALANCE_TIMEOUT_S = 30.0
@@ -113,6 +113,11 @@ class SqliteBroker:
         """Return the offset and metadata that a group has committed for a partition, None if it has committed none."""
         return self._engine.committed.get((group, partition))
 
+    async def committed_offsets(self, group: str, partitions: Sequence[Partition]) -> Offsets:
+        """Return the committed offsets of a group for those of the partitions that have one."""
+        found = {partition: await self.committed(group, partition) for partition in partitions}
+        return {partition: each for partition, each in found.items() if each is not None}
+
     async def members(self, group: str) -> Sequence[Member]:
         """Return the current members of a group, all of which are in this process."""
         joined = self._groups.get(group)
@@ -122,3 +127,7 @@ class SqliteBroker:
         """Return the offset behind the last record; if read-committed, behind the last stable one."""
         log = self._engine.log(partition)
         return log.readable_end if isolation is Isolation.READ_COMMITTED else log.next_offset
+
+    async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> Mapping[Partition, int]:
+        """Return the `end_offset` of each partition."""
+        return {partition: await self.end_offset(partition, isolation) for partition in partitions}
