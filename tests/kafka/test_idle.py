@@ -1,7 +1,7 @@
 """Consumers on Kafka while nothing is written: they cost little, and see the next records at once."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -12,7 +12,7 @@ from aiokafka.conn import AIOKafkaConnection
 
 from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.messaging import topics
-from service.messaging.broker import NewRecord, Partition, Record, TopicSpec
+from service.messaging.broker import Committed, GroupMember, NewRecord, Partition, Record, TopicSpec
 from service.pipeline.roles import Role
 from service.pipeline.stall import read_waiting
 from tests.kafka.cluster import Cluster
@@ -67,10 +67,43 @@ async def test_an_idle_reader_sends_hardly_any_request(kafka: Cluster, requests:
     assert requests.total() <= 3, requests
 
 
-async def test_a_member_without_interest_in_records_fetches_none(kafka: Cluster, requests: Counter[str]) -> None:
-    async def ignore(_: frozenset[Partition]) -> None:
-        pass
+async def ignore(_: frozenset[Partition]) -> None:
+    pass
 
+
+async def poll_until(member: GroupMember, is_reached: Callable[[], bool]) -> list[Record]:
+    found: list[Record] = []
+    while not is_reached():
+        found += await member.poll(10, 0.1)
+    return found
+
+
+@pytest.mark.parametrize("has_committed", [True, False])
+async def test_an_idle_member_reads_gained_partitions_at_once(kafka: Cluster, *, has_committed: bool) -> None:
+    async with (
+        opened(kafka) as (broker, topic),
+        broker.producer() as producer,
+        broker.group_member(topic, [topic], ignore, ignore) as staying,
+    ):
+        if has_committed:
+            async with broker.transactional_producer(topic) as committing:
+                await committing.begin()
+                await committing.send_offsets(topic, dict.fromkeys(partitions_of(topic), Committed(0)))
+                await committing.commit()
+        async with broker.group_member(topic, [topic], ignore, ignore) as leaving, anyio.create_task_group() as tasks:
+            tasks.start_soon(poll_until, leaving, lambda: False)
+            await poll_until(staying, lambda: bool(staying.assignment() and leaving.assignment()))
+            with anyio.move_on_after(_IDLE_S):
+                await poll_until(staying, lambda: False)
+            moving = min(leaving.assignment())
+            tasks.cancel_scope.cancel()
+        left_s = anyio.current_time()
+        await producer.send([NewRecord(topic, b"x", partition=moving.number)])
+        await poll_until(staying, lambda: moving in staying.assignment() and staying.position(moving) > 0)
+        assert anyio.current_time() - left_s < _SOON_S
+
+
+async def test_a_member_without_interest_in_records_fetches_none(kafka: Cluster, requests: Counter[str]) -> None:
     async with opened(kafka) as (broker, topic), broker.group_member(topic, [topic], ignore, ignore) as member:
         while not member.assignment():
             await member.poll(0, 0.1)

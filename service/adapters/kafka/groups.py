@@ -185,6 +185,7 @@ class KafkaGroupMember:
 
     async def _take_over(self, gained: frozenset[Partition]) -> None:
         """Seek to the group's committed offsets, in place of the positions that aiokafka looks up by itself."""
+        self._consumer.drop_abandoned_fetches()
         coordinator = self._consumer._coordinator  # noqa: SLF001 - the generation of later commits; see `_sent`
         generation = coordinator.generation, coordinator.member_id
         starts = await self._starts(sorted(gained))

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import ConnectionGroup
 
 # A broker answers one fetch of a consumer at a time, and a fetch leaves out paused partitions and those whose records
 # are not taken yet. A fetch that waits long for the others would delay the next one for these.
@@ -32,6 +33,16 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         if found:
             self._found_s = time.monotonic()
         return found
+
+    def drop_abandoned_fetches(self) -> None:
+        """Close the connections on which a broker still holds a fetch that aiokafka has cancelled at a rebalance.
+
+        A broker answers the requests of a connection one by one: those for gained partitions would wait for that fetch.
+        """
+        for (_, group), connection in self._client._conns.items():  # noqa: SLF001 - aiokafka just forgets the fetch
+            abandoned = any(future.cancelled() for _, _, future in connection._requests)  # noqa: SLF001
+            if abandoned and group == ConnectionGroup.DEFAULT:
+                connection.close()
 
     def _wait_at_brokers(self, wait_ms: int) -> None:
         """Set how long the next fetches wait; aiokafka has no public way to change it after the start."""

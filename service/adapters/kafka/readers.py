@@ -29,7 +29,7 @@ _POSITION_S = 5.0
 log = structlog.get_logger()
 
 
-def new_consumer(cluster: Cluster, **more: object) -> AIOKafkaConsumer:
+def new_consumer(cluster: Cluster, **more: object) -> PatientConsumer:
     """Return a read-committed consumer without auto-commit; `more` are further options of aiokafka."""
     return PatientConsumer(
         isolation_level=Isolation.READ_COMMITTED.value,
