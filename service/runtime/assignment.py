@@ -75,6 +75,7 @@ class Assignment(Generic[In]):
         self._ends = ends
         self._generation = 0
         self._rebalancing = False
+        self._revoked_s = 0.0
         self._settled = anyio.Event()
         self._committing = anyio.Lock()
 
@@ -115,7 +116,12 @@ class Assignment(Generic[In]):
         await self._commit(self._changed_metadata())
 
     async def on_revoked(self, _: frozenset[Partition]) -> None:
-        """Commit all offsets, with the calls in flight in their metadata; no call begins before the next assignment."""
+        """Commit all offsets, with the calls in flight in their metadata; no call begins before the next assignment.
+
+        The time that the metadata grants these calls begins now: their next owner counts from its own assignment, of
+        which it may learn long before this worker learns of the loss.
+        """
+        self._revoked_s = anyio.current_time()
         self._rebalancing, self._settled = True, anyio.Event()
         self.calls.hold_back()
         async with self._committing:
@@ -125,6 +131,8 @@ class Assignment(Generic[In]):
 
     async def on_assigned(self, partitions: frozenset[Partition]) -> None:
         """Own these partitions from now on, and no others, as soon as it is known what is answered of them."""
+        if not self._rebalancing:
+            self._revoked_s = anyio.current_time()
         self._lose(frozenset(self._owned) - partitions)
         self._forget(self._recalling.keys() - partitions)
         self._generation += 1
@@ -140,7 +148,7 @@ class Assignment(Generic[In]):
             self._owned[record.partition].finish(record.offset)
 
     def _lose(self, partitions: frozenset[Partition]) -> None:
-        self.calls.lose(partitions)
+        self.calls.lose(partitions, self._revoked_s)
         for partition in partitions:
             del self._owned[partition]
 

@@ -117,15 +117,15 @@ class InFlight(Generic[In]):
         """Return the calls of a partition that have begun and are not given up."""
         return [call for (each, _), call in self._calls.items() if each == partition and call.has_begun]
 
-    def lose(self, partitions: frozenset[Partition]) -> None:
-        """Let calls that have begun on revoked partitions run to their ends; drop the others."""
-        now_s, limits = anyio.current_time(), self._session.limits
+    def lose(self, partitions: frozenset[Partition], revoked_s: float) -> None:
+        """Let calls that have begun on partitions revoked at this time run to their ends; drop the others."""
+        limits = self._session.limits
         for (partition, _), call in self._calls.items():
             if partition in partitions and not call.lost:
                 call.lost = True
                 if call.state is CallState.BEGUN and call.slot is not None:
-                    call.scope.deadline = now_s + limits.revoked_s
-                    self._slots.close(call.slot, now_s + limits.drain_s)
+                    call.scope.deadline = revoked_s + limits.revoked_s
+                    self._slots.close(call.slot, revoked_s + limits.drain_s)
                 elif not call.has_begun:
                     call.scope.cancel()
 

@@ -202,7 +202,7 @@ async def test_calls_of_a_regained_partition_are_not_given_up(tmp_path: Path) ->
         await worker.deliver()
         await worker.model.until_asked(1)
         (call,) = worker.calls.begun_on(P0)
-        worker.calls.lose(ONLY)
+        worker.calls.lose(ONLY, anyio.current_time())
         assert worker.calls.regain([call]) == {0: False}
         with anyio.move_on_after(2 * QUIET_S):
             await worker.calls.wait_for_fewer(DEADLINE_S)
@@ -224,7 +224,7 @@ async def test_a_call_that_is_lost_as_it_gets_its_slot_is_not_sent(turns: int, t
         for _ in range(turns):
             await lowlevel.checkpoint()
         worker.calls.hold_back()
-        worker.calls.lose(ONLY)
+        worker.calls.lose(ONLY, anyio.current_time())
         worker.calls.let_begin()
         while worker.calls.in_flight:
             await worker.calls.wait_for_fewer(DEADLINE_S)
@@ -386,7 +386,7 @@ async def test_a_call_dropped_with_its_partition_is_made_on_return(tmp_path: Pat
         await worker.deliver()
         await until(worker.broker, lambda: slots.in_use == 0 and len(worker.model.asked) == 1)
         calls = worker.calls.begun_on(P0)
-        worker.calls.lose(ONLY)
+        worker.calls.lose(ONLY, anyio.current_time())
         assert worker.calls.regain(calls) == {0: False}
         await follow(worker.broker, topics.CANDIDATES, 1)
         assert worker.model.asked == ["<p0>", "<p0>"]
@@ -406,6 +406,24 @@ async def test_calls_of_a_revoked_partition_have_the_time_of_an_attempt(tmp_path
             await worker.calls.wait_for_fewer(DEADLINE_S)
         hold.release()
         await follow(worker.broker, topics.CANDIDATES, 1)
+
+
+async def test_the_time_of_a_revoked_call_begins_at_its_revocation(tmp_path: Path) -> None:
+    """The next owner may be assigned the partition before this worker learns that it has lost it."""
+    async with desk(tmp_path, ScriptedModel(always(Hold())), limits=TimeLimits(30.0, call_s=60.0)) as worker:
+        await send(worker.broker, examples.prompt(0))
+        await worker.assign(ONLY)
+        await worker.deliver()
+        await worker.model.until_asked(1)
+        (call,) = worker.calls.begun_on(P0)
+        await worker.assignment.on_revoked(ONLY)
+        revoked_s = anyio.current_time()
+        assert worker.group.metadata == "0;0@90"
+        await anyio.wait_all_tasks_blocked()
+        await worker.assignment.on_assigned(NOTHING)
+        assert call.slot is not None
+        assert call.slot.closes_s <= revoked_s + 30.0
+        assert call.scope.deadline <= revoked_s + 90.0
 
 
 async def test_answers_to_an_earlier_topic_of_the_same_name_do_not_count(tmp_path: Path) -> None:
