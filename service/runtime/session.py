@@ -14,12 +14,13 @@ class TimeLimits:
 
     After a stop that is `drain_s`. One attempt at a call takes `call_s` at most. On a revoked partition attempts begin
     for `drain_s`, and run to their own ends. Its next owner waits `margin_s` longer, so that their answers can be
-    written.
+    written. After the calls of a stopped worker have ended, its last commit and records take `last_s` at most.
     """
 
     drain_s: float
     call_s: float = 120.0
     margin_s: float = 5.0
+    last_s: float = 5.0
 
     @property
     def revoked_s(self) -> float:

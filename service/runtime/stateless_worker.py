@@ -14,7 +14,7 @@ import structlog
 
 from service.lm.concurrency import Slots
 from service.messaging import codec
-from service.messaging.broker import Broker, GroupMember, Partition
+from service.messaging.broker import Broker, GroupMember, Partition, Producer
 from service.messaging.messages import CallsDropped
 from service.messaging.topics import CONTROL
 from service.runtime.assignment import Assignment, ends_of, group_of
@@ -38,6 +38,7 @@ class StatelessWorker(Generic[In]):
         self._slots = slots
         self._limits = limits
         self._assignment: Assignment[In] | None = None
+        self._committing = anyio.CancelScope()
 
     @property
     def in_flight(self) -> int:
@@ -70,15 +71,14 @@ class StatelessWorker(Generic[In]):
                 session = Session(self._broker, producer, member, calls, background, drain, self._limits)
                 assignment = Assignment(self._stage, self._run, self._slots, session, ends)
                 self._assignment = assignment
-                background.start_soon(_commit_regularly, assignment)
-                await _take_until_drained(assignment, member)
-                await self._finish_in_flight(assignment, member)
+                background.start_soon(self._commit_regularly, assignment)
+                try:
+                    await _take_until_drained(assignment, member)
+                    await self._finish_in_flight(assignment, member)
+                finally:
+                    end_s = self._committing.deadline = anyio.current_time() + self._limits.last_s
                 background.cancel_scope.cancel()
-            with anyio.CancelScope(shield=True):
-                await assignment.commit_at_last()
-                if assignment.calls.dropped:
-                    lost = CallsDropped.of(self._stage.name, assignment.calls.dropped)
-                    await producer.send([codec.encode(lost, self._run)])
+            await self._record_at_last(assignment, producer, end_s)
         if assignment.calls.refusal is not None:
             raise assignment.calls.refusal
 
@@ -99,6 +99,29 @@ class StatelessWorker(Generic[In]):
             tell("drain.given_up", stage=self._stage.name, in_flight=calls.in_flight)
             calls.cancel()
 
+    async def _commit_regularly(self, assignment: Assignment[In]) -> None:
+        """Commit every second. A commit under way is not broken off at once, but when the last one has to be done."""
+        while True:
+            await anyio.sleep(_COMMIT_EVERY_S)
+            await assignment.note_ends()
+            with anyio.CancelScope(shield=True) as self._committing:
+                await assignment.commit()
+
+    async def _record_at_last(self, assignment: Assignment[In], producer: Producer, end_s: float) -> None:
+        """Commit, and record the cost of dropped calls. An outage does not hold up the stop for longer than `end_s`."""
+        dropped = assignment.calls.dropped
+        with anyio.CancelScope(deadline=end_s, shield=True) as last:
+            await assignment.commit_at_last()
+            if dropped:
+                await producer.send([codec.encode(CallsDropped.of(self._stage.name, dropped), self._run)])
+        if last.cancelled_caught:
+            log.warning(
+                "stop.not_recorded",
+                stage=self._stage.name,
+                calls_without_recorded_cost=len(dropped),
+                hint="the log did not answer; the next worker finds the recorded answers",
+            )
+
 
 async def _take_until_drained(assignment: Assignment[In], member: GroupMember) -> None:
     calls = assignment.calls
@@ -116,11 +139,3 @@ async def _stay_in_the_group(calls: InFlight[In], member: GroupMember) -> None:
     """Take part in rebalances without taking a record, and wait a little for a call to end."""
     await member.poll(0, 0.0)
     await calls.wait_for_fewer(_POLL_S)
-
-
-async def _commit_regularly(assignment: Assignment[In]) -> None:
-    while True:
-        await anyio.sleep(_COMMIT_EVERY_S)
-        await assignment.note_ends()
-        with anyio.CancelScope(shield=True):
-            await assignment.commit()

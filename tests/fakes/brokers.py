@@ -72,7 +72,7 @@ class BreakingBroker:
         self, group: str, topics: Sequence[str], on_revoked: Listener, on_assigned: Listener
     ) -> AsyncIterator[GroupMember]:
         async with self.real.group_member(group, topics, on_revoked, on_assigned) as member:
-            yield _BreakingMember(member, self)
+            yield BreakingMember(member, self)
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         return await self.real.committed(group, partition)
@@ -133,7 +133,7 @@ class _BreakingProducer:
 
 
 @dataclass
-class _BreakingMember:
+class BreakingMember:
     real: GroupMember
     broker: BreakingBroker
 

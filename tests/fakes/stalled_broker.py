@@ -1,4 +1,4 @@
-"""A wrapper of a real broker that stalls, as Kafka does while a partition has no leader."""
+"""Wrappers of real brokers that stall, as Kafka does while a partition, or a group, has no leader."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.messaging.broker import Isolation, Partition, Reader, Record
-from tests.fakes.brokers import BreakingBroker
+from service.messaging.broker import GroupMember, Isolation, Listener, Offsets, Partition, Reader, Record
+from tests.fakes.brokers import BreakingBroker, BreakingMember
 
 
 @dataclass(eq=False)
@@ -49,3 +49,26 @@ class _StalledReader:
 
     def seek(self, partition: Partition, offset: int) -> None:
         self.real.seek(partition, offset)
+
+
+@dataclass(eq=False)
+class MuteBroker(BreakingBroker):
+    """A wrapper of a real broker that never answers a group's commit. The first one sets `asked`."""
+
+    asked: anyio.Event = field(default_factory=anyio.Event)
+
+    @asynccontextmanager
+    async def group_member(
+        self, group: str, topics: Sequence[str], on_revoked: Listener, on_assigned: Listener
+    ) -> AsyncIterator[GroupMember]:
+        async with self.real.group_member(group, topics, on_revoked, on_assigned) as member:
+            yield _MuteMember(member, self, self.asked)
+
+
+@dataclass
+class _MuteMember(BreakingMember):
+    asked: anyio.Event
+
+    async def commit(self, offsets: Offsets) -> None:
+        self.asked.set()
+        await anyio.sleep_forever()

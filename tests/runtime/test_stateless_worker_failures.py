@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from consumers.classify import Classify
 from consumers.generate import Generate
@@ -19,10 +20,13 @@ from service.runtime.session import TimeLimits
 from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT
 from tests.conftest import OpenBroker
+from tests.fakes.brokers import Breakage
 from tests.fakes.models import Hold, ScriptedModel, always, by_marker
+from tests.fakes.stalled_broker import MuteBroker
 from tests.support import examples
 from tests.support.logs import (
     DEADLINE_S,
+    QUIET_S,
     RUN,
     committed,
     create,
@@ -105,6 +109,25 @@ async def test_a_refusal_ends_it_after_recording_the_calls_in_flight(open_broker
         async with killed_after(generating(broker, next_owner)):
             await follow(broker, topics.CANDIDATES, 4)
         assert sorted(next_owner.asked) == ["<p1>", "<p2>", "<p3>"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_stop_does_not_wait_for_a_log_that_is_mute(*, killed: bool, open_broker: OpenBroker) -> None:
+    """A commit is under way, which may not be broken off at once, and another is due."""
+    limits = TimeLimits(0.0, last_s=QUIET_S)
+    async with open_broker() as real:
+        await create(real)
+        await send(real, *map(examples.prompt, range(2)))
+        broker = MuteBroker(real, Breakage.BEFORE)
+        model = ScriptedModel(by_marker({"<p1>": Hold()}))
+        with capture_logs() as logs:
+            async with (killed_after if killed else drained_after)(
+                StatelessWorker(Generate(model, SELF_INSTRUCT), broker, RUN, Slots(2), limits)
+            ):
+                await broker.asked.wait()
+        told = [each["stage"] for each in logs if each["event"] == "stop.not_recorded"]
+        assert told == ([] if killed else ["generate"])
+        assert [result.key for result in await read(real, topics.CANDIDATES)] == ["p0"]
 
 
 POISON = {
