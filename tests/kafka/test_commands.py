@@ -56,6 +56,18 @@ def test_one_process_reaches_a_target_and_then_a_higher_one(kafka: Cluster, tmp_
     assert len((tmp_path / "tasks.jsonl").read_text().splitlines()) == 25
 
 
+def test_a_refiltered_run_goes_on_as_if_it_had_just_begun(kafka: Cluster, tmp_path: Path) -> None:
+    old, new = (KafkaRun.create(tmp_path, kafka.bootstrap, partitions=2, LM="simulator") for _ in range(2))
+    for command, work in (
+        (("run", "--target", "10"), old),
+        (("refilter", "--threshold", "0.6", "--into", new.name), old),
+        (("run", "--target", "15"), new),
+    ):
+        ended = run(tmp_path, *command, settings=work.settings)
+        assert (ended.code, "offset.missing" in ended.err) == (0, False), ended.err
+    assert len(new.ledger().tasks) == 15
+
+
 def test_run_is_refused_while_workers_are_active(kafka: Cluster, tmp_path: Path) -> None:
     work = KafkaRun.create(tmp_path, kafka.bootstrap)
     with work.fleet() as fleet:
