@@ -18,8 +18,10 @@ from service.messaging.messages import (
     FailedPrompt,
     FinishedTask,
     Message,
+    Origin,
     PooledTask,
     Prompt,
+    Provenance,
     RunDefined,
     TaskInstances,
 )
@@ -97,10 +99,10 @@ class Evidence:
             "dropped": self.instances.rejection if self.instances is not None else None,
             "is_classification": self.instances.is_classification if self.instances is not None else None,
             "instances": [asdict(each) for each in self.instances.instances] if self.instances is not None else [],
-            "depth": self.prompt.depth if self.prompt is not None else 0,
+            "depth": self._depth(),
             "parents": self._parents(),
             "recipe": self.decision.recipe if self.decision is not None else None,
-            "templates": self.prompt.templates if self.prompt is not None else None,
+            "templates": self._templates(),
             "failure": self._failure(),
             "dead_letters": [letter.model_dump(exclude={"id"}) for letter in self.dead_letters],
             "verdicts": self._verdicts(),
@@ -121,7 +123,7 @@ class Evidence:
         if self.instances is not None and self.instances.rejection is not None:
             return "dropped"
         if self.id in self.pool:
-            return "accepted" if self.prompt is not None else "seed"
+            return "seed" if self.pool[self.id].origin is Origin.HUMAN else "accepted"
         if verdict is not None:
             return "rejected"
         return "decided" if self.decision is not None else "open"
@@ -159,7 +161,25 @@ class Evidence:
 
     def _parents(self) -> list[dict[str, Any]]:
         shown = self.prompt.demonstrations if self.prompt is not None else ()
+        provenance = self._provenance()
+        if self.prompt is None and provenance is not None:
+            shown = provenance.parents
         return [{"id": name, "instruction": self._text(name)} for name in shown]
+
+    def _depth(self) -> int:
+        if self.prompt is not None:
+            return self.prompt.depth
+        return self.pool[self.id].depth if self.id in self.pool else 0
+
+    def _templates(self) -> str | None:
+        if self.prompt is not None:
+            return self.prompt.templates
+        provenance = self._provenance()
+        return provenance.templates if provenance is not None else None
+
+    def _provenance(self) -> Provenance | None:
+        """Return the origin of an accepted task; in a salvaged run, its prompt may be lost."""
+        return self.pool[self.id].provenance if self.id in self.pool else None
 
     def _text(self, name: str) -> str | None:
         return self.pool[name].instruction if name in self.pool else None
