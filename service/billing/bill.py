@@ -183,7 +183,9 @@ class Bill:
         if message.call is None or not self._is_repeated(stage, answered, place, message.call):
             self._charge(page, place, self._pay(stage, message.call, message.spent) or 0)
         if isinstance(message, TaskInstances) and page.state[place] == _NOTHING:
-            self._become(page, place, _USABLE if message.rejection is None else self._dropped_for(message.rejection))
+            self._become(
+                page, place, _USABLE if message.rejection is None else self._dropped_for(message.rejection.value)
+            )
 
     def _dropped_for(self, reason: str) -> int:
         """Return the state of an instruction that was dropped for a reason."""

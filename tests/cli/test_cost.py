@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from service.cli.cost import by_outcome, by_stage
@@ -12,7 +13,7 @@ from service.messaging.messages import FailedCall, GoalSet, Message
 from service.run.cost_report import statement
 from service.run.lineage import Evidence
 from service.run.progress import Progress
-from service.selfinstruct.tasks import Reason
+from service.selfinstruct.tasks import InstanceReason, Reason
 from tests.billing.test_bill import answer, classified, decision, failed_prompt, written
 from tests.cli.test_rendering import shown
 from tests.support import examples
@@ -62,6 +63,12 @@ def test_the_statement_is_the_whole_bill() -> None:
     assert (generate["cost_usd"], generate["failed_cost_usd"], generate["wasted_prompt_tokens"]) == (3.5, 0.5, 7)
     assert sum(stage["cost_usd"] for stage in told["stages"].values()) == told["total"]["cost_usd"] == 5.5
     assert told["forecast_usd"] > 5.5
+
+
+def test_the_statement_of_a_dropped_task_is_plain_json() -> None:
+    dropped = written(0, cost_usd=1.5).model_copy(update={"rejection": InstanceReason.NONE_VALID, "instances": ()})
+    told = statement(fold(examples.prompt(0), answer(0, 1.0), decision(0, None), classified(0, 0.5), dropped))
+    assert orjson.loads(orjson.dumps(told))["outcomes_usd"]["tasks"] == {"none_valid": 2.0}
 
 
 def test_the_tables_show_stages_and_outcomes_with_their_shares() -> None:
