@@ -1,13 +1,14 @@
 """Opens the log that the settings name, after a check of its topics."""
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from anyio import Path as AsyncPath
 from pydantic import SecretStr
 
 from service.adapters.kafka import REPLICATION, KafkaBroker, KafkaOptions, Security, TopicState, configs_of
-from service.adapters.sqlite import SqliteBroker, Storage
+from service.adapters.sqlite import Storage
+from service.bootstrap.open_embedded import open_embedded, refuse_other_runs
 from service.bootstrap.topic_checks import find_faults
 from service.errors import ConfigurationError
 from service.messaging.broker import Broker
@@ -24,12 +25,13 @@ async def open_log(settings: Settings) -> AsyncIterator[Broker]:
     An SQLite file that is created here is deleted at the end if the run was not defined.
 
     Raises:
-        ConfigurationError: topics are missing or invalid; the message names the commands that fix them.
+        ConfigurationError: topics are missing or invalid, and the message names the commands that fix them; or the
+            SQLite file holds another run.
         RunLockedError: another process has the SQLite log open.
         BrokerError: the log cannot be reached.
     """
     if not settings.on_kafka:
-        async with SqliteBroker.open(settings.sqlite_file, keep_empty=False) as embedded:
+        async with open_embedded(settings, keep_empty=False) as embedded:
             await embedded.create_topics(specs(settings.run, settings.work_partitions))
             yield embedded
         return
@@ -60,10 +62,12 @@ def check_writable(settings: Settings) -> None:
     """Raise unless a run can open the SQLite log; delete the files that this check creates.
 
     Raises:
+        ConfigurationError: the file holds another run.
         RunLockedError: another process has the log open.
         BrokerError: the file cannot be read or written.
     """
-    Storage(settings.sqlite_file, read_only=False, keep_empty=False).close()
+    with closing(Storage(settings.sqlite_file, read_only=False, keep_empty=False)) as storage:
+        refuse_other_runs(settings, {partition.topic for partition in storage.partitions()})
 
 
 def topic_configs(names: Iterable[str], replicas: int) -> dict[str, dict[str, str]]:

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 
 from anyio import to_thread
 
-from service.adapters.sqlite import SqliteBroker, lock_path
+from service.adapters.sqlite import lock_path
 from service.bootstrap.open_broker import open_kafka
+from service.bootstrap.open_embedded import open_embedded
 from service.errors import RunNotFoundError
 from service.messaging.broker import Broker
 from service.messaging.topics import CONTROL
@@ -20,6 +21,7 @@ async def open_existing(settings: Settings, *, writable: bool = False) -> AsyncI
 
     Raises:
         RunNotFoundError: the run does not exist; the message lists the existing runs.
+        ConfigurationError: the SQLite file holds another run.
         RunLockedError: `writable` is set, and another process has the SQLite log open.
     """
     if settings.on_kafka:
@@ -28,7 +30,7 @@ async def open_existing(settings: Settings, *, writable: bool = False) -> AsyncI
             yield cluster
         return
     await to_thread.run_sync(check_exists, settings)
-    async with SqliteBroker.open(settings.sqlite_file, read_only=not writable) as broker:
+    async with open_embedded(settings, read_only=not writable) as broker:
         yield broker
 
 

@@ -4,6 +4,7 @@ A `fanned_out` topic has several partitions, which are assigned to the members o
 partition, since their order determines the run's state. `ARCHITECTURE.md` shows this table.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -78,7 +79,15 @@ ALL: tuple[Topic[Message], ...] = (
     CONTROL,
 )
 
+_OF_A_RUN = re.compile(rf"seedstream\.(.+)\.(?:{'|'.join(each.name for each in ALL)})(?:{re.escape(DEAD_LETTERS)})?")
+
 TOPIC_OF_TYPE: dict[type[Message], Topic[Message]] = {kind: topic for topic in ALL for kind in topic.types}
+
+
+def run_of(topic: str) -> str | None:
+    """Return the name of the run that a topic at the broker belongs to, `None` if it belongs to none."""
+    found = _OF_A_RUN.fullmatch(topic)
+    return None if found is None else found[1]
 
 
 def specs(run: str, partitions: int) -> list[TopicSpec]:

@@ -56,6 +56,10 @@ class SqliteBroker:
         """Create the topics that do not exist yet."""
         await self._engine.create(topics)
 
+    async def topic_names(self) -> list[str]:
+        """Return the names of all topics in the file."""
+        return self._engine.topic_names()
+
     async def partitions(self, topic: str) -> int:
         return len(self._engine.partitions(topic))
 

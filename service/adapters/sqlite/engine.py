@@ -103,6 +103,10 @@ class LogEngine:
                 await to_thread.run_sync(self._storage.create, new)
             await self.refresh()
 
+    def topic_names(self) -> list[str]:
+        """Return the names of all topics."""
+        return list(self._widths)
+
     def partitions(self, topic: str) -> list[Partition]:
         """Return the partitions of a topic; raise `TopicMissingError` if there is none."""
         if topic not in self._widths:
