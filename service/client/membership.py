@@ -36,7 +36,7 @@ class Share:
 async def ends_of(broker: Broker, topic: str) -> dict[Partition, int]:
     """Return the current end offset of each partition of a topic."""
     partitions = [Partition(topic, number) for number in range(await broker.partitions(topic))]
-    return {each: await broker.end_offset(each, Isolation.READ_COMMITTED) for each in partitions}
+    return dict(await broker.end_offsets(partitions, Isolation.READ_COMMITTED))
 
 
 async def until_closed(window: Window, work: Callable[[], Awaitable[None]]) -> None:

@@ -160,10 +160,7 @@ class Tail:
             BrokerError: nothing came for twice `silence_s` before the ends were reached, or a transaction stayed open
                 for longer than Kafka allows.
         """
-        targets = {
-            partition: await self._broker.end_offset(partition, Isolation.READ_UNCOMMITTED)
-            for partition in self._partitions
-        }
+        targets = await self._broker.end_offsets(self._partitions, Isolation.READ_UNCOMMITTED)
         silence = Silence(self._broker, self._reader, self._partitions, silence_s)
         while any(self._reader.position(partition) < target for partition, target in targets.items()):
             for record in await self.records():

@@ -72,7 +72,7 @@ class Answers:
         Raises:
             BrokerError: nothing came for twice `silence_s`, or a transaction stayed open for longer than Kafka allows.
         """
-        targets = {each: await self._broker.end_offset(each, Isolation.READ_UNCOMMITTED) for each in self._since}
+        targets = await self._broker.end_offsets(list(self._since), Isolation.READ_UNCOMMITTED)
         if not self._begun:
             self._begun = True
             for partition, target in targets.items():

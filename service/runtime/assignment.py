@@ -51,7 +51,8 @@ async def ends_of(broker: Broker, topic: str) -> Ends:
     """Return the read-committed end offset of each partition of a topic."""
     width = await broker.partitions(topic)
     partitions = [Partition(topic, number) for number in range(width)]
-    return tuple([await broker.end_offset(each, Isolation.READ_COMMITTED) for each in partitions])
+    ends = await broker.end_offsets(partitions, Isolation.READ_COMMITTED)
+    return tuple(ends[each] for each in partitions)
 
 
 class Assignment(Generic[In]):

@@ -58,6 +58,9 @@ class FakeKafka:
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         return await self.records.end_offset(partition, isolation)
 
+    async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> Mapping[Partition, int]:
+        return await self.records.end_offsets(partitions, isolation)
+
     async def begin_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         return {partition: self.begins.get(partition, 0) for partition in partitions}
 

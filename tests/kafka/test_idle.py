@@ -15,6 +15,7 @@ from service.messaging import topics
 from service.messaging.broker import Committed, GroupMember, NewRecord, Partition, Record, TopicSpec
 from service.pipeline.roles import Role
 from service.pipeline.stall import read_waiting
+from service.runtime.assignment import ends_of
 from tests.kafka.cluster import Cluster
 from tests.support.logs import DEADLINE_S
 
@@ -141,3 +142,11 @@ async def test_a_look_at_waiting_records_is_cheap(kafka: Cluster, requests: Coun
         assert await read_waiting(broker, run) == {Role.PRODUCER: 0}
     assert count_of(requests, "Offset") <= 6, requests
     assert requests.total() <= 13, requests
+
+
+async def test_the_ends_of_a_topic_take_one_request(kafka: Cluster, requests: Counter[str]) -> None:
+    async with opened(kafka) as (broker, topic):
+        await ends_of(broker, topic)
+        requests.clear()
+        assert await ends_of(broker, topic) == (0,) * _PARTITIONS
+    assert count_of(requests, "Offset") == 1, requests
