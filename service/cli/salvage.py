@@ -46,16 +46,19 @@ def salvage(
         for each in facts["lost"]:
             to = f"to {each['last']}" if each["last"] is not None else "and behind, if there were any"
             typer.echo(f"lost: {each['topic']}/{each['partition']}, offsets {each['first']} {to}")
+    if facts["run"] != settings.run:
+        say(f"{settings.sqlite_file} holds run {facts['run']!r}, which was salvaged")
     _tell(facts)
     if facts["lost"] or facts["unreadable"] or not facts["defined"]:
         raise typer.Exit(1)
 
 
 async def _salvage(settings: Settings, into: Settings) -> dict[str, Any]:
-    async with open_damaged(settings, into) as (source, target, lost):
-        progress, found = await salvage_into(source, target, into.run, AskedRun(settings))
+    async with open_damaged(settings, into) as (source, target, lost, run):
+        asked = AskedRun(settings.model_copy(update={"run": run}))
+        progress, found = await salvage_into(source, target, into.run, asked)
     return {
-        "run": settings.run,
+        "run": run,
         "into": into.run,
         "defined": progress.defined is not None,
         "finished": progress.finished,

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,8 +13,7 @@ from service.adapters.sqlite.storage import Write
 from service.errors import BrokerError, RunLockedError
 from service.messaging.broker import Record
 from tests.contract.logs import P0, texts
-
-_NOBODY = 65534
+from tests.support.permissions import reachable_folder, unwritable
 
 
 @contextmanager
@@ -61,27 +59,8 @@ def test_a_log_with_two_hard_links_is_not_written(tmp_path: Path) -> None:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Return a folder that other users can reach."""
-    found = Path(tempfile.mkdtemp(prefix="seedstream-"))
-    found.chmod(0o755)
-    yield found
-    shutil.rmtree(found)
-
-
-@contextmanager
-def unwritable(folder: Path) -> Iterator[None]:
-    """Take the write permission of a folder away, and be another user than root."""
-    folder.chmod(0o555)
-    me = os.geteuid()
-    if me == 0:
-        os.seteuid(_NOBODY)
-    try:
-        with pytest.raises(PermissionError):
-            (folder / "new").touch()
-        yield
-    finally:
-        os.seteuid(me)
-        folder.chmod(0o755)
+    with reachable_folder() as found:
+        yield found
 
 
 def test_a_closed_log_is_read_in_an_unwritable_folder(folder: Path) -> None:

@@ -68,7 +68,7 @@ def copy_whole_records(source: Path, target: Path) -> list[Lost]:
                 connection.execute(_BEFORE)
                 connection.execute("BEGIN IMMEDIATE")
                 found = _copy(source.resolve(), connection)
-                named = _named(connection, found.partitions)
+                named = _named(connection, source, found.partitions)
                 lost = [each for row in named for each in _lost(connection, row, named[row], found.damaged)]
                 _write_partitions(connection, named)
                 connection.execute("COMMIT")
@@ -110,12 +110,12 @@ def _partition_in(row: int, values: Sequence[Any]) -> _Named | None:
     return None
 
 
-def _named(target: sqlite3.Connection, found: Mapping[int, _Named]) -> dict[int, _Named]:
+def _named(target: sqlite3.Connection, source: Path, found: Mapping[int, _Named]) -> dict[int, _Named]:
     """Return name and end of every partition that has records; a name that was lost follows from a record."""
     named = dict(found)
     rows = [row for (row,) in target.execute("SELECT DISTINCT position >> ? FROM records ORDER BY 1", (OFFSET_BITS,))]
     if not rows:
-        raise BrokerError("expected a log with whole records, and there is none")
+        raise BrokerError(f"{source}: expected a log with whole records, and there is none")
     for row in rows:
         last = _last_record(target, row)
         if row not in named:
