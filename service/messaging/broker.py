@@ -121,7 +121,7 @@ class TransactionalProducer(Protocol):
         ...
 
     async def send_offsets(self, group: str, offsets: Offsets) -> None:
-        """Add group offsets to the transaction; they are committed with it."""
+        """Add the offsets of a group, one for each transaction; they are committed with it."""
         ...
 
     async def commit(self) -> None:

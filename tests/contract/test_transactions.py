@@ -56,6 +56,22 @@ async def test_committed_offsets_of_many_partitions_come_at_once(open_broker: Op
         assert await broker.committed_offsets("g", []) == {}
 
 
+async def test_a_transaction_takes_the_offsets_of_one_group(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await create(broker)
+        async with broker.transactional_producer("t") as producer:
+            await producer.begin()
+            await producer.send_offsets("g", upto(7))
+            with pytest.raises(BrokerError, match="expected offsets of group .* alone"):
+                await producer.send_offsets("h", upto(7))
+            await producer.abort()
+            await producer.begin()
+            await producer.send_offsets("h", upto(7))
+            await producer.commit()
+        assert await broker.committed("g", P0) is None
+        assert await broker.committed("h", P0) == Committed(7)
+
+
 async def test_offsets_have_gaps_where_transactions_ended(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)

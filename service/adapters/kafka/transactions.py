@@ -47,6 +47,7 @@ class KafkaTransactionalProducer:
         self._refused: BrokerError | None = None
         self._broken: BrokerError | None = None
         self._written: set[Partition] = set()
+        self._group: str | None = None
         self._turn = 0
         self._limit_s = max(cluster.options.transaction_timeout_s, cluster.options.request_timeout_s)
         self._deadline = 0.0
@@ -80,6 +81,7 @@ class KafkaTransactionalProducer:
         self._deadline = anyio.current_time() + self._limit_s
         await self._do("begin", self._client.kafka.begin_transaction)
         self._is_open, self._is_ending, self._refused, self._written = True, False, None, set()
+        self._group = None
 
     async def send(self, records: Sequence[NewRecord]) -> None:
         """Write records inside the transaction and wait for their acknowledgement."""
@@ -99,6 +101,9 @@ class KafkaTransactionalProducer:
     async def send_offsets(self, group: str, offsets: Offsets) -> None:
         """Add offsets of a group to the transaction; they are committed with it."""
         self._check_open()
+        if self._group not in (None, group):  # aiokafka names one group for a transaction
+            raise BrokerError(f"{self._id}: expected offsets of group {self._group} alone, got some of {group}")
+        self._group = group
         for partition in offsets:  # a missing topic would be retried for ever
             await self._cluster.width(partition.topic)
         named = {

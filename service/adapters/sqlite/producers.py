@@ -60,6 +60,9 @@ class SqliteTransactionalProducer:
     async def send_offsets(self, group: str, offsets: Offsets) -> None:
         """Add offsets of a group to the transaction; they are committed with it."""
         write = self._transaction()
+        for name, _ in write.write.offsets:
+            if name != group:
+                raise BrokerError(f"{self._id}: expected offsets of group {name} alone, got some of {group}")
         write.write.offsets.update({(group, partition): committed for partition, committed in offsets.items()})
 
     async def commit(self) -> None:
