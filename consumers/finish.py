@@ -56,14 +56,15 @@ class Finish:
             known = message.id in self._finished or message.id in taken
             repeated += known and message.call is not None
             if message.rejection is None and not known:
-                results.append((place, _finished(message, len(self._finished) + len(taken))))
+                results.append((place, finished_task(message, len(self._finished) + len(taken))))
                 taken.add(message.id)
             if len(self._finished) + len(taken) >= target:
                 return Outcome([*results, (place, RunEnded.target_reached(self._run, target))], place + 1, repeated)
         return Outcome(results, len(batch), repeated)
 
 
-def _finished(message: TaskInstances, task_seq: int) -> FinishedTask:
+def finished_task(message: TaskInstances, task_seq: int) -> FinishedTask:
+    """Return the finished task that follows from these instances, with this number."""
     return FinishedTask(
         task_seq=task_seq,
         id=message.id,

@@ -11,8 +11,11 @@ from service.cli import options
 from service.cli.signals import say
 from service.errors import ConfigurationError
 from service.pipeline.salvage import salvage_into
+from service.pipeline.salvaged import Salvaged
 from service.run.definition import AskedRun
 from service.settings import Settings, load_settings
+
+_SHOWN = 20
 
 
 @options.expand_groups
@@ -63,6 +66,9 @@ async def _salvage(settings: Settings, into: Settings) -> dict[str, Any]:
         "defined": progress.defined is not None,
         "finished": progress.finished,
         "finished_before": found.tasks_before,
+        "came_back": found.came_back,
+        "finished_anew": progress.finished - found.came_back,
+        "lost_tasks": _lost_tasks(found),
         "pool": {"size": progress.pool, "human": progress.seeds, "machine": progress.pool - progress.seeds},
         "prompts": progress.prompts,
         "pending": progress.pending,
@@ -78,10 +84,26 @@ def _facts(lost: Sequence[Lost]) -> list[dict[str, Any]]:
     ]
 
 
+def _lost_tasks(found: Salvaged) -> dict[str, Any]:
+    """Return how many finished tasks are lost (at most, if not `exact`), and among which ids and numbers they are."""
+    count = found.tasks_before - found.came_back
+    return {
+        "count": count,
+        "exact": found.is_exact,
+        "among": found.maybe_lost if count else [],
+        "numbers": found.lost_numbers if count else [],
+    }
+
+
 def _tell(facts: dict[str, Any]) -> None:
     """Print what the new run holds, and what it is good for."""
-    tasks = f"{facts['finished']} finished tasks, of at least {max(facts['finished'], facts['finished_before'])}"
-    say(f"run {facts['into']!r} holds {tasks}, and {facts['pool']['size']} tasks of the pool")
+    say(f"run {facts['into']!r} has {facts['pool']['size']} tasks in its pool, {facts['finished']} of them finished")
+    least = "" if facts["lost_tasks"]["exact"] else "at least "
+    say(f"{least}{facts['came_back']} of at least {facts['finished_before']} finished tasks came back{_anew(facts)}")
+    if facts["lost_tasks"]["count"]:
+        say(_about_lost(**facts["lost_tasks"]))
+    if facts["pending"]:
+        say(f"accepted and not finished: {facts['pending']}; a larger target finishes them")
     if facts["unreadable"]:
         say(f"{facts['unreadable']} records could not be read and were left out")
     say(f"`seedstream export --run {facts['into']}` writes its tasks")
@@ -92,3 +114,27 @@ def _tell(facts: dict[str, Any]) -> None:
             "its definition is lost, so it cannot be continued; salvage again, into another run, with the options that "
             "the run began with (--recipe, --form, --seeds, --templates, --lm, --seed) to make that possible"
         )
+
+
+def _anew(facts: dict[str, Any]) -> str:
+    count = facts["finished_anew"]
+    if not count:
+        return ""
+    were = "was" if count == 1 else "were"
+    return f"; {count} more that {were} on the way {were} finished"
+
+
+def _about_lost(count: int, *, exact: bool, among: Sequence[str], numbers: Sequence[int]) -> str:
+    """Return how many finished tasks are lost, and their ids or numbers as far as they are known."""
+    told = "1 finished task is lost" if count == 1 else f"{count} finished tasks are lost"
+    told = told if exact else f"at most {told}"
+    if len(among) == count:
+        return f"{told}: {_listed(among)}"
+    if len(among) > count:
+        return f"{told}, among {_listed(among)}"
+    return f"{told}{'' if len(numbers) == count else ', among those'} with the numbers {_listed(numbers)}"
+
+
+def _listed(names: Sequence[str | int]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(map(str, names[:_SHOWN])) + (f" and {more} more" if more > 0 else "")

@@ -169,10 +169,15 @@ class Tail:
 
     async def messages_to_end(self) -> AsyncIterator[Message]:
         """Yield the readable messages up to the current ends of the topics."""
+        async for _, message in self.placed_to_end():
+            yield message
+
+    async def placed_to_end(self) -> AsyncIterator[tuple[Partition, Message]]:
+        """Yield the readable messages up to the current ends of the topics, each with its partition."""
         async for record in self.to_end():
             message = self._readable(record)
             if message is not None:
-                yield message
+                yield record.partition, message
 
 
 def _check_whole(partition: Partition, begin: int) -> None:

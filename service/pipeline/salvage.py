@@ -15,11 +15,11 @@ import anyio
 from anyio import to_thread
 
 from consumers.admit import Admit
-from consumers.finish import Finish
+from consumers.finish import Finish, finished_task
 from service.bootstrap.open_embedder import embedder_for
 from service.dataset.seeds import seeds_digest
 from service.messaging import codec, topics
-from service.messaging.broker import Broker, Record
+from service.messaging.broker import Broker, Partition, Record
 from service.messaging.messages import (
     CandidateVerdict,
     ClassifiedInstruction,
@@ -91,11 +91,13 @@ async def salvage_into(source: Broker, target: Broker, into: str, asked: AskedRu
 
 
 async def _read(source: Broker, asked: AskedRun) -> Salvaged:
+    instances = topics.INSTANCES.of(asked.settings.run)
     found = Salvaged()
+    found.queues = {Partition(instances, number): [] for number in range(await source.partitions(instances))}
     for topic in _ORDER:
         async with Tail.of(source, asked.settings.run, [topic]) as tail:
-            async for message in tail.messages_to_end():
-                found.apply(message)
+            async for partition, message in tail.placed_to_end():
+                found.apply(message, partition)
             found.unreadable += tail.unreadable
         if topic is topics.POOL and found.definition is None:
             found.definition = await to_thread.run_sync(_fitting, asked, found.made_by)
@@ -237,21 +239,25 @@ class _Copy:
                 yield _classified_again(written)
 
     async def _instances(self) -> AsyncIterator[TaskInstances]:
-        async for written in self._messages(topics.INSTANCES, TaskInstances):
+        made = self._found.instances.values()
+        async for written in _merged(self._messages(topics.INSTANCES, TaskInstances), made, _pool_seq):
             if written.id in self._numbers:
                 yield self._renumbered(written)
-        for made in self._found.instances.values():
-            yield self._renumbered(made)
         async for task in self._messages(topics.TASKS, FinishedTask):
             if task.id not in self._found.written:
                 yield self._renumbered(TaskInstances.model_validate(task.model_dump()))
 
     async def renumbered_tasks(self) -> AsyncIterator[FinishedTask]:
-        """Yield the finished tasks, each partition in its order."""
+        """Yield the finished tasks, each partition in its order, and behind them those made again."""
         tasks = self._found.tasks
         places = {name: place for place, name in enumerate(sorted(tasks, key=tasks.__getitem__))}
         async for task in self._messages(topics.TASKS, FinishedTask):
             yield self._renumbered(task).model_copy(update={"task_seq": places[task.id]})
+        numbers = {name: len(tasks) + place for place, name in enumerate(self._found.again)}
+        made = self._found.instances.values()
+        async for written in _merged(self._messages(topics.INSTANCES, TaskInstances), made, _pool_seq):
+            if (number := numbers.pop(written.id, None)) is not None:
+                yield finished_task(self._renumbered(written), number)
 
     def _renumbered(self, message: T) -> T:
         return message.model_copy(update={"pool_seq": self._numbers[message.id]})
@@ -288,7 +294,7 @@ async def _each(messages: Iterable[Message]) -> AsyncIterator[Message]:
         yield message
 
 
-def _pool_seq(task: PooledTask) -> int:
+def _pool_seq(task: PooledTask | TaskInstances) -> int:
     return task.pool_seq
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from service.messaging.broker import Partition
 from service.messaging.messages import (
     Answer,
     CallsDropped,
@@ -15,6 +16,7 @@ from service.messaging.messages import (
     Origin,
     PooledTask,
     RunDefined,
+    RunEnded,
     SubmittedSeed,
     TaskInstances,
 )
@@ -29,6 +31,8 @@ class Salvaged:
 
     `pool` and `tasks` hold the old numbers; `accepted` those of all tasks that the decisions accepted. `spare` holds
     accepted tasks that the pool lacks, `instances` the instances of Alpaca tasks that are lost but stand in an answer.
+    `queues` holds the tasks with good instances in the order in which they were finished, by partition. `again` holds
+    those that were certainly finished and whose own record is lost; they follow from their instances.
     `made_by` holds the digests of recipe and templates by which the tasks were made; `unreadable` counts whole records
     that are no messages.
     """
@@ -46,8 +50,11 @@ class Salvaged:
     written: set[str] = field(default_factory=set)
     spare: dict[str, MachineTask] = field(default_factory=dict)
     instances: dict[str, TaskInstances] = field(default_factory=dict)
+    queues: dict[Partition, list[str]] = field(default_factory=dict)
+    again: list[str] = field(default_factory=list)
     made_by: set[tuple[str, str]] = field(default_factory=set)
     unreadable: int = 0
+    ended_with: int = 0
     _human: set[str] = field(default_factory=set)
 
     @property
@@ -57,11 +64,38 @@ class Salvaged:
 
     @property
     def tasks_before(self) -> int:
-        """Number of finished tasks of the damaged run, as far as known: its last number is that of a whole task."""
-        return max(self.tasks.values(), default=-1) + 1
+        """Number of finished tasks of the damaged run, as far as whole tasks and the run's ends tell."""
+        return max(max(self.tasks.values(), default=-1) + 1, self.ended_with)
 
-    def apply(self, message: Message) -> None:
+    @property
+    def came_back(self) -> int:
+        """Number of tasks that were finished in the damaged run, and are in the new one."""
+        return len(self.tasks) + len(self.again)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all tasks that came back are known; else some of those finished anew may be among the lost ones."""
+        ended_whole = self.ended_with <= max(self.tasks.values(), default=-1) + 1
+        return self.came_back == self.tasks_before or (len(self.queues) == 1 and ended_whole)
+
+    @property
+    def lost_numbers(self) -> list[int]:
+        """The numbers among which those of the lost finished tasks are; some may belong to tasks of `again`."""
+        return sorted(set(range(self.tasks_before)) - set(self.tasks.values()))
+
+    @property
+    def maybe_lost(self) -> list[str]:
+        """The ids among which those of the lost finished tasks are, as far as they are known, in the old order."""
+        names = self._without_instances()
+        if not self.is_exact:
+            names |= {name for queue in self.queues.values() for name in queue}
+        known = {**self.accepted, **self.pool}
+        return sorted(names - self.tasks.keys() - set(self.again), key=lambda name: known.get(name, 0))
+
+    def apply(self, message: Message, partition: Partition | None = None) -> None:
         """Take a message of the damaged run."""
+        if isinstance(message, TaskInstances) and partition is not None and message.rejection is None:
+            self.queues.setdefault(partition, []).append(message.id)
         match message:
             case PooledTask():
                 self._pooled(message)
@@ -77,13 +111,38 @@ class Salvaged:
                 self._control(message)
 
     def settle(self) -> None:
-        """Leave out what cannot be finished: Alpaca's tasks whose instance is lost. Call this after all messages."""
-        if self.definition is None or self.definition.recipe.has_classification_step:
-            return
-        for name in self.machine:
+        """Tell which tasks were finished, and leave out Alpaca's tasks whose instance is lost. Call this at the end."""
+        is_alpaca = self.definition is not None and not self.definition.recipe.has_classification_step
+        if is_alpaca and len(self.queues) == 1:  # one partition has them in the order of the pool
+            (queue,) = self.queues.values()
+            queue[:] = sorted({*queue, *self.instances}, key=self.pool.__getitem__)
+        self._finish_again()
+        for name in self.machine if is_alpaca else ():
             if name not in self.written and name not in self.tasks and name not in self.instances:
                 del self.pool[name]
                 self.spare.pop(name, None)
+
+    def _finish_again(self) -> None:
+        """Fill `again`: a task was finished if a later one of its partition was, as partitions are read in order.
+
+        Those behind the last whole finished task of a partition are certain only if no instances are lost.
+        """
+        missing = self.tasks_before - len(self.tasks)
+        unsure: list[str] = []
+        for queue in self.queues.values():
+            behind = max((place for place, name in enumerate(queue) if name in self.tasks), default=-1) + 1
+            self.again += [name for name in dict.fromkeys(queue[:behind]) if name not in self.tasks]
+            unsure += dict.fromkeys(queue[behind:])
+        if len(self.queues) == 1 and not self._without_instances() and not self._has_holes():
+            self.again += unsure
+        del self.again[missing:]
+
+    def _without_instances(self) -> set[str]:
+        """Return the accepted tasks without a record of their instances: never written, or lost."""
+        return {*self.machine, *self.accepted} - self.written - self.instances.keys() - self.tasks.keys()
+
+    def _has_holes(self) -> bool:
+        return len(self.pool) <= max(self.pool.values(), default=-1)
 
     def _control(self, message: Message) -> None:
         match message:
@@ -93,6 +152,8 @@ class Salvaged:
                 self.goal = message
             case CallsDropped():
                 self.dropped.append(message)
+            case RunEnded():
+                self.ended_with = max(self.ended_with, message.finished)
             case FailedPrompt():
                 self.answered.add(message.prompt_id)
             case _:

@@ -18,6 +18,7 @@ from service.messaging.messages import (
     PooledTask,
     Prompt,
     RunDefined,
+    RunEnded,
     SubmittedSeed,
     TaskInstances,
 )
@@ -92,11 +93,11 @@ def whole_run(recipe: Recipe = SELF_INSTRUCT) -> list[Message]:
 
 
 async def salvaged(
-    broker: Broker, messages: Sequence[Message], asked: AskedRun | None = None
+    broker: Broker, messages: Sequence[Message], asked: AskedRun | None = None, *, partitions: int = 2
 ) -> tuple[Progress, Salvaged, Ledger]:
-    await create(broker, partitions=2)
+    await create(broker, partitions=partitions)
     await send(broker, *messages)
-    await broker.create_topics(topics.specs(_INTO, 2))
+    await broker.create_topics(topics.specs(_INTO, partitions))
     progress, found = await salvage_into(broker, broker, _INTO, asked or AskedRun(_SETTINGS))
     return progress, found, await ledger_of(broker, _INTO)
 
@@ -219,3 +220,48 @@ async def test_answers_without_decisions_are_judged(open_broker: OpenBroker) -> 
         progress, _, ledger = await salvaged(broker, [*whole_run(), examples.prompt(2), answer])
     assert progress.outstanding == 0
     assert ledger.pending == {"p1.1", "p2.0"}
+
+
+def _without(messages: Sequence[Message], name: str, *kinds: type[Message]) -> list[Message]:
+    return [each for each in messages if not (isinstance(each, kinds) and each.key == name)]
+
+
+async def test_a_lost_finished_task_is_told_from_its_substitute(open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        kept = _without(whole_run(), "p0.1", TaskInstances, FinishedTask)
+        progress, found, ledger = await salvaged(broker, kept, partitions=1)
+    assert {task.id for task in ledger.tasks} == {"p0.0", "p1.0", "p1.1"}
+    assert (progress.finished, found.tasks_before, found.came_back) == (3, 3, 2)
+    assert (found.is_exact, found.maybe_lost, found.lost_numbers) == (True, ["p0.1"], [1])
+    assert ledger.pending == {"p0.1"}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kinds"),
+    [(SELF_INSTRUCT, (FinishedTask,)), (ALPACA, (FinishedTask,)), (ALPACA, (FinishedTask, TaskInstances))],
+)
+async def test_finished_tasks_come_before_those_on_the_way(
+    open_broker: OpenBroker, recipe: Recipe, kinds: tuple[type[Message], ...]
+) -> None:
+    async with open_broker() as broker:
+        kept = _without(whole_run(recipe), "p0.0", *kinds)
+        _, found, ledger = await salvaged(broker, kept, partitions=1)
+    assert {task.id for task in ledger.tasks} == set(_NAMES[:3])
+    assert (found.came_back, found.again) == (3, ["p0.0"])
+
+
+async def test_the_end_of_a_run_tells_how_many_were_finished(open_broker: OpenBroker) -> None:
+    messages = [*whole_run(), RunEnded.target_reached(RUN, 3)]
+    async with open_broker() as broker:
+        kept = [message for message in messages if not isinstance(message, FinishedTask)]
+        _, found, _ = await salvaged(broker, kept, partitions=1)
+    assert (found.tasks_before, found.came_back, found.again) == (3, 3, list(_NAMES[:3]))
+
+
+async def test_what_is_uncertain_does_not_count_as_come_back(open_broker: OpenBroker) -> None:
+    messages = _without([*whole_run(), RunEnded.target_reached(RUN, 3)], "p0.1", TaskInstances)
+    async with open_broker() as broker:
+        kept = [message for message in messages if not isinstance(message, FinishedTask)]
+        progress, found, _ = await salvaged(broker, kept, partitions=1)
+    assert (progress.finished, found.tasks_before, found.came_back) == (3, 3, 0)
+    assert (found.is_exact, found.maybe_lost) == (False, list(_NAMES))
