@@ -2,8 +2,11 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
+import structlog
 from anyio import Path as AsyncPath
+from anyio import to_thread
 from pydantic import SecretStr
 
 from service.adapters.kafka import REPLICATION, KafkaBroker, KafkaOptions, Security, TopicState, configs_of
@@ -16,6 +19,9 @@ from service.messaging.topics import specs
 from service.settings import KAFKA_SCHEME, Settings
 
 __all__ = ["REPLICATION", "TopicState", "bootstrap_of", "check_writable", "open_kafka", "open_log", "topic_configs"]
+
+
+log = structlog.get_logger()
 
 
 @asynccontextmanager
@@ -31,7 +37,10 @@ async def open_log(settings: Settings) -> AsyncIterator[Broker]:
         BrokerError: the log cannot be reached.
     """
     if not settings.on_kafka:
+        was_there = await to_thread.run_sync(_is_there, settings.sqlite_file)
         async with open_embedded(settings, keep_empty=False) as embedded:
+            if was_there and not await embedded.topic_names():
+                log.warning("log.was_empty", file=str(settings.sqlite_file), hint="a new run begins in it")
             await embedded.create_topics(specs(settings.run, settings.work_partitions))
             yield embedded
         return
@@ -43,6 +52,13 @@ async def open_log(settings: Settings) -> AsyncIterator[Broker]:
                 + "\n  ".join(wrong)
             )
         yield broker
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except PermissionError:
+        return False  # opening it says so
 
 
 @asynccontextmanager

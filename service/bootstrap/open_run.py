@@ -8,8 +8,8 @@ from anyio import to_thread
 
 from service.adapters.sqlite import lock_path
 from service.bootstrap.open_broker import open_kafka
-from service.bootstrap.open_embedded import open_embedded
-from service.errors import RunNotFoundError
+from service.bootstrap.open_embedded import open_embedded, runs_in
+from service.errors import BrokerError, RunNotFoundError
 from service.messaging.broker import Broker
 from service.messaging.topics import CONTROL
 from service.settings import Settings
@@ -31,13 +31,19 @@ async def open_existing(settings: Settings, *, writable: bool = False) -> AsyncI
         return
     await to_thread.run_sync(check_exists, settings)
     async with open_embedded(settings, read_only=not writable) as broker:
+        if settings.run not in runs_in(await broker.topic_names()):
+            raise RunNotFoundError(f"{settings.sqlite_file} is empty: no run has begun in it")
         yield broker
 
 
 def check_exists(settings: Settings) -> None:
-    """Raise `RunNotFoundError` unless the run's SQLite file exists."""
+    """Raise `RunNotFoundError` unless the run's SQLite file exists, `BrokerError` if that cannot be seen."""
     file = settings.sqlite_file
-    if not file.is_file():
+    try:
+        is_there = file.is_file()
+    except OSError as error:
+        raise BrokerError(f"expected to look for a run in {file.parent}, got: {error}") from error
+    if not is_there:
         others = ", ".join(sorted(path.stem for path in file.parent.glob("*.sqlite3"))) or "none"
         raise RunNotFoundError(
             f"expected a run {settings.run!r} in {file.parent}, and there is none; runs there: {others}"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,10 +11,10 @@ import pytest
 
 from service.adapters.sqlite import Storage, lock_path
 from service.adapters.sqlite.storage import Write
-from service.errors import BrokerError, RunLockedError
+from service.errors import BrokerError, DamagedLogError, RunLockedError, RunNotFoundError
 from service.messaging.broker import Record
 from tests.contract.logs import P0, texts
-from tests.support.permissions import reachable_folder, unwritable
+from tests.support.permissions import not_root, reachable_folder, unwritable
 
 
 @contextmanager
@@ -137,3 +138,65 @@ def test_a_refused_file_gets_no_lock_file(tmp_path: Path) -> None:
     with pytest.raises(BrokerError):
         Storage(file, read_only=False)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_lock_file_of_a_closed_log_names_no_process(tmp_path: Path) -> None:
+    file = tmp_path / "log.sqlite3"
+    with opened(file):
+        assert lock_path(file).read_text() == f"{os.getpid()}\n"
+    assert lock_path(file).read_text() == ""
+
+
+def test_an_empty_file_holds_no_run(tmp_path: Path) -> None:
+    file = tmp_path / "log.sqlite3"
+    file.touch()
+    with pytest.raises(RunNotFoundError, match=r"log\.sqlite3 is empty"):
+        Storage(file, read_only=True)
+    with opened(file) as storage:
+        assert read(storage) == []
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_an_empty_file_beside_newer_records_is_damaged(tmp_path: Path, read_only: bool) -> None:  # noqa: FBT001
+    """SQLite would delete the records."""
+    file, log = tmp_path / "log.sqlite3", tmp_path / "log.sqlite3-wal"
+    with opened(file) as storage:
+        write(storage, "a")
+        content = log.read_bytes()
+    file.write_bytes(b"")
+    log.write_bytes(content)
+    with pytest.raises(DamagedLogError, match=r"salvage --run log .*log\.sqlite3-wal"):
+        Storage(file, read_only=read_only)
+    assert log.read_bytes() == content
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_records_without_topics_are_damage(tmp_path: Path, read_only: bool) -> None:  # noqa: FBT001
+    file = tmp_path / "log.sqlite3"
+    with opened(file) as storage:
+        write(storage, "a")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DELETE FROM partitions")
+    with (
+        closing(Storage(file, read_only=read_only)) as storage,
+        pytest.raises(DamagedLogError, match="expected the topics"),
+    ):
+        storage.partitions()
+
+
+@pytest.mark.parametrize("content", [b"some text\n" * 1_000, bytes(8_192)])
+def test_the_error_of_a_lost_first_page_names_the_command(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "log.sqlite3"
+    file.write_bytes(content)
+    for read_only in (True, False):
+        with pytest.raises(BrokerError, match=r"log\.sqlite3: .*`seedstream salvage --run log --into NAME`"):
+            Storage(file, read_only=read_only)
+
+
+def test_a_file_that_may_not_be_read_is_named_with_the_cause(folder: Path) -> None:
+    file = folder / "log.sqlite3"
+    with opened(file):
+        pass
+    file.chmod(0)
+    with not_root(), pytest.raises(BrokerError, match=r"log\.sqlite3: .*: Permission denied"):
+        Storage(file, read_only=True)

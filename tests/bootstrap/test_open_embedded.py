@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from anyio import to_thread
+from structlog.testing import capture_logs
 
 from service.bootstrap.open_broker import check_writable, open_log
 from service.bootstrap.open_embedded import open_embedded
 from service.bootstrap.open_run import open_existing
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, RunNotFoundError
 from service.messaging import topics
 from service.messaging.broker import Broker, TopicSpec
 from service.messaging.topics import run_of
@@ -74,6 +75,30 @@ async def test_topics_of_other_programs_do_not_matter(tmp_path: Path) -> None:
         await embedded.create_topics([TopicSpec("seedstream.logs", 1), TopicSpec("books.pool", 1)])
     async with open_log(settings) as broker:
         assert await broker.partitions(topics.POOL.of(RUN)) == 1
+
+
+@pytest.mark.parametrize("left", [b"", None])
+async def test_a_run_that_begins_in_an_empty_file_says_so(tmp_path: Path, left: bytes | None) -> None:
+    settings = settings_in(tmp_path)
+    with capture_logs() as logs:
+        async with open_log(settings) as broker:
+            await send(broker, examples.prompt(0))
+        async with open_log(settings):
+            pass
+    assert logs == []
+    await to_thread.run_sync(settings.sqlite_file.unlink)
+    if left is None:
+        async with open_embedded(settings):
+            pass
+    else:
+        await to_thread.run_sync(settings.sqlite_file.write_bytes, left)
+    with pytest.raises(RunNotFoundError, match="is empty"):
+        async with open_existing(settings):
+            pass
+    with capture_logs() as logs:
+        async with open_log(settings):
+            pass
+    assert [(each["event"], each["file"]) for each in logs] == [("log.was_empty", str(settings.sqlite_file))]
 
 
 def test_every_topic_of_a_run_tells_its_name() -> None:

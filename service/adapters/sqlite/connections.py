@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.errors import BrokerError, DamagedLogError
+from service.errors import BrokerError, DamagedLogError, RunNotFoundError
 
 _FORMAT = 1
 # All statements are constants: one that SQLite does not understand, or that breaks a constraint, met a damaged file.
@@ -51,7 +51,7 @@ def translated(path: Path, what: str) -> Iterator[None]:
     except sqlite3.Error as error:
         if type(error) in _OF_THE_FILE and primary_code(error) in _DAMAGE:
             raise damaged(path, f"{what}, got: {error}") from error
-        raise BrokerError(f"{path}: {what}, got: {error}{_remedy(error)}") from error
+        raise BrokerError(f"{path}: {what}, got: {error}{_more(path, error)}") from error
     except UnicodeDecodeError as error:
         raise damaged(path, f"{what}, got: {error}") from error
     except (OSError, MemoryError, OverflowError, UnicodeEncodeError) as error:
@@ -60,10 +60,7 @@ def translated(path: Path, what: str) -> Iterator[None]:
 
 def damaged(path: Path, found: str) -> DamagedLogError:
     """Return the error of a damaged file; `found` says what was expected and what came."""
-    return DamagedLogError(
-        f"{path} is damaged: {found}; `seedstream salvage --run {path.stem} --into NAME` copies what is whole to a new "
-        "run"
-    )
+    return DamagedLogError(f"{path} is damaged; {_salvage(path)}; {found}")
 
 
 def primary_code(error: sqlite3.Error) -> int | None:
@@ -72,14 +69,30 @@ def primary_code(error: sqlite3.Error) -> int | None:
     return None if code is None else code & 0xFF
 
 
-def _remedy(error: sqlite3.Error) -> str:
+def _more(path: Path, error: sqlite3.Error) -> str:
+    """Return what SQLite's message does not say: the cause or the remedy."""
     match primary_code(error):
         case sqlite3.SQLITE_FULL:
             return "; make room and run it again"
         case sqlite3.SQLITE_NOTADB:
-            return "; if it was one, its first page is damaged, and `seedstream salvage` copies what is whole"
+            return f"; if it was one, its first page is damaged, and {_salvage(path)}"
+        case sqlite3.SQLITE_CANTOPEN:
+            return _refusal_of(path)
         case _:
             return ""
+
+
+def _salvage(path: Path) -> str:
+    return f"`seedstream salvage --run {path.stem} --into NAME` copies what is whole to a new run"
+
+
+def _refusal_of(path: Path) -> str:
+    """Return why a file cannot be opened, which SQLite does not tell."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        return f": {error.strerror}"
+    return ""
 
 
 def connect_to_write(path: Path) -> sqlite3.Connection:
@@ -106,6 +119,9 @@ def connect_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
         connection.close()
         if primary_code(error) not in _WITHOUT_PERMISSION:
             raise
+    except BaseException:
+        connection.close()
+        raise
     else:
         return connection, False
     refuse_log_beside(path)
@@ -120,12 +136,22 @@ def connect_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
 
 def refuse_log_beside(path: Path) -> None:
     """Raise if there is a write-ahead log beside a file that is read without one."""
-    log = path.resolve().with_name(path.resolve().name + "-wal")
-    if log.exists() and log.stat().st_size > 0:
+    if _has_log_beside(path):
+        log = _log_beside(path)
         raise BrokerError(
             f"{path}: the newest records are in {log.name}, which cannot be read in a folder without write permission; "
             f"get that permission, or copy {path.name} and {log.name} to a folder of your own and read them there"
         )
+
+
+def _log_beside(path: Path) -> Path:
+    file = path.resolve()
+    return file.with_name(file.name + "-wal")
+
+
+def _has_log_beside(path: Path) -> bool:
+    log = _log_beside(path)
+    return log.exists() and log.stat().st_size > 0
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
@@ -137,10 +163,14 @@ def check_structure(connection: sqlite3.Connection, path: Path) -> None:
     """Raise `DamagedLogError` if the pages of a file are not in order; some seconds for a few gigabytes."""
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
-        raise damaged(path, f"expected pages in order, got: {' '.join(found.split())}")
+        what = " ".join(found.removeprefix("*** in database main ***").split())
+        raise damaged(path, f"expected pages in order, got: {what}")
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Connect to a file; raise `DamagedLogError` if it is empty, and SQLite would delete the log beside it."""
+    if path.exists() and path.stat().st_size == 0 and _has_log_beside(path):
+        raise damaged(path, f"expected the pages before those in {_log_beside(path).name}, got an empty file")
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -169,8 +199,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+        raise RunNotFoundError(f"{path} is empty: no run has begun in it, or its content is lost")
     if version != _FORMAT:
         raise BrokerError(
-            f"{path}: expected format {_FORMAT} of the embedded broker, got {version}; "
-            "it was written by another version of Seedstream, or by another program, or it is damaged"
+            f"{path}: expected format {_FORMAT} of the embedded broker, got {version}; it was written by another "
+            f"version of Seedstream, or by another program, or it is damaged: {_salvage(path)}"
         )

@@ -14,7 +14,7 @@ def lock_path(database: Path) -> Path:
 
 
 class Lock:
-    """The lock on a database, held until `release`; its file holds the id of the process.
+    """The lock on a database, held until `release`; meanwhile its file holds the id of the process.
 
     Raises:
         RunLockedError: another process holds the lock.
@@ -31,6 +31,7 @@ class Lock:
         """Release the lock; with `remove`, delete its file first if this process created it."""
         if remove and self._made:
             self._path.unlink(missing_ok=True)
+        self._file.truncate(0)
         self._file.close()
 
 

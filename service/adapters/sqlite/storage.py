@@ -97,6 +97,8 @@ class Storage:
                 raise damaged(self._path, f"{partition}: expected no record behind offset {end}, and there is one")
             ends[partition] = end
             self._ids[partition] = number
+        if not ends and self._query("SELECT EXISTS (SELECT 1 FROM records)") == [(1,)]:
+            raise damaged(self._path, "expected the topics of its records, and there are none")
         return ends
 
     def _partition(
