@@ -12,6 +12,7 @@ from service.bootstrap.open_broker import open_log
 from service.bootstrap.open_run import open_existing
 from service.cli import options
 from service.cli.rendering import clean
+from service.dataset.seed_ids import with_own_ids
 from service.dataset.seed_sizes import check_prompts_fit
 from service.dataset.seed_warnings import seed_warnings
 from service.dataset.seeds import load_seeds
@@ -37,7 +38,13 @@ def add(
     settings = options.settings_from(run)
     seeds = load_seeds(file)
     added = anyio.run(_add, settings, seeds)
-    typer.echo(f"{added} seed tasks added, {len(seeds) - added} were there already", err=True)
+    typer.echo(outcome(added, len(seeds) - added), err=True)
+
+
+def outcome(added: int, there: int) -> str:
+    """Return how many seed tasks were added, and how many the run had."""
+    tasks = "1 seed task" if added == 1 else f"{added} seed tasks"
+    return f"{tasks} added, {there} {'was' if there == 1 else 'were'} there already"
 
 
 async def _add(settings: Settings, seeds: tuple[SeedTask, ...]) -> int:
@@ -54,9 +61,9 @@ async def _add(settings: Settings, seeds: tuple[SeedTask, ...]) -> int:
         await replay(broker, settings.run, (topics.CONTROL, topics.POOL), remember)
         if progress.defined is None:
             raise RunNotFoundError(f"run {settings.run!r} was never defined; start it with `seedstream run` first")
-        for warning in seed_warnings(progress.defined.recipe, seeds):
+        for warning in seed_warnings(progress.defined.recipe, with_own_ids(seeds)):
             typer.echo(f"beware: {clean(warning)}", err=True)
-        new = _new(seeds, known)
+        new = unknown_seeds(seeds, known)
         had = [seed for seed in known.values() if seed is not None]
         check_prompts_fit(progress.defined.recipe, progress.defined.templates, [*had, *new])
         await submit_seeds(broker, settings.run, new)
@@ -67,15 +74,18 @@ async def _add(settings: Settings, seeds: tuple[SeedTask, ...]) -> int:
         return len(new)
 
 
-def _new(seeds: Sequence[SeedTask], known: Mapping[str, SeedTask | None]) -> list[SeedTask]:
-    """Return the seed tasks that the run does not have yet.
+def unknown_seeds(seeds: Sequence[SeedTask], known: Mapping[str, SeedTask | None]) -> list[SeedTask]:
+    """Return the seed tasks that the run does not have yet, with their ids in the run.
+
+    A run of an earlier version may have them with ids like those of generated tasks.
 
     Raises:
         SeedTaskError: the run has a different task with the same id.
     """
-    for seed in seeds:
+    new = with_own_ids([seed for seed in seeds if known.get(seed.id) != seed])
+    for seed in new:
         if seed.id in known and known[seed.id] != seed:
             raise SeedTaskError(
                 f"seed task {seed.id!r}: the run has another task with this id; give the new task a different id"
             )
-    return [seed for seed in seeds if seed.id not in known]
+    return [seed for seed in new if seed.id not in known]

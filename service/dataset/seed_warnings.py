@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from service.dataset.seed_ids import is_own_id
 from service.errors import ConfigurationError
 from service.selfinstruct.filters import refusal
 from service.selfinstruct.recipe import Recipe
@@ -42,6 +43,9 @@ def seed_warnings(recipe: Recipe, seeds: Sequence[SeedTask]) -> Iterator[str]:
             f"{refused.total()} of {len(seeds)} seed tasks would be refused if a model had written them "
             f"({_counts(refused)}){why}"
         )
+    renamed = [seed.id for seed in seeds if is_own_id(seed.id)]
+    if renamed:
+        yield f"ids like those of generated tasks have the prefix `seed_` in the run: {_listed(renamed)}"
     yield from _odd_outputs(seeds)
     twice = [words for words, count in Counter(seed.instruction for seed in seeds).items() if count > 1]
     if twice:

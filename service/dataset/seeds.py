@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
+from service.dataset.seed_ids import own_id
 from service.dataset.seed_sizes import check_fits_pool
 from service.errors import SeedTaskError
 from service.selfinstruct.replies.characters import without_lone_surrogates
@@ -25,6 +26,16 @@ _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Input = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 _PYTHON_DICTIONARY = re.compile(r"\s*\{\s*'")
 _SHOWN_OF_DIGEST = 12
+_SHOWN_OF_VALUE = 60
+# By pydantic's types of errors: these are all that the schemas below can cause.
+_EXPECTED = {
+    "missing": "expected this field, and there is none",
+    "string_type": "expected a text, got {came}",
+    "string_too_short": "expected a text that is not empty",
+    "bool_type": "expected true, false or null, got {came}",
+    "list_type": "expected an array, got {came}",
+    "model_type": "expected an object, got {came}",
+}
 OWN_SEEDS = "built-in"
 
 
@@ -70,8 +81,15 @@ def load_seeds(path: Path | None) -> tuple[SeedTask, ...]:
         return parse_seeds(text, OWN_SEEDS)
     try:
         text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SeedTaskError(f"{path}: expected a readable UTF-8 file of seed tasks: {error}") from error
+    except OSError as error:
+        why = "it is a folder" if isinstance(error, IsADirectoryError) else error.strerror
+        raise SeedTaskError(f"{path}: expected a readable UTF-8 file of seed tasks: {why}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SeedTaskError(
+            f"{path}: expected a readable UTF-8 file of seed tasks: line {line} has a byte that is not UTF-8 "
+            f"(0x{error.object[error.start]:02x}); `iconv -t UTF-8` converts it"
+        ) from error
     return parse_seeds(text, str(path))
 
 
@@ -83,15 +101,18 @@ def parse_seeds(text: str, where: str) -> tuple[SeedTask, ...]:
     """
     seeds: dict[str, SeedTask] = {}
     places: dict[str, str] = {}
+    if not text.strip():
+        raise SeedTaskError(f"{where}: expected at least one seed task, and the file is empty")
     tasks = _in_array(text, where) if text.lstrip().startswith("[") else _in_lines(text, where)
     for place, task in tasks:
         seed = _parse_task(task, place)
         check_fits_pool(seed, place)
-        if seed.id in seeds:
+        name = own_id(seed.id)
+        if name in seeds:
             has_id = isinstance(task, dict) and task.get("id")
-            what = f"id: expected a new id, and {seed.id!r}" if has_id else "expected another task, and this one"
-            raise SeedTaskError(f"{place}: {what} is used above already, at {places[seed.id].rpartition(', ')[2]}")
-        seeds[seed.id], places[seed.id] = seed, place
+            what = f"id: expected a new id, and {name!r}" if has_id else "expected another task, and this one"
+            raise SeedTaskError(f"{place}: {what} is used above already, at {places[name].rpartition(', ')[2]}")
+        seeds[name], places[name] = seed, place
     if not seeds:
         raise SeedTaskError(f"{where}: expected at least one seed task, found none")
     return tuple(seeds.values())
@@ -109,7 +130,7 @@ def _in_lines(text: str, where: str) -> Iterator[tuple[str, object]]:
         if line.strip():
             place = f"{where}, line {number}"
             try:
-                yield place, without_lone_surrogates(json.loads(line, strict=False))
+                yield place, without_lone_surrogates(_value(line))
             except (ValueError, RecursionError) as error:
                 raise SeedTaskError(f"{place}: {_not_json(line, error)}") from error
 
@@ -117,11 +138,11 @@ def _in_lines(text: str, where: str) -> Iterator[tuple[str, object]]:
 def _in_array(text: str, where: str) -> Iterator[tuple[str, object]]:
     """Yield (place, value) for each element of a JSON array."""
     try:
-        tasks = without_lone_surrogates(json.loads(text, strict=False))
+        tasks = without_lone_surrogates(_value(text))
     except (ValueError, RecursionError) as error:
         raise SeedTaskError(
-            f"{where}: this is a JSON array, and it cannot be read: {error}; expected [{{…}}, {{…}}] as a whole, or "
-            "one task a line"
+            f"{where}: this is a JSON array, and it cannot be read: {_why(error)}; expected [{{…}}, {{…}}] as a whole, "
+            "or one task a line"
         ) from error
     yield from ((f"{where}, element {number}", task) for number, task in enumerate(tasks, 1))
 
@@ -131,7 +152,19 @@ def _not_json(line: str, error: Exception) -> str:
         return "expected a task in JSON, and this is a Python dictionary: write it with json.dumps"
     if line.strip() == "{":
         return "expected a whole task on one line, and this object goes on below: `jq -c .` puts it on one"
-    return f"expected a task in JSON: {error}"
+    return f"expected a task in JSON: {_why(error)}"
+
+
+def _value(text: str) -> object:
+    return json.loads(text, strict=False, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no value of JSON; write null")
+
+
+def _why(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _parse_task(task: object, place: str) -> SeedTask:
@@ -152,7 +185,10 @@ def _parse_task(task: object, place: str) -> SeedTask:
             raise SeedTaskError(f"{place}: {_other_schema(task)}") from error
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the line"
-        raise SeedTaskError(f"{place}: {field}: {first['msg']}") from error
+        came = json.dumps(first["input"], ensure_ascii=False)[:_SHOWN_OF_VALUE]
+        raise SeedTaskError(
+            f"{place}: {field}: {_EXPECTED.get(first['type'], first['msg']).format(came=came)}"
+        ) from error
     if not parsed.instances:
         raise SeedTaskError(f"{place}: instances: expected at least one instance, got none")
     instances = tuple(Instance(each.input, each.output) for each in parsed.instances)

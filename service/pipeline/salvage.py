@@ -17,6 +17,7 @@ from anyio import to_thread
 from consumers.admit import Admit
 from consumers.finish import Finish, finished_task
 from service.bootstrap.open_embedder import embedder_for
+from service.dataset.seed_ids import with_own_ids
 from service.dataset.seeds import seeds_digest
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, Partition, Record
@@ -115,7 +116,9 @@ def _lost_seeds(definition: RunDefined, kept: set[str], asked: AskedRun) -> list
     """Return the seeds that the run had and that are lost; none if the asked ones are not its seeds."""
     if seeds_digest(asked.seeds) != definition.seeds:
         return []
-    return [seed for seed in asked.seeds if seed.id not in kept]
+    return [
+        own for seed, own in zip(asked.seeds, with_own_ids(asked.seeds), strict=True) if not {seed.id, own.id} & kept
+    ]
 
 
 class _Copy:

@@ -5,6 +5,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
+from service.dataset.seed_ids import with_own_ids
 from service.dataset.seed_sizes import check_prompts_fit
 from service.dataset.seed_warnings import check_seeds
 from service.dataset.seeds import load_seeds, seeds_digest
@@ -21,7 +22,7 @@ _CONTEXT = 20
 
 
 class NewRun(NamedTuple):
-    """The definition of a run that is not on the log yet, with its seed tasks."""
+    """The definition of a run that is not on the log yet, with its seed tasks, whose ids are the run's own."""
 
     definition: RunDefined
     seeds: tuple[SeedTask, ...]
@@ -97,7 +98,7 @@ def _define(asked: AskedRun) -> NewRun:
         random_seed=settings.seed,
         made_by=f"seedstream {version('seedstream')}",
     )
-    return NewRun(definition, seeds)
+    return NewRun(definition, with_own_ids(seeds))
 
 
 def form_for(settings: Settings) -> Form:

@@ -150,7 +150,7 @@ def test_added_seeds_appear_in_prompts_after_the_cap_is_raised(
     more.write_text(own_seeds.read_text() + json.dumps(known))
     changed.write_text(own_seeds.read_text().replace("moon phases", "moons"))
     added = run(folder, "seeds", "add", "--run", "capped", more)
-    assert (added.code, added.err) == (0, "20 seed tasks added, 1 were there already\n")
+    assert (added.code, added.err) == (0, "20 seed tasks added, 1 was there already\n")
     clash = run(folder, "seeds", "add", "--run", "capped", changed)
     assert clash.code == 2
     assert "'mine_8'" in clash.err

@@ -77,7 +77,32 @@ def test_an_id_that_comes_twice_is_an_error() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", " \r\n"])
 def test_an_empty_file_is_an_error(text: str) -> None:
-    assert refusal(text) == "my.jsonl: expected at least one seed task, found none"
+    assert refusal(text) == "my.jsonl: expected at least one seed task, and the file is empty"
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("null", "the line: expected an object, got null"),
+        ("7", "the line: expected an object, got 7"),
+        (line(instruction=...), "instruction: expected this field, and there is none"),
+        (line(id=7), "id: expected a text, got 7"),
+        (line(id=" "), "id: expected a text that is not empty"),
+        (line(instances={}), "instances: expected an array, got {}"),
+        (line(instances=[3]), "instances.0: expected an object, got 3"),
+        (line(is_classification="yes"), 'is_classification: expected true, false or null, got "yes"'),
+        (line(id=float("nan")), "expected a task in JSON: NaN is no value of JSON; write null"),
+        ('{"a":' * 100_000, "expected a task in JSON: it is nested too deeply"),
+    ],
+    ids=range(10),
+)
+def test_an_error_is_in_words_for_users(broken: str, said: str) -> None:
+    assert refusal(broken) == f"my.jsonl, line 1: {said}"
+
+
+def test_an_id_is_new_with_its_prefix_too() -> None:
+    said = refusal("\n".join([line(id="p1.1"), line(id="seed_p1.1")]))
+    assert said == "my.jsonl, line 2: id: expected a new id, and 'seed_p1.1' is used above already, at line 1"
 
 
 def test_a_file_is_read_and_named_in_errors(tmp_path: Path) -> None:
@@ -93,6 +118,16 @@ def test_a_file_with_a_byte_order_mark_is_read_too(tmp_path: Path) -> None:
     path = tmp_path / "seeds.jsonl"
     path.write_text(line(), "utf-8-sig")
     assert [seed.id for seed in load_seeds(path)] == ["seed_task_0"]
+
+
+def test_a_folder_or_another_encoding_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SeedTaskError, match=r"seed tasks: it is a folder$"):
+        load_seeds(tmp_path)
+    (tmp_path / "latin.jsonl").write_bytes(b"\n" + line(name="Stra\u00dfe").encode() + "\u00df".encode("latin-1"))
+    with pytest.raises(
+        SeedTaskError, match=r"line 2 has a byte that is not UTF-8 \(0xdf\); `iconv -t UTF-8` converts it"
+    ):
+        load_seeds(tmp_path / "latin.jsonl")
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])

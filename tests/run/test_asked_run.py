@@ -85,4 +85,5 @@ def test_a_run_is_defined_once() -> None:
     asked = AskedRun(load_settings({}))
     assert asked.new is asked.new
     assert asked.templates(Form.TEXT) is asked.new.definition.templates
-    assert asked.seeds is asked.new.seeds
+    assert asked.seeds is asked.seeds
+    assert asked.new.seeds == asked.seeds
