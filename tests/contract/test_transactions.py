@@ -62,7 +62,7 @@ async def test_a_transaction_takes_the_offsets_of_one_group(open_broker: OpenBro
         async with broker.transactional_producer("t") as producer:
             await producer.begin()
             await producer.send_offsets("g", upto(7))
-            with pytest.raises(BrokerError, match="expected offsets of group .* alone"):
+            with pytest.raises(BrokerError, match=r"expected offsets of group .* alone"):
                 await producer.send_offsets("h", upto(7))
             await producer.abort()
             await producer.begin()
