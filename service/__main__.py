@@ -25,6 +25,7 @@ from service.cli.run import run
 from service.cli.salvage import salvage
 from service.cli.simulator import simulator
 from service.cli.status import status, watch
+from service.cli.usage_errors import PlainErrors
 from service.cli.worker import worker
 from service.errors import OutputClosedError, SeedstreamError
 
@@ -33,6 +34,7 @@ _SUMMARY = "Streaming Self-Instruct: generate an instruction-tuning data set fro
 
 app = typer.Typer(
     name="seedstream",
+    cls=PlainErrors,
     help=_SUMMARY,
     no_args_is_help=True,
     add_completion=False,
