@@ -6,6 +6,8 @@ import typer
 from service.billing.totals import plain
 from service.bootstrap.open_broker import open_log
 from service.cli import options
+from service.cli.rendering import clean
+from service.dataset.seed_warnings import seed_warnings
 from service.messaging.messages import GoalSet
 from service.pipeline.roles import CALLING, SINGLE, Role
 from service.run.definition import AskedRun
@@ -28,17 +30,24 @@ def goal(
 
     Exit codes: 0 the goal is written; 1 the log cannot be used; 2 a setting is wrong, or differs from the existing run.
     """
-    anyio.run(_set, options.settings_from(run, recipe, goal, lm_api=lm_api, seed=seed))
+    asked = AskedRun(options.settings_from(run, recipe, goal, lm_api=lm_api, seed=seed))
+    if not asked.settings.on_kafka and not asked.settings.sqlite_file.exists():
+        _ = asked.new  # raises if it cannot be, before there is a file
+    anyio.run(_set, asked)
 
 
-async def _set(settings: Settings) -> None:
+async def _set(asked: AskedRun) -> None:
+    settings = asked.settings
     async with open_log(settings) as broker:
-        asked = AskedRun(settings)
         progress = await look(broker, asked)
         wanted = asked_goal(progress.goal, settings)
         definition = await begin(broker, asked, progress, wanted)
+        if progress.defined is None:
+            for warning in seed_warnings(definition.recipe, asked.new.seeds):
+                typer.echo(f"beware: {clean(warning)}", err=True)
+        name = f"new run {settings.run!r}" if progress.defined is None else f"run {settings.run!r}"
         typer.echo(
-            f"run {settings.run!r} ({definition.recipe.title}): target {wanted.target} finished tasks, "
+            f"{name} ({definition.recipe.title}): target {wanted.target} finished tasks, "
             f"{progress.finished} finished so far{limits_in_words(wanted)}",
             err=True,
         )

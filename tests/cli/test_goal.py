@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 
 from service.cli.goal import next_step
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Recipe
 from service.settings import load_settings
 from tests.support import examples
+from tests.support.commands import invoke
 
 
 @pytest.mark.parametrize("broker", ["sqlite:runs", "kafka://localhost:1"])
@@ -28,3 +31,12 @@ def test_a_goal_on_the_embedded_log_names_the_command_that_works_on_it() -> None
 def test_a_goal_on_kafka_names_the_roles_that_it_needs(recipe: Recipe, roles: str) -> None:
     settings = load_settings({"broker": "kafka://localhost:1", "run": "r"})
     assert f"the roles {roles};" in next_step(settings, recipe, examples.goal(5), 4)
+
+
+def test_a_goal_says_that_a_run_is_new(tmp_path: Path) -> None:
+    flags = ("--broker", f"sqlite:{tmp_path}", "--run", "nope", "--lm-api", "completions")
+    first = invoke("goal", *flags, "--target", "5")
+    second = invoke("goal", *flags, "--target", "6")
+    assert (first.exit_code, second.exit_code) == (0, 0), first.exception
+    assert first.stderr.startswith("new run 'nope' (")
+    assert second.stderr.startswith("run 'nope' (")
