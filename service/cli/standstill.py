@@ -36,16 +36,21 @@ class Standstill:
     def facts(self) -> dict[str, Any]:
         """Return it as plain values."""
         return {
+            "worked_on": not self.abandoned,
             "seconds": round(self.seconds),
             "waiting_for": {role.value: count for role, count in self.waiting.items()},
         }
 
     def told(self, staff: Mapping[Role, Members] | None) -> str:
         """Return it in a line; names the roles that no process has, if the `staff` is known."""
-        since = f"nothing has moved for {duration(self.seconds)}"
+        waiting = ", ".join(self._told(role, staff) for role in self.waiting)
+        return f"nothing has moved for {duration(self.seconds)}: {waiting}"
+
+    def row(self, run: str, staff: Mapping[Role, Members] | None) -> tuple[str, str]:
+        """Return the name and the text of its row in a panel."""
         if self.abandoned:
-            return f"{since}: no process works on this run"
-        return f"{since}: {', '.join(self._told(role, staff) for role in self.waiting)}"
+            return "not running", f"`seedstream run --run {run}` continues it"
+        return "stalled", self.told(staff)
 
     def _told(self, role: Role, staff: Mapping[Role, Members] | None) -> str:
         waiting = (

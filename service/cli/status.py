@@ -40,7 +40,8 @@ def status(run: options.RunOptions, as_json: options.AsJson = False) -> None:
     else:
         more = {"at work": at_work(staff)}
         if still is not None:
-            more["stalled"] = still.told(staff if settings.on_kafka else None)
+            name, told = still.row(settings.run, staff if settings.on_kafka else None)
+            more[name] = told
         Console().print(panel(progress, more=more))
     _tell_if_undefined(progress, settings)
 
@@ -147,5 +148,5 @@ async def _watch(settings: Settings) -> None:
                     progress.apply(message)
                     await view.observe(message)
                 if not news and not await to_thread.run_sync(is_worked_on, settings):
-                    typer.echo(f"no process works on run {settings.run!r}; `seedstream run` continues it", err=True)
+                    typer.echo(f"not running; `seedstream run --run {settings.run}` continues it", err=True)
                     return

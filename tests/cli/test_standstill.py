@@ -21,10 +21,14 @@ def test_a_standstill_names_what_waits_and_who_is_missing() -> None:
     assert Standstill(60.0, {Role.PRODUCER: 0}).told(staff) == (
         "nothing has moved for 1m 00s: the run waits for its producer (no process has this role)"
     )
-    assert Standstill(7300.0, {}, abandoned=True).told(None) == (
-        "nothing has moved for 2h 01m: no process works on this run"
-    )
-    assert still.facts() == {"seconds": 245, "waiting_for": {"generate": 12, "finish": 1}}
+    assert still.row(RUN, staff) == ("stalled", still.told(staff))
+    assert still.facts() == {"worked_on": True, "seconds": 245, "waiting_for": {"generate": 12, "finish": 1}}
+
+
+def test_a_run_that_nobody_works_on_is_not_running() -> None:
+    still = Standstill(7300.0, {Role.PRODUCER: 0}, abandoned=True)
+    assert still.row("books", None) == ("not running", "`seedstream run --run books` continues it")
+    assert still.facts()["worked_on"] is False
 
 
 def test_only_a_run_with_work_stands_still() -> None:
