@@ -29,13 +29,15 @@ async def test_a_consumer_may_block_its_event_loop(kafka: Cluster) -> None:
     name, place = await _filled(kafka), f"kafka://{kafka.bootstrap}"
     async with open_tasks(place, name, group="g", auto_commit=True) as busy:
         first = await _take(busy, 1)
+        busy.done()  # else it is delivered again if its partition moves
         async with open_tasks(place, name, group="g", auto_commit=True) as other:
-            there = await _take(other, _TASKS // 2)
+            there = await _take(other, _TASKS // 2 - 1)
             _block_for(_LONGER_THAN_A_SESSION_S)
             with anyio.move_on_after(_QUIET_S):
-                await anext(other)
-                pytest.fail("the busy member was expelled")
-            here = first + await _take(busy, _TASKS // 2 - 1)
+                while True:
+                    there += await _take(other, 1)
+            assert len(there) <= _TASKS // 2, "the busy member was expelled"
+            here = first + await _take(busy, _TASKS - len(first) - len(there))
     assert sorted(here + there) == list(range(_TASKS))
 
 

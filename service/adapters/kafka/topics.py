@@ -28,6 +28,7 @@ _BATCH_HEADROOM_BYTES = 64 * 1024
 # The loss of one machine must not lose records if the cluster has more.
 REPLICATION = 3
 _APPEAR_S = 30.0
+_BROKER_S = 2.0
 # The source of a setting, in Kafka's answer, that was set on the topic itself.
 _SET_ON_TOPIC = 1
 
@@ -115,8 +116,12 @@ async def create(cluster: Cluster, specs: Sequence[TopicSpec]) -> None:
 
 async def _wait_for_leaders(cluster: Cluster, names: set[str]) -> None:
     with anyio.move_on_after(_APPEAR_S):
-        for broker in await cluster.brokers():
-            await cluster.wait_until_known_at(broker, names)
+        known: set[int] = set()
+        while unasked := set(await cluster.brokers()) - known:  # one that has died is listed for some seconds more
+            for broker in sorted(unasked):
+                with anyio.move_on_after(_BROKER_S):
+                    await cluster.wait_until_known_at(broker, names)
+                    known.add(broker)
         return
     raise BrokerError(
         f"topics were created and not all brokers know them after {_APPEAR_S:g} s: {', '.join(sorted(names))}"
