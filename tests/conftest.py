@@ -1,5 +1,6 @@
 """Fixtures of all tests: asyncio, no blocking call on its loop, an embedded broker, and one Kafka for a session."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -57,6 +58,14 @@ def anyio_backend() -> str:
 def _no_blocking_calls() -> Iterator[BlockBuster]:
     with blockbuster_ctx() as blockbuster:
         yield blockbuster
+
+
+@pytest.fixture(autouse=True)
+def _leaks_are_reported_at_their_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Collect garbage after each test on Kafka: a connection that it left open would fail any later test."""
+    yield
+    if request.node.get_closest_marker("kafka") is not None:
+        gc.collect()
 
 
 @pytest.fixture

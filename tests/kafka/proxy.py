@@ -53,8 +53,11 @@ class Proxy:
             self._portal.call(whole.set)
 
     async def _connect(self, client: SocketStream) -> None:
-        server = await anyio.connect_tcp("localhost", self._server_port)
-        async with client, server, anyio.create_task_group() as both:
+        async with (
+            client,
+            await anyio.connect_tcp("localhost", self._server_port) as server,
+            anyio.create_task_group() as both,
+        ):
             both.start_soon(self._pass_on, client, server, client)
             await self._pass_on(server, client, client)
             both.cancel_scope.cancel()
