@@ -47,8 +47,8 @@ class Silence:
             self._looked_s = anyio.current_time()
 
     async def _look(self, silent_s: float) -> None:
-        for partition in self._partitions:
-            readable = await self._broker.end_offset(partition, Isolation.READ_COMMITTED)
+        ends = await self._broker.end_offsets(self._partitions, Isolation.READ_COMMITTED)
+        for partition, readable in ends.items():
             if self._moved_to[partition] < readable:
                 self._note_behind(partition, readable, silent_s)
                 return

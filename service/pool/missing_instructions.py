@@ -24,7 +24,6 @@ _BATCH = 1_000
 # The group that reads each topic of work.
 _READERS: dict[Topic[Message], str] = {INSTRUCTIONS: "classify", CLASSIFIED: "instances"}
 
-
 log = structlog.get_logger()
 
 
@@ -70,7 +69,7 @@ async def _lost(broker: Broker, run: str, kept: AbstractSet[str]) -> AsyncIterat
 
 @dataclass(slots=True)
 class _LastSearch:
-    """What the last complete search covered. `ids` are the latest ones of the topics of work.
+    """The coverage of the last complete search. `ids` are the latest ones of the topics of work.
 
     `is_due` says that one of them has changed since, or that a later search has begun.
     """
@@ -106,7 +105,7 @@ async def _records(broker: Broker, run: str) -> int:
     """Return the number of records on `instructions`, or a few more."""
     name = INSTRUCTIONS.of(run)
     partitions = [Partition(name, number) for number in range(await broker.partitions(name))]
-    return sum([await broker.end_offset(each, Isolation.READ_UNCOMMITTED) for each in partitions])
+    return sum((await broker.end_offsets(partitions, Isolation.READ_UNCOMMITTED)).values())
 
 
 async def _starts(broker: Broker, run: str) -> dict[Partition, int]:
@@ -118,10 +117,10 @@ async def _starts(broker: Broker, run: str) -> dict[Partition, int]:
     starts: dict[Partition, int] = {}
     for topic, reader in _READERS.items():
         group = f"seedstream.{run}.{reader}"
-        for number in range(await broker.partitions(topic.of(run))):
-            partition = Partition(topic.of(run), number)
-            committed = await broker.committed(group, partition)
-            starts[partition] = committed.offset if committed is not None else 0
+        partitions = [Partition(topic.of(run), number) for number in range(await broker.partitions(topic.of(run)))]
+        committed = await broker.committed_offsets(group, partitions)
+        for partition in partitions:
+            starts[partition] = committed[partition].offset if partition in committed else 0
             await check_not_beyond_end(broker, group, partition, starts[partition])
     return starts
 

@@ -1,6 +1,6 @@
 """Wrappers of real brokers that stall, as Kafka does while a partition, or a group, has no leader."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -21,10 +21,13 @@ class StalledBroker(BreakingBroker):
     asked: anyio.Event = field(default_factory=anyio.Event)
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
+        return (await self.end_offsets([partition], isolation))[partition]
+
+    async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> Mapping[Partition, int]:
         if isolation is Isolation.READ_COMMITTED:
             self.asked.set()
             await self.back.wait()
-        return await self.real.end_offset(partition, isolation)
+        return await self.real.end_offsets(partitions, isolation)
 
     @asynccontextmanager
     async def reader(self, partitions: Sequence[Partition]) -> AsyncIterator[Reader]:
