@@ -35,7 +35,7 @@ class Delivery:
 
 
 class Source(Protocol):
-    """Where the records of a stream come from: the whole topic, or this member's share of a group's."""
+    """The source of a stream's records: the whole topic, or this member's share of a group's."""
 
     async def take(self, most: int, read: Callable[[Record], Delivery | None]) -> list[Delivery]:
         """Return what `read` makes of at most `most` records, or an empty list if none come for a moment."""

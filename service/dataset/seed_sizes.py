@@ -17,7 +17,7 @@ from service.selfinstruct.templates import Templates
 _LONGEST_NAME = "n" * 249
 _EMBEDDING = Embedding(model=_LONGEST_NAME, vector="v" * 512)
 _LAST_SEQ = 10**12
-# What a prompt's record holds beside its texts.
+# Room for the rest of a prompt's record beside its texts.
 _PROMPT_BYTES = 16 * 1024
 # A character of a text may take six in JSON, and twice as many in JSON within JSON.
 _MOST_GROWTH = 12

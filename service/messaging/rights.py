@@ -84,7 +84,7 @@ class Right:
 
 @dataclass(frozen=True, slots=True)
 class _Needs:
-    """What one account reads and writes; `groups` and `ids` lack the prefix of the run.
+    """The topics that one account reads and writes; `groups` and `ids` lack the prefix of the run.
 
     `holds_leases` is for processes that call the model.
     """

@@ -1,4 +1,4 @@
-"""What is whole of a damaged run, as far as the new run needs to know before it is written."""
+"""The whole records of a damaged run, as far as the new run needs to know before it is written."""
 
 from dataclasses import dataclass, field
 

@@ -13,7 +13,7 @@ UNKNOWN_TOPIC = 3
 
 
 class Answer(Response):  # type: ignore[misc]
-    """What a broker says of topic `t`."""
+    """Return a broker's description of topic `t`."""
 
     API_KEY = 3
     API_VERSION = 12

@@ -1,4 +1,4 @@
-"""What is said of the topics of a run on Kafka: faults, which must be mended, and remarks."""
+"""Reports on the topics of a run on Kafka: faults, which must be mended, and remarks."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager

@@ -1,4 +1,4 @@
-"""What `topics acls` and `topics manifest` print: all rights of the table and all topics, for their tools."""
+"""The output of `topics acls` and `topics manifest`: all rights of the table and all topics, for their tools."""
 
 import json
 import shlex

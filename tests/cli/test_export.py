@@ -1,4 +1,4 @@
-"""What `export` leaves out is said, and the exit code says it too."""
+"""`export` tells of the records that it leaves out, also by its exit code."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What an operator, or time, does to a run's topics and groups on Kafka: delete records, topics and offsets."""
+"""The acts of an operator, or of time, on a run's topics and groups on Kafka: delete records, topics and offsets."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

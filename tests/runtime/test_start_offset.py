@@ -1,4 +1,4 @@
-"""Where a writer with memory goes on if its committed offset is gone, and what it refuses to go on with."""
+"""The offset at which a writer with memory goes on if its committed offset is gone, and its reasons to refuse."""
 
 from pathlib import Path
 from typing import Any
