@@ -33,7 +33,7 @@ from benchmarks.admit_on_kafka import answer
 from benchmarks.machine import kafka, load, log_warnings_only
 from benchmarks.texts import TokenStore
 from consumers.admit import Admit
-from producers.prompts import SamplingPool
+from producers.sampling_pool import SamplingPool
 from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.adapters.sqlite import SqliteBroker
 from service.messaging import codec, topics

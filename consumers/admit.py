@@ -19,6 +19,7 @@ from service.messaging.messages import (
 from service.messaging.topics import Topic
 from service.pool.batch import BatchPool, Input, vector_of
 from service.pool.hints import Hints
+from service.pool.task_ids import TaskIds
 from service.runtime.stage import Outcome
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.semantic import Embedder, Meanings
@@ -46,7 +47,7 @@ class Admit:
         self._vectors = VectorIndex()
         self._hints = hints
         self._index = SimilarityIndex(recipe.filters.rouge_threshold)
-        self._ids: list[str] = []
+        self._ids = TaskIds()
         # The texts that the latest batch adds, by themselves; `restore` gets them back once they are committed.
         self._latest: dict[str, Tokenized] = {}
         self._seeds: set[str] = set()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from service.errors import RecordsGoneError
 from service.messaging import topics
 from service.messaging.messages import FinishedTask, Message, RunEnded, TaskInstances
+from service.pool.task_ids import TaskIdSet
 from service.runtime.stage import Outcome
 
 
@@ -21,7 +22,7 @@ class Finish:
     def __init__(self, run: str, target: Callable[[], int]) -> None:
         self._run = run
         self._target = target
-        self._finished: set[str] = set()
+        self._finished = TaskIdSet()
         self._numbered = 0
 
     def wants_more(self) -> bool:

@@ -3,51 +3,27 @@
 import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 
 import anyio
 
 from producers.run_endings import Endings, limits_dollars
 from producers.samples import sample_of_instances, sample_of_prompts
+from producers.sampling_pool import Demonstration, SamplingPool
 from service.errors import DecodeError, NewerVersionError
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, TransactionalProducer
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
-from service.messaging.messages import Ending, Message, Origin, PooledTask, Prompt, RunDefined, RunEnded
+from service.messaging.messages import Ending, Message, Prompt, RunDefined, RunEnded
 from service.messaging.topic_reader import Tail
 from service.run.credits import affordable_prompts
 from service.run.progress import Progress
 from service.selfinstruct.asking import ask_for_tasks
 from service.selfinstruct.sampling import sample_demonstrations
-from service.selfinstruct.tasks import Instance, SeedTask
+from service.selfinstruct.tasks import Instance
 
 _FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS, *DEAD_LETTER_TOPICS)
 # Whole completions, most of the log: read only if a limit in dollars needs the cost of the other stages' calls.
 _FOLLOWED_FOR_COSTS = (topics.CANDIDATES, topics.CLASSIFIED)
-
-
-@dataclass(frozen=True, slots=True)
-class Demonstration:
-    """The part of a task that prompts show; a million whole tasks would take gigabytes. Seed tasks bring their seed."""
-
-    id: str
-    instruction: str
-    depth: int
-    seed: SeedTask | None
-
-
-@dataclass(slots=True)
-class SamplingPool:
-    """The tasks that demonstrations are drawn from."""
-
-    human: list[Demonstration] = field(default_factory=list)
-    machine: list[Demonstration] = field(default_factory=list)
-
-    def apply(self, message: Message) -> None:
-        """Add a task of the pool."""
-        if isinstance(message, PooledTask):
-            shown = Demonstration(message.id, message.instruction, message.depth, message.seed)
-            (self.human if message.origin is Origin.HUMAN else self.machine).append(shown)
 
 
 def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int) -> Prompt:
@@ -55,12 +31,10 @@ def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int) -> Prompt
     recipe, templates = definition.recipe, definition.templates
     rng = random.Random(f"{definition.random_seed}/{seq}")  # noqa: S311 - sampling, not secrecy
     only_classification = rng.random() < recipe.classification_prompts
-    human = (
-        [task for task in pool.human if task.seed and task.seed.is_classification]
-        if only_classification
-        else pool.human
-    )
-    shown = sample_demonstrations(recipe, human, [] if only_classification else pool.machine, rng)
+    if only_classification:
+        shown = sample_demonstrations(recipe, pool.classification, [], rng)
+    else:
+        shown = sample_demonstrations(recipe, pool.human, pool.machine, rng)
     asked = ask_for_tasks(
         recipe, templates, [_as_shown(task) for task in shown], only_classification=only_classification
     )

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from producers.prompts import SamplingPool, write_prompt
+from producers.prompts import write_prompt
+from producers.sampling_pool import SamplingPool
 from service.lm.errors import CallFailedError
 from service.lm.port import LanguageModel
 from service.messaging.messages import (

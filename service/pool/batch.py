@@ -21,6 +21,7 @@ from service.messaging.messages import (
     TaskInstances,
 )
 from service.pool.hints import Hints
+from service.pool.task_ids import TaskIds
 from service.selfinstruct.judging import Pool, Verdict, judge
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.semantic import Meanings
@@ -37,7 +38,7 @@ class BatchPool:
 
     recipe: Recipe
     overlay: Overlay
-    ids: Sequence[str]
+    ids: TaskIds
     hints: Hints | None
     meanings: Meanings | None
     added: list[str] = field(default_factory=list)

@@ -1,15 +1,22 @@
 """Sampling of the tasks that a prompt shows: the 6 : 2 mix of human and machine demonstrations."""
 
 import random
-from collections.abc import Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from service.selfinstruct.recipe import Recipe
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-def sample_demonstrations(recipe: Recipe, human: Sequence[T], machine: Sequence[T], rng: random.Random) -> list[T]:
+class Tasks(Protocol[T_co]):
+    """Tasks by place: a list, or a store that makes each when it is asked for."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, place: int, /) -> T_co: ...
+
+
+def sample_demonstrations(recipe: Recipe, human: Tasks[T], machine: Tasks[T], rng: random.Random) -> list[T]:
     """Return the demonstrations of one prompt, shuffled and without repetition.
 
     Machine tasks fill their share as far as there are any, and human tasks the rest (paper, section 2.2, and
@@ -30,5 +37,5 @@ def sample_demonstrations(recipe: Recipe, human: Sequence[T], machine: Sequence[
     return demonstrations
 
 
-def _draw(tasks: Sequence[T], count: int, rng: random.Random) -> list[T]:
+def _draw(tasks: Tasks[T], count: int, rng: random.Random) -> list[T]:
     return [tasks[index] for index in rng.sample(range(len(tasks)), count)]

@@ -5,8 +5,9 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from producers.prompts import PromptProducer, SamplingPool, write_prompt
+from producers.prompts import PromptProducer, write_prompt
 from producers.replay import DeadLetterReplay
+from producers.sampling_pool import SamplingPool
 from service.errors import FencedError, NewerVersionError
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, NewRecord

@@ -3,7 +3,8 @@
 from collections import Counter
 from dataclasses import replace
 
-from producers.prompts import SamplingPool, write_prompt
+from producers.prompts import write_prompt
+from producers.sampling_pool import SamplingPool
 from service.messaging.messages import PooledTask
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT
 from tests.support import examples

@@ -1,0 +1,84 @@
+"""Ids of tasks in arrays of numbers: a million of them as strings would take a hundred bytes each.
+
+The id of a machine task is `p<prompt>.<position>`. Other ids, those of seeds above all, are kept as they are.
+"""
+
+import re
+from array import array
+from collections.abc import Iterator, Sequence
+
+_NUMBERED = re.compile("p(0|[1-9][0-9]{0,14})[.](0|[1-9][0-9]{0,2})")
+_POSITION_BITS = 10
+_MASK = (1 << _POSITION_BITS) - 1
+# The positions of one prompt that have a bit in a set.
+_BITS = 64
+# A set makes room for that many prompts at once, and never for a number that is farther away.
+_ROOM = 1 << 16
+
+
+def numbers_of(task_id: str) -> tuple[int, int] | None:
+    """Return prompt and position of a machine task's id, `None` for another id."""
+    found = _NUMBERED.fullmatch(task_id)
+    return (int(found[1]), int(found[2])) if found is not None else None
+
+
+class TaskIds:
+    """A list of ids, in eight bytes each: prompt and position, or ~place of another id in `others`."""
+
+    def __init__(self) -> None:
+        self.packed = array("q")
+        self.others: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __getitem__(self, place: int) -> str:
+        number = self.packed[place]
+        return f"p{number >> _POSITION_BITS}.{number & _MASK}" if number >= 0 else self.others[~number]
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[place] for place in range(len(self)))
+
+    def append(self, task_id: str) -> None:
+        """Add an id behind the others."""
+        numbers = numbers_of(task_id)
+        if numbers is None:
+            self.packed.append(~len(self.others))
+            self.others.append(task_id)
+        else:
+            self.packed.append(numbers[0] << _POSITION_BITS | numbers[1])
+
+
+class TaskIdSet:
+    """A set of ids, in eight bytes for each prompt: the positions are bits of its number in `positions`."""
+
+    def __init__(self, others: Sequence[str] = ()) -> None:
+        self.positions = array("Q")
+        self.others = set(others)
+        self._size = len(self.others)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __contains__(self, task_id: str) -> bool:
+        numbers = numbers_of(task_id)
+        if numbers is not None and numbers[0] < len(self.positions) and numbers[1] < _BITS:
+            return bool(self.positions[numbers[0]] >> numbers[1] & 1) or task_id in self.others
+        return task_id in self.others
+
+    def add(self, task_id: str) -> None:
+        """Add an id."""
+        if task_id in self:
+            return
+        self._size += 1
+        numbers = numbers_of(task_id)
+        if numbers is None or numbers[1] >= _BITS or not self._has_room(numbers[0]):
+            self.others.add(task_id)
+        else:
+            self.positions[numbers[0]] |= 1 << numbers[1]
+
+    def _has_room(self, prompt: int) -> bool:
+        missing = prompt + 1 - len(self.positions)
+        if 0 < missing <= _ROOM:
+            self.positions.frombytes(bytes(self.positions.itemsize * missing))
+        return missing <= _ROOM
