@@ -68,9 +68,9 @@ imports: install ## Check that imports go down only
 
 check: lint types imports test ## All that CI checks
 
-bench: install ## Measure the client and the pipeline against the simulator
-	$(BIN)/python benchmarks/pipeline.py $(ARGS)
-	$(BIN)/python -m benchmarks.client
+bench: install ## Measure a whole run beside a bare loop, and everything that starts as its log grows (some minutes)
+	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.growth $(ARGS)
 
 bench-filter: install ## Measure the filter at 7 K to 1 M tasks; ARGS='--text FILE.jsonl' for real text (some minutes)
 	$(BIN)/python -m benchmarks.filter $(ARGS)
