@@ -18,6 +18,7 @@ SeedstreamError
 │   ├── BrokersGoneError          no broker has answered for too long
 │   ├── IllegalGenerationError    the group has rebalanced; the member's partitions were revoked
 │   └── OutcomeUnknownError       a commit was sent and its response never arrived
+├── CheckpointUnfitError          a checkpoint is torn, or is not one of this log; handled where it is loaded
 ├── OutputClosedError             the reader of standard output has closed it
 ├── DecodeError                   a record does not match the types of its topic
 │   └── NewerVersionError         a newer version wrote the record: upgrade this process
@@ -114,6 +115,10 @@ class OutcomeUnknownError(BrokerError):
     """A commit was sent and no response came; only a rebuild from the log shows whether it took effect."""
 
     exit_code = 75
+
+
+class CheckpointUnfitError(SeedstreamError):
+    """A checkpoint is torn or of another log or version; whoever loads one reads the log instead."""
 
 
 class OutputClosedError(SeedstreamError):

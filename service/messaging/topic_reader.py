@@ -5,11 +5,14 @@ too; their messages are `DeadLetter`.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 
-from service.errors import DecodeError, NewerVersionError, RecordsGoneError
+import anyio
+
+from service.errors import CheckpointUnfitError, DecodeError, NewerVersionError, RecordsGoneError
 from service.messaging import codec
+from service.messaging.bookmark import Bookmark, Mark, digest_of
 from service.messaging.broker import Broker, Isolation, Partition, Reader, Record
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS, STAGE_INPUTS, DeadLetter, is_copy, replay_group
 from service.messaging.messages import DeadLettersPutBack, Message
@@ -20,6 +23,7 @@ from service.messaging.topics import CONTROL, HINTS, Topic
 _BATCH = 1_000
 _POLL_S = 0.2
 _SILENCE_S = 60.0
+_RESUME_S = 10.0
 
 Remember = Callable[[Message], None]
 
@@ -49,6 +53,9 @@ class Tail:
         self._put_back = put_back
         self._skipped = SkippedRecords(broker)
         self._complete = complete
+        begins = {partition: reader.position(partition) for partition in partitions if partition not in put_back}
+        self._marks = {partition: Mark(begin, begin) for partition, begin in begins.items()}
+        self._last: dict[Partition, Record] = {}
         self.latest_ms = 0
         self.unread: Counter[str] = Counter()
 
@@ -79,10 +86,67 @@ class Tail:
         """Number of records skipped so far because they could not be read."""
         return self._skipped.total
 
+    def bookmark(self) -> Bookmark:
+        """Return where this tail stands; it belongs to a state to which all records returned so far were applied.
+
+        Dead letters are left out: whether one was put back is known only when a tail is opened, so that every tail
+        reads all of them.
+        """
+        for partition, mark in self._marks.items():
+            position, last = self._reader.position(partition), self._last.pop(partition, None)
+            known = (mark.last, mark.digest) if last is None else (last.offset, digest_of(last))
+            self._marks[partition] = Mark(mark.begin, position, *known)
+        return Bookmark(dict(self._marks), self.latest_ms)
+
+    async def resume(self, bookmark: Bookmark) -> None:
+        """Go on where a bookmark stands; call this before anything was read.
+
+        The last record of each partition is read again and compared: another log may have grown beyond the bookmark.
+
+        Raises:
+            CheckpointUnfitError: the bookmark is not one of this log; the tail is still at the beginnings.
+        """
+        marks = bookmark.marks
+        if {each: mark.begin for each, mark in marks.items()} != {each: at.begin for each, at in self._marks.items()}:
+            raise CheckpointUnfitError("the topics have other partitions, or begin elsewhere")
+        begins = {partition: self._reader.position(partition) for partition in self._partitions}
+        try:
+            await self._compare(marks)
+        except CheckpointUnfitError:
+            self._seek(begins)
+            raise
+        self._seek(begins | {partition: mark.position for partition, mark in marks.items()})
+        self._marks, self.latest_ms = dict(marks), bookmark.latest_ms
+
+    async def _compare(self, marks: Mapping[Partition, Mark]) -> None:
+        """Raise `CheckpointUnfitError` unless the log has the last record of each mark."""
+        ends = await self._broker.end_offsets(list(marks), Isolation.READ_COMMITTED)
+        if beyond := [str(each) for each, mark in marks.items() if mark.position > ends[each]]:
+            raise CheckpointUnfitError(f"it is ahead of the log in {', '.join(beyond)}")
+        expected = {each: (mark.last, mark.digest) for each, mark in marks.items() if mark.last is not None}
+        self._seek({each: ends[each] if mark.last is None else mark.last for each, mark in marks.items()})
+        with anyio.move_on_after(_RESUME_S):
+            while expected:
+                for record in await self._reader.poll(len(expected), _POLL_S):
+                    if record.partition not in expected:
+                        continue
+                    if expected.pop(record.partition) != (record.offset, digest_of(record)):
+                        raise CheckpointUnfitError(f"the log has another record at {record.partition}/{record.offset}")
+                    self._reader.seek(record.partition, ends[record.partition])
+        if expected:
+            raise CheckpointUnfitError(f"{', '.join(map(str, expected))}: the last record read does not come")
+
+    def _seek(self, places: Mapping[Partition, int]) -> None:
+        for partition, offset in places.items():
+            self._reader.seek(partition, offset)
+
     async def records(self, timeout_s: float = _POLL_S) -> list[Record]:
         """Return the next records, or an empty list if none arrive within `timeout_s`."""
         found = await self._reader.poll(_BATCH, timeout_s)
-        self.latest_ms = max([self.latest_ms, *(record.timestamp_ms for record in found)])
+        for record in found:
+            self.latest_ms = max(self.latest_ms, record.timestamp_ms)
+            if record.partition in self._marks:
+                self._last[record.partition] = record
         return found
 
     async def next(self, timeout_s: float = _POLL_S) -> list[Message]:
@@ -160,12 +224,25 @@ class Tail:
             BrokerError: nothing came for twice `silence_s` before the ends were reached, or a transaction stayed open
                 for longer than Kafka allows.
         """
+        async for batch in self._batches_to_end(silence_s):
+            for record in batch:
+                yield record
+
+    async def _batches_to_end(self, silence_s: float = _SILENCE_S) -> AsyncIterator[list[Record]]:
         targets = await self._broker.end_offsets(self._partitions, Isolation.READ_UNCOMMITTED)
         silence = Silence(self._broker, self._reader, self._partitions, silence_s)
         while any(self._reader.position(partition) < target for partition, target in targets.items()):
-            for record in await self.records():
-                yield record
+            yield await self.records()
             await silence.check()
+
+    async def batches_to_end(self) -> AsyncIterator[list[Message]]:
+        """Yield the readable messages up to the current ends of the topics, in batches.
+
+        Between two batches, `bookmark` belongs to the messages so far.
+        """
+        async for batch in self._batches_to_end():
+            found = [self._readable(record) for record in batch]
+            yield [message for message in found if message is not None]
 
     async def messages_to_end(self) -> AsyncIterator[Message]:
         """Yield the readable messages up to the current ends of the topics."""

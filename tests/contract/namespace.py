@@ -22,7 +22,7 @@ from service.messaging.broker import (
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Namespaced:
     """A wrapper of the real broker that adds a prefix to names."""
 
