@@ -89,15 +89,15 @@ def without(needed: str, reason: str) -> None:
     pytest.skip(reason)
 
 
-def without_kafka(reason: str) -> None:
-    """Skip or fail a test that needs Kafka."""
-    without("Kafka", reason)
+def require_kafka() -> None:
+    """Skip or fail a test that needs Kafka where it cannot be started."""
+    if (reason := unavailable()) is not None:
+        without("Kafka", reason)
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    if (reason := unavailable()) is not None:
-        without_kafka(reason)
+    require_kafka()
     with Cluster.start(tmp_path_factory.mktemp("kafka"), secure=True) as cluster:
         yield cluster
 
@@ -113,7 +113,6 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def guarded_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Kafka whose access control lists allow its users nothing, until a test allows them something."""
-    if (reason := unavailable()) is not None:
-        without_kafka(reason)
+    require_kafka()
     with Cluster.start(tmp_path_factory.mktemp("guarded-kafka"), users=GUARDED_USERS) as cluster:
         yield cluster

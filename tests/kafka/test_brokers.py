@@ -1,7 +1,6 @@
 """Three brokers with every topic on all of them: each one may die in the middle of a run."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -12,8 +11,8 @@ from service.adapters.kafka.cluster import Cluster as Brokers
 from tests.acceptance.invariants import check, no_call_is_recorded_twice
 from tests.acceptance.model import simulated
 from tests.acceptance.program import Program, start
-from tests.conftest import without_kafka
-from tests.kafka.cluster import Cluster, unavailable
+from tests.conftest import require_kafka
+from tests.kafka.cluster import Cluster
 from tests.kafka.fleet import Fleet, watched
 from tests.kafka.runs import KafkaRun, all_answers_are_decided, recorded_twice
 
@@ -21,14 +20,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.kill, pytest.mark.timeout(400)]
 
 _TARGET = 600
 _IN_SYNC_S = 90.0
-
-
-@pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    if (reason := unavailable()) is not None:
-        without_kafka(reason)
-    with Cluster.start(tmp_path_factory.mktemp("three"), nodes=3) as cluster:
-        yield cluster
 
 
 def roles_of_brokers(cluster: Cluster, work: KafkaRun) -> dict[str, int]:
@@ -104,8 +95,7 @@ def _staff(fleet: Fleet) -> None:
 
 
 def test_a_process_without_any_broker_ends_with_an_error(tmp_path: Path) -> None:
-    if (reason := unavailable()) is not None:
-        without_kafka(reason)
+    require_kafka()
     with Cluster.start(tmp_path / "kafka") as cluster:
         work = KafkaRun.create(tmp_path, cluster.bootstrap, KAFKA_GONE_S="5")
         with start(tmp_path, "worker", "admit", settings=work.settings) as program:

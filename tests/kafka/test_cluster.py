@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
-from tests.conftest import without_kafka
-from tests.kafka.cluster import Cluster, unavailable
+from tests.conftest import require_kafka
+from tests.kafka.cluster import Cluster
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
 
@@ -25,8 +25,7 @@ _DEADLINE_S = 60.0
 @pytest.fixture(scope="module", params=[1, 3], ids=["one node", "three nodes"])
 def brokers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Brokers of this module alone, which its tests kill."""
-    if (reason := unavailable()) is not None:
-        without_kafka(reason)
+    require_kafka()
     with Cluster.start(tmp_path_factory.mktemp("kafka"), request.param, secure=True) as cluster:
         yield cluster
 

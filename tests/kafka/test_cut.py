@@ -8,8 +8,8 @@ from signal import SIGCONT, SIGSTOP
 import pytest
 
 from tests.acceptance.model import Model, eventually, simulated
-from tests.conftest import without_kafka
-from tests.kafka.cluster import Cluster, unavailable
+from tests.conftest import require_kafka
+from tests.kafka.cluster import Cluster
 from tests.kafka.fleet import Post
 from tests.kafka.proxy import Proxy
 from tests.kafka.runs import KafkaRun, paid_twice
@@ -23,8 +23,7 @@ _AFTER_S = 10.0
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Proxy]]:
-    if (reason := unavailable()) is not None:
-        without_kafka(reason)
+    require_kafka()
     with (
         Cluster.start(tmp_path_factory.mktemp("proxied")) as cluster,
         Proxy.start(cluster.proxy_port, cluster.proxied_port) as proxy,

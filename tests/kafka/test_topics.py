@@ -1,6 +1,5 @@
 """Topics under bad weather: deleted and created again, with too few copies, or created while a broker is away."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -13,22 +12,13 @@ from service.messaging.broker import TopicSpec
 from service.messaging.messages import TopicIds
 from service.messaging.topics import specs
 from tests.acceptance.program import run, start
-from tests.conftest import without_kafka
-from tests.kafka.cluster import Cluster, unavailable
+from tests.kafka.cluster import Cluster
 from tests.kafka.runs import KafkaRun
 from tests.kafka.test_commands import create_topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 _GONE_S = 60.0
-
-
-@pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    if (reason := unavailable()) is not None:
-        without_kafka(reason)
-    with Cluster.start(tmp_path_factory.mktemp("three"), nodes=3) as cluster:
-        yield cluster
 
 
 def delete(cluster: Cluster, *names: str) -> None:
