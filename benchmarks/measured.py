@@ -1,9 +1,9 @@
-"""Run a command and measure it: seconds, CPU of the process and of its threads, peak memory.
+"""Run a command and measure it: seconds, CPU of the process and of its event loop, peak memory.
 
     python -m benchmarks.measured RESULT.json COMMAND …
 
-This process imports next to nothing, since a child's peak counts the memory of the process that started it. The times
-of threads are sampled, so the last moment of each may be missing; those of the process are exact. SIGTERM is passed on.
+This process imports next to nothing, since a child's peak counts the memory of the process that started it. The time
+of the event loop's thread is sampled, so its last moment may be missing. SIGTERM is passed on.
 """
 
 import json
@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ _NS = 1e9
 
 @dataclass(frozen=True)
 class Usage:
-    """A command that has ended. `threads_s` are the CPU seconds of its threads, the main thread first.
+    """A command that has ended. `loop_s` are the CPU seconds of its main thread, which runs the event loop.
 
     `started_s` is the time of the machine's monotonic clock.
     """
@@ -35,50 +35,31 @@ class Usage:
     wall_s: float
     cpu_s: float
     rss_mib: float
-    threads_s: tuple[float, ...]
-
-    @property
-    def loop_s(self) -> float:
-        """CPU seconds of the main thread, which runs the event loop."""
-        return self.threads_s[0] if self.threads_s else 0.0
-
-    @property
-    def busiest_s(self) -> float:
-        """CPU seconds of the busiest of the other threads: in a run, that of the filter."""
-        return max(self.threads_s[1:], default=0.0)
+    loop_s: float
 
 
-class ThreadTimes:
-    """The CPU time of each thread of a process, as far as it was seen."""
+class MainThread:
+    """The CPU time of a process's main thread, as far as it was seen."""
 
     def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._seen: dict[str, float] = {}
+        self._schedule = Path(f"/proc/{pid}/task/{pid}/schedstat")
+        self.seconds = 0.0
 
     def sample(self) -> None:
-        """Read the times from /proc; a thread that has ended keeps its latest."""
-        for task in Path(f"/proc/{self._pid}/task").glob("*/schedstat"):
-            try:
-                self._seen[task.parent.name] = int(task.read_text().split()[0]) / _NS
-            except (OSError, IndexError):
-                continue  # it has just ended
-
-    def seconds(self) -> tuple[float, ...]:
-        """Return the times, the main thread's first."""
-        main = str(self._pid)
-        others = [each for name, each in self._seen.items() if name != main]
-        return (self._seen.get(main, 0.0), *sorted(others, reverse=True))
+        """Read the time, unless the process has just ended."""
+        with suppress(OSError, IndexError):
+            self.seconds = int(self._schedule.read_text().split()[0]) / _NS
 
 
 def measured(command: list[str]) -> Usage:
     """Run a command to its end."""
     started_s = time.monotonic()
     process = subprocess.Popen(command)  # noqa: S603 - what the benchmark asks for
-    times, ended = ThreadTimes(process.pid), threading.Event()
+    loop, ended = MainThread(process.pid), threading.Event()
 
     def follow() -> None:
         while not ended.wait(_SAMPLE_S):
-            times.sample()
+            loop.sample()
 
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     sampling = threading.Thread(target=follow)
@@ -94,7 +75,7 @@ def measured(command: list[str]) -> Usage:
         wall_s,
         usage.ru_utime + usage.ru_stime,
         usage.ru_maxrss / 1024,
-        times.seconds(),
+        loop.seconds,
     )
 
 
@@ -133,8 +114,7 @@ class Running:
     def usage(self) -> Usage:
         """Wait for its end and return what it used."""
         self.process.wait()
-        facts = json.loads(self.result.read_text())
-        return Usage(**{**facts, "threads_s": tuple(facts["threads_s"])})
+        return Usage(**json.loads(self.result.read_text()))
 
 
 def run(command: list[str], folder: Path, out: Path | None = None, source: Path | None = None) -> Usage:
