@@ -12,16 +12,50 @@ These rules hold on all of them:
   and the reason.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
 
 DEAD_LETTERS = ".dlq"
 DEAD_LETTER_HEADROOM_BYTES = 16 * 1024
 
-Headers = tuple[tuple[str, bytes | None], ...]
+ParsedHeaders: TypeAlias = tuple[tuple[str, bytes | None], ...]
+
+
+class LazyHeaders:
+    """Headers of a record that are parsed when they are asked for: most readers need one or two of them."""
+
+    __slots__ = ()
+
+    def first(self, name: str) -> bytes | None:
+        """Return the first value of a header, or `None` if it is absent or has no value."""
+        return next((value for found, value in self.parsed() if found == name and value is not None), None)
+
+    def parsed(self) -> ParsedHeaders:
+        """Return all headers."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.parsed())
+
+    def __iter__(self) -> Iterator[tuple[str, bytes | None]]:
+        return iter(self.parsed())
+
+    def __getitem__(self, places: slice) -> ParsedHeaders:
+        return self.parsed()[places]
+
+    def __eq__(self, other: object) -> bool:
+        return self.parsed() == (other.parsed() if isinstance(other, LazyHeaders) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.parsed())
+
+
+Headers: TypeAlias = ParsedHeaders | LazyHeaders
 
 
 class Isolation(StrEnum):
@@ -61,8 +95,7 @@ class NewRecord:
     partition: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True, gc=False):
     """A record read from the log. Headers are ordered and may repeat; `timestamp_ms` is Unix time in milliseconds."""
 
     partition: Partition

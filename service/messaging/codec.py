@@ -14,7 +14,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from service.errors import DecodeError, NewerVersionError
-from service.messaging.broker import Headers, NewRecord, Partition, Record
+from service.messaging.broker import Headers, LazyHeaders, NewRecord, Partition, Record
 from service.messaging.messages import Message
 from service.messaging.topics import TOPIC_OF_TYPE, Topic
 
@@ -34,6 +34,9 @@ _ids = Random()  # noqa: S311 - ids of traces are no secrets
 
 def header(headers: Headers, name: str) -> str | None:
     """Return the first value of a header, decoded as UTF-8, or `None` if it is absent."""
+    if isinstance(headers, LazyHeaders):
+        first = headers.first(name)
+        return None if first is None else first.decode("utf-8", "replace")
     for found, value in headers:
         if found == name and value is not None:
             return value.decode("utf-8", "replace")

@@ -8,11 +8,11 @@ no answer that is whole is paid for twice.
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import replace
 from typing import TypeVar
 
 import anyio
 from anyio import to_thread
+from msgspec import structs
 
 from consumers.admit import Admit
 from consumers.finish import Finish, finished_task
@@ -159,7 +159,7 @@ class _Copy:
 
     async def _places(self, topic: Topic[Message]) -> dict[bytes | None, Record]:
         async with Tail.of(self._target, self._into, [topic]) as tail:
-            return {record.key: replace(record, value=None) async for record in tail.to_end()}
+            return {record.key: structs.replace(record, value=None) async for record in tail.to_end()}
 
     async def _messages(self, topic: Topic[M], kind: type[M]) -> AsyncIterator[M]:
         async with Tail.of(self._source, self._run, [topic]) as tail:

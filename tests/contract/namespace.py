@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from service.messaging.broker import (
     Broker,
     Committed,
@@ -101,7 +103,9 @@ class Namespaced:
 
     def found(self, records: Sequence[Record]) -> list[Record]:
         names = {record.partition: record.partition.topic.removeprefix(self.prefix) for record in records}
-        return [replace(each, partition=Partition(names[each.partition], each.partition.number)) for each in records]
+        return [
+            structs.replace(each, partition=Partition(names[each.partition], each.partition.number)) for each in records
+        ]
 
     def offsets(self, offsets: Offsets) -> Offsets:
         return {self.inside(partition): committed for partition, committed in offsets.items()}

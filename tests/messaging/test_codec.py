@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from service.errors import DecodeError
 from service.messaging import codec, topics
@@ -72,7 +73,7 @@ def test_a_trace_continues_from_cause_to_result_in_a_new_span() -> None:
 
 @pytest.mark.parametrize("trace", [b"", b"x", b"00-abc", b"\xff\xfe", b"a-b-c-d", b"00-" + b"x" * 32 + b"-00-01"])
 def test_a_broken_trace_is_replaced_by_a_new_one(trace: bytes) -> None:
-    cause = replace(as_read(encode(examples.prompt(1), RUN)), headers=(("traceparent", trace),))
+    cause = structs.replace(as_read(encode(examples.prompt(1), RUN)), headers=(("traceparent", trace),))
     begun = header(encode(examples.answer(1), RUN, cause).headers, "traceparent") or ""
     assert [len(part) for part in begun.split("-")] == [2, 32, 16, 2]
 
@@ -100,7 +101,7 @@ def test_a_record_without_a_cause_has_none() -> None:
     ],
 )
 def test_a_malformed_cause_is_none(cause: bytes) -> None:
-    record = replace(as_read(encode(examples.answer(1), RUN)), headers=(("seedstream_cause", cause),))
+    record = structs.replace(as_read(encode(examples.answer(1), RUN)), headers=(("seedstream_cause", cause),))
     assert (has_cause(record), cause_of(record)) == (True, None)
 
 

@@ -1,8 +1,8 @@
 import random
-from dataclasses import replace
 
 import anyio
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from consumers.generate import Generate
@@ -157,7 +157,9 @@ async def test_a_recall_that_gets_on_is_not_ended_for_its_length(open_broker: Op
         await create(broker)
         await send(broker, examples.prompt(0))
         (prompt,) = await records_of(broker, topics.PROMPTS.of(RUN))
-        answers = [codec.encode(examples.answer(0), RUN, replace(prompt, offset=offset)) for offset in range(2_500)]
+        answers = [
+            codec.encode(examples.answer(0), RUN, structs.replace(prompt, offset=offset)) for offset in range(2_500)
+        ]
         await write(broker, *answers)
         async with Answers.behind(broker, RESULTS, (0,)) as found:
             assert len((await found.now({prompt.partition: 0}, silence_s=0.0))[prompt.partition]) == 2_500

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 import pytest
 from anyio import lowlevel
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from consumers.generate import Generate
@@ -255,7 +256,7 @@ async def test_an_owner_whose_time_is_up_may_still_be_writing(tmp_path: Path) ->
         await worker.assign(ONLY)
         assert await worker.deliver() == []
         first, second = await records_of(worker.broker, P0.topic)
-        for seq, record in enumerate((first, replace(second, partition=Partition(P0.topic, 1)), second)):
+        for seq, record in enumerate((first, structs.replace(second, partition=Partition(P0.topic, 1)), second)):
             await write(worker.broker, codec.encode(examples.answer(min(seq, 1)), RUN, record))
         await until(worker.broker, lambda: worker.assignment.awaited == 0)
         assert worker.model.asked == []
@@ -347,11 +348,11 @@ async def test_a_call_that_does_not_end_holds_its_partition_up(tmp_path: Path) -
         await worker.deliver()
         (first,) = await records_of(worker.broker, P0.topic)
         worker.group.read_to = 9_999
-        worker.assignment.deliver([replace(first, offset=offset) for offset in range(1, 9_999)])
+        worker.assignment.deliver([structs.replace(first, offset=offset) for offset in range(1, 9_999)])
         assert worker.group.paused == NOTHING
         worker.group.read_to = 10_000
         with capture_logs() as logs:
-            worker.assignment.deliver([replace(first, offset=9_999)])
+            worker.assignment.deliver([structs.replace(first, offset=9_999)])
             assert worker.group.paused == ONLY
             worker.assignment.deliver([])
         assert [each["by"] for each in logs if each["event"] == "partition.held_up"] == [f"{P0}/0"]

@@ -7,9 +7,8 @@ import struct
 from typing import Any
 from zlib import crc32
 
-import orjson
-
-from service.messaging.broker import Headers, Partition, Record
+from service.adapters.sqlite.stored_headers import StoredHeaders, dump, parse
+from service.messaging.broker import Partition, Record
 
 OFFSET_BITS = 40
 _MASK = (1 << OFFSET_BITS) - 1
@@ -26,7 +25,7 @@ def position_of(partition_id: int, offset: int) -> int:
 def record_row(partition_id: int, record: Record, previous: int) -> RecordRow:
     """Return the row of a record; `previous` is the offset of the record before it in its partition, else -1."""
     position = position_of(partition_id, record.offset)
-    content = (position, record.timestamp_ms, record.key, record.value, _dump_headers(record.headers))
+    content = (position, record.timestamp_ms, record.key, record.value, dump(record.headers))
     return (*content, previous, _of_record(*content, previous))
 
 
@@ -34,12 +33,23 @@ def record_of(partition: Partition, row: tuple[Any, ...]) -> Record | None:
     """Return the record in a row, `None` if the row is damaged. Its values may have any type."""
     position, timestamp_ms, key, value, headers, previous, checksum = row
     try:
-        if (checksum, previous) != (None, None) and checksum != _of_record(*row[:6]):
+        if checksum is None and previous is None:
+            return _unprotected(partition, row)
+        if checksum != _of_record(position, timestamp_ms, key, value, headers, previous):
             return None
-        if not isinstance(key, bytes | None) or not isinstance(value, bytes | None):
-            return None
-        return Record(partition, position & _MASK, key, value, _load_headers(headers), int(timestamp_ms))
-    except (TypeError, ValueError, AttributeError, struct.error):
+    except (TypeError, ValueError, struct.error):
+        return None
+    return Record(partition, position & _MASK, key, value, StoredHeaders(headers), timestamp_ms)
+
+
+def _unprotected(partition: Partition, row: tuple[Any, ...]) -> Record | None:
+    """Return the record in a row of an earlier version."""
+    position, timestamp_ms, key, value, headers, *_ = row
+    if not isinstance(key, bytes | None) or not isinstance(value, bytes | None):
+        return None
+    try:
+        return Record(partition, position & _MASK, key, value, parse(headers), int(timestamp_ms))
+    except (TypeError, ValueError, AttributeError):
         return None
 
 
@@ -51,16 +61,7 @@ def of_texts(*parts: str | int) -> int:
 def _of_record(
     position: int, timestamp_ms: int, key: bytes | None, value: bytes | None, headers: bytes, previous: int
 ) -> int:
-    lengths = (-1 if part is None else len(part) for part in (key, value))
-    found = crc32(_PLACE.pack(position, timestamp_ms, previous, *lengths))
-    for part in (key, value, headers):
-        found = crc32(part or b"", found)
-    return found
-
-
-def _dump_headers(headers: Headers) -> bytes:
-    return orjson.dumps([(name, None if value is None else value.decode("latin-1")) for name, value in headers])
-
-
-def _load_headers(raw: bytes) -> Headers:
-    return tuple((name, None if value is None else value.encode("latin-1")) for name, value in orjson.loads(raw))
+    key_length = -1 if key is None else len(key)
+    value_length = -1 if value is None else len(value)
+    found = crc32(_PLACE.pack(position, timestamp_ms, previous, key_length, value_length))
+    return crc32(headers, crc32(value or b"", crc32(key or b"", found)))

@@ -231,23 +231,25 @@ class Storage:
         """
         columns = "previous, checksum" if self._has_checksums else "NULL, NULL"
         row = self._ids[partition]
-        found: list[Record] = []
-        for values in self._query(
+        rows = self._query(
             f"SELECT position, timestamp_ms, key, value, headers, {columns} FROM records "  # noqa: S608
             "WHERE position >= ? AND position < ? ORDER BY position LIMIT ?",
             (position_of(row, start), position_of(row, end), limit),
-        ):
-            due = found[-1].offset + 1 if found else start
-            record = record_of(partition, values)
+        )
+        found: list[Record] = []
+        due = start
+        for values in rows:
+            record, previous = record_of(partition, values), values[5]
             if record is None:
                 raise damaged(
                     self._path, f"{partition}/{values[0] - position_of(row, 0)}: the record differs from its checksum"
                 )
-            if record.offset < due or (values[5] is not None and values[5] >= due):
+            if record.offset < due or (previous is not None and previous >= due):
                 raise damaged(
-                    self._path, f"{partition}/{max(due, values[5] or 0)}: expected a record, and there is none"
+                    self._path, f"{partition}/{max(due, previous or 0)}: expected a record, and there is none"
                 )
             found.append(record)
+            due = record.offset + 1
         return found
 
     def close(self) -> None:
