@@ -41,5 +41,5 @@ class Bookmark:
 
 def digest_of(record: Record) -> str:
     """Return a digest of everything in a record, its offset and time included."""
-    content = (record.offset, record.timestamp_ms, record.key, record.value, record.headers)
+    content = (record.offset, record.timestamp_ms, record.key, record.value, tuple(record.headers))
     return blake2b(repr(content).encode(), digest_size=16).hexdigest()

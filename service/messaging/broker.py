@@ -54,6 +54,9 @@ class LazyHeaders:
     def __hash__(self) -> int:
         return hash(self.parsed())
 
+    def __repr__(self) -> str:
+        return repr(self.parsed())
+
 
 Headers: TypeAlias = ParsedHeaders | LazyHeaders
 
