@@ -1,4 +1,7 @@
-"""Workarounds for aiokafka 0.14 while Kafka is unreachable: metadata requests without pause, stray cancellations."""
+"""Workarounds for aiokafka 0.14 while Kafka is unreachable.
+
+They are for metadata requests without pause, stray cancellations, and connections that are left half open.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,6 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaProtocol
 
 from service.errors import OutcomeUnknownError
 
@@ -41,6 +45,19 @@ def without_haste(producer: AIOKafkaProducer) -> None:
     """
     sender = producer._sender  # noqa: SLF001 - the producer has no parameter for its client
     sender.client = _PatientClient(sender.client)
+
+
+def _close_at_eof(protocol: asyncio.StreamReaderProtocol) -> bool:
+    """Take the end of the stream, and let the transport close itself.
+
+    aiokafka's client forgets a connection at its end of the stream and closes it only if its reading task still finds
+    it. If not, the socket of a dead broker stays half open until the garbage collector finds it.
+    """
+    asyncio.StreamReaderProtocol.eof_received(protocol)
+    return False
+
+
+AIOKafkaProtocol.eof_received = _close_at_eof
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
