@@ -3,44 +3,41 @@
     python -m benchmarks.growth                              # 1,000, 10,000 and 100,000 tasks: some minutes
     python -m benchmarks.growth --tasks 1000000              # ten gigabytes of log, which takes some minutes to write
     python -m benchmarks.growth --tasks 100000 --keep DIR    # the log is written there once, and used again
+    python -m benchmarks.growth --kafka                      # on a real Kafka, with the take-over by a standby
     python -m benchmarks.growth --source DIR                 # the code in another folder
 
 A log is written by the project's own codec (`benchmarks.grown_log`). Everything is measured in a process of its own,
 imports included: the commands from the command to their end; admit, finish and the producer until the role is ready
-(for the producer: until it has issued a prompt); the whole `seedstream run` until it asks its first question. First
-without any checkpoint: all files in the folder but the log are removed before each command. Then with those that the
-run has left behind when it was stopped.
+(for the producer: until it has issued a prompt); the whole `seedstream run` until it asks its first question, but its
+CPU and memory until it is stopped some answers later. First without any checkpoint: all of them are removed before each
+command. Then with those that the run has left behind when it was stopped. "take-over" counts from the election of a
+standby that has read the log, after its leader was killed.
 """
 
 import argparse
 import asyncio
 import os
-import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import anyio
 import orjson
 
 from benchmarks import measured
 from benchmarks.grown_log import ACCEPTED, TARGET, new_run, write_log
-from benchmarks.machine import load, log_warnings_only
+from benchmarks.growth_roles import STANDING_BY
+from benchmarks.machine import cpu_s, kafka, load, log_warnings_only
 from benchmarks.measured import Usage
 from benchmarks.stub import MODEL
 from benchmarks.throughput import ask, stub
+from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.adapters.sqlite import SqliteBroker
-from service.bootstrap.open_broker import open_log
-from service.messaging.broker import Broker, Isolation, Partition
-from service.messaging.topics import PROMPTS
-from service.pipeline.limits import Limits
-from service.pipeline.roles import Role, RoleRunner
-from service.settings import load_settings
 
 _ROOT = Path(__file__).parents[1]
 _RUN = "grown"
@@ -48,15 +45,17 @@ _SIZES = (1_000, 10_000, 100_000)
 _ROLES = ("admit", "finish", "producer")
 _ANSWERS = 300
 _IN_FLIGHT = 128
-_LOOK_S = 0.01
-_READY_S = 3_600.0
+_LOOK_S = 0.02
 _STOPPED = 128 + 15
 _WHOLE = "run"
+_TAKE_OVER = "take-over"
+# A standby has read the log when it used no more CPU than this in a while.
+_QUIET_CPU_S, _QUIET_S = 0.1, 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was started on a log of this size, and what it took: `ready_s` and `cpu_s` until it was ready."""
+    """Something that was started on a log of this size, and what it took until it was ready."""
 
     what: str
     tasks: int
@@ -76,139 +75,170 @@ class Measured:
 HEADER = "| started | tasks | checkpoints | ready, s | CPU s | peak MiB |\n|---|---:|---|---:|---:|---:|"
 
 
+@dataclass(frozen=True, slots=True)
 class Log:
-    """A written log in a folder of its own."""
+    """A written log: an embedded one, or with `bootstrap` one on Kafka. Its folder holds its checkpoints too."""
 
-    def __init__(self, folder: Path, tasks: int, source: Path) -> None:
-        self._folder = folder
-        self._log = folder / "log"
-        self._tasks = tasks
-        self._source = source
-        self.file = self._log / f"{_RUN}.sqlite3"
+    folder: Path
+    tasks: int
+    source: Path
+    bootstrap: str | None = None
+
+    @property
+    def state(self) -> Path:
+        """The folder of the log, and of the checkpoints."""
+        return self.folder / "log"
+
+    @property
+    def run(self) -> str:
+        """The name of the run."""
+        return f"{_RUN}-{self.tasks}" if self.bootstrap else _RUN
+
+    @property
+    def file(self) -> Path:
+        """The file of an embedded log."""
+        return self.state / f"{self.run}.sqlite3"
+
+    @property
+    def address(self) -> list[str]:
+        """The options that name the log."""
+        return [
+            "--broker",
+            f"kafka://{self.bootstrap}" if self.bootstrap else f"sqlite:{self.state}",
+            "--run",
+            self.run,
+        ]
 
     def write(self) -> None:
         """Write the log, unless it has been written before."""
-        done = self._folder / "written"
+        done = self.folder / "written"
         if done.exists():
             return
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._log.mkdir(parents=True)
-        asyncio.run(_write(self.file, self._tasks))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.state.mkdir(parents=True)
+        asyncio.run(self._write())
         done.touch()
+
+    async def _write(self) -> None:
+        options = KafkaOptions(bootstrap=self.bootstrap) if self.bootstrap else None
+        async with KafkaBroker.open(options) if options else SqliteBroker.open(self.file) as broker:
+            await write_log(broker, new_run(self.run), self.tasks)
 
     def forget(self) -> None:
         """Remove everything but the log itself."""
-        for each in self._log.iterdir():
+        for each in self.state.iterdir():
             if each.is_dir():
                 shutil.rmtree(each)
             elif not each.name.startswith(self.file.name):
                 each.unlink()
 
-    def table(self, *, checkpoints: bool) -> Iterator[Measured]:
-        """Measure the commands, then the roles; without checkpoints, remove them before each."""
-        middle = f"p{self._tasks // ACCEPTED // 2}.0"
-        commands = (("status",), ("watch",), ("cost",), ("explain", middle))
+    def python(self, *arguments: str) -> list[str]:
+        """Return a command of Python with the options of this log."""
+        checkpoints = ["env", f"SEEDSTREAM_STATE_DIR={self.state}"] if self.bootstrap else []
+        return [*checkpoints, sys.executable, "-m", *arguments, *self.address]
+
+
+class Growth:
+    """Measures what starts on one log, without or with checkpoints."""
+
+    def __init__(self, log: Log, *, checkpoints: bool) -> None:
+        self._log = log
+        self._checkpoints = checkpoints
+
+    def table(self) -> Iterator[Measured]:
+        """Measure the commands, the roles, and the run; without checkpoints, remove them before each."""
+        commands = [["status"], ["cost"], ["explain", f"p{self._log.tasks // ACCEPTED // 2}.0"]]
+        if self._log.bootstrap is None:  # there it ends by itself, since nobody works on the run
+            commands.append(["watch"])
         for command in commands:
-            yield self._measured(command[0], ["-m", "service", *command, *self._address()], checkpoints=checkpoints)
+            usage = self._used(command[0], self._log.python("service", *command))
+            yield self._measured(command[0], usage.wall_s, usage.cpu_s, usage.rss_mib)
         for role in _ROLES:
-            yield self._measured(
-                role, ["-m", "benchmarks.growth", "--role", role, *self._address()], checkpoints=checkpoints
-            )
+            self._used(role, self._log.python("benchmarks.growth_roles", role))
+            yield self._measured(role, **orjson.loads((self._log.folder / "stdout").read_bytes()))
+        if self._log.bootstrap is not None:
+            yield from self._take_overs()
+        yield self._whole()
 
-    def _address(self) -> list[str]:
-        return ["--broker", f"sqlite:{self._log}", "--run", _RUN]
+    def _measured(self, what: str, ready_s: float, cpu_s: float, rss_mib: float) -> Measured:
+        return Measured(what, self._log.tasks, self._checkpoints, ready_s, cpu_s, rss_mib)
 
-    def _measured(self, what: str, arguments: Sequence[str], *, checkpoints: bool) -> Measured:
-        if not checkpoints:
-            self.forget()
-        usage = measured.run([sys.executable, *arguments], self._folder, self._folder / "stdout", self._source)
+    def _used(self, what: str, command: list[str]) -> Usage:
+        if not self._checkpoints:
+            self._log.forget()
+        folder = self._log.folder
+        usage = measured.run(command, folder, folder / "stdout", self._log.source)
         self._check(what, usage, 0)
-        if what in _ROLES:  # it says itself when it was ready: its end takes time too
-            return Measured(what, self._tasks, checkpoints, **orjson.loads((self._folder / "stdout").read_bytes()))
-        return Measured(what, self._tasks, checkpoints, usage.wall_s, usage.cpu_s, usage.rss_mib)
-
-    def run(self, *, checkpoints: bool) -> Measured:
-        """Measure the whole run until its first question, let it go on for a moment, and stop it."""
-        if not checkpoints:
-            self.forget()
-        command = [sys.executable, "-m", "service", "run", *self._address(), "--target", str(TARGET)]
-        with stub(0.0, 2 * _ANSWERS, "tasks", "verdict", "instances") as url:
-            command += ["--lm-url", url, "--model", MODEL, "--lm-api", "completions", "--form", "text"]
-            command += ["--concurrency", str(_IN_FLIGHT), "--log-level", "warning"]
-            with measured.running(command, self._folder, self._folder / "stdout", self._source) as started:
-                while started.process.poll() is None and ask(url, "/stats")["answered"] < _ANSWERS:
-                    time.sleep(_LOOK_S)
-                stats = ask(url, "/stats")
-                started.stop()
-                usage = started.usage()
-        self._check(_WHOLE, usage, _STOPPED)
-        return Measured(
-            _WHOLE, self._tasks, checkpoints, stats["first_s"] - usage.started_s, usage.cpu_s, usage.rss_mib
-        )
+        return usage
 
     def _check(self, what: str, usage: Usage, expected: int) -> None:
         if usage.exit_code != expected:
-            said = (self._folder / "stderr.txt").read_text()[-2_000:]
+            said = (self._log.folder / "stderr.txt").read_text()[-2_000:]
             raise RuntimeError(f"{what}: expected exit code {expected}, got {usage.exit_code}: {said}")
 
+    def _whole(self) -> Measured:
+        """Measure the whole run until its first question, let it go on for a moment, and stop it."""
+        if not self._checkpoints:
+            self._log.forget()
+        folder = self._log.folder
+        options = ["--target", str(TARGET), "--lm-api", "completions", "--form", "text", "--log-level", "warning"]
+        with stub(0.0, 2 * _ANSWERS, "tasks", "verdict", "instances") as url:
+            server = ["--lm-url", url, "--model", MODEL, "--concurrency", str(_IN_FLIGHT)]
+            command = [*self._log.python("service", "run"), *server, *options]
+            with measured.running(command, folder, folder / "stdout", self._log.source) as started:
+                while started.process.poll() is None and ask(url, "/stats")["answered"] < _ANSWERS:
+                    time.sleep(_LOOK_S)
+                first_s = ask(url, "/stats")["first_s"]
+                started.stop()
+                usage = started.usage()
+        self._check(_WHOLE, usage, _STOPPED)
+        return self._measured(_WHOLE, first_s - usage.started_s, usage.cpu_s, usage.rss_mib)
 
-async def _write(file: Path, tasks: int) -> None:
-    async with SqliteBroker.open(file) as broker:
-        await write_log(broker, new_run(_RUN), tasks)
+    def _take_overs(self) -> Iterator[Measured]:
+        """Measure how long each role is without a leader once a standby has been elected."""
+        for role in _ROLES:
+            with self._standing(role) as leader:
+                _line(leader)
+                with self._standing(role) as heir:
+                    if _line(heir) != STANDING_BY:
+                        raise RuntimeError(f"{role}: expected a process that stands by, and it leads")
+                    _wait_until_quiet(heir)
+                    leader.kill()
+                    yield self._measured(f"{role}, {_TAKE_OVER}", **orjson.loads(_line(heir)))
 
-
-async def be_ready(role: Role, address: str, run: str) -> dict[str, float]:
-    """Run a role until it is ready; returns what that took since the start of this process."""
-    settings = load_settings({"broker": address, "run": run, "lm": "simulator"})
-    async with open_log(settings) as broker:
-        issued = await _issued(broker, run)
-        window = 1 if role is not Role.PRODUCER else 1 + await _without_answer(broker, run, issued)
-        runner = RoleRunner(broker, run, [role], None, Limits(1, patience=200, drain_s=1.0, asked_window=window))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(runner.run)
-            with anyio.fail_after(_READY_S):
-                while not await _is_ready(runner, role, broker, run, issued):  # noqa: ASYNC110 - nothing tells
-                    await anyio.sleep(_LOOK_S)
-            ready = {"ready_s": _age_s(), "cpu_s": time.process_time(), "rss_mib": _peak_mib()}
-            tasks.cancel_scope.cancel()
-    return ready
-
-
-async def _is_ready(runner: RoleRunner, role: Role, broker: Broker, run: str, issued: int) -> bool:
-    if role is Role.PRODUCER:
-        return await _issued(broker, run) > issued
-    return runner.worked.roles[role].ready
-
-
-async def _issued(broker: Broker, run: str) -> int:
-    return await broker.end_offset(Partition(PROMPTS.of(run), 0), Isolation.READ_COMMITTED)
-
-
-async def _without_answer(broker: Broker, run: str, issued: int) -> int:
-    """Return how many prompts lack an answer: the producer takes them off its window."""
-    prompts = Partition(PROMPTS.of(run), 0)
-    committed = await broker.committed(f"seedstream.{run}.generate", prompts)
-    return issued - (committed.offset if committed is not None else 0)
-
-
-def _age_s() -> float:
-    """Return the seconds since this process began."""
-    began_ticks = int(Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19])
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - began_ticks / os.sysconf("SC_CLK_TCK")
+    @contextmanager
+    def _standing(self, role: str) -> Iterator["subprocess.Popen[str]"]:
+        """Run a role in a process that stays until the end of the block."""
+        command = [*self._log.python("benchmarks.growth_roles", role), "--stays"]
+        with subprocess.Popen(  # noqa: S603 - our own program
+            command, cwd=self._log.source, stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
 
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _line(process: "subprocess.Popen[str]") -> str:
+    if process.stdout is None:
+        raise AssertionError
+    return process.stdout.readline().strip()
 
 
-def growth(sizes: Sequence[int], folder: Path, source: Path) -> Iterator[Measured]:
+def _wait_until_quiet(process: "subprocess.Popen[str]") -> None:
+    before, now = -1.0, cpu_s([process.pid])
+    while now - before > _QUIET_CPU_S:
+        time.sleep(_QUIET_S)
+        before, now = now, cpu_s([process.pid])
+
+
+def growth(sizes: Sequence[int], folder: Path, source: Path, bootstrap: str | None = None) -> Iterator[Measured]:
     """Measure everything at each size."""
     for tasks in sizes:
-        log = Log(folder / str(tasks), tasks, source)
+        log = Log(folder / str(tasks), tasks, source, bootstrap)
         log.write()
         for checkpoints in (False, True):
-            yield from log.table(checkpoints=checkpoints)
-            yield log.run(checkpoints=checkpoints)
+            yield from Growth(log, checkpoints=checkpoints).table()
 
 
 @contextmanager
@@ -222,23 +252,20 @@ def kept(folder: Path | None) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Measure at the sizes that the command line names, or be one of the measured roles."""
+    """Measure at the sizes that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, nargs="+", default=_SIZES)
-    parser.add_argument("--keep", type=Path, help="a folder for the logs, which are used again")
+    parser.add_argument("--keep", type=Path, help="a folder for embedded logs, which are used again")
+    parser.add_argument("--kafka", action="store_true", help="on a real Kafka instead of the embedded log")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     parser.add_argument("--source", type=Path, default=_ROOT, help="a folder with the code to measure")
-    for name in ("--role", "--broker", "--run"):
-        parser.add_argument(name, help=argparse.SUPPRESS)
     given = parser.parse_args()
     log_warnings_only()
-    if given.role is not None:
-        sys.stdout.buffer.write(orjson.dumps(asyncio.run(be_ready(Role(given.role), given.broker, given.run))))
-        return
+    os.chdir(_ROOT)
     print(f"{load()}\n{HEADER}", flush=True)
     found = []
-    with kept(given.keep) as folder:
-        for each in growth(given.tasks, folder, given.source.resolve()):
+    with kept(None if given.kafka else given.keep) as folder, kafka() if given.kafka else nullcontext() as cluster:
+        for each in growth(given.tasks, folder, given.source.resolve(), cluster.bootstrap if cluster else None):
             print(each.row(), flush=True)
             found.append(each)
     if given.json is not None:
