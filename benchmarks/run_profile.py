@@ -61,11 +61,11 @@ def shares(stats: Stats) -> dict[str, float]:
 
 
 def _by_part(stats: Stats) -> Iterator[tuple[str, float]]:
-    for (file, _, name), (_, _, own_s, _, callers) in stats.items():
+    for (file, _, name), timed in stats.items():
         if file != _BUILT_IN:
-            yield _part(file), own_s
+            yield _part(file), timed[2]
         elif "select." not in name:  # the loop waits there
-            for (caller, _, _), called in callers.items():
+            for (caller, _, _), called in timed[4].items():
                 yield _part(caller), called[2]
 
 
