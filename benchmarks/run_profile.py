@@ -11,7 +11,7 @@ import marshal
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -53,11 +53,11 @@ Stats = Mapping[Function, tuple[int, int, float, float, Mapping[Function, tuple[
 
 def shares(stats: Stats) -> dict[str, float]:
     """Return the share of each part in the time of all functions; a built-in function counts for its callers."""
-    taken: Counter[str] = Counter()
+    taken: defaultdict[str, float] = defaultdict(float)
     for part, seconds in _by_part(stats):
         taken[part] += seconds
     whole = sum(taken.values())
-    return {part: seconds / whole for part, seconds in taken.most_common()}
+    return {part: taken[part] / whole for part in sorted(taken, key=taken.__getitem__, reverse=True)}
 
 
 def _by_part(stats: Stats) -> Iterator[tuple[str, float]]:
