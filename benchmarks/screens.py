@@ -105,7 +105,7 @@ class CountingAdmit(Admit):
         """Count the decision, and do what admit does."""
         super().restore(message)
         if isinstance(message, Decision):
-            self._verdicts.update(message.model_dump_json().encode())
+            self._verdicts.update(message.to_json())
             self._left -= 1
             if self._left == 0:
                 self._all.set()

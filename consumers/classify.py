@@ -7,7 +7,7 @@ from service.lm.concurrency import Slot
 from service.lm.errors import CallFailedError
 from service.lm.port import LanguageModel
 from service.messaging import topics
-from service.messaging.messages import Call, ClassifiedInstruction, FailedCall, Instruction
+from service.messaging.messages import Call, ClassifiedInstruction, FailedCall, Instruction, subject_of
 from service.selfinstruct.asking import ask_whether_classification
 from service.selfinstruct.classification import is_classification
 from service.selfinstruct.recipe import Recipe, Sampling
@@ -51,10 +51,7 @@ def _classified(
     spent: FailedCall | None = None,
 ) -> ClassifiedInstruction:
     return ClassifiedInstruction(
-        id=instruction.id,
-        pool_seq=instruction.pool_seq,
-        instruction=instruction.instruction,
-        provenance=instruction.provenance,
+        **subject_of(instruction),
         is_classification=is_classification,
         call=call,
         failure=failure,

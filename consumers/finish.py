@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from service.errors import RecordsGoneError
 from service.messaging import topics
-from service.messaging.messages import FinishedTask, Message, RunEnded, TaskInstances
+from service.messaging.messages import FinishedTask, Message, RunEnded, TaskInstances, subject_of
 from service.pool.task_ids import TaskIdSet
 from service.runtime.stage import Outcome
 
@@ -67,11 +67,8 @@ class Finish:
 def finished_task(message: TaskInstances, task_seq: int) -> FinishedTask:
     """Return the finished task that follows from these instances, with this number."""
     return FinishedTask(
+        **subject_of(message),
         task_seq=task_seq,
-        id=message.id,
-        instruction=message.instruction,
         is_classification=message.is_classification,
         instances=message.instances,
-        pool_seq=message.pool_seq,
-        provenance=message.provenance,
     )

@@ -28,18 +28,8 @@ class Generate:
         """Return the answer to a prompt with the candidates found in it."""
         asked = prompt.as_input(self.recipe)
         call = Call.of(await self.model.complete(asked, self.recipe.instruction_sampling, slot))
-        return [
-            Answer(
-                prompt_id=prompt.id,
-                prompt_seq=prompt.seq,
-                demonstrations=prompt.demonstrations,
-                depth=prompt.depth,
-                recipe=prompt.recipe,
-                templates=prompt.templates,
-                call=call,
-                candidates=parse_instructions(self.recipe, call.completion, truncated=call.truncated),
-            )
-        ]
+        candidates = parse_instructions(self.recipe, call.completion, truncated=call.truncated)
+        return [Answer.of(prompt, call, candidates)]
 
     def give_up(self, prompt: Prompt, error: CallFailedError) -> Sequence[FailedPrompt]:
         """Return the record of a failure. It ends in a decision too, which gives the credit of its prompt back."""

@@ -8,7 +8,7 @@ from service.lm.concurrency import Slot
 from service.lm.errors import CallFailedError
 from service.lm.port import LanguageModel
 from service.messaging import topics
-from service.messaging.messages import Call, ClassifiedInstruction, FailedCall, TaskInstances
+from service.messaging.messages import Call, ClassifiedInstruction, FailedCall, TaskInstances, subject_of
 from service.selfinstruct.asking import ask_for_instances
 from service.selfinstruct.instances import parse_instances, select_instances
 from service.selfinstruct.recipe import Recipe, Sampling
@@ -64,10 +64,7 @@ class WriteInstances:
 def _with(task: ClassifiedInstruction, call: Call, selected: tuple[Instance, ...] | InstanceReason) -> TaskInstances:
     instances, rejection = ((), selected) if isinstance(selected, InstanceReason) else (selected, None)
     return TaskInstances(
-        id=task.id,
-        pool_seq=task.pool_seq,
-        instruction=task.instruction,
-        provenance=task.provenance,
+        **subject_of(task),
         is_classification=task.is_classification,
         instances=instances,
         rejection=rejection,
@@ -77,10 +74,7 @@ def _with(task: ClassifiedInstruction, call: Call, selected: tuple[Instance, ...
 
 def _without(task: ClassifiedInstruction, failure: str | None, spent: FailedCall | None = None) -> TaskInstances:
     return TaskInstances(
-        id=task.id,
-        pool_seq=task.pool_seq,
-        instruction=task.instruction,
-        provenance=task.provenance,
+        **subject_of(task),
         is_classification=task.is_classification,
         instances=(),
         rejection=InstanceReason.CALL_FAILED,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import anyio
+from msgspec import structs
 
 from producers.run_endings import Endings, limits_dollars
 from producers.samples import sample_of_instances, sample_of_prompts
@@ -172,7 +173,7 @@ class PromptProducer:
             told = await sample_of_prompts(self._broker, self._run, definition.recipe)
         else:
             return message
-        return message.model_copy(update={"detail": f"{message.detail}; {told}"}) if told else message
+        return structs.replace(message, detail=f"{message.detail}; {told}") if told else message
 
     async def _send(self, producer: TransactionalProducer, messages: Sequence[Message]) -> None:
         with anyio.CancelScope(shield=True):

@@ -50,7 +50,7 @@ class PipeView:
     async def observe(self, message: Message) -> None:
         """Write a finished task."""
         if isinstance(message, FinishedTask):
-            await to_thread.run_sync(_write_line, message.__pydantic_serializer__.to_json(message))
+            await to_thread.run_sync(_write_line, message.to_json())
 
 
 def _write_line(line: bytes) -> None:

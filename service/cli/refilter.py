@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import anyio
 import typer
+from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 
@@ -149,7 +150,7 @@ async def _refilter(settings: Settings, change: _Change, into: str | None) -> tu
         recipe = change.of(before.defined.recipe)
         if into is None:
             return before, await judge_again(source, settings.run, recipe)
-        definition = before.defined.model_copy(update={"run": into, "recipe": recipe})
+        definition = structs.replace(before.defined, run=into, recipe=recipe)
         goal = GoalSet(run=into, target=before.target, max_prompts=before.goal.max_prompts if before.goal else None)
         place = load_settings({"broker": settings.broker, "run": into})
         async with open_log(place) as target:

@@ -28,7 +28,7 @@ Chunks = AsyncIterator[bytes]
 async def as_jsonl(messages: AsyncIterator[Message]) -> Chunks:
     """Yield messages of any type as JSON Lines."""
     async for message in messages:
-        yield message.__pydantic_serializer__.to_json(message) + b"\n"
+        yield message.to_json() + b"\n"
 
 
 async def as_alpaca(tasks: AsyncIterator[FinishedTask]) -> Chunks:

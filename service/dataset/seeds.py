@@ -8,11 +8,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from service.dataset.seed_ids import own_id
@@ -120,7 +120,7 @@ def parse_seeds(text: str, where: str) -> tuple[SeedTask, ...]:
 
 def seeds_digest(seeds: Sequence[SeedTask]) -> str:
     """Return sixteen hexadecimal digits that change with any seed task or their order."""
-    canonical = json.dumps([asdict(seed) for seed in seeds], sort_keys=True)
+    canonical = json.dumps(msgspec.to_builtins(seeds), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -1,10 +1,9 @@
 """Tokens, as a server counted them."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Tokens of one or several answers; cached ones are part of the prompt's, reasoning ones of the completion's."""
 
     prompt_tokens: int

@@ -7,11 +7,12 @@ restarts uses it to find the inputs that already have an output. The record also
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+import msgspec
 
 from service.errors import DecodeError, NewerVersionError
 from service.messaging.broker import Headers, LazyHeaders, NewRecord, Partition, Record
@@ -28,6 +29,7 @@ _TYPES = "io.seedstream."
 _TRACE_PARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 # Kafka's offsets have 63 bits and its partition numbers 31.
 _CAUSE = re.compile("(.+)/([0-9]{1,10})/([0-9]{1,19})")
+_MISSING = re.compile("Object missing required field `(.+)`")
 _NUMBERS = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 _ids = Random()  # noqa: S311 - ids of traces are no secrets
 
@@ -67,7 +69,7 @@ def encode(message: Message, run: str, cause: Record | None = None) -> NewRecord
     return NewRecord(
         topic=TOPIC_OF_TYPE[type(message)].of(run),
         key=message.key.encode(),
-        value=message.__pydantic_serializer__.to_json(message),
+        value=message.to_json(),
         headers=tuple(headers),
     )
 
@@ -92,11 +94,28 @@ def decode(topic: Topic[M], record: Record) -> M:
     if record.value is None:
         raise _unreadable(record, "expected a JSON value, got none")
     try:
-        return kind.model_validate_json(record.value)  # type: ignore[return-value]
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "value"
-        raise _unreadable(record, f"{name}: {field}: {first['msg']}") from error
+        kind.check_json(record.value)
+        return _decoder(kind).decode(record.value)  # type: ignore[no-any-return]
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(record, f"{name}: {_explained(error)}") from error
+
+
+@cache
+def _decoder(kind: type[Message]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def _explained(error: Exception) -> str:
+    """Return the field of an error in a value and what is wrong with it, without the value."""
+    if not isinstance(error, msgspec.ValidationError):
+        return f"value: {error}"
+    what, _, place = str(error).partition(" - at `$")
+    field = place.strip(".`")
+    if (missing := _MISSING.fullmatch(what)) is not None:
+        field, what = f"{field}.{missing[1]}".strip("."), "expected a value, got none"
+    elif what.startswith("Invalid enum value"):
+        what = "expected a value that this version of Seedstream knows, got another one"
+    return f"{field or 'value'}: {what}"
 
 
 def _unreadable(record: Record, why: str) -> DecodeError:

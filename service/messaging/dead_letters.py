@@ -35,7 +35,7 @@ _NUMBER = re.compile("[0-9]{1,15}")
 _APP_VERSION = version("seedstream")
 
 
-class DeadLetter(Message):
+class DeadLetter(Message, frozen=True, kw_only=True):
     """Facts about a dead letter, read from its record; another program may have written that record.
 
     `id` is the record's key, as text, `kind` the type in its headers. `origin` is the `topic/partition/offset` of the

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any, get_args, get_type_hints
 
-from pydantic import BaseModel
+from msgspec import Struct, structs
 
 
 def refuse_unknown(kind: type, data: object, what: str) -> None:
-    """Raise if the JSON object of a model or dataclass has a field that is unknown here and is set.
+    """Raise if the JSON object of a message or dataclass has a field that is unknown here and is set.
 
     A later version has to give a new field a value that changes nothing and is empty: null, false, 0 or an empty text.
 
@@ -34,8 +34,8 @@ def _unknown(kind: type, data: object, prefix: str = "") -> Iterator[str]:
 
 def _types_of_fields(kind: type) -> dict[str, type | None]:
     """Return the names of the fields, each with its dataclass if it has one."""
-    if issubclass(kind, BaseModel):
-        return {name: _dataclass_in(field.annotation) for name, field in kind.model_fields.items()}
+    if issubclass(kind, Struct):
+        return {field.name: _dataclass_in(field.type) for field in structs.fields(kind)}
     return {name: _dataclass_in(hint) for name, hint in get_type_hints(kind).items()}
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import anyio
 from anyio import to_thread
+from msgspec import structs
 
 from consumers.admit import Admit
 from service.bootstrap.open_embedder import embedder_for
@@ -190,7 +191,7 @@ class _Copy:
             case Answer():
                 return _parsed_again(message, self._recipe)
             case ClassifiedInstruction() | TaskInstances() if isinstance(question, Instruction | ClassifiedInstruction):
-                return message.model_copy(update={"pool_seq": question.pool_seq, "provenance": question.provenance})
+                return structs.replace(message, pool_seq=question.pool_seq, provenance=question.provenance)
             case _:
                 return message
 
@@ -216,7 +217,7 @@ def _parsed_again(message: Input, recipe: Recipe) -> Input:
     if not isinstance(message, Answer):
         return message
     candidates = parse_instructions(recipe, message.call.completion, truncated=message.call.truncated)
-    return message.model_copy(update={"candidates": candidates})
+    return structs.replace(message, candidates=candidates)
 
 
 async def _is_defined(broker: Broker, run: str) -> bool:

@@ -35,6 +35,7 @@ from service.messaging.messages import (
     Prompt,
     RunDefined,
     TaskInstances,
+    subject_of,
 )
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import Topic
@@ -79,8 +80,8 @@ async def salvage_into(source: Broker, target: Broker, into: str, asked: AskedRu
     else:
         await copy.all()
         seeds = await to_thread.run_sync(_lost_seeds, found.definition, found.seeds, asked)
-        definition = found.definition.model_copy(update={"run": into, "seed_count": len(found.seeds) + len(seeds)})
-        goal = (found.goal or GoalSet(run=into, target=found.tasks_before)).model_copy(update={"run": into})
+        definition = structs.replace(found.definition, run=into, seed_count=len(found.seeds) + len(seeds))
+        goal = structs.replace(found.goal or GoalSet(run=into, target=found.tasks_before), run=into)
         await define_run(target, definition, goal, seeds)
         admit = Admit(definition.recipe, embedder=embedder_for(definition.recipe))
         drained = anyio.Event()
@@ -171,7 +172,7 @@ class _Copy:
         made = await to_thread.run_sync(self._made_pool)
         async for task in _merged(self._messages(topics.POOL, PooledTask), made, _pool_seq):
             if task.id in self._numbers:
-                yield task.model_copy(update={"pool_seq": self._numbers[task.id]})
+                yield structs.replace(task, pool_seq=self._numbers[task.id])
 
     def _made_pool(self) -> list[PooledTask]:
         """Return the records of tasks that the pool lacks, made again from later ones, with their old numbers."""
@@ -194,7 +195,7 @@ class _Copy:
         async for decision in _merged(self._messages(topics.DECISIONS, Decision), self._made_decisions(), _pool_size):
             verdicts = tuple(each for each in decision.verdicts if each.reason is not None or each.id in self._numbers)
             pool_size = bisect_left(self._old_seqs, decision.pool_size)
-            yield decision.model_copy(update={"verdicts": verdicts, "pool_size": pool_size})
+            yield structs.replace(decision, verdicts=verdicts, pool_size=pool_size)
 
     def _made_decisions(self) -> list[Decision]:
         accepted: dict[str, list[str]] = defaultdict(list)
@@ -248,14 +249,14 @@ class _Copy:
                 yield self._renumbered(written)
         async for task in self._messages(topics.TASKS, FinishedTask):
             if task.id not in self._found.written:
-                yield self._renumbered(TaskInstances.model_validate(task.model_dump()))
+                yield self._renumbered(_written_again(task))
 
     async def renumbered_tasks(self) -> AsyncIterator[FinishedTask]:
         """Yield the finished tasks, each partition in its order, and behind them those made again."""
         tasks = self._found.tasks
         places = {name: place for place, name in enumerate(sorted(tasks, key=tasks.__getitem__))}
         async for task in self._messages(topics.TASKS, FinishedTask):
-            yield self._renumbered(task).model_copy(update={"task_seq": places[task.id]})
+            yield structs.replace(self._renumbered(task), task_seq=places[task.id])
         numbers = {name: len(tasks) + place for place, name in enumerate(self._found.again)}
         made = self._found.instances.values()
         async for written in _merged(self._messages(topics.INSTANCES, TaskInstances), made, _pool_seq):
@@ -263,7 +264,7 @@ class _Copy:
                 yield finished_task(self._renumbered(written), number)
 
     def _renumbered(self, message: T) -> T:
-        return message.model_copy(update={"pool_seq": self._numbers[message.id]})
+        return structs.replace(message, pool_seq=self._numbers[message.id])
 
 
 def _embedded(text: str, embedder: Embedder) -> Embedding:
@@ -272,13 +273,14 @@ def _embedded(text: str, embedder: Embedder) -> Embedding:
 
 def _classified_again(written: TaskInstances) -> ClassifiedInstruction:
     return ClassifiedInstruction(
-        id=written.id,
-        pool_seq=written.pool_seq,
-        instruction=written.instruction,
-        provenance=written.provenance,
+        **subject_of(written),
         is_classification=written.is_classification,
         failure=written.failure if written.is_classification is None else None,
     )
+
+
+def _written_again(task: FinishedTask) -> TaskInstances:
+    return TaskInstances(**subject_of(task), is_classification=task.is_classification, instances=task.instances)
 
 
 async def _merged(stream: AsyncIterator[M], made: Iterable[M], order: Callable[[M], int]) -> AsyncIterator[M]:

@@ -137,14 +137,7 @@ class BatchPool:
 def work_of(answer: Answer, candidate: Candidate, pool_seq: int, recipe: Recipe) -> Instruction | TaskInstances:
     """Return the work that follows for later stages from an accepted candidate of an answer."""
     name, instruction, instance = f"{answer.prompt_id}.{candidate.position}", candidate.instruction, candidate.instance
-    provenance = Provenance(
-        prompt_id=answer.prompt_id,
-        parents=answer.demonstrations,
-        depth=answer.depth,
-        recipe=recipe.digest,
-        templates=answer.templates,
-        model=answer.call.model,
-    )
+    provenance = Provenance.of(answer, recipe.digest)
     if instance is None:
         return Instruction(id=name, pool_seq=pool_seq, instruction=instruction, provenance=provenance)
     return TaskInstances(

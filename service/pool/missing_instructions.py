@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import structlog
+from msgspec import structs
 
 from service.messaging.broker import Broker, Isolation, Partition, Record
 from service.messaging.codec import is_ours
@@ -50,8 +51,7 @@ async def missing_instructions(broker: Broker, run: str, machine_tasks: int) -> 
     async for batch in _lost(broker, run, await _kept(broker, run, starts)):
         yield batch
         log.warning("results.written_again", stage="admit", records=len(batch))
-    covered = {"complete": True, "instructions": await _records(broker, run), "tasks": machine_tasks}
-    yield [search.model_copy(update=covered)]
+    yield [structs.replace(search, complete=True, instructions=await _records(broker, run), tasks=machine_tasks)]
 
 
 async def _lost(broker: Broker, run: str, kept: AbstractSet[str]) -> AsyncIterator[Sequence[Instruction]]:

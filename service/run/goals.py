@@ -1,5 +1,7 @@
 """Creates a run on its log, and sets its goal."""
 
+from msgspec import structs
+
 from service.errors import ConfigurationError
 from service.messaging import codec, topics
 from service.messaging.broker import Broker
@@ -77,7 +79,7 @@ def asked_goal(before: GoalSet | None, settings: Settings) -> GoalSet:
     unasked = [fields.get(name, name) for name in names if name not in settings.model_fields_set]
     if asked.price is None:
         unasked.append("price")
-    return asked.model_copy(update={name: getattr(before, name) for name in unasked})
+    return structs.replace(asked, **{name: getattr(before, name) for name in unasked})
 
 
 def _given_price(settings: Settings) -> GivenPrice | None:

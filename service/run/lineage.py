@@ -1,8 +1,11 @@
 """The lineage of a task, candidate, prompt or seed, from its prompt to its instances, for `seedstream explain`."""
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
+from msgspec import structs
 
 from service.dataset.neighbours import NEAREST
 from service.errors import ConfigurationError
@@ -98,16 +101,16 @@ class Evidence:
             "nearest_in_meaning": self._nearest_in_meaning(verdict),
             "dropped": self.instances.rejection if self.instances is not None else None,
             "is_classification": self.instances.is_classification if self.instances is not None else None,
-            "instances": [asdict(each) for each in self.instances.instances] if self.instances is not None else [],
+            "instances": msgspec.to_builtins(self.instances.instances) if self.instances is not None else [],
             "depth": self._depth(),
             "parents": self._parents(),
             "recipe": self.decision.recipe if self.decision is not None else None,
             "templates": self._templates(),
             "failure": self._failure(),
-            "dead_letters": [letter.model_dump(exclude={"id"}) for letter in self.dead_letters],
+            "dead_letters": [_without_id(letter) for letter in self.dead_letters],
             "verdicts": self._verdicts(),
             "calls": self._calls(),
-            "failed_calls": {stage: call.model_dump(mode="json") for stage, call in self._failed_calls().items()},
+            "failed_calls": msgspec.to_builtins(self._failed_calls()),
             "cost_usd": self._cost_usd(),
             "prompt": self.prompt.text if self.prompt is not None else None,
             **({"system": self.prompt.system} if self.prompt is not None and self.prompt.system else {}),
@@ -200,7 +203,7 @@ class Evidence:
             "classify": self.classified.call if self.classified is not None else None,
             "instances": self.instances.call if self.instances is not None else None,
         }
-        return {stage: call.model_dump(mode="json") for stage, call in calls.items() if call is not None}
+        return {stage: msgspec.to_builtins(call) for stage, call in calls.items() if call is not None}
 
     def _failed_calls(self) -> dict[str, FailedCall]:
         """Return the cost of each stage's failed call."""
@@ -219,6 +222,10 @@ class Evidence:
         costs = [call["cost_usd"] for call in self._calls().values()]
         costs += [failed.cost_usd for failed in self._failed_calls().values() if failed.wasted is not None]
         return None if not costs or None in costs else sum(costs)
+
+
+def _without_id(letter: DeadLetter) -> dict[str, Any]:
+    return {name: value for name, value in structs.asdict(letter).items() if name != "id"}
 
 
 async def gather(broker: Broker, run: str, name: str) -> Evidence:

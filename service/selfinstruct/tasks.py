@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from service.open_enum import OpenEnum
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(Struct, frozen=True):
     """One (input, output) pair of a task. The input may be empty; the output of a finished task is not."""
 
     input: str
@@ -54,8 +55,7 @@ class InstanceReason(OpenEnum):
     CHATTER = "chatter"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One instruction proposed by the model, at its place in the reply (from 0).
 
     `instance` came with it under Alpaca. `rejection` is set if the parser itself rejected it.

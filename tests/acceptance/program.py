@@ -16,6 +16,8 @@ from pathlib import Path
 from signal import SIGKILL, Signals
 from typing import IO
 
+import msgspec
+
 from service.messaging.messages import FinishedTask
 
 DEADLINE_S = 90.0
@@ -41,7 +43,7 @@ class Ended:
 
     @property
     def tasks(self) -> list[FinishedTask]:
-        return [FinishedTask.model_validate_json(line) for line in self.lines]
+        return [msgspec.json.decode(line, type=FinishedTask) for line in self.lines]
 
 
 class _Stream:

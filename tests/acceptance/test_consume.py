@@ -13,6 +13,7 @@ from signal import SIGINT, SIGKILL, SIGTERM, Signals
 
 import anyio
 import pytest
+from msgspec import structs
 
 from service.adapters.sqlite import SqliteBroker
 from service.messaging import codec
@@ -176,7 +177,7 @@ def test_an_unreadable_record_is_reported_and_skipped(finished_runs: FinishedRun
 
 def test_a_terminal_gets_control_characters_as_escapes(finished_runs: FinishedRuns, tmp_path: Path) -> None:
     folder, task = finished_runs.copy_to(tmp_path), finished_runs.ledger().tasks[0]
-    hostile = task.model_copy(update={"instruction": "\x9b2J \u202e evil", "task_seq": TARGET})
+    hostile = structs.replace(task, instruction="\x9b2J \u202e evil", task_seq=TARGET)
     anyio.run(_write, folder, [codec.encode(hostile, "default")])
     with start(folder, "consume", "--until-end", terminal=True) as shown:
         on_terminal = shown.end()

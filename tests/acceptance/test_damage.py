@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from service.errors import BrokerError
@@ -44,7 +45,7 @@ def test_commands_read_a_damaged_run_whole_or_refuse_it(
         if status.exit_code == 0:
             assert json.loads(status.stdout)["finished"] == TARGET
         if exported.exit_code == 0:
-            assert [FinishedTask.model_validate_json(line) for line in exported.stdout.splitlines()] == tasks
+            assert [msgspec.json.decode(line, type=FinishedTask) for line in exported.stdout.splitlines()] == tasks
 
 
 def test_a_damaged_run_is_salvaged_and_continued(finished_runs: FinishedRuns, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
+from msgspec import structs
 
 from service.adapters.sqlite import SqliteBroker
 from service.messaging import codec
@@ -117,7 +119,7 @@ def test_a_replayed_prompt_is_answered(tmp_path: Path) -> None:
 
 def _following_prompt(ledger: Ledger) -> Prompt:
     last = max(ledger.all(Prompt), key=lambda prompt: prompt.seq)
-    return last.model_copy(update={"id": f"p{last.seq + 1}", "seq": last.seq + 1})
+    return structs.replace(last, id=f"p{last.seq + 1}", seq=last.seq + 1)
 
 
 def _of_a_later_version(ledger: Ledger, prompt: Prompt) -> list[NewRecord]:
@@ -141,7 +143,7 @@ def _of_version_2(header: tuple[str, bytes | None]) -> tuple[str, bytes | None]:
 def _decided(folder: Path) -> set[str]:
     """Return the ids of decided prompts, even if other topics contain poison."""
     exported = run(folder, "export", "--topic", "decisions")
-    return {Decision.model_validate_json(line).prompt_id for line in exported.lines}
+    return {msgspec.json.decode(line, type=Decision).prompt_id for line in exported.lines}
 
 
 def _status(folder: Path) -> Any:

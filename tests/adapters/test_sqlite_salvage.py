@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from service.adapters.sqlite import Lost, Storage, copy_whole_records
 from service.adapters.sqlite.storage import Write
@@ -34,7 +35,7 @@ def write_log(storage: Storage) -> None:
     rng = random.Random("log")
     for place in range(60):
         text = "".join(rng.choices("abc ", k=rng.choice((10, 400, 9_000))))
-        prompt = _record(_PROMPTS, place, examples.prompt(place).model_copy(update={"text": text}))
+        prompt = _record(_PROMPTS, place, structs.replace(examples.prompt(place), text=text))
         letter = _placed(_LETTERS, place, dead_letter(prompt, BrokerError("poison"), "generate"))
         task = _record(_TASKS, 2 * place, examples.finished(place))
         ends = {_PROMPTS: place + 1, _LETTERS: place + 1, _TASKS: 2 * place + 2}

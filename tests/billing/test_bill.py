@@ -7,6 +7,7 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from service.billing.bill import Bill
 from service.billing.estimates import marginal_usd
@@ -15,6 +16,7 @@ from service.lm.usage import Usage
 from service.messaging.messages import (
     Answer,
     Call,
+    CandidateVerdict,
     ClassifiedInstruction,
     Decision,
     FailedCall,
@@ -39,44 +41,34 @@ def fold(messages: Iterable[Message]) -> Bill:
 
 
 def call(cost_usd: float | None, usage: Usage | None = None, wasted: Usage | None = None) -> Call:
-    changed = {"cost_usd": cost_usd, "usage": usage, "wasted": wasted, "prices": "v"}
-    return examples.CALL.model_copy(update=changed)
+    return structs.replace(examples.CALL, cost_usd=cost_usd, usage=usage, wasted=wasted, prices="v")
 
 
 def answer(seq: int, cost_usd: float | None = 1.0) -> Answer:
-    return examples.answer(seq).model_copy(update={"call": call(cost_usd, Usage(10, 5))})
+    return structs.replace(examples.answer(seq), call=call(cost_usd, Usage(10, 5)))
 
 
 def decision(seq: int, *reasons: Reason | None, failure: str | None = None) -> Decision:
-    verdicts = [{"id": f"p{seq}.{place}", "reason": reason} for place, reason in enumerate(reasons)]
-    return Decision.model_validate(
-        {
-            "prompt_id": f"p{seq}",
-            "prompt_seq": seq,
-            "recipe": "rr",
-            "verdicts": verdicts,
-            "failure": failure,
-            "pool_size": 0,
-        }
-    )
+    verdicts = tuple(CandidateVerdict(id=f"p{seq}.{place}", reason=reason) for place, reason in enumerate(reasons))
+    return Decision(prompt_id=f"p{seq}", prompt_seq=seq, recipe="rr", verdicts=verdicts, failure=failure, pool_size=0)
 
 
 def failed_prompt(seq: int, spent: FailedCall | None = None) -> FailedPrompt:
-    return examples.failed(seq).model_copy(update={"spent": spent})
+    return structs.replace(examples.failed(seq), spent=spent)
 
 
 def classified(number: int, cost_usd: float | None = 1.0) -> ClassifiedInstruction:
     task = examples.classified(f"t{number}", is_classification=False)
-    return task.model_copy(update={"pool_seq": number, "call": call(cost_usd, Usage(10, 5))})
+    return structs.replace(task, pool_seq=number, call=call(cost_usd, Usage(10, 5)))
 
 
 def written(number: int, rejection: InstanceReason | None = None, cost_usd: float | None = 1.0) -> TaskInstances:
     task = examples.task_instances(f"t{number}", rejection)
-    return task.model_copy(update={"pool_seq": number, "call": call(cost_usd, Usage(10, 5))})
+    return structs.replace(task, pool_seq=number, call=call(cost_usd, Usage(10, 5)))
 
 
 def finished(number: int) -> FinishedTask:
-    return examples.finished(number).model_copy(update={"id": f"t{number}"})
+    return structs.replace(examples.finished(number), id=f"t{number}")
 
 
 CALLS = st.builds(call, COSTS, st.none() | USAGES, st.none() | USAGES)
@@ -94,16 +86,16 @@ def logs(draw: st.DrawFn) -> list[list[Message]]:
     topics: dict[str, list[Message]] = defaultdict(list)
     for seq in range(draw(st.integers(0, 5))):
         for _ in range(draw(TIMES)):
-            answered = examples.answer(seq).model_copy(update={"call": draw(CALLS)})
+            answered = structs.replace(examples.answer(seq), call=draw(CALLS))
             topics["candidates"].append(answered if draw(st.booleans()) else failed_prompt(seq, draw(FAILURES)))
         if draw(st.booleans()):
             failure = draw(st.none() | st.just("timed out"))
             topics["decisions"].append(decision(seq, *(() if failure else draw(FATES)), failure=failure))
     for number in range(draw(st.integers(0, 5))):
-        topics["classified"] += [classified(number).model_copy(update=draw(TAKINGS)) for _ in range(draw(TIMES))]
+        topics["classified"] += [structs.replace(classified(number), **draw(TAKINGS)) for _ in range(draw(TIMES))]
         for _ in range(draw(TIMES)):
             rejection = draw(st.none() | st.sampled_from(list(InstanceReason)))
-            topics["instances"].append(written(number, rejection).model_copy(update=draw(TAKINGS)))
+            topics["instances"].append(structs.replace(written(number, rejection), **draw(TAKINGS)))
         if draw(st.booleans()):
             topics["tasks"].append(finished(number))
     return list(topics.values())
@@ -255,7 +247,7 @@ def test_a_failure_without_usage_leaves_the_bill_exact() -> None:
 
 
 def test_an_unknown_cost_leaves_the_total_unknown() -> None:
-    bill = fold([answer(0), examples.answer(1).model_copy(update={"call": call(None)}), answer(2, None)])
+    bill = fold([answer(0), structs.replace(examples.answer(1), call=call(None)), answer(2, None)])
     total = bill.total
     assert (total.cost_usd, total.known_usd, total.unpriced, total.uncounted) == (None, 1.0, 2, 1)
     assert (total.without_price, total.estimate) == (1, 3 * PICO)
@@ -290,7 +282,7 @@ def test_the_marginal_cost_covers_the_last_thousand_acceptances() -> None:
 
 
 def test_the_versions_of_all_price_tables_are_kept() -> None:
-    old = call(1.0).model_copy(update={"prices": "2026-10"})
+    old = structs.replace(call(1.0), prices="2026-10")
     failed = FailedCall(attempts=1, wasted=Usage(1, 1), cost_usd=1.0, prices="2026-12")
-    messages = [examples.answer(0).model_copy(update={"call": old}), answer(1), failed_prompt(2, failed)]
+    messages = [structs.replace(examples.answer(0), call=old), answer(1), failed_prompt(2, failed)]
     assert fold(messages).prices == {"2026-10", "v", "2026-12"}

@@ -5,6 +5,7 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from service.bootstrap.api_key_file import read_key
@@ -200,7 +201,7 @@ def progress_of(recipe: Recipe | None, *verdicts: bool | None) -> Progress:
     for message in [examples.goal(8)] if recipe is None else [examples.definition(8, recipe), examples.goal(8)]:
         progress.apply(message)
     for number, verdict in enumerate(verdicts):
-        task: FinishedTask = examples.finished(number).model_copy(update={"is_classification": verdict})
+        task: FinishedTask = structs.replace(examples.finished(number), is_classification=verdict)
         progress.apply(task)
     return progress
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from anyio import to_thread
 from anyio.from_thread import start_blocking_portal
+from msgspec import structs
 
 from service.bootstrap.open_model import open_model, probe
 from service.cli.trial_report import check_steps
@@ -202,7 +203,7 @@ async def test_a_model_of_which_nothing_can_be_read_will_not_do(
     recipe: Recipe, reply: Any, reasons: str, remedy: str
 ) -> None:
     model = ScriptedModel(lambda _: reply)
-    definition = examples.definition(8, recipe).model_copy(update={"templates": TEMPLATES})
+    definition = structs.replace(examples.definition(8, recipe), templates=TEMPLATES)
     lines, error = await check_scripted(model, definition)
     assert error is not None
     assert error.exit_code == 2

@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec import structs
 
 from service.cli.cost import by_outcome, by_stage
 from service.cli.rendering import cost, dollars, essential_costs, summary, tokens
@@ -43,7 +44,7 @@ def bought() -> Progress:
         decision(1, failure="no answer"),
         classified(0, 0.5),
         written(0, cost_usd=1.5),
-        examples.finished(0).model_copy(update={"id": "p0.0"}),
+        structs.replace(examples.finished(0), id="p0.0"),
     )
 
 
@@ -66,7 +67,7 @@ def test_the_statement_is_the_whole_bill() -> None:
 
 
 def test_the_statement_of_a_dropped_task_is_plain_json() -> None:
-    dropped = written(0, cost_usd=1.5).model_copy(update={"rejection": InstanceReason.NONE_VALID, "instances": ()})
+    dropped = structs.replace(written(0, cost_usd=1.5), rejection=InstanceReason.NONE_VALID, instances=())
     told = statement(fold(examples.prompt(0), answer(0, 1.0), decision(0, None), classified(0, 0.5), dropped))
     assert orjson.loads(orjson.dumps(told))["outcomes_usd"]["tasks"] == {"none_valid": 2.0}
 
@@ -117,8 +118,8 @@ def test_unknown_costs_are_said_to_be_unknown() -> None:
 
 def test_tokens_are_told_apart_where_the_server_does() -> None:
     usage = Usage(1_000, 200, cached_tokens=600, reasoning_tokens=150)
-    call = examples.CALL.model_copy(update={"usage": usage, "wasted": Usage(30, 4)})
-    progress = fold(examples.answer(0).model_copy(update={"call": call}), failed_prompt(1, WASTED))
+    call = structs.replace(examples.CALL, usage=usage, wasted=Usage(30, 4))
+    progress = fold(structs.replace(examples.answer(0), call=call), failed_prompt(1, WASTED))
     expected = "1,000 in (600 cached), 200 out (150 reasoning), 1 calls, 43 tokens wasted, 1 calls failed"
     assert tokens(progress) == expected
 
@@ -143,5 +144,5 @@ def test_what_an_id_cost_has_its_failed_calls_in_it() -> None:
     assert (told["cost_usd"], told["calls"]) == (0.5, {})
     assert told["failed_calls"]["generate"]["attempts"] == 3
     assert explained(examples.prompt(0), answer(0, 1.5))["cost_usd"] == 1.5
-    unknown = WASTED.model_copy(update={"cost_usd": None})
+    unknown = structs.replace(WASTED, cost_usd=None)
     assert explained(examples.prompt(0), failed_prompt(0, unknown))["cost_usd"] is None

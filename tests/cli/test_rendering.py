@@ -6,6 +6,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from rich.console import Console
 
 from service.cli.pace import Pace
@@ -58,11 +59,10 @@ def test_json_on_a_terminal_escapes_control_characters() -> None:
 
 
 def test_a_hostile_task_is_shown_as_text() -> None:
-    task = examples.finished(4).model_copy(
-        update={
-            "instruction": "Do \x1b]0;evil\x07 [red]this[/red]",
-            "instances": (Instance("in\u202eput", "one\ntwo\x1b[1m"), Instance("", "[/]")),
-        }
+    task = structs.replace(
+        examples.finished(4),
+        instruction="Do \x1b]0;evil\x07 [red]this[/red]",
+        instances=(Instance("in\u202eput", "one\ntwo\x1b[1m"), Instance("", "[/]")),
     )
     text = shown(task_view(task))
     assert "\x1b" not in text
@@ -107,7 +107,7 @@ def test_dead_letters_and_repeated_costs_are_shown_if_any() -> None:
 def test_an_unknown_price_is_no_price() -> None:
     progress = Progress()
     assert summary(progress, Pace())["cost"] == "nothing yet"
-    progress.apply(examples.answer(1).model_copy(update={"call": examples.CALL.model_copy(update={"cost_usd": None})}))
+    progress.apply(structs.replace(examples.answer(1), call=structs.replace(examples.CALL, cost_usd=None)))
     assert summary(progress, Pace())["cost"] == "unknown (no price given)"
 
 
@@ -131,7 +131,7 @@ def test_counts_that_lack_records_are_lower_bounds() -> None:
 def test_a_small_terminal_keeps_what_matters_most(height: int) -> None:
     progress = Progress()
     progress.rejected.update({reason.value: 1_000 for reason in Reason})
-    budgeted = examples.goal(400).model_copy(update={"budget_usd": 9.5})
+    budgeted = structs.replace(examples.goal(400), budget_usd=9.5)
     for message in (examples.definition(0), budgeted, examples.decision(0, accepted=2), examples.answer(0)):
         progress.apply(message)
     console = Console(width=60, height=height, file=StringIO(), force_terminal=True, no_color=True)

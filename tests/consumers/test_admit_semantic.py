@@ -1,7 +1,9 @@
 import json
 from dataclasses import replace
 
+import msgspec
 import pytest
+from msgspec import structs
 
 from consumers.admit import Admit
 from service.errors import BrokerError
@@ -34,7 +36,7 @@ async def judged(admit: Admit, *batch: Input) -> list[Message]:
     """Judge a batch and restore its results after a round trip through JSON."""
     results = [message for _, message in (await admit(batch)).results]
     for message in results:
-        admit.restore(type(message).model_validate_json(message.model_dump_json()))
+        admit.restore(msgspec.json.decode(message.to_json(), type=type(message)))
     return results
 
 
@@ -126,7 +128,7 @@ async def test_without_the_signal_records_and_verdicts_are_unchanged() -> None:
     ],
 )
 async def test_a_task_without_the_model_s_vector_is_refused_by_name(embedding: Embedding | None, said: str) -> None:
-    task = examples.pooled_seed(0).model_copy(update={"embedding": embedding})
+    task = structs.replace(examples.pooled_seed(0), embedding=embedding)
     with pytest.raises(BrokerError, match=f"task s0.*{said}"):
         admit_by(NOTED).restore(task)
 

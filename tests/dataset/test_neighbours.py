@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Sequence
 import numpy as np
 import orjson
 import pytest
+from msgspec import structs
 
 from service.dataset.neighbours import as_neighbours
 from service.errors import BrokerError
@@ -19,7 +20,7 @@ def pool_of(count: int) -> list[PooledTask]:
     """Return human and machine tasks, the human ones between them, that share some words."""
     texts = [" ".join(WORDS[(place * step) % len(WORDS)] for step in range(1, 3 + place % 7)) for place in range(count)]
     return [
-        examples.pooled_seed(place).model_copy(update={"instruction": text})
+        structs.replace(examples.pooled_seed(place), instruction=text)
         if place in (0, 1, 2, 9)
         else examples.pooled(place, text)
         for place, text in enumerate(texts)

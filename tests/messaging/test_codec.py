@@ -1,19 +1,22 @@
+import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec import Struct, structs
 
 from service.errors import DecodeError
 from service.messaging import codec, topics
 from service.messaging.broker import NewRecord, Partition, Record
 from service.messaging.codec import cause_of, decode, encode, has_cause, header
-from service.messaging.messages import Message
+from service.messaging.messages import CandidateVerdict, GoalSet, Message, Origin, PooledTask
 from service.messaging.topics import ALL, TOPIC_OF_TYPE
 from tests.support import examples
 from tests.support.logs import RUN
+from tests.support.newer import changed
 
 TYPES = list(TOPIC_OF_TYPE)
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
@@ -23,12 +26,15 @@ def as_read(new: NewRecord, number: int = 2, offset: int = 7) -> Record:
     return Record(Partition(new.topic, number), offset, new.key, new.value, new.headers, 0)
 
 
-def any_message(kind: type[Message]) -> st.SearchStrategy[Message]:
-    types: dict[str, Any] = {name: field.annotation for name, field in kind.model_fields.items()}
-    fields = {name: st.from_type(annotation) for name, annotation in types.items()}
+def any_message(kind: type[Struct]) -> st.SearchStrategy[Any]:
+    fields = {field.name: st.from_type(field.type) for field in structs.fields(kind)}
     if "target" in fields:
         fields["target"] = st.integers(0)
     return st.builds(kind, **fields)
+
+
+for each in (CandidateVerdict, GoalSet):
+    st.register_type_strategy(each, any_message(each))
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.__name__)
@@ -151,3 +157,59 @@ def test_unknown_fields_are_ignored_at_every_depth() -> None:
     )
     assert value.count(b'"new"') == 3
     assert decode(topics.CANDIDATES, as_read(replace(record, value=value))) == examples.answer(1, "Name a river.")
+
+
+WRONG: dict[str, tuple[Message, str, object, str]] = {
+    "a number as a text": (examples.prompt(1), "seq", "1", "seq: Expected `int`, got `str`"),
+    "a fraction": (examples.prompt(1), "seq", 1.5, "seq: Expected `int`, got `float`"),
+    "a truth for a number": (examples.prompt(1), "seq", True, "seq: Expected `int`, got `bool`"),
+    "a number for a text": (examples.prompt(1), "text", 5, "text: Expected `str`, got `int`"),
+    "null": (examples.prompt(1), "text", None, "text: Expected `str`, got `null`"),
+    "a text for a list": (examples.prompt(1), "demonstrations", "s0", "demonstrations: Expected `array`, got `str`"),
+    "a number within a list": (examples.prompt(1), "demonstrations", ["s0", 1], "demonstrations[1]: Expected `str`"),
+    "an unknown form": (examples.prompt(1), "form", "hunter2", "form: expected a value that this version"),
+    "a list for an object": (examples.answer(1), "call", [], "call: Expected `object`, got `array`"),
+    "a negative target": (examples.goal(1), "target", -1, "target: Expected `int` >= 0"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_value_of_another_type_is_refused(name: str) -> None:
+    message, field, value, told = WRONG[name]
+    record = changed(message, lambda fields: fields.update({field: value}))
+    refused = refusal(TOPIC_OF_TYPE[type(message)], record)
+    assert f"{message.ce_type}: {told}" in refused
+    assert "hunter2" not in refused
+
+
+@pytest.mark.parametrize("topic", [topics.PROMPTS, topics.CONTROL])
+def test_a_value_nested_without_end_is_refused(topic: topics.Topic[Message]) -> None:
+    kind = topic.types[0].ce_type.encode()
+    deep = NewRecord(topic.of(RUN), b'{"run":' + b"[" * 100_000, headers=(("ce_type", kind),))
+    assert "recursion" in refusal(topic, deep)
+
+
+VERDICT = CandidateVerdict(id="p0.0", reason=None)
+TASK = PooledTask(pool_seq=0, id="s0", origin=Origin.HUMAN, instruction="Name a river.")
+
+
+@pytest.mark.parametrize(
+    ("message", "missing"),
+    [
+        (examples.prompt(0), {"system", "form"}),
+        (TASK, {"embedding"}),
+        (examples.goal(1), {"price"}),
+        (examples.classified("p0.0", is_classification=None), set[str]()),
+        (examples.task_instances("p0.0"), set[str]()),
+    ],
+)
+def test_a_field_without_a_value_is_null_unless_added_later(message: Message, missing: set[str]) -> None:
+    written = json.loads(message.to_json())
+    assert set(message.__struct_fields__) - set(written) == missing
+    assert json.loads(msgspec.json.encode(VERDICT)) == {"id": "p0.0", "reason": None, "nearest": None, "score": None}
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.__name__)
+def test_every_message_has_a_json_schema(kind: type[Message]) -> None:
+    _, components = msgspec.json.schema_components([kind])
+    assert list(components[kind.__name__]["properties"]) == list(kind.__struct_fields__)

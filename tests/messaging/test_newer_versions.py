@@ -6,6 +6,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from service.errors import DecodeError, NewerVersionError
@@ -101,7 +102,11 @@ def test_unknown_values_are_readable_wherever_they_only_count() -> None:
             lambda value: value["goal"].update(max_hours=3),
             "max_hours: no limit",
         ),
-        (examples.pooled(0), lambda value: value.update(origin="translated"), "origin: Input should be"),
+        (
+            examples.pooled(0),
+            lambda value: value.update(origin="translated"),
+            "origin: expected a value that",
+        ),
     ],
 )
 def test_an_unknown_value_that_matters_is_refused(message: Message, change: Changes, named: str) -> None:
@@ -171,4 +176,4 @@ async def test_a_reader_counts_the_records_that_it_lacks(open_broker: OpenBroker
 
 def test_a_verdict_with_a_reason_of_another_type_is_refused() -> None:
     with pytest.raises(ValueError, match="reason"):
-        CandidateVerdict.model_validate({"id": "p0.0", "reason": 7})
+        msgspec.json.decode(b'{"id":"p0.0","reason":7}', type=CandidateVerdict)

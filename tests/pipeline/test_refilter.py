@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from service.adapters.sqlite import SqliteBroker
 from service.adapters.sqlite.producers import SqliteProducer
@@ -38,8 +39,8 @@ def answers(count: int) -> list[Answer]:
             changed = rng.random() * 0.7
             texts.append(" ".join(rng.choice(words) if rng.random() < changed else word for word in texts[-1].split()))
         reply = texts[-4] + "".join(f"\n{10 + place}. {text}" for place, text in enumerate(texts[-3:]))
-        call = examples.CALL.model_copy(update={"completion": reply})
-        found.append(examples.answer(seq).model_copy(update={"call": call}))
+        call = structs.replace(examples.CALL, completion=reply)
+        found.append(structs.replace(examples.answer(seq), call=call))
     return [found[0], *found]
 
 
@@ -137,7 +138,7 @@ class Tiring(SqliteProducer):
 async def test_an_incomplete_copy_is_never_taken_for_a_run(
     open_run: AbstractAsyncContextManager[Broker], tmp_path: Path
 ) -> None:
-    definition = examples.definition(0).model_copy(update={"run": "copy"})
+    definition = structs.replace(examples.definition(0), run="copy")
     goal = GoalSet(run="copy", target=5)
     batches, copied = 0, False
     async with open_run as source:
@@ -166,7 +167,7 @@ async def test_a_copy_has_the_offsets_of_a_run_that_begins(
     open_run: AbstractAsyncContextManager[Broker], tmp_path: Path
 ) -> None:
     """Without them its first workers would say that Kafka has deleted them."""
-    definition = examples.definition(0).model_copy(update={"run": "copy"})
+    definition = structs.replace(examples.definition(0), run="copy")
     async with open_run as source, SqliteBroker.open(tmp_path / "copy.sqlite3") as target:
         await target.create_topics(topics.specs("copy", 2))
         await refilter_into(source, RUN, target, definition, GoalSet(run="copy", target=5))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from msgspec import structs
 
 from service.messaging import topics
 from service.messaging.broker import Broker
@@ -74,21 +75,21 @@ def whole_run(recipe: Recipe = SELF_INSTRUCT) -> list[Message]:
     for seq in range(2):
         texts = _TEXTS[2 * seq : 2 * seq + 2]
         candidates = [Candidate(place, text, instance) for place, text in enumerate(texts)]
-        answer = examples.answer(seq, *candidates).model_copy(update={"depth": 1})
+        answer = structs.replace(examples.answer(seq, *candidates), depth=1)
         verdicts = examples.decision(seq, accepted=2, pool_size=3 + 2 * seq)
         messages += [examples.prompt(seq), answer, verdicts]
     for place, (name, text) in enumerate(zip(_NAMES, _TEXTS, strict=True)):
-        provenance = examples.PROVENANCE.model_copy(
-            update={"prompt_id": name[:2], "parents": ("s0", "s1"), "recipe": recipe.digest}
+        provenance = structs.replace(
+            examples.PROVENANCE, prompt_id=name[:2], parents=("s0", "s1"), recipe=recipe.digest
         )
         facts = {"id": name, "pool_seq": place + 1, "instruction": text, "provenance": provenance}
-        messages.append(examples.pooled(place + 1).model_copy(update=facts))
+        messages.append(structs.replace(examples.pooled(place + 1), **facts))
         if instance is None:
-            messages.append(examples.instruction(name).model_copy(update=facts))
-            messages.append(examples.classified(name, is_classification=False).model_copy(update=facts))
-        messages.append(examples.task_instances(name).model_copy(update=facts))
+            messages.append(structs.replace(examples.instruction(name), **facts))
+            messages.append(structs.replace(examples.classified(name, is_classification=False), **facts))
+        messages.append(structs.replace(examples.task_instances(name), **facts))
         if place < 3:
-            messages.append(examples.finished(place).model_copy(update=facts))
+            messages.append(structs.replace(examples.finished(place), **facts))
     return messages
 
 
@@ -192,7 +193,7 @@ async def test_a_lost_definition_is_replaced_by_one_that_fits(open_broker: OpenB
     definition = asked.new.definition
     digests = {"recipe": definition.recipe.digest, "templates": definition.templates.digest}
     messages = [
-        message.model_copy(update={"provenance": message.provenance.model_copy(update=digests)})
+        structs.replace(message, provenance=structs.replace(message.provenance, **digests))
         if isinstance(message, PooledTask) and message.provenance is not None
         else message
         for message in whole_run()

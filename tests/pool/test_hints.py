@@ -1,6 +1,7 @@
 """The use of hints from screens, and the treatment of unfit, wrong and late ones."""
 
 import pytest
+from msgspec import structs
 
 from service.messaging.messages import Answer, ScreenedCandidates, ScreenedText
 from service.pool.hints import Hint, Hints, Use, WrongHint, digest_of, is_audited, scorer_of, screen
@@ -113,15 +114,13 @@ def test_without_a_hint_the_whole_pool_is_searched() -> None:
 
 RIGHT = says(RIVERS, None, 1)
 UNFIT = {
-    "another scorer": RIGHT.model_copy(update={"scorer": scorer_of(0.8)}),
-    "more of the pool than there is": RIGHT.model_copy(update={"pool_seen": 3}),
-    "less than nothing of the pool": RIGHT.model_copy(update={"pool_seen": -1}),
+    "another scorer": structs.replace(RIGHT, scorer=scorer_of(0.8)),
+    "more of the pool than there is": structs.replace(RIGHT, pool_seen=3),
+    "less than nothing of the pool": structs.replace(RIGHT, pool_seen=-1),
     "another text": says(SUM, None, 1),
     "a task that it has not seen": says(RIVERS, Match(1, 1.0), 1),
     "no task before the first": says(RIVERS, Match(-1, 1.0), 1),
-    "a task without a score": RIGHT.model_copy(
-        update={"candidates": (ScreenedText(digest=digest_of(RIVERS), nearest=0),)}
-    ),
+    "a task without a score": structs.replace(RIGHT, candidates=(ScreenedText(digest=digest_of(RIVERS), nearest=0),)),
 }
 
 
@@ -173,7 +172,7 @@ def test_an_audited_false_hint_is_an_alarm_and_ends_their_use() -> None:
 def test_a_wrong_hint_ends_the_use_of_hints_in_its_answer() -> None:
     judging = Judging(RIVERS, SUM)
     wrong = says(RIVERS, None, 2, AUDITED)
-    both = wrong.model_copy(update={"candidates": (*wrong.candidates, *says(SUM, None, 2).candidates)})
+    both = structs.replace(wrong, candidates=(*wrong.candidates, *says(SUM, None, 2).candidates))
     judging.hints.take(both)
     pool = judging.pool_for(examples.answer(AUDITED, RIVERS, SUM))
     assert [pool.nearest(RIVERS), pool.nearest(SUM)] == [Match(0, 1.0), Match(1, 1.0)]

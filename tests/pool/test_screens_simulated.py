@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec import structs
 
 from consumers.admit import Admit
 from consumers.screen import Screen
@@ -52,16 +53,16 @@ def stream(rng: random.Random) -> list[Input]:
 
 
 def with_another_scorer(_: random.Random, hint: ScreenedCandidates, __: Sequence[PooledTask]) -> ScreenedCandidates:
-    return hint.model_copy(update={"scorer": scorer_of(0.69)})
+    return structs.replace(hint, scorer=scorer_of(0.69))
 
 
 def of_a_pool_to_come(rng: random.Random, hint: ScreenedCandidates, pool: Sequence[PooledTask]) -> ScreenedCandidates:
-    return hint.model_copy(update={"pool_seen": len(pool) + rng.randint(500, 900)})
+    return structs.replace(hint, pool_seen=len(pool) + rng.randint(500, 900))
 
 
 def on_other_texts(_: random.Random, hint: ScreenedCandidates, __: Sequence[PooledTask]) -> ScreenedCandidates:
-    others = tuple(each.model_copy(update={"digest": digest_of(each.digest)}) for each in hint.candidates)
-    return hint.model_copy(update={"candidates": others})
+    others = tuple(structs.replace(each, digest=digest_of(each.digest)) for each in hint.candidates)
+    return structs.replace(hint, candidates=others)
 
 
 def naming_another_task(rng: random.Random, hint: ScreenedCandidates, _: Sequence[PooledTask]) -> ScreenedCandidates:
@@ -72,7 +73,7 @@ def naming_another_task(rng: random.Random, hint: ScreenedCandidates, _: Sequenc
         ScreenedText(digest=each.digest, nearest=rng.randrange(hint.pool_seen), score=rng.uniform(0.7001, 0.9999))
         for each in hint.candidates
     )
-    return hint.model_copy(update={"candidates": lies})
+    return structs.replace(hint, candidates=lies)
 
 
 # `naming_another_task` ends the use of hints in its run, so it is rare.

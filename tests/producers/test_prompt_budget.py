@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from msgspec import structs
 
 from producers.prompts import PromptProducer
 from service.messaging import topics
@@ -28,9 +29,9 @@ def bought(seq: int, number: int) -> list[Message]:
         answer(seq, 1.0),
         examples.pooled(number),
         decision(seq, None),
-        classified(number, 0.5).model_copy(update={"id": name}),
-        written(number, cost_usd=0.5).model_copy(update={"id": name}),
-        examples.finished(number).model_copy(update={"id": name}),
+        structs.replace(classified(number, 0.5), id=name),
+        structs.replace(written(number, cost_usd=0.5), id=name),
+        structs.replace(examples.finished(number), id=name),
     ]
 
 
@@ -93,8 +94,8 @@ async def test_a_budget_ends_a_run_at_the_first_call_without_a_price(open_broker
 
         async def answer_without_price() -> None:
             await follow(broker, topics.PROMPTS, 3)
-            call = examples.CALL.model_copy(update={"cost_usd": None})
-            await send(broker, examples.answer(0).model_copy(update={"call": call}), decision(0, Reason.TOO_SHORT))
+            call = structs.replace(examples.CALL, cost_usd=None)
+            await send(broker, structs.replace(examples.answer(0), call=call), decision(0, Reason.TOO_SHORT))
 
         tasks.start_soon(answer_without_price)
         end = await ended(broker)
@@ -102,8 +103,8 @@ async def test_a_budget_ends_a_run_at_the_first_call_without_a_price(open_broker
 
 
 async def test_without_a_limit_in_dollars_calls_need_no_price(open_broker: OpenBroker) -> None:
-    call = examples.CALL.model_copy(update={"cost_usd": None})
-    unpriced = examples.answer(0).model_copy(update={"call": call})
+    call = structs.replace(examples.CALL, cost_usd=None)
+    unpriced = structs.replace(examples.answer(0), call=call)
     async with (
         run_with(open_broker, examples.prompt(0), unpriced, decision(0, Reason.TOO_SHORT), goal=goal(None)) as broker,
         killed_after(PromptProducer(broker, RUN, 3, 100)),

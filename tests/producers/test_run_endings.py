@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from msgspec import structs
 
 from producers.prompts import PromptProducer
 from producers.run_endings import Endings
@@ -27,14 +28,14 @@ LABELS = "expected examples with the labels Input and Output, or Class label"
 
 
 def answered(seq: int, completion: str) -> Answer:
-    call = examples.CALL.model_copy(update={"completion": completion})
-    return examples.answer(seq).model_copy(update={"call": call})
+    call = structs.replace(examples.CALL, completion=completion)
+    return structs.replace(examples.answer(seq), call=call)
 
 
 def refused(name: str, completion: str = "Well, rivers.") -> TaskInstances:
     """Return the result of a task without any instance."""
-    call = examples.CALL.model_copy(update={"completion": completion})
-    return examples.task_instances(name, InstanceReason.NONE_PARSED).model_copy(update={"call": call})
+    call = structs.replace(examples.CALL, completion=completion)
+    return structs.replace(examples.task_instances(name, InstanceReason.NONE_PARSED), call=call)
 
 
 ALL_REFUSED = [refused(f"p0.{place}", f"Nothing {place}.") for place in range(PATIENCE)]
@@ -43,7 +44,7 @@ ALL_REFUSED = [refused(f"p0.{place}", f"Nothing {place}.") for place in range(PA
 def uncalled(name: str, failure: str) -> TaskInstances:
     """Return the result of a task whose call failed."""
     update = {"call": None, "failure": failure}
-    return examples.task_instances(name, InstanceReason.CALL_FAILED).model_copy(update=update)
+    return structs.replace(examples.task_instances(name, InstanceReason.CALL_FAILED), **update)
 
 
 def producing(broker: Broker, window: int = 1) -> PromptProducer:
@@ -121,7 +122,7 @@ async def test_a_finished_task_resets_the_count(open_broker: OpenBroker) -> None
     async with run_with(open_broker) as broker:
         async with killed_after(producing(broker)):
             await follow(broker, topics.PROMPTS, 1)
-            done = [examples.task_instances("p0.3"), examples.finished(0).model_copy(update={"id": "p0.3"})]
+            done = [examples.task_instances("p0.3"), structs.replace(examples.finished(0), id="p0.3")]
             await send(broker, examples.decision(0, accepted=PATIENCE), *ALL_REFUSED[:3], *done)
             await follow(broker, topics.PROMPTS, 2)
             await send(broker, examples.decision(1, accepted=PATIENCE), *again[:3])

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
+from msgspec import structs
 
 from producers.run_endings import Endings
 from service.billing.estimates import completion_usd, recent_accepted_usd, spent_usd
@@ -41,14 +42,14 @@ def progress_of(*messages: Message) -> Progress:
 
 
 def finished(number: int) -> FinishedTask:
-    return examples.finished(number).model_copy(update={"id": f"p{number}.0"})
+    return structs.replace(examples.finished(number), id=f"p{number}.0")
 
 
 def as_counted(message: Answer | ClassifiedInstruction | TaskInstances) -> Message:
     """Return a message whose call has no usage if it has no cost."""
     if message.call is None or message.call.cost_usd is not None:
         return message
-    return message.model_copy(update={"call": message.call.model_copy(update={"usage": None})})
+    return structs.replace(message, call=structs.replace(message.call, usage=None))
 
 
 @dataclass
@@ -94,10 +95,10 @@ class Market:
     def _complete(self, name: str, number: int) -> None:
         self.progress.apply(as_counted(classified(number, self._pay(self.task_usd / 2))))
         rejection = self.random.choice((None, None, InstanceReason.NONE_PARSED))
-        task = written(number, rejection, self._pay(self.task_usd / 2)).model_copy(update={"id": name})
+        task = structs.replace(written(number, rejection, self._pay(self.task_usd / 2)), id=name)
         self.progress.apply(as_counted(task))
         if rejection is None:
-            self.progress.apply(examples.finished(number).model_copy(update={"id": name}))
+            self.progress.apply(structs.replace(examples.finished(number), id=name))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -174,8 +175,8 @@ def test_a_decision_without_a_known_cost_yet_is_still_to_be_paid() -> None:
 
 
 def unpriced(seq: int) -> Message:
-    call = examples.CALL.model_copy(update={"cost_usd": None})
-    return examples.answer(seq).model_copy(update={"call": call})
+    call = structs.replace(examples.CALL, cost_usd=None)
+    return structs.replace(examples.answer(seq), call=call)
 
 
 def test_a_budget_ends_a_run_without_prices_at_once() -> None:
@@ -193,10 +194,10 @@ def test_a_budget_ends_a_run_without_prices_at_once() -> None:
 def test_a_budget_ends_a_run_without_usage_once_nothing_is_open() -> None:
     progress, endings = progress_of(goal(5.0)), Endings(RUN, 100)
     endings.try_again(progress)
-    uncounted = examples.CALL.model_copy(update={"cost_usd": None, "usage": None})
+    uncounted = structs.replace(examples.CALL, cost_usd=None, usage=None)
     for seq in range(2):
         progress.apply(examples.prompt(seq))
-        progress.apply(examples.answer(seq).model_copy(update={"call": uncounted}))
+        progress.apply(structs.replace(examples.answer(seq), call=uncounted))
     assert endings.ended(progress) is None
     for seq in range(2):
         progress.apply(decision(seq, Reason.TOO_SHORT))

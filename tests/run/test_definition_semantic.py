@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from service.adapters.minilm import embedder
@@ -30,7 +31,7 @@ def test_meanings_are_compared_only_on_request() -> None:
 
 def test_the_recipe_comes_back_from_the_log_as_it_was() -> None:
     for definition in (defined(), defined(semantic=True), defined(semantic_threshold=0.9)):
-        again = RunDefined.model_validate_json(definition.model_dump_json())
+        again = msgspec.json.decode(definition.to_json(), type=RunDefined)
         assert again == definition
         assert again.recipe.digest == definition.recipe.digest
 

@@ -1,4 +1,6 @@
+import msgspec
 import pytest
+from msgspec import structs
 
 from service.billing.pricing import Price, PriceTable
 from service.cli.goal import limits_in_words
@@ -30,7 +32,7 @@ def test_the_first_goal_has_the_given_options() -> None:
 
 def test_missing_options_keep_their_values() -> None:
     assert asked_goal(LIMITED, Settings()) == LIMITED
-    assert asked_goal(LIMITED, Settings(budget=80)) == LIMITED.model_copy(update={"budget_usd": 80})
+    assert asked_goal(LIMITED, Settings(budget=80)) == structs.replace(LIMITED, budget_usd=80)
 
 
 def test_a_limit_of_zero_removes_the_limit() -> None:
@@ -48,9 +50,9 @@ def test_the_price_last_given_is_kept_for_the_same_model() -> None:
     assert priced.price == GivenPrice(model="large", prompt=1, completion=2)
     later = asked_goal(priced, remote("large", target=9))
     assert later.price == priced.price
-    assert GoalSet.model_validate_json(later.model_dump_json()) == later
+    assert msgspec.json.decode(later.to_json(), type=GoalSet) == later
     again = priced_as_before(remote("large"), later)
-    check_budget(later.model_copy(update={"budget_usd": 5.0}), again, "large")
+    check_budget(structs.replace(later, budget_usd=5.0), again, "large")
     assert (again.price_prompt, again.price_completion) == (1, 2)
 
 
@@ -70,7 +72,7 @@ def test_a_kept_price_gives_way_to_other_models_and_settings() -> None:
 
 @pytest.mark.parametrize("limit", ["budget_usd", "max_marginal_cost_usd"])
 def test_a_limit_in_dollars_needs_a_price_for_the_chosen_model(limit: str) -> None:
-    goal = GoalSet(run="default", target=7).model_copy(update={limit: 1.0})
+    goal = structs.replace(GoalSet(run="default", target=7), **{limit: 1.0})
     with pytest.raises(ConfigurationError, match=r"expected one for model 'large', got small; .*\[prices\.models\."):
         check_budget(goal, Settings(prices=TABLE), "large")
     with pytest.raises(ConfigurationError, match="got none"):
@@ -97,9 +99,9 @@ def test_a_run_with_a_spent_budget_ends_until_it_is_raised() -> None:
     ended = RunEnded(run="default", ending=Ending.BUDGET_SPENT, target=7, finished=1, detail="", goal=LIMITED)
     progress = Progress(goal=LIMITED, ended=ended)
     assert spent_already(progress, LIMITED) == ended
-    assert spent_already(progress, LIMITED.model_copy(update={"budget_usd": 80})) is None
+    assert spent_already(progress, structs.replace(LIMITED, budget_usd=80)) is None
     assert spent_already(Progress(goal=LIMITED), LIMITED) is None
-    stalled = ended.model_copy(update={"ending": Ending.STALLED})
+    stalled = structs.replace(ended, ending=Ending.STALLED)
     assert spent_already(Progress(goal=LIMITED, ended=stalled), LIMITED) is None
 
 

@@ -1,11 +1,13 @@
 """The lineage of a task whose prompt is lost: its record in the pool says where it is from."""
 
+from msgspec import structs
+
 from service.run.lineage import Evidence
 from tests.support import examples
 
 
 def test_a_machine_task_without_its_prompt_is_no_seed() -> None:
-    task = examples.pooled(1).model_copy(update={"id": "p0.0"})
+    task = structs.replace(examples.pooled(1), id="p0.0")
     evidence = Evidence("p0.0", "p0", 0)
     for message in (examples.pooled_seed(0), task):
         evidence.apply(message)

@@ -2,6 +2,7 @@ import random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from service.billing.totals import PICO, Spent
 from service.messaging.messages import Ending, Message, RunEnded, TaskInstances
@@ -21,7 +22,7 @@ def fold(*messages: Message) -> Progress:
 
 
 def test_a_run_is_counted_from_its_messages() -> None:
-    unpriced = examples.CALL.model_copy(update={"usage": None, "cost_usd": None, "attempts": 3})
+    unpriced = structs.replace(examples.CALL, usage=None, cost_usd=None, attempts=3)
     progress = fold(
         examples.definition(2),
         examples.goal(5),
@@ -29,7 +30,7 @@ def test_a_run_is_counted_from_its_messages() -> None:
         examples.pooled_seed(1),
         *map(examples.prompt, range(4)),
         examples.answer(0),
-        examples.answer(1).model_copy(update={"call": unpriced}),
+        structs.replace(examples.answer(1), call=unpriced),
         examples.pooled(2),
         examples.decision(0, accepted=2, pool_size=4),
         examples.decision(1, pool_size=4),
@@ -37,7 +38,7 @@ def test_a_run_is_counted_from_its_messages() -> None:
         examples.classified("p0.0", is_classification=True),
         examples.classified("p0.1", is_classification=None, failure="timed out"),
         examples.task_instances("p0.0"),
-        examples.task_instances("p0.1", InstanceReason.NONE_PARSED).model_copy(update={"pool_seq": 8}),
+        structs.replace(examples.task_instances("p0.1", InstanceReason.NONE_PARSED), pool_seq=8),
         examples.finished(0),
     )
     assert (progress.seeds, progress.pool, progress.pool_promised) == (2, 3, 4)
@@ -61,7 +62,7 @@ def test_the_order_between_topics_does_not_matter() -> None:
         examples.decision(0, accepted=2, pool_size=4),
         examples.decision(1, accepted=1, pool_size=5),
         examples.task_instances("p0.0"),
-        examples.task_instances("p0.1", InstanceReason.NONE_PARSED).model_copy(update={"pool_seq": 8}),
+        structs.replace(examples.task_instances("p0.1", InstanceReason.NONE_PARSED), pool_seq=8),
         examples.finished(0),
         examples.answer(0),
     ]
@@ -95,7 +96,7 @@ def test_a_task_rejected_twice_is_dropped_once_and_paid_twice() -> None:
 
 
 def test_an_instance_without_a_call_costs_nothing() -> None:
-    assert fold(examples.task_instances("p0.0").model_copy(update={"call": None})).spent == {}
+    assert fold(structs.replace(examples.task_instances("p0.0"), call=None)).spent == {}
 
 
 def test_the_target_is_reached_with_at_least_that_many_tasks() -> None:
@@ -114,7 +115,7 @@ def test_a_new_goal_wakes_a_run_that_had_ended() -> None:
 def test_an_end_for_an_earlier_goal_does_not_end_the_run() -> None:
     """The writer of the end had not read the new goal yet."""
     assert fold(examples.goal(3), examples.goal(5), ENDED).ended is None
-    raised = [examples.goal(3).model_copy(update={"budget_usd": budget}) for budget in (1.0, 2.0)]
-    spent = ENDED.model_copy(update={"ending": Ending.BUDGET_SPENT, "goal": raised[0]})
+    raised = [structs.replace(examples.goal(3), budget_usd=budget) for budget in (1.0, 2.0)]
+    spent = structs.replace(ENDED, ending=Ending.BUDGET_SPENT, goal=raised[0])
     assert fold(raised[0], spent).ended == spent
     assert fold(*raised, spent).ended is None

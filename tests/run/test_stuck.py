@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from service.messaging import topics
 from service.messaging.dead_letters import DeadLetter
@@ -49,7 +50,7 @@ def fold(*messages: Message) -> Progress:
 
 
 def finished(name: str, task_seq: int = 0) -> FinishedTask:
-    return examples.finished(task_seq).model_copy(update={"id": name})
+    return structs.replace(examples.finished(task_seq), id=name)
 
 
 def counts(progress: Progress) -> tuple[object, ...]:
@@ -213,7 +214,7 @@ def test_the_number_of_an_unreadable_prompt_is_not_reused() -> None:
 def test_a_second_completion_of_an_input_was_paid_twice() -> None:
     classified = examples.classified("p0.0", is_classification=True)
     failed = examples.classified("p0.0", is_classification=None, failure="timed out")
-    free = examples.task_instances("p0.0").model_copy(update={"call": None})
+    free = structs.replace(examples.task_instances("p0.0"), call=None)
     progress = fold(
         *map(examples.answer, (0, 1, 0, 0)), examples.pooled_seed(0), failed, classified, failed, free, free
     )
@@ -225,7 +226,7 @@ def test_a_second_completion_of_an_input_was_paid_twice() -> None:
 
 def seed_letter(number: int, *, put_back: bool = False) -> DeadLetter:
     kind = SubmittedSeed.ce_type.replace("v1", "v2")
-    return letter(topics.CANDIDATES, f"p{number}", put_back=put_back).model_copy(update={"kind": kind})
+    return structs.replace(letter(topics.CANDIDATES, f"p{number}", put_back=put_back), kind=kind)
 
 
 def test_a_seed_among_the_dead_letters_is_not_awaited() -> None:
@@ -236,5 +237,5 @@ def test_a_seed_among_the_dead_letters_is_not_awaited() -> None:
     assert fold(examples.definition(2), examples.pooled_seed(0), seed_letter(1, put_back=True)).awaits_seeds
     progress.apply(seed_letter(1))
     assert (progress.stuck_seeds, progress.stuck_prompts, progress.awaits_seeds) == (1, 0, False)
-    progress.apply(examples.pooled_seed(1).model_copy(update={"id": "p1"}))
+    progress.apply(structs.replace(examples.pooled_seed(1), id="p1"))
     assert (progress.seeds, progress.stuck_seeds) == (2, 0)

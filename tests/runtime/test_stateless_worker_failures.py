@@ -131,9 +131,9 @@ async def test_a_stop_does_not_wait_for_a_log_that_is_mute(*, killed: bool, open
 
 
 POISON = {
-    "prompt.v1: value: Invalid JSON": replace(GOOD, value=b"\xff{"),
+    "prompt.v1: value: JSON is malformed": replace(GOOD, value=b"\xff{"),
     "got none": replace(GOOD, value=None),
-    "seq: Field required": replace(GOOD, value=b'{"id": "p1"}'),
+    "seq: expected a value, got none": replace(GOOD, value=b'{"id": "p1"}'),
     "got 'prompt.v9'": replace(GOOD, headers=(("ce_type", b"prompt.v9"), ("x", b"1"), ("x", None)), key=b""),
     "got None": replace(GOOD, headers=(), key=None),
 }

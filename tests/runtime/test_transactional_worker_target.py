@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from consumers.finish import Finish
 from service.errors import BrokerError
@@ -138,7 +139,7 @@ class Inflating(Finish):
 
 def _inflated(message: Message) -> Message:
     if isinstance(message, FinishedTask) and message.id == "large":
-        return message.model_copy(update={"instruction": "x" * 2_000_000})
+        return structs.replace(message, instruction="x" * 2_000_000)
     return message
 
 

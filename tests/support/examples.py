@@ -1,10 +1,13 @@
 """Example messages for tests: arguments set the relevant fields, and defaults fill the rest."""
 
+from msgspec import structs
+
 from service.lm.port import FinishReason
 from service.lm.usage import Usage
 from service.messaging.messages import (
     Answer,
     Call,
+    CandidateVerdict,
     ClassifiedInstruction,
     Decision,
     FailedPrompt,
@@ -20,7 +23,7 @@ from service.messaging.messages import (
     TaskInstances,
 )
 from service.selfinstruct.recipe import SELF_INSTRUCT, Recipe
-from service.selfinstruct.tasks import Candidate, Instance, InstanceReason, SeedTask
+from service.selfinstruct.tasks import Candidate, Instance, InstanceReason, Reason, SeedTask
 from service.selfinstruct.templates import Templates
 from tests.support.logs import RUN
 
@@ -90,22 +93,20 @@ def pooled(pool_seq: int, instruction: str = "", depth: int = 1) -> PooledTask:
         id=f"m{pool_seq}",
         origin=Origin.MACHINE,
         instruction=instruction or f"machine{pool_seq} writes something new",
-        provenance=PROVENANCE.model_copy(update={"depth": depth}),
+        provenance=structs.replace(PROVENANCE, depth=depth),
     )
 
 
 def decision(seq: int, accepted: int = 0, pool_size: int = 0, failure: str | None = None) -> Decision:
-    verdicts = tuple({"id": f"p{seq}.{place}", "reason": None} for place in range(accepted))
-    refused = ({"id": f"p{seq}.{accepted}", "reason": "too_short"},) if failure is None else ()
-    return Decision.model_validate(
-        {
-            "prompt_id": f"p{seq}",
-            "prompt_seq": seq,
-            "recipe": "rr",
-            "verdicts": verdicts + refused,
-            "failure": failure,
-            "pool_size": pool_size,
-        }
+    verdicts = tuple(CandidateVerdict(id=f"p{seq}.{place}", reason=None) for place in range(accepted))
+    refused = (CandidateVerdict(id=f"p{seq}.{accepted}", reason=Reason.TOO_SHORT),) if failure is None else ()
+    return Decision(
+        prompt_id=f"p{seq}",
+        prompt_seq=seq,
+        recipe="rr",
+        verdicts=verdicts + refused,
+        failure=failure,
+        pool_size=pool_size,
     )
 
 

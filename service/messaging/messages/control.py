@@ -1,0 +1,188 @@
+"""Messages of `control`: definition, goals and end of a run, and notes of its stages."""
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from service.lm.usage import added
+from service.messaging.messages.base import NULL, Message
+from service.messaging.messages.calls import FailedCall
+from service.messaging.unknown_fields import refuse_unknown
+from service.open_enum import OpenEnum
+from service.selfinstruct.recipe import Recipe
+from service.selfinstruct.templates import Templates
+
+
+class RunDefined(Message, frozen=True, kw_only=True):
+    """The definition of a run, written once, first on `control`; `seeds` is a digest of the seed tasks."""
+
+    ce_type = "io.seedstream.run-defined.v1"
+    key_field = "run"
+
+    run: str
+    recipe: Recipe
+    templates: Templates
+    seeds: str
+    seed_count: int
+    random_seed: int
+    made_by: str
+
+    @classmethod
+    def check_json(cls, value: bytes) -> None:
+        """Refuse parameters of a recipe, and templates, that are unknown here and are set."""
+        fields = msgspec.json.decode(value)
+        if isinstance(fields, dict):
+            refuse_unknown(Recipe, fields.get("recipe"), "parameter of a recipe")
+            refuse_unknown(Templates, fields.get("templates"), "template")
+
+
+class CallsDropped(Message, frozen=True, kw_only=True):
+    """The cost of calls that a stage dropped before an answer; they are repeated, but these attempts were paid for.
+
+    One record covers all `calls` that a worker dropped.
+    """
+
+    ce_type = "io.seedstream.calls-dropped.v1"
+    key_field = "stage"
+
+    stage: str
+    calls: int
+    spent: FailedCall
+
+    @classmethod
+    def of(cls, stage: str, dropped: Sequence[FailedCall]) -> "CallsDropped":
+        """Return the sum over the dropped calls; its cost is known only if the cost of each call is."""
+        costs = [each.cost_usd for each in dropped if each.cost_usd is not None]
+        spent = FailedCall(
+            attempts=sum(each.attempts for each in dropped),
+            wasted=reduce(added, (each.wasted for each in dropped)),
+            cost_usd=sum(costs) if len(costs) == len(dropped) else None,
+            prices=dropped[-1].prices,
+        )
+        return cls(stage=stage, calls=len(dropped), spent=spent)
+
+
+class TopicIds(Message, frozen=True, kw_only=True):
+    """Kafka's ids of the topics of a run, by their names within the run; replaces the previous ids.
+
+    A topic that is deleted and created again has another id.
+    """
+
+    ce_type = "io.seedstream-optional.topic-ids.v1"
+    key_field = "run"
+
+    run: str
+    ids: dict[str, str]
+
+
+class InstructionsSearched(Message, frozen=True, kw_only=True):
+    """A search of admit for instructions that were lost with a topic of work: begun, or `complete`.
+
+    After a complete one every machine task has its instruction on the log, or needs none. `ids` are those of the topics
+    of work, `instructions` is the number of records on `instructions`, `tasks` that of machine tasks in the pool.
+    """
+
+    ce_type = "io.seedstream-optional.instructions-searched.v1"
+    key_field = "run"
+
+    run: str
+    complete: bool
+    ids: dict[str, str]
+    instructions: int
+    tasks: int
+
+
+class DeadLettersPutBack(Message, frozen=True, kw_only=True):
+    """All dead letters of a partition below offset `below` have been put back, except those that cannot be.
+
+    `topic` is the name of the topic that they came from, within the run.
+    """
+
+    ce_type = "io.seedstream-optional.dead-letters-put-back.v1"
+    key_field = "topic"
+
+    topic: str
+    partition: int
+    below: int
+
+
+class GivenPrice(Struct, frozen=True, kw_only=True):
+    """The price of a model's tokens that was given by options, in US dollars per million.
+
+    `model` is the setting of that name; it is `None` for the local model and the simulator.
+    """
+
+    model: str | None
+    prompt: float
+    completion: float
+
+
+class GoalSet(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """The target of a run, in finished tasks, and its limits; replaces the previous goal.
+
+    `budget_usd` limits the cost of all calls since the run's beginning, `max_marginal_cost_usd` the cost of each of the
+    last 1,000 accepted instructions. `rpm` and `tpm` (calls and tokens per minute) and `max_in_flight` (concurrent
+    calls) hold for all processes of the run together. `price` is that of the latest options with one.
+    """
+
+    ce_type = "io.seedstream.goal-set.v1"
+    key_field = "run"
+
+    run: str
+    target: Annotated[int, Meta(ge=0)]
+    max_prompts: int | None = NULL
+    budget_usd: float | None = NULL
+    max_marginal_cost_usd: float | None = NULL
+    rpm: float | None = NULL
+    tpm: float | None = NULL
+    max_in_flight: int | None = NULL
+    price: GivenPrice | None = None
+
+    @classmethod
+    def check_json(cls, value: bytes) -> None:
+        """Refuse limits that are unknown here and are set."""
+        refuse_unknown(cls, msgspec.json.decode(value), "limit")
+
+
+class Ending(OpenEnum):
+    """The reason why a run ended. `price_unknown`: a limit in dollars is set, and calls came back without a price."""
+
+    TARGET_REACHED = "target_reached"
+    STALLED = "stalled"
+    PROMPTS_EXHAUSTED = "prompts_exhausted"
+    BUDGET_SPENT = "budget_spent"
+    TOO_EXPENSIVE = "too_expensive"
+    PRICE_UNKNOWN = "price_unknown"
+
+
+class RunEnded(Message, frozen=True, kw_only=True):
+    """The end of a run under its current goal; the run continues when a new goal is set.
+
+    `goal` is the complete goal, or `None` if the writer knew only its target.
+    """
+
+    ce_type = "io.seedstream.run-ended.v1"
+    key_field = "run"
+
+    run: str
+    ending: Ending
+    target: int
+    finished: int
+    detail: str
+    goal: GoalSet | None = None
+
+    @classmethod
+    def target_reached(cls, run: str, target: int) -> "RunEnded":
+        """Return the record of a run that has reached its target."""
+        detail = f"{target} tasks are finished"
+        return cls(run=run, ending=Ending.TARGET_REACHED, target=target, finished=target, detail=detail)
+
+    @classmethod
+    def check_json(cls, value: bytes) -> None:
+        """Refuse limits of the goal that are unknown here and are set."""
+        fields = msgspec.json.decode(value)
+        if isinstance(fields, dict):
+            refuse_unknown(GoalSet, fields.get("goal"), "limit")
