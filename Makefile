@@ -68,9 +68,8 @@ imports: install ## Check that imports go down only
 
 check: lint types imports test ## All that CI checks
 
-bench: install ## Measure a whole run beside a bare loop, and everything that starts as its log grows (some minutes)
-	$(BIN)/python -m benchmarks.throughput
-	$(BIN)/python -m benchmarks.growth $(ARGS)
+bench: install ## Measure all of it: runs, calls, filter, start-up as the log grows (minutes; ARGS=--full: an hour)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-filter: install ## Measure the filter at 7 K to 1 M tasks; ARGS='--text FILE.jsonl' for real text (some minutes)
 	$(BIN)/python -m benchmarks.filter $(ARGS)
@@ -80,6 +79,7 @@ bench-kafka: install ## Measure it on a real Kafka: scaling, admit, rebuild (hal
 	$(BIN)/python -m benchmarks.admit_on_kafka
 	$(BIN)/python -m benchmarks.screens
 	$(BIN)/python -m benchmarks.rebuild
+	$(BIN)/python -m benchmarks.growth --kafka --tasks 10000
 
 constraints: ## Pin the dependencies anew, as a fresh environment resolves them
 	rm -rf $(VENV)-pin && $(PYTHON) -m venv $(VENV)-pin

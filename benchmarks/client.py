@@ -9,7 +9,8 @@
 
 Prompts are written first. Then two clients run in turn. One is a loop that posts each prompt with aiohttp and discards
 the answers. The other is a worker that generates as in a run: prompts from the log, admission, retries, parsing, each
-answer on the log. Both call the same simulator, which runs in its own process. CPU is the CPU of this process alone.
+answer on the log. Both call the same server, which runs in its own process: `benchmarks.stub`, or the simulator where
+it has faults. CPU is the CPU of this process alone.
 """
 
 import argparse
@@ -28,6 +29,7 @@ import anyio
 import orjson
 
 from benchmarks.machine import load, log_warnings_only, simulator
+from benchmarks.throughput import stub
 from consumers.generate import Generate
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
 from service.adapters.sqlite import SqliteBroker
@@ -144,17 +146,20 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-async def compare(plan: argparse.Namespace, in_flight: int, *options: str) -> None:
-    """Print the bare loop and the worker side by side."""
-    asked = prompts(plan.calls or max(2_000, 20 * in_flight))
-    latency = f"{int(plan.latency * 1000)}ms"
-    with simulator("--time-to-first-token", latency, *options) as (url, _):
+async def compare(latency_s: float, in_flight: int, calls: int | None = None) -> tuple[Measured, Measured]:
+    """Measure the bare loop and the worker on one server."""
+    asked = prompts(calls or max(2_000, 20 * in_flight))
+    with stub(latency_s, len(asked), "tasks") as url:
         bare = await measured(len(asked), lambda: bare_loop(url, asked, in_flight))
         async with written(asked) as broker:
-            ours = await measured(len(asked), _asked(url, broker, len(asked), in_flight))
-    ideal = f"{in_flight / plan.latency:7.0f}" if plan.latency else "      -"
+            return bare, await measured(len(asked), _asked(url, broker, len(asked), in_flight))
+
+
+def show(latency_s: float, in_flight: int, bare: Measured, ours: Measured) -> None:
+    """Print them side by side."""
+    ideal = f"{in_flight / latency_s:7.0f}" if latency_s else "      -"
     print(
-        f"{in_flight:9,}{len(asked):9,}{ideal}{bare.per_s:9.1f}{bare.cpu_ms:7.2f}{ours.per_s:11.1f}{ours.cpu_ms:7.2f}"
+        f"{in_flight:9,}{ours.calls:9,}{ideal}{bare.per_s:9.1f}{bare.cpu_ms:7.2f}{ours.per_s:11.1f}{ours.cpu_ms:7.2f}"
         f"{ours.per_s / bare.per_s:8.3f}{_peak_mib():8.0f}"
     )
 
@@ -172,7 +177,7 @@ async def throughput(plan: argparse.Namespace) -> None:
     print(f"{'':25}{'bare loop':>16}{'worker':>18}")
     print(f"{'in flight':>9}{'calls':>9}{'ideal':>7}{'/s':>9}{'ms':>7}{'/s':>11}{'ms':>7}{'ratio':>8}{'MiB':>8}")
     for in_flight in plan.in_flight:
-        await compare(plan, in_flight)
+        show(plan.latency, in_flight, *await compare(plan.latency, in_flight, plan.calls))
 
 
 async def faults(plan: argparse.Namespace) -> None:

@@ -47,6 +47,8 @@ _ANSWERS = 300
 _IN_FLIGHT = 128
 _LOOK_S = 0.02
 _STOPPED = 128 + 15
+BARE = "sqlite3 alone"
+_READ_ALL = "import sqlite3, sys\nfor _ in sqlite3.connect(sys.argv[1]).execute('SELECT * FROM records'): pass"
 _WHOLE = "run"
 _TAKE_OVER = "take-over"
 # A standby has read the log when it used no more CPU than this in a while.
@@ -147,6 +149,8 @@ class Growth:
 
     def table(self) -> Iterator[Measured]:
         """Measure the commands, the roles, and the run; without checkpoints, remove them before each."""
+        if self._log.bootstrap is None and not self._checkpoints:
+            yield self._bare()
         commands = [["status"], ["cost"], ["explain", f"p{self._log.tasks // ACCEPTED // 2}.0"]]
         if self._log.bootstrap is None:  # there it ends by itself, since nobody works on the run
             commands.append(["watch"])
@@ -159,6 +163,11 @@ class Growth:
         if self._log.bootstrap is not None:
             yield from self._take_overs()
         yield self._whole()
+
+    def _bare(self) -> Measured:
+        """Read all records with sqlite3 alone: the least that reading the log can take."""
+        usage = self._used(BARE, [sys.executable, "-c", _READ_ALL, str(self._log.file)])
+        return self._measured(BARE, usage.wall_s, usage.cpu_s, usage.rss_mib)
 
     def _measured(self, what: str, ready_s: float, cpu_s: float, rss_mib: float) -> Measured:
         return Measured(what, self._log.tasks, self._checkpoints, ready_s, cpu_s, rss_mib)

@@ -81,6 +81,11 @@ class Measured:
         return self.completions / self.usage.wall_s
 
     @property
+    def cpu_ms(self) -> float:
+        """Milliseconds of CPU of the process for each completion."""
+        return self.usage.cpu_s / self.completions * _MS
+
+    @property
     def bare_per_s(self) -> float:
         """Completions/s of the bare loop."""
         return self.completions / self.bare_s
@@ -90,7 +95,7 @@ class Measured:
         usage, ms = self.usage, _MS / self.completions
         return (
             f"| {self.case.name} | {self.completions:,} | {self.per_s:,.0f} | {self.completions / self.flow_s:,.0f} | "
-            f"{self.bare_per_s:,.0f} | {self.per_s / self.bare_per_s:.2f} | {usage.cpu_s * ms:.2f} | "
+            f"{self.bare_per_s:,.0f} | {self.per_s / self.bare_per_s:.2f} | {self.cpu_ms:.2f} | "
             f"{usage.loop_s * ms:.2f} | {(usage.cpu_s - usage.loop_s) * ms:.2f} | {self.bare_cpu_s * ms:.2f} | "
             f"{self.tasks:,} | {usage.rss_mib:,.0f} |"
         )
