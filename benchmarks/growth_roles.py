@@ -24,7 +24,8 @@ from service.bootstrap.open_broker import open_log
 from service.messaging.broker import Broker, Isolation, Partition
 from service.messaging.topics import PROMPTS
 from service.pipeline.limits import Limits
-from service.pipeline.roles import Role, RoleRunner, RoleState
+from service.pipeline.role import Role
+from service.pipeline.roles import RoleRunner, RoleState
 from service.settings import Settings, load_settings
 
 STANDING_BY = "standing by"

@@ -4,29 +4,12 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from typing import Annotated
 
 import typer
 
-from service.cli import seeds, topics
-from service.cli.check import check
-from service.cli.config import config
-from service.cli.consume import consume
-from service.cli.cost import cost
-from service.cli.explain import explain
-from service.cli.export import export
-from service.cli.goal import goal
-from service.cli.neighbours import neighbours
-from service.cli.preview import preview
-from service.cli.refilter import refilter
-from service.cli.replay import replay
-from service.cli.run import run
-from service.cli.salvage import salvage
-from service.cli.simulator import simulator
-from service.cli.status import status, watch
+from service.cli.lazy_command import add_lazy
 from service.cli.usage_errors import PlainErrors
-from service.cli.worker import worker
 from service.errors import OutputClosedError, SeedstreamError
 
 _EXIT_INTERRUPTED = 130
@@ -41,32 +24,47 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (
-    run,
-    worker,
-    goal,
-    check,
-    preview,
-    status,
-    watch,
-    cost,
-    explain,
-    export,
-    consume,
-    neighbours,
-    refilter,
-    replay,
-    salvage,
-    config,
-    simulator,
-):
-    app.command()(command)
-app.add_typer(seeds.app, name="seeds")
-app.add_typer(topics.app, name="topics")
+# The first sentence of the help of each command, and of each group of commands.
+_SUMMARIES = {
+    "run": "Run the whole pipeline until exactly N tasks are finished; run it again to continue.",
+    "worker": "Work on a run together with others: producer, generate, classify, instances, screen, admit, finish.",
+    "goal": "Define a run, if it is new, and set its target and limits; its workers do the rest.",
+    "check": "Test seeds, templates, the log and the model's server, and make one paid call of each step.",
+    "preview": "Finish a few tasks and print them; nothing is stored, the calls are paid for.",
+    "status": "Print the progress of a run: exact counts, rejections by reason, tokens and cost.",
+    "watch": "Show a run live until it ends: a panel and each finished task; in a pipe, JSON Lines.",
+    "cost": "Print the bill of a run: by stage, by outcome, per accepted and finished task, the forecast, the budget.",
+    "explain": (
+        "Explain a verdict: reason, nearest tasks and scores, parents, prompt, completions, model, versions, cost."
+    ),
+    "export": "Write finished tasks, or with --topic all records of a topic in order, to a file or to standard output.",
+    "consume": (
+        "Write finished tasks to standard output as they arrive, until --limit, --until-end or a signal stops it."
+    ),
+    "neighbours": (
+        "Write a JSON line for each accepted task: the ten nearest earlier tasks with scores, and the mean score."
+    ),
+    "refilter": (
+        "Judge all candidates of a run again and compare the counts; with --into, write the result to a new run."
+    ),
+    "replay": "Put dead letters back into their topics, each exactly once; unreadable ones become dead letters again.",
+    "salvage": "Copy what is whole of a damaged run on the embedded log to a new run, and list what is lost.",
+    "config": "Print the settings in force and the source of each: flag, environment, seedstream.toml or default.",
+    "simulator": "Serve the simulator until it is interrupted.",
+    "seeds": "The human-written tasks of a run.",
+    "topics": "The topics of a run on Kafka.",
+}
+# The module of a command and the name in it, where they are not both that of the command.
+_PLACES = {"watch": "status:watch", "seeds": "seeds:app", "topics": "topics:app"}
+
+for _name, _summary in _SUMMARIES.items():
+    add_lazy(app, _name, _summary, f"service.cli.{_PLACES.get(_name, f'{_name}:{_name}')}")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer passes the value by position
     if wanted:
+        from importlib import metadata  # noqa: PLC0415 - 10 ms that no other command needs
+
         typer.echo(metadata.version("seedstream"))
         raise typer.Exit
 

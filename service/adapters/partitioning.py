@@ -1,7 +1,5 @@
 """Size check and choice of partition for a new record, shared by all brokers."""
 
-from aiokafka.partitioner import murmur2
-
 from service.errors import BrokerError, RecordTooLargeError, TopicMissingError
 from service.messaging.broker import NewRecord
 from service.messaging.record_size import max_bytes_of, size_of
@@ -36,7 +34,9 @@ def partition_number(record: NewRecord, partitions: int, turn: int) -> int:
         if record.partition not in range(partitions):
             raise TopicMissingError(f"expected a partition {record.topic}/{record.partition}, and there is none")
         return record.partition
-    if record.key is None:
+    if record.key is None or partitions == 1:
         return turn % partitions
+    from aiokafka.partitioner import murmur2  # noqa: PLC0415 - with all of aiokafka; most embedded logs never hash
+
     key_hash: int = murmur2(record.key)
     return (key_hash & 0x7FFFFFFF) % partitions

@@ -1,41 +1,31 @@
 """Opens the language model: the servers that the settings name, behind one dispatcher, with their prices."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from service.adapters.llamacpp.endpoint import LocalOptions, local_model
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
-from service.adapters.openai_batch import BatchEndpoint, BatchOptions
 from service.billing.priced_model import PricedModel
 from service.bootstrap.api_key_file import follow_key, read_key
+from service.bootstrap.asked_model import AskedModel
 from service.errors import ConfigurationError
 from service.lm.dispatch import Dispatcher, Patience
 from service.lm.errors import AttemptFailedError, CallFailedError, EndpointRefusedError
 from service.lm.port import LanguageModel
-from service.selfinstruct.recipe import Recipe
 from service.settings import LmKind, Settings
-from service.simulator import SimulatorOptions, serve
+
+if TYPE_CHECKING:
+    from service.adapters.openai_batch import BatchEndpoint
 
 _PROBE_ATTEMPTS = 3
 _PROBE_WAIT_S = 0.5
 _LOOK_AGAIN_S = 10.0
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class AskedModel:
-    """The model for the stages (with prices), its dispatcher, its name, and the servers behind it."""
-
-    model: LanguageModel
-    dispatcher: Dispatcher
-    name: str
-    endpoints: Sequence[OpenAIEndpoint] = ()
 
 
 @asynccontextmanager
@@ -49,8 +39,7 @@ async def open_model(settings: Settings, patience: Patience) -> AsyncIterator[As
         endpoints = await _open_endpoints(settings, stack)
         asked: Sequence[OpenAIEndpoint | BatchEndpoint] = endpoints
         if settings.lm_batch:
-            options = BatchOptions(endpoints[0].options, settings.run, linger_s=settings.lm_batch_linger_s)
-            asked = [await stack.enter_async_context(BatchEndpoint.open(options))]
+            asked = [await stack.enter_async_context(_in_batches(settings, endpoints[0].options))]
         dispatcher = await stack.enter_async_context(
             Dispatcher.over(asked, settings.calls_in_flight, patience, watches_pace=not settings.lm_batch).running()
         )
@@ -63,22 +52,10 @@ async def open_model(settings: Settings, patience: Patience) -> AsyncIterator[As
         yield AskedModel(_priced(dispatcher, settings, name), dispatcher, name, endpoints)
 
 
-def warn_of_other_api(asked: AskedModel, recipe: Recipe) -> None:
-    """Warn if the API differs from the recipe's (chat or completions), since replies are parsed by the recipe."""
-    if (api := other_api(asked, recipe)) is not None:
-        log.warning("lm.other_api", asked_over=api, recipe=recipe.title, remedy=other_api_remedy(recipe))
+def _in_batches(settings: Settings, options: OpenAIOptions) -> AbstractAsyncContextManager["BatchEndpoint"]:
+    from service.adapters.openai_batch import BatchEndpoint, BatchOptions
 
-
-def other_api(asked: AskedModel, recipe: Recipe) -> str | None:
-    """Return the API of the calls if it is not the recipe's."""
-    if not asked.endpoints or (api := asked.endpoints[0].options.api) == recipe.api:
-        return None
-    return api
-
-
-def other_api_remedy(recipe: Recipe) -> str:
-    """Return how to ask over the recipe's API."""
-    return f"ask with lm_api={recipe.api}, or begin another run: this one was made for {recipe.api}"
+    return BatchEndpoint.open(BatchOptions(options, settings.run, linger_s=settings.lm_batch_linger_s))
 
 
 async def probe(asked: AskedModel) -> dict[OpenAIEndpoint, AttemptFailedError]:
@@ -143,9 +120,13 @@ async def _open_endpoints(settings: Settings, stack: AsyncExitStack) -> list[Ope
             options = await _remote(settings)
             return [await stack.enter_async_context(OpenAIEndpoint(each)) for each in options]
         case LmKind.LOCAL:
+            from service.adapters.llamacpp.endpoint import LocalOptions, local_model
+
             local = LocalOptions(slots=settings.calls_in_flight, seed=settings.seed, api=settings.api)
             return [await stack.enter_async_context(local_model(settings.model_file, local))]
         case LmKind.SIMULATOR:
+            from service.simulator import SimulatorOptions, serve
+
             simulator = await stack.enter_async_context(serve(SimulatorOptions(seed=settings.seed)))
             options = [OpenAIOptions(simulator.url, simulator.options.model, api=settings.api)]
             return [await stack.enter_async_context(OpenAIEndpoint(options[0]))]

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from anyio import to_thread
 
 from service.adapters.sqlite import lock_path
-from service.bootstrap.open_broker import open_kafka
 from service.bootstrap.open_embedded import open_embedded, runs_in
 from service.errors import BrokerError, RunNotFoundError
 from service.messaging.broker import Broker
@@ -25,6 +24,8 @@ async def open_existing(settings: Settings, *, writable: bool = False) -> AsyncI
         RunLockedError: `writable` is set, and another process has the SQLite log open.
     """
     if settings.on_kafka:
+        from service.bootstrap.open_kafka import open_kafka
+
         async with open_kafka(settings) as cluster:
             _check_among(settings, await cluster.topic_names())
             yield cluster

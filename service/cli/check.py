@@ -6,12 +6,13 @@ import anyio
 import typer
 from anyio import to_thread
 
+from service.bootstrap.asked_model import AskedModel, other_api, other_api_remedy
 from service.bootstrap.open_broker import check_writable, open_log
 from service.bootstrap.open_embedder import check_embedder
-from service.bootstrap.open_model import AskedModel, open_model, other_api, other_api_remedy, probe
+from service.bootstrap.open_model import open_model, probe
 from service.bootstrap.open_run import open_existing
 from service.cli import options
-from service.cli.rendering import clean
+from service.cli.terminal_text import clean
 from service.cli.trial_report import check_steps
 from service.dataset.seed_warnings import seed_warnings
 from service.errors import RunNotFoundError

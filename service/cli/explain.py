@@ -10,7 +10,7 @@ from rich.text import Text
 
 from service.bootstrap.open_run import open_existing
 from service.cli import options
-from service.cli.rendering import clean
+from service.cli.terminal_text import clean
 from service.run.lineage import Evidence, gather
 from service.settings import Settings
 

@@ -6,10 +6,10 @@ import typer
 from service.billing.totals import plain
 from service.bootstrap.open_broker import open_log
 from service.cli import options
-from service.cli.rendering import clean
+from service.cli.terminal_text import clean
 from service.dataset.seed_warnings import seed_warnings
 from service.messaging.messages import GoalSet
-from service.pipeline.roles import CALLING, SINGLE, Role
+from service.pipeline.role import CALLING, SINGLE, Role
 from service.run.definition import AskedRun
 from service.run.goals import asked_goal, begin, look
 from service.selfinstruct.recipe import Recipe

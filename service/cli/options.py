@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, asdict, dataclass, fields
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -14,11 +15,19 @@ from typing import Annotated, Any, get_type_hints
 import orjson
 import typer
 
-from service.cli.rendering import safe_json
-from service.cli.run_output import TaskChoice
+from service.cli.terminal_text import safe_json
 from service.selfinstruct.recipe import RecipeName
 from service.settings import LmKind, Settings, load_settings
 from service.telemetry.log_setup import configure_logging
+
+
+class TaskChoice(StrEnum):
+    """The tasks to write: those after the last one written, those finished from now on, or all."""
+
+    RESUME = "resume"
+    NEW = "new"
+    ALL = "all"
+
 
 Semantic = Annotated[
     bool | None,

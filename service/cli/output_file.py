@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from service.cli.rendering import safe_json
+from service.cli.terminal_text import safe_json
 from service.dataset.export import Chunks
 from service.errors import ConfigurationError, OutputClosedError
 

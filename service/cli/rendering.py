@@ -1,9 +1,8 @@
 """Display of finished tasks and of the progress of a run.
 
-Text from a model must pass `clean`: it is untrusted, and terminals execute control characters.
+Text from a model must pass `clean`: it is untrusted.
 """
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -15,13 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.pace import Pace
+from service.cli.terminal_text import clean
 from service.messaging.messages import FinishedTask
 from service.run.cost_report import cost_facts, paid_for
 from service.run.progress import Progress
 
-# Control characters except tab and line feed, and characters that change the text direction.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_LONGEST_SHOWN = 2_000
 # Left out first where a terminal is small; the tasks, the budget, the calls and the pace always stay.
 _LESS_IMPORTANT = (
     "by outcome",
@@ -39,18 +36,6 @@ _LESS_IMPORTANT = (
 )
 _TINY_USD = 1e-5
 _DIGITS, _DIGITS_OF_CENTS, _DIGITS_OF_TINY = 4, 6, 9
-
-
-def clean(text: str) -> str:
-    """Return text that is safe on a terminal: control characters are replaced, and a long text is cut."""
-    shown = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
-    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
-
-
-def safe_json(data: bytes) -> bytes:
-    """Return JSON of the same value that is safe on a terminal: control characters are escaped."""
-    text = data.decode("utf-8", "replace")
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def task_view(task: FinishedTask) -> RenderableType:

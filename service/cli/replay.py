@@ -11,7 +11,7 @@ from producers.replay import DeadLetterReplay, Tally
 from service.bootstrap.open_broker import open_log
 from service.bootstrap.open_run import open_existing
 from service.cli import options
-from service.cli.rendering import clean
+from service.cli.terminal_text import clean
 from service.errors import ConfigurationError
 from service.messaging.dead_letters import STAGE_INPUTS, DeadLetter
 from service.messaging.messages import Message

@@ -9,16 +9,18 @@ import anyio
 import typer
 
 from producers.samples import latest_model
+from service.bootstrap.asked_model import warn_of_other_api
 from service.bootstrap.open_broker import open_log
 from service.bootstrap.open_embedder import check_embedder, check_model
-from service.bootstrap.open_model import open_model, probe, warn_of_other_api
+from service.bootstrap.open_model import open_model, probe
 from service.cli import options
 from service.cli.live_view import on_terminal, open_view
+from service.cli.options import TaskChoice
 from service.cli.outlook import outlook_by_length, outlook_of
 from service.cli.pace import Pace
-from service.cli.rendering import clean
-from service.cli.run_output import RunOutput, TaskChoice
+from service.cli.run_output import RunOutput
 from service.cli.signals import EXIT_SIGNALLED, Stopped, say, stop_on_signal
+from service.cli.terminal_text import clean
 from service.dataset.seed_warnings import seed_warnings
 from service.errors import ConfigurationError
 from service.lm.dispatch import Patience
@@ -26,7 +28,7 @@ from service.lm.errors import EndpointRefusedError
 from service.messaging.broker import Broker
 from service.messaging.messages import Ending, GoalSet, Message, RunDefined, RunEnded
 from service.pipeline.limits import Limits
-from service.pipeline.roles import SINGLE
+from service.pipeline.role import SINGLE
 from service.pipeline.single_process import Pipeline
 from service.run.definition import AskedRun
 from service.run.goals import asked_goal, begin, check_budget, look, priced_as_before, spent_already

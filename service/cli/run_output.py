@@ -6,10 +6,10 @@ that is killed therefore leaves no task out: the next one writes those of the la
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from enum import StrEnum
 
 import anyio
 
+from service.cli.options import TaskChoice
 from service.cli.signals import say
 from service.cli.task_lines import StandardOutput, write_tasks
 from service.client import Share, Tasks, ends_of
@@ -18,14 +18,6 @@ from service.messaging.broker import Broker, Committed, Partition
 from service.messaging.topics import TASKS
 
 _GRACE_S = 5.0
-
-
-class TaskChoice(StrEnum):
-    """The tasks to write: those after the last one written, those finished from now on, or all."""
-
-    RESUME = "resume"
-    NEW = "new"
-    ALL = "all"
 
 
 class RunOutput:

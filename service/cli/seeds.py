@@ -11,7 +11,7 @@ from producers.seeds import submit_seeds
 from service.bootstrap.open_broker import open_log
 from service.bootstrap.open_run import open_existing
 from service.cli import options
-from service.cli.rendering import clean
+from service.cli.terminal_text import clean
 from service.dataset.seed_ids import with_own_ids
 from service.dataset.seed_sizes import check_prompts_fit
 from service.dataset.seed_warnings import seed_warnings
@@ -25,7 +25,7 @@ from service.run.progress import Progress
 from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
 
-app = typer.Typer(help="The human-written tasks of a run.", no_args_is_help=True)
+app = typer.Typer(help="The human-written tasks of a run.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()

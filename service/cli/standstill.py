@@ -7,7 +7,7 @@ from typing import Any
 
 from service.cli.rendering import duration
 from service.pipeline.members import Members
-from service.pipeline.roles import Role
+from service.pipeline.role import Role
 from service.run.progress import Progress
 
 # Shorter breaks are no news: a call to the model may take that long.

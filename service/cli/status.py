@@ -19,7 +19,7 @@ from service.messaging.dead_letters import DEAD_LETTER_TOPICS
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import ALL
 from service.pipeline.members import Members, read_members
-from service.pipeline.roles import Role
+from service.pipeline.role import Role
 from service.pipeline.stall import read_waiting
 from service.run.cost_report import cost_facts
 from service.run.progress import Progress

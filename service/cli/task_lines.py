@@ -10,7 +10,7 @@ from contextlib import suppress
 import anyio
 from anyio import to_thread
 
-from service.cli.rendering import safe_json
+from service.cli.terminal_text import safe_json
 from service.client import Delivery, Tasks
 from service.errors import ConfigurationError, OutputClosedError
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.bootstrap.open_broker import REPLICATION, TopicState, bootstrap_of, open_kafka, topic_configs
+from service.bootstrap.open_kafka import REPLICATION, TopicState, bootstrap_of, open_kafka, topic_configs
 from service.bootstrap.topic_checks import TopicReport, create_missing, report
 from service.cli import access, options
 from service.messaging import topics

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 from service.billing.reckoning import Rates
-from service.bootstrap.open_model import AskedModel
+from service.bootstrap.asked_model import AskedModel
 from service.cli.outlook import outlook
-from service.cli.rendering import clean, dollars
+from service.cli.rendering import dollars
+from service.cli.terminal_text import clean
 from service.errors import ConfigurationError
 from service.lm.errors import CallFailedError
 from service.lm.port import FinishReason

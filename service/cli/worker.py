@@ -7,18 +7,19 @@ from typing import Annotated
 
 import anyio
 import typer
+from anyio.abc import TaskGroup
 
 from service.bootstrap.open_broker import open_log
-from service.bootstrap.open_model import detect_servers, open_model
 from service.cli import options
 from service.cli.signals import Stopped, stop_on_signal
 from service.errors import ConfigurationError
 from service.lm.dispatch import Patience
+from service.messaging.broker import Broker
 from service.pipeline.limits import Limits
-from service.pipeline.roles import CALLING, Role, RoleRunner
+from service.pipeline.role import CALLING, Role
+from service.pipeline.roles import RoleRunner
 from service.pipeline.stall import StallWatch
 from service.settings import LmKind, Settings
-from service.telemetry.health_server import serve_operations
 
 Roles = Annotated[list[Role], typer.Argument(help="Roles of this process.", metavar="ROLE…")]
 Window = Annotated[
@@ -89,19 +90,30 @@ async def _work(settings: Settings, roles: list[Role]) -> None:
         broker = await stack.enter_async_context(open_log(settings))
         model = None
         if CALLING.intersection(roles):
+            from service.bootstrap.open_model import open_model  # noqa: PLC0415 - no other role has an HTTP client
+
             model = await stack.enter_async_context(open_model(settings, _patience(settings)))
         runner = RoleRunner(broker, settings.run, roles, model, Limits.of(settings))
         stopped = Stopped()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stop_on_signal, runner.stop, stopped)
             if model is not None and settings.lm is LmKind.OPENAI:
+                from service.bootstrap.open_model import detect_servers  # noqa: PLC0415
+
                 await tasks.start(detect_servers, model)
             if settings.http_port is not None:
-                watch = StallWatch(broker, settings.run)
-                await tasks.start(serve_operations, runner.worked, watch, settings.http_host, settings.http_port)
-                tasks.start_soon(watch.follow, runner.control)
+                await _serve(runner, broker, settings, tasks)
             await runner.run()
             tasks.cancel_scope.cancel()
+
+
+async def _serve(runner: RoleRunner, broker: Broker, settings: Settings, tasks: TaskGroup) -> None:
+    """Serve health and metrics in a task group."""
+    from service.telemetry.health_server import serve_operations  # noqa: PLC0415 - the server of aiohttp, and Prometheus
+
+    watch = StallWatch(broker, settings.run)
+    await tasks.start(serve_operations, runner.worked, watch, settings.http_host, settings.http_port)
+    tasks.start_soon(watch.follow, runner.control)
 
 
 def _patience(settings: Settings) -> Patience:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service.messaging.broker import Broker
-from service.pipeline.roles import SINGLE, Role
+from service.pipeline.role import SINGLE, Role
 from service.runtime.leader_election import election_group
 
 

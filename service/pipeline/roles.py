@@ -8,15 +8,13 @@ by.
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
 
-from producers.prompts import PromptProducer
+from service.bootstrap.asked_model import AskedModel, warn_of_other_api
 from service.bootstrap.open_embedder import check_embedder
-from service.bootstrap.open_model import AskedModel, warn_of_other_api
 from service.errors import BrokerError, DecodeError
 from service.lm.dispatch import Dispatcher
 from service.lm.dispatch.fleet_share import NOTHING, FleetLimits, Leases
@@ -24,32 +22,18 @@ from service.messaging.broker import Broker
 from service.messaging.messages import GoalSet, RunDefined
 from service.pipeline.fleet_leases import LeaseHolder, fleet_limits
 from service.pipeline.limits import Limits
+from service.pipeline.role import CALLING, Role
 from service.pipeline.stages import admitting, calling_stages, finishing, hints_on, screening
-from service.pool.hint_reader import follow_hints
-from service.pool.hints import Hints
-from service.pool.screen_worker import Screening
 from service.run.control import RunControl
 from service.runtime.leader_election import LeaderElection
 from service.runtime.stateless_worker import StatelessWorker
 from service.runtime.transactional_worker import TransactionalWorker
 
+if TYPE_CHECKING:
+    from service.pool.hints import Hints
+    from service.pool.screen_worker import Screening
+
 log = structlog.get_logger()
-
-
-class Role(StrEnum):
-    """A kind of work on a run; the values are the arguments of `seedstream worker`."""
-
-    PRODUCER = "producer"
-    GENERATE = "generate"
-    CLASSIFY = "classify"
-    INSTANCES = "instances"
-    SCREEN = "screen"
-    ADMIT = "admit"
-    FINISH = "finish"
-
-
-CALLING = frozenset({Role.GENERATE, Role.CLASSIFY, Role.INSTANCES})
-SINGLE = (Role.PRODUCER, Role.ADMIT, Role.FINISH)
 
 
 @dataclass(slots=True)
@@ -59,8 +43,8 @@ class RoleState:
     ready: bool = False
     election: LeaderElection | None = None
     worker: TransactionalWorker[Any] | None = None
-    hints: Hints | None = None
-    screening: Screening | None = None
+    hints: "Hints | None" = None
+    screening: "Screening | None" = None
 
     @property
     def active(self) -> bool:
@@ -194,6 +178,8 @@ class RoleRunner:
                 await self._commit(finisher, state)
 
     async def _admit(self, state: RoleState, definition: RunDefined, election: LeaderElection) -> None:
+        from service.pool.hint_reader import follow_hints
+
         await anyio.to_thread.run_sync(check_embedder, definition.recipe)
         state.hints = hints_on(definition)
         async with _beside(follow_hints, self._broker, self._run, state.hints):
@@ -212,6 +198,8 @@ class RoleRunner:
 
     async def _produce(self, state: RoleState, election: LeaderElection) -> None:
         """Issue prompts while this process leads the role and the run has not ended."""
+        from producers.prompts import PromptProducer
+
         await self._until_elected(election)
         state.ready = True
         while not self._stop.is_set():

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from producers.prompts import PromptProducer
-from service.bootstrap.open_model import AskedModel
+from service.bootstrap.asked_model import AskedModel
 from service.lm.errors import EndpointRefusedError
 from service.messaging.broker import Broker
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS

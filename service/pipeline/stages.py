@@ -1,29 +1,28 @@
-"""Builds the stages of a run from its definition."""
+"""Builds the stages of a run from its definition.
+
+What a stage needs is imported where it is built: a process that only asks the model has no index of the pool, and one
+that only judges has no parsers.
+"""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from consumers.admit import Admit
-from consumers.classify import Classify
-from consumers.finish import Finish
-from consumers.generate import Generate
-from consumers.instances import WriteInstances
-from consumers.screen import Screen
-from service.bootstrap.open_embedder import embedder_for
 from service.lm.port import LanguageModel
 from service.messaging.broker import Broker
 from service.messaging.messages import Message, RunDefined
-from service.pool.hint_reader import report_wrong_hint
-from service.pool.hints import Hints
-from service.pool.missing_instructions import missing_instructions
-from service.pool.screen_worker import Screening
 from service.runtime.leader_election import LeaderElection
 from service.runtime.stage import Stage
 from service.runtime.transactional_worker import TransactionalWorker
 
+if TYPE_CHECKING:
+    from service.pool.hints import Hints
+    from service.pool.screen_worker import Screening
+
 
 def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[Any]]:
     """Return the stages that call the model; a recipe whose replies are complete tasks has only `generate`."""
+    from consumers.generate import Generate
+
     recipe, templates = definition.recipe, definition.templates
     generate = Generate(model, recipe)
     if (
@@ -32,6 +31,9 @@ def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[A
         or recipe.classification_instances_sampling is None
     ):
         return [generate]
+    from consumers.classify import Classify
+    from consumers.instances import WriteInstances
+
     classify = Classify(model, recipe, templates, recipe.classification_sampling)
     instances = WriteInstances(
         model,
@@ -45,9 +47,13 @@ def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[A
 
 
 def admitting(
-    broker: Broker, definition: RunDefined, election: LeaderElection | None = None, hints: Hints | None = None
+    broker: Broker, definition: RunDefined, election: LeaderElection | None = None, hints: "Hints | None" = None
 ) -> TransactionalWorker[Any]:
     """Return the worker of the admit stage, which owns the pool; `hints` from screens shorten its searches."""
+    from consumers.admit import Admit
+    from service.bootstrap.open_embedder import embedder_for
+    from service.pool.missing_instructions import missing_instructions
+
     admit = Admit(definition.recipe, hints, embedder_for(definition.recipe))
 
     def missing() -> AsyncIterator[Sequence[Message]]:
@@ -57,13 +63,19 @@ def admitting(
     return TransactionalWorker(admit, broker, definition.run, election, missing if writes_work else None)
 
 
-def hints_on(definition: RunDefined) -> Hints:
+def hints_on(definition: RunDefined) -> "Hints":
     """Return a store for hints from screens, which logs a wrong hint."""
+    from service.pool.hint_reader import report_wrong_hint
+    from service.pool.hints import Hints
+
     return Hints(definition.recipe.filters.rouge_threshold, report_wrong_hint)
 
 
-def screening(broker: Broker, definition: RunDefined) -> Screening:
+def screening(broker: Broker, definition: RunDefined) -> "Screening":
     """Return the worker of the screen stage, which writes hints for admit."""
+    from consumers.screen import Screen
+    from service.pool.screen_worker import Screening
+
     return Screening(Screen(definition.recipe), broker, definition.run)
 
 
@@ -71,4 +83,6 @@ def finishing(
     broker: Broker, definition: RunDefined, target: Callable[[], int], election: LeaderElection | None = None
 ) -> TransactionalWorker[Any]:
     """Return the worker of the finish stage, which numbers finished tasks up to `target`."""
+    from consumers.finish import Finish
+
     return TransactionalWorker(Finish(definition.run, target), broker, definition.run, election)

@@ -15,7 +15,7 @@ from service.messaging import topics
 from service.messaging.broker import Broker, Isolation, Partition
 from service.messaging.messages import Message
 from service.messaging.topics import Topic
-from service.pipeline.roles import Role
+from service.pipeline.role import Role
 from service.run.control import RunControl
 
 _LOOK_EVERY_S = 10.0

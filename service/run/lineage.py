@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from service.dataset.neighbours import NEAREST
 from service.errors import ConfigurationError
 from service.messaging import topics
 from service.messaging.broker import Broker
@@ -29,7 +28,6 @@ from service.messaging.messages import (
     TaskInstances,
 )
 from service.messaging.topic_reader import Tail
-from service.selfinstruct.similarity import SimilarityIndex
 
 _CANDIDATE = re.compile(r"(p\d+)\.(\d+)")
 
@@ -143,6 +141,10 @@ class Evidence:
             return {"id": verdict.nearest, "instruction": self._text(verdict.nearest), "score": verdict.score}
         if self.id not in self.pool:
             return None
+        # The index is compiled code with numpy: most explanations, and every other command that reads a run, need none.
+        from service.dataset.neighbours import NEAREST  # noqa: PLC0415
+        from service.selfinstruct.similarity import SimilarityIndex  # noqa: PLC0415
+
         task = self.pool[self.id]
         before = [each for each in self.pool.values() if each.pool_seq < task.pool_seq]
         index = SimilarityIndex(1.0)  # asked for surveys only

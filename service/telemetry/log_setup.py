@@ -4,12 +4,12 @@ import logging
 import sys
 
 import structlog
-from aiokafka.errors import KafkaError
 
 from service.settings import Settings
 
 _REPEATED_S = 5.0
 _KAFKA = "aiokafka"
+_KAFKA_ERRORS = "aiokafka.errors"  # by name, so that a process without Kafka does not import it
 _QUIET_S = 60.0
 
 
@@ -46,7 +46,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
     The operation that failed raises the same error.
     """
-    return not (record.exc_info and isinstance(record.exc_info[1], KafkaError))
+    return not (record.exc_info and any(each.__module__ == _KAFKA_ERRORS for each in type(record.exc_info[1]).__mro__))
 
 
 class _Libraries(logging.Handler):

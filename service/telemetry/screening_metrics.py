@@ -1,15 +1,19 @@
 """Prometheus metrics on hints: their use by the filter, and their number from screens."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from service.pool.hints import Hints, Use
-from service.pool.screen_worker import Screening
+if TYPE_CHECKING:
+    from service.pool.hints import Hints
+    from service.pool.screen_worker import Screening
 
 
-def hint_numbers(hints: Hints) -> Iterable[Metric]:
+def hint_numbers(hints: "Hints") -> Iterable[Metric]:
     """Yield the candidates by use of their hints in this process, and whether hints are still believed."""
+    from service.pool.hints import Use  # noqa: PLC0415 - with the index of the pool, which few workers have
+
     uses = CounterMetricFamily(
         "seedstream_hints",
         "Candidates by what the hint on them was good for: missing and unfit mean a full search, as do audited and "
@@ -24,6 +28,6 @@ def hint_numbers(hints: Hints) -> Iterable[Metric]:
     )
 
 
-def screen_numbers(screening: Screening) -> Metric:
+def screen_numbers(screening: "Screening") -> Metric:
     """Return the counter of hints that this process has written."""
     return CounterMetricFamily("seedstream_screen_hints", "Answers that this screen gave a hint on.", screening.written)

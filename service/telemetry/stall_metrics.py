@@ -2,7 +2,8 @@
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from service.pipeline.roles import CALLING, Role, Worked
+from service.pipeline.role import CALLING, Role
+from service.pipeline.roles import Worked
 from service.pipeline.stall import Stall
 
 _NOTHING, _MODEL, _LEASES = "none", "model", "leases"

@@ -9,14 +9,16 @@ from msgspec import structs
 from structlog.testing import capture_logs
 
 from service.bootstrap.api_key_file import read_key
-from service.bootstrap.open_model import open_model, warn_of_other_api
+from service.bootstrap.asked_model import warn_of_other_api
+from service.bootstrap.open_model import open_model
 from service.cli.rendering import summary
 from service.cli.status import facts
 from service.errors import ConfigurationError, RunMismatchError, TemplateError
 from service.lm.dispatch import Patience
 from service.messaging.messages import FinishedTask, RunDefined
 from service.pipeline.limits import Limits
-from service.pipeline.roles import Role, RoleRunner
+from service.pipeline.role import Role
+from service.pipeline.roles import RoleRunner
 from service.run.create import define_run
 from service.run.definition import AskedRun, check_same, form_for
 from service.run.progress import Progress

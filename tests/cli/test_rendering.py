@@ -10,8 +10,9 @@ from msgspec import structs
 from rich.console import Console
 
 from service.cli.pace import Pace
-from service.cli.rendering import clean, duration, fitted_panel, panel, safe_json, summary, task_view
+from service.cli.rendering import duration, fitted_panel, panel, summary, task_view
 from service.cli.status import facts
+from service.cli.terminal_text import clean, safe_json
 from service.messaging.dead_letters import DeadLetter
 from service.run.progress import Progress
 from service.selfinstruct.tasks import Instance, Reason

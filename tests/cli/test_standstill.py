@@ -5,7 +5,7 @@ import time
 from service.cli.standstill import Standstill, last_moved_s, waiting_at_most
 from service.messaging.messages import RunEnded
 from service.pipeline.members import Members
-from service.pipeline.roles import Role
+from service.pipeline.role import Role
 from service.run.progress import Progress
 from tests.support import examples
 from tests.support.logs import RUN

@@ -13,7 +13,7 @@ from aiokafka.conn import AIOKafkaConnection
 from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.messaging import topics
 from service.messaging.broker import Committed, GroupMember, NewRecord, Partition, Record, TopicSpec
-from service.pipeline.roles import Role
+from service.pipeline.role import Role
 from service.pipeline.stall import read_waiting
 from service.runtime.assignment import ends_of
 from tests.kafka.cluster import Cluster

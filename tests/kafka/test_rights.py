@@ -14,7 +14,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from service.messaging.broker import NewRecord
 from service.messaging.dead_letters import STAGE_INPUTS
 from service.messaging.rights import Account, Operation, Resource, Right, rights_of
-from service.pipeline.roles import Role
+from service.pipeline.role import Role
 from tests.acceptance.program import run, start
 from tests.kafka.cluster import Cluster
 from tests.kafka.test_commands import write

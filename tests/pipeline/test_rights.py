@@ -18,7 +18,8 @@ from service.messaging.rights import Account, Operation, Resource, Right, rights
 from service.messaging.topic_reader import Tail
 from service.pipeline.limits import Limits
 from service.pipeline.members import read_members
-from service.pipeline.roles import CALLING, Role, RoleRunner
+from service.pipeline.role import CALLING, Role
+from service.pipeline.roles import RoleRunner
 from service.pipeline.stages import admitting
 from service.pipeline.stall import read_waiting
 from service.run.create import define_run

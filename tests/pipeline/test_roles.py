@@ -19,7 +19,8 @@ from service.messaging.codec import header
 from service.messaging.messages import CallsDropped, GoalSet
 from service.pipeline.limits import Limits
 from service.pipeline.members import read_members
-from service.pipeline.roles import SINGLE, Role, RoleRunner
+from service.pipeline.role import SINGLE, Role
+from service.pipeline.roles import RoleRunner
 from service.pool.hints import Use
 from service.run.create import define_run
 from service.run.definition import AskedRun

@@ -12,7 +12,7 @@ from service.messaging.broker import Broker, Committed, Partition
 from service.messaging.messages import Message, RunEnded
 from service.messaging.rights import Account, Resource, rights_of
 from service.messaging.topics import Topic
-from service.pipeline.roles import Role
+from service.pipeline.role import Role
 from service.pipeline.stall import Stall, StallWatch, read_waiting
 from service.run.control import RunControl
 from tests.conftest import OpenBroker

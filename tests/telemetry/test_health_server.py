@@ -10,7 +10,8 @@ from aiohttp import ClientSession
 from service.lm.dispatch import Dispatcher
 from service.lm.dispatch.fleet_share import NOTHING, FleetLimits
 from service.lm.errors import Refused
-from service.pipeline.roles import Role, RoleState, Worked
+from service.pipeline.role import Role
+from service.pipeline.roles import RoleState, Worked
 from service.pipeline.stall import Stall, StallWatch
 from service.selfinstruct.model_input import ModelInput
 from service.telemetry.health_server import serve_operations

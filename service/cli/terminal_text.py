@@ -1,0 +1,19 @@
+"""Text that is safe on a terminal, which executes control characters."""
+
+import re
+
+# Control characters except tab and line feed, and characters that change the text direction.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_LONGEST_SHOWN = 2_000
+
+
+def clean(text: str) -> str:
+    """Return text that is safe on a terminal: control characters are replaced, and a long text is cut."""
+    shown = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
+
+
+def safe_json(data: bytes) -> bytes:
+    """Return JSON of the same value that is safe on a terminal: control characters are escaped."""
+    text = data.decode("utf-8", "replace")
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
