@@ -9,13 +9,13 @@ The topics may be interleaved in any order. A cost waits for its outcome, and an
 rows, which takes some twenty bytes per prompt or accepted instruction.
 """
 
-from array import array
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from service.billing.moments import Moments
 from service.billing.recent_cost import RecentAcceptances
 from service.billing.totals import Spent
+from service.checkpoints import State
 from service.containers import PagedTable
 from service.messaging.messages import (
     Answer,
@@ -33,7 +33,7 @@ from service.selfinstruct.tasks import InstanceReason
 
 GENERATE, CLASSIFY, INSTANCES = "generate", "classify", "instances"
 ACCEPTED, NO_CANDIDATES, FAILED, UNDECIDED = "accepted", "no_candidates", "failed", "undecided"
-FINISHED, PENDING = "finished", "pending"
+USABLE, FINISHED, PENDING = "usable", "finished", "pending"
 CALL_FAILED = InstanceReason.CALL_FAILED.value
 MARGINAL = 1_000
 
@@ -42,6 +42,7 @@ _NOTHING, _USABLE, _FINISHED = range(3)
 _UNKNOWN = -1
 
 
+@dataclass(slots=True)
 class _Prompts:
     """A page of prompts: whether a completion was read, the cost, the fate, and the stretch.
 
@@ -49,28 +50,27 @@ class _Prompts:
     `Bill._number_of`, 0 until the decision is read; `stretch` is its place in `Bill.recent`.
     """
 
-    __slots__ = ("answered", "cost", "fate", "stretch")
-
-    def __init__(self, rows: int) -> None:
-        self.answered = bytearray(rows)
-        self.cost = array("q", bytes(8 * rows))
-        self.fate = array("i", bytes(4 * rows))
-        self.stretch = array("q", bytes(8 * rows))
+    answered: memoryview
+    cost: memoryview
+    fate: memoryview
+    stretch: memoryview
 
 
+@dataclass(slots=True)
 class _Tasks:
     """A page of accepted instructions: for each stage whether a completion was read; the cost of all calls, the state.
 
     `cost` is in picodollars.
     """
 
-    __slots__ = ("classified", "cost", "state", "written")
+    classified: memoryview
+    written: memoryview
+    cost: memoryview
+    state: memoryview
 
-    def __init__(self, rows: int) -> None:
-        self.classified = bytearray(rows)
-        self.written = bytearray(rows)
-        self.cost = array("q", bytes(8 * rows))
-        self.state = array("i", bytes(4 * rows))
+
+_PROMPTS = {"answered": "B", "cost": "q", "fate": "i", "stretch": "I"}
+_TASKS = {"classified": "B", "written": "B", "cost": "q", "state": "i"}
 
 
 @dataclass(slots=True)
@@ -96,8 +96,8 @@ class Bill:
     recent: RecentAcceptances = field(default_factory=lambda: RecentAcceptances(MARGINAL), compare=False)
     _fates: dict[tuple[str, ...], int] = field(default_factory=dict, compare=False)
     _fate_of_number: list[tuple[str, ...]] = field(default_factory=list, compare=False)
-    _prompts: PagedTable[_Prompts] = field(default_factory=lambda: PagedTable(_Prompts), compare=False)
-    _tasks: PagedTable[_Tasks] = field(default_factory=lambda: PagedTable(_Tasks), compare=False)
+    _prompts: PagedTable[_Prompts] = field(default_factory=lambda: PagedTable(_Prompts, _PROMPTS), compare=False)
+    _tasks: PagedTable[_Tasks] = field(default_factory=lambda: PagedTable(_Tasks, _TASKS), compare=False)
     _outcomes: list[str] = field(default_factory=lambda: [PENDING, PENDING, FINISHED], compare=False)
     _states: dict[str, int] = field(default_factory=dict, compare=False)
 
@@ -105,6 +105,55 @@ class Bill:
     def total(self) -> Spent:
         """Return the sum over all stages."""
         return sum(self.stages.values(), Spent())
+
+    def outcome(self, pool_seq: int) -> str | None:
+        """Return the outcome of an accepted instruction: "usable", `FINISHED` or a reason; `None` before it has one."""
+        page, place = self._tasks.look(pool_seq)
+        state = _NOTHING if page is None else page.state[place]
+        return None if state == _NOTHING else USABLE if state == _USABLE else self._outcomes[state]
+
+    def snapshot(self) -> State:
+        """Return the state of this bill; `restored` makes the same bill of it."""
+        values = {
+            "stages": {stage: asdict(spent) for stage, spent in self.stages.items()},
+            "candidates": dict(self.candidates),
+            "tasks": dict(self.tasks),
+            "repeated_cost": self.repeated_cost,
+            "prices": sorted(self.prices),
+            "samples": [asdict(each) for each in (self.prompt_costs, self.acceptances, self.task_costs)],
+            "awaited": self.awaited,
+            "recent": self.recent.as_json(),
+            "fates": list(self._fate_of_number),
+            "outcomes": list(self._outcomes),
+        }
+        return State(values, {**self._prompts.snapshot("prompts"), **self._tasks.snapshot("tasks")})
+
+    @classmethod
+    def restored(cls, state: State) -> "Bill":
+        """Return the bill whose state `snapshot` returned."""
+        values = state.values
+        prompt_costs, acceptances, task_costs = (Moments(**each) for each in values["samples"])
+        fates = [tuple(names) for names in values["fates"]]
+        dropped = list(enumerate(values["outcomes"]))[_FINISHED + 1 :]
+        bill = cls(
+            stages={stage: Spent(**spent) for stage, spent in values["stages"].items()},
+            candidates=Counter(values["candidates"]),
+            tasks=Counter(values["tasks"]),
+            repeated_cost=values["repeated_cost"],
+            prices=set(values["prices"]),
+            prompt_costs=prompt_costs,
+            acceptances=acceptances,
+            task_costs=task_costs,
+            awaited=values["awaited"],
+            recent=RecentAcceptances.of_json(MARGINAL, values["recent"]),
+            _fates={names: number for number, names in enumerate(fates, 1)},
+            _fate_of_number=fates,
+            _outcomes=list(values["outcomes"]),
+            _states={reason: state for state, reason in dropped},
+        )
+        bill._prompts.restore("prompts", state.arrays)
+        bill._tasks.restore("tasks", state.arrays)
+        return bill
 
     def apply(self, message: Message) -> None:
         """Add one message to the bill; messages of other types are ignored."""
@@ -223,7 +272,7 @@ class Bill:
                     self.prices.add(each.prices)
         return cost
 
-    def _is_repeated(self, stage: str, answered: bytearray, place: int, call: Call) -> bool:
+    def _is_repeated(self, stage: str, answered: memoryview, place: int, call: Call) -> bool:
         """Return whether a completion is for an input that already had one; if so, count it as repeated."""
         if not answered[place]:
             answered[place] = 1

@@ -1,6 +1,7 @@
 """Cost of the latest acceptances, over all prompts up to the oldest of them, those without acceptances included."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 
 
 @dataclass(slots=True)
@@ -53,6 +54,19 @@ class RecentAcceptances:
             for each in (stretch, self._sum):
                 each.unpaid -= 1
                 each.cost += cost
+
+    def as_json(self) -> list[list[int]]:
+        """Return the numbers of the stretches and what each holds, as plain values."""
+        return [[number, *astuple(each)] for number, each in self._stretches.items()]
+
+    @classmethod
+    def of_json(cls, size: int, stretches: Sequence[Sequence[int]]) -> "RecentAcceptances":
+        """Return the window whose `as_json` is given."""
+        found = cls(size)
+        found._stretches = {number: _Stretch(*held) for number, *held in stretches}
+        found._newest = max(found._stretches)
+        found._sum = _Stretch(*(sum(column) for column in zip(*map(astuple, found._stretches.values()), strict=True)))
+        return found
 
     def per_acceptance(self, per_prompt: float | None) -> float | None:
         """Return the mean cost of an acceptance, in picodollars, with prompts of unknown cost at `per_prompt`."""

@@ -13,6 +13,7 @@ A file is written under another name and renamed when it is whole, so that no re
 file stays valid when another takes its name.
 """
 
+import json
 import mmap
 import os
 import struct
@@ -24,8 +25,6 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO
 from zlib import crc32
-
-import orjson
 
 from service.checkpoints.state import State
 from service.errors import CheckpointUnfitError
@@ -90,7 +89,7 @@ def read(file: Path) -> tuple[dict[str, Any], State]:
         if os.fstat(opened.fileno()).st_size != length or not _is_whole(opened, head, length):
             raise CheckpointUnfitError("it is torn: its length or its checksum is wrong")
         opened.seek(_HEAD.size)
-        header = orjson.loads(opened.read(header_bytes))
+        header = json.loads(opened.read(header_bytes))
         mapped = memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
     arrays = {name: [_array(mapped, *told)] for name, told in header["arrays"].items()}
     return header["facts"], State(header["values"], arrays)
@@ -131,7 +130,8 @@ def _described(pieces: Sequence[memoryview]) -> tuple[str, list[int]]:
 
 
 def _header(facts: Mapping[str, Any], state: State, arrays: Mapping[str, Any]) -> bytes:
-    return orjson.dumps({"facts": facts, "values": state.values, "arrays": arrays})
+    """Return the header; the module `json` writes integers of any length."""
+    return json.dumps({"facts": facts, "values": state.values, "arrays": arrays}).encode()
 
 
 def _aligned(length: int) -> int:

@@ -3,23 +3,17 @@
 The id of a machine task is `p<prompt>.<position>`. Other ids, those of seeds above all, are kept as they are.
 """
 
-import re
 from array import array
 from collections.abc import Iterator, Sequence
 
-_NUMBERED = re.compile("p(0|[1-9][0-9]{0,14})[.](0|[1-9][0-9]{0,2})")
+from service.messaging.ids import numbers_of
+
 _POSITION_BITS = 10
 _MASK = (1 << _POSITION_BITS) - 1
 # The positions of one prompt that have a bit in a set.
 _BITS = 64
 # A set makes room for that many prompts at once, and never for a number that is farther away.
 _ROOM = 1 << 16
-
-
-def numbers_of(task_id: str) -> tuple[int, int] | None:
-    """Return prompt and position of a machine task's id, `None` for another id."""
-    found = _NUMBERED.fullmatch(task_id)
-    return (int(found[1]), int(found[2])) if found is not None else None
 
 
 class TaskIds:

@@ -8,11 +8,14 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count, islice
-from typing import Literal
+from typing import Any
 
-from service.billing.bill import Bill
+from service.billing.bill import FINISHED, USABLE, Bill
 from service.billing.totals import Spent
+from service.checkpoints import Fold, State
 from service.containers import DenseSet
+from service.messaging import codec
+from service.messaging.broker import Partition, Record
 from service.messaging.dead_letters import DeadLetter
 from service.messaging.messages import (
     Decision,
@@ -28,13 +31,34 @@ from service.messaging.messages import (
     TaskInstances,
     TopicIds,
 )
-from service.messaging.topics import CANDIDATES, PROMPTS
-from service.selfinstruct.tasks import InstanceReason
+from service.messaging.topics import CANDIDATES, CONTROL, PROMPTS
+from service.run.id_set import IdSet
 
 _SEEDS = SubmittedSeed.ce_type.rpartition("v")[0]
 _PROMPT_ID = re.compile("p(0|[1-9][0-9]{0,17})")
 
-Outcome = InstanceReason | Literal["usable", "finished"]
+# What `Progress.snapshot` returns; a change of its meaning needs another version.
+PROGRESS = Fold("progress", 1)
+_COUNTS = (
+    "seeds",
+    "pool",
+    "prompts",
+    "decided",
+    "failed_prompts",
+    "accepted",
+    "finished",
+    "classification",
+    "instances",
+    "usable",
+    "fruitless",
+    "fruitless_tasks",
+    "pool_promised",
+    "_next_seq",
+)
+_COUNTERS = ("rejected", "dropped", "unread")
+_MESSAGES = ("defined", "goal", "ended", "topic_ids")
+_NUMBERS = ("_taken", "_issued", "_decided")
+_IDS = ("_accepted", "_ended")
 
 
 @dataclass(slots=True)
@@ -73,8 +97,8 @@ class Progress:
     _taken: DenseSet = field(default_factory=DenseSet, compare=False)
     _issued: DenseSet = field(default_factory=DenseSet, compare=False)
     _decided: DenseSet = field(default_factory=DenseSet, compare=False)
-    _accepted: set[str] = field(default_factory=set)
-    _outcomes: dict[str, Outcome] = field(default_factory=dict)
+    _accepted: IdSet = field(default_factory=IdSet, compare=False)
+    _ended: IdSet = field(default_factory=IdSet, compare=False)
     _dead_prompts: set[int] = field(default_factory=set)
     _dead_tasks: set[str] = field(default_factory=set)
     _dead_seeds: set[str] = field(default_factory=set)
@@ -114,7 +138,7 @@ class Progress:
     @property
     def stuck_tasks(self) -> int:
         """Number of accepted instructions that are among the dead letters of a later stage."""
-        return len(self._dead_tasks & self._accepted)
+        return sum(name in self._accepted for name in self._dead_tasks)
 
     @property
     def stuck_seeds(self) -> int:
@@ -148,9 +172,41 @@ class Progress:
         if (seq := seq_of(prompt_id)) is not None:
             (self._issue if issued else self._take)(seq)
 
+    def snapshot(self) -> State:
+        """Return the state of these counts, without all that comes from dead letters.
+
+        Whether a dead letter was put back is known only when they are read, so that they are read every time.
+        """
+        bill = self.bill.snapshot()
+        arrays = dict(bill.arrays)
+        for name in (*_NUMBERS, *_IDS):
+            arrays.update(getattr(self, name).snapshot(name))
+        values = {
+            "bill": bill.values,
+            "human": list(self._human),
+            **{name: getattr(self, name) for name in _COUNTS},
+            **{name: dict(getattr(self, name)) for name in _COUNTERS},
+            **{name: _as_json(getattr(self, name)) for name in _MESSAGES},
+            **{name: list(getattr(self, name).others) for name in _IDS},
+        }
+        return State(values, arrays)
+
+    @classmethod
+    def restored(cls, state: State) -> "Progress":
+        """Return the counts whose state `snapshot` returned; the dead letters are to be applied again."""
+        values = state.values
+        fields: dict[str, Any] = {name: values[name] for name in _COUNTS}
+        fields |= {name: Counter(values[name]) for name in _COUNTERS}
+        fields |= {name: _of_json(values[name]) for name in _MESSAGES}
+        progress = cls(bill=Bill.restored(State(values["bill"], state.arrays)), _human=set(values["human"]), **fields)
+        for name in (*_NUMBERS, *_IDS):
+            getattr(progress, name).restore(name, state.arrays)
+        for name in _IDS:
+            getattr(progress, name).others.update(values[name])
+        return progress
+
     def apply(self, message: Message) -> None:
         """Update the counts from a message."""
-        self.bill.apply(message)
         match message:
             case Prompt():
                 self._issue(message.seq)
@@ -166,6 +222,7 @@ class Progress:
                 self._bury(message)
             case _:
                 self._control(message)
+        self.bill.apply(message)  # last: it is asked for the outcome that a task had before
 
     def _control(self, message: Message) -> None:
         match message:
@@ -205,8 +262,11 @@ class Progress:
         self.decided += 1
         self.failed_prompts += decision.failure is not None
         self.accepted += decision.accepted
-        self._accepted.update(verdict.id for verdict in decision.verdicts if verdict.reason is None)
-        self.rejected.update(verdict.reason.value for verdict in decision.verdicts if verdict.reason is not None)
+        for verdict in decision.verdicts:
+            if verdict.reason is None:
+                self._accepted.add(verdict.id)
+            else:
+                self.rejected[verdict.reason.value] += 1
         self.fruitless = 0 if decision.accepted else self.fruitless + 1
         self.pool_promised = max(self.pool_promised, decision.pool_size)
 
@@ -214,23 +274,27 @@ class Progress:
         self.finished += 1
         self.classification += task.is_classification is True
         self.instances += len(task.instances)
-        if isinstance(reason := self._outcomes.get(task.id), InstanceReason):
-            self.dropped = self.dropped - Counter([reason.value])
-        self.usable += self._outcomes.get(task.id) != "usable"
-        self._outcomes[task.id] = "finished"
-        self._dead_tasks.discard(task.id)
+        outcome = self.bill.outcome(task.pool_seq)
+        if outcome not in (None, USABLE, FINISHED):
+            self.dropped = self.dropped - Counter([outcome])
+        self.usable += outcome != USABLE
+        self._end(task.id)
 
     def _complete(self, message: TaskInstances) -> None:
         """Count the first outcome of an instruction; a later, better one counts once the task is finished."""
         if message.rejection is None:
             self.fruitless_tasks = 0
-        if message.id not in self._outcomes:
-            self._outcomes[message.id] = message.rejection or "usable"
+        if self.bill.outcome(message.pool_seq) is None:
             self.usable += message.rejection is None
             if message.rejection is not None:
                 self.fruitless_tasks += 1
                 self.dropped[message.rejection.value] += 1
-                self._dead_tasks.discard(message.id)
+                self._end(message.id)
+
+    def _end(self, name: str) -> None:
+        """Note that an instruction was finished or dropped: it is no longer stuck."""
+        self._ended.add(name)
+        self._dead_tasks.discard(name)
 
     def _bury(self, letter: DeadLetter) -> None:
         """Record a prompt, task or seed as stuck unless its dead letter was put back or it already has an outcome.
@@ -248,7 +312,7 @@ class Progress:
 
     def _get_stuck(self, letter: DeadLetter) -> None:
         if letter.topic not in (PROMPTS.name, CANDIDATES.name):
-            if self._outcomes.get(letter.id, "usable") == "usable":
+            if letter.id not in self._ended:
                 self._dead_tasks.add(letter.id)
         elif (letter.kind or "").startswith(_SEEDS):
             self._dead_seeds.add(letter.id)
@@ -260,3 +324,15 @@ def seq_of(prompt_id: str) -> int | None:
     """Return the sequence number in a prompt id, or `None` if it is not a prompt id."""
     match = _PROMPT_ID.fullmatch(prompt_id)
     return int(match[1]) if match is not None else None
+
+
+def _as_json(message: Message | None) -> list[str] | None:
+    """Return type and value of a message on `control`."""
+    return None if message is None else [message.ce_type, message.to_json().decode()]
+
+
+def _of_json(saved: list[str] | None) -> Any:
+    if saved is None:
+        return None
+    kind, value = saved
+    return codec.decode(CONTROL, Record(Partition("", 0), 0, None, value.encode(), (("ce_type", kind.encode()),), 0))

@@ -27,6 +27,7 @@ from service.messaging.messages import (
 )
 from service.selfinstruct.tasks import InstanceReason, Reason
 from tests.support import examples
+from tests.support.states import through_a_file
 
 COSTS = st.none() | st.integers(0, 10**9).map(lambda millionths: millionths / 10**6)
 TOKENS = st.integers(0, 5_000)
@@ -117,6 +118,28 @@ def test_the_topics_may_be_read_in_any_order(topics: list[list[Message]], random
     assert found == expected
     assert found.awaited == expected.awaited
     assert found.recent.per_acceptance(7.0) == expected.recent.per_acceptance(7.0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(logs(), st.randoms(use_true_random=False), st.data())
+def test_a_restored_bill_goes_on_as_if_it_had_read_all(
+    topics: list[list[Message]], random: Random, data: st.DataObject
+) -> None:
+    messages = interleaved(topics, random)
+    split = data.draw(st.integers(0, len(messages)))
+    before = fold(messages[:split])
+    taken = before.snapshot()
+    expected = fold(messages)
+    for message in messages[split:]:
+        before.apply(message)
+    found = Bill.restored(through_a_file(taken))
+    assert found == fold(messages[:split])
+    for message in messages[split:]:
+        found.apply(message)
+    for bill in (before, found):
+        assert bill == expected
+        assert bill.recent.per_acceptance(7.0) == expected.recent.per_acceptance(7.0)
+        assert [bill.outcome(number) for number in range(6)] == [expected.outcome(number) for number in range(6)]
 
 
 @settings(max_examples=200)

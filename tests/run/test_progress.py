@@ -38,7 +38,7 @@ def test_a_run_is_counted_from_its_messages() -> None:
         examples.classified("p0.0", is_classification=True),
         examples.classified("p0.1", is_classification=None, failure="timed out"),
         examples.task_instances("p0.0"),
-        structs.replace(examples.task_instances("p0.1", InstanceReason.NONE_PARSED), pool_seq=8),
+        examples.task_instances("p0.1", InstanceReason.NONE_PARSED),
         examples.finished(0),
     )
     assert (progress.seeds, progress.pool, progress.pool_promised) == (2, 3, 4)
@@ -62,7 +62,7 @@ def test_the_order_between_topics_does_not_matter() -> None:
         examples.decision(0, accepted=2, pool_size=4),
         examples.decision(1, accepted=1, pool_size=5),
         examples.task_instances("p0.0"),
-        structs.replace(examples.task_instances("p0.1", InstanceReason.NONE_PARSED), pool_seq=8),
+        examples.task_instances("p0.1", InstanceReason.NONE_PARSED),
         examples.finished(0),
         examples.answer(0),
     ]

@@ -17,6 +17,7 @@ from service.run.credits import affordable_prompts
 from service.run.progress import Progress
 from service.selfinstruct.tasks import InstanceReason
 from tests.support import examples
+from tests.support.states import through_a_file
 
 ASKED = (topics.PROMPTS, topics.CANDIDATES)
 COMPLETED = (topics.INSTRUCTIONS, topics.CLASSIFIED, topics.INSTANCES)
@@ -50,7 +51,7 @@ def fold(*messages: Message) -> Progress:
 
 
 def finished(name: str, task_seq: int = 0) -> FinishedTask:
-    return structs.replace(examples.finished(task_seq), id=name)
+    return structs.replace(examples.finished(task_seq), id=name, pool_seq=examples.pool_seq_of(name))
 
 
 def counts(progress: Progress) -> tuple[object, ...]:
@@ -139,6 +140,25 @@ def test_the_counts_are_the_same_for_any_interleaving_of_topics(history: History
     assert (progress.stuck_prompts, progress.outstanding) == (history.stuck_prompts, history.outstanding)
     assert (progress.stuck_tasks, progress.pending) == (history.stuck_tasks, history.pending)
     assert (progress.finished, progress.dead_letters.total()) == (history.finished, history.letters)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories(), st.data())
+def test_restored_counts_and_all_dead_letters_are_the_counts(history: History, data: st.DataObject) -> None:
+    """A checkpoint holds no dead letters: all of them are read again."""
+    logs = {name: log for name, log in history.logs.items() if not name.endswith(".dlq")}
+    letters = [message for name, log in history.logs.items() if name.endswith(".dlq") for message in log]
+    turns = data.draw(st.permutations([name for name, log in logs.items() for _ in log]))
+    left = {name: iter(log) for name, log in logs.items()}
+    messages = [examples.goal(9), *(next(left[name]) for name in turns)]
+    split, early = data.draw(st.integers(0, len(messages))), data.draw(st.integers(0, len(letters)))
+    found = Progress.restored(through_a_file(fold(*letters[:early], *messages[:split]).snapshot()))
+    rest = [*letters, *messages[split:]] if data.draw(st.booleans()) else [*messages[split:], *letters]
+    for message in rest:
+        found.apply(message)
+    expected = fold(*messages, *letters)
+    assert counts(found) == counts(expected)
+    assert found == expected
 
 
 @pytest.mark.parametrize("topic", ASKED)

@@ -1,5 +1,7 @@
 """Example messages for tests: arguments set the relevant fields, and defaults fill the rest."""
 
+from zlib import crc32
+
 from msgspec import structs
 
 from service.lm.port import FinishReason
@@ -110,14 +112,19 @@ def decision(seq: int, accepted: int = 0, pool_size: int = 0, failure: str | Non
     )
 
 
+def pool_seq_of(name: str) -> int:
+    """Return a number for the id of an accepted task: each has one of its own, as in a pool."""
+    return int(name[1:]) if name[:1] == "m" else 1_000 + crc32(name.encode()) % 50_000
+
+
 def instruction(name: str, text: str = "Name three rivers of Europe.") -> Instruction:
-    return Instruction(id=name, pool_seq=7, instruction=text, provenance=PROVENANCE)
+    return Instruction(id=name, pool_seq=pool_seq_of(name), instruction=text, provenance=PROVENANCE)
 
 
 def classified(name: str, *, is_classification: bool | None, failure: str | None = None) -> ClassifiedInstruction:
     return ClassifiedInstruction(
         id=name,
-        pool_seq=7,
+        pool_seq=pool_seq_of(name),
         instruction="Name three rivers of Europe.",
         provenance=PROVENANCE,
         is_classification=is_classification,
@@ -129,7 +136,7 @@ def classified(name: str, *, is_classification: bool | None, failure: str | None
 def task_instances(name: str, rejection: InstanceReason | None = None) -> TaskInstances:
     return TaskInstances(
         id=name,
-        pool_seq=7,
+        pool_seq=pool_seq_of(name),
         instruction="Name three rivers of Europe.",
         provenance=PROVENANCE,
         is_classification=False,
