@@ -159,12 +159,24 @@ def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
     return {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
 
 
-def check_structure(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise `DamagedLogError` if the pages of a file are not in order; some seconds for a few gigabytes."""
-    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        what = " ".join(found.removeprefix("*** in database main ***").split())
-        raise damaged(path, f"expected pages in order, got: {what}")
+def has_checksums(connection: sqlite3.Connection, path: Path) -> bool:
+    """Return whether records have checksums; raise `DamagedLogError` if the name of one of those columns is damaged."""
+    found = columns_of(connection, "records").intersection(_MADE_LATER["records"])
+    if len(found) == 1:
+        raise damaged(path, f"expected the columns {' and '.join(_MADE_LATER['records'])} or neither, got {found}")
+    return bool(found)
+
+
+def check_small_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise `DamagedLogError` if the pages of the small tables are not in order.
+
+    A row lost there would not be missed. Records name those before them, so that a reader misses what is lost.
+    """
+    for table in ("partitions", "committed"):
+        (found,) = connection.execute(f"PRAGMA quick_check({table})").fetchone()
+        if found != "ok":
+            what = " ".join(found.removeprefix("*** in database main ***").split())
+            raise damaged(path, f"expected pages in order, got: {what}")
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -5,18 +5,18 @@ A record's row id is `partition id << 40 | offset`, so each partition is one con
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from service.adapters.sqlite.checksums import OFFSET_BITS, of_texts, position_of, record_of, record_row
 from service.adapters.sqlite.connections import (
-    check_structure,
-    columns_of,
+    check_small_tables,
     connect_to_read,
     connect_to_write,
     damaged,
+    has_checksums,
     primary_code,
     refuse_log_beside,
     translated,
@@ -59,8 +59,8 @@ class Storage:
                     self._writer, self._reader = connect_to_write(path), connect_to_write(path)
                     opened.callback(self._writer.close)
                     opened.callback(self._reader.close)
-                check_structure(self._reader, path)
-            self._has_checksums = "checksum" in columns_of(self._reader, "records")
+                check_small_tables(self._reader, path)
+                self._has_checksums = has_checksums(self._reader, path)
             self._unneeded = False
             self._opened = opened.pop_all()
 
@@ -229,28 +229,53 @@ class Storage:
         Raises:
             DamagedLogError: a record is damaged, or one is missing; the message names the first.
         """
-        columns = "previous, checksum" if self._has_checksums else "NULL, NULL"
-        row = self._ids[partition]
-        rows = self._query(
-            f"SELECT position, timestamp_ms, key, value, headers, {columns} FROM records "  # noqa: S608
-            "WHERE position >= ? AND position < ? ORDER BY position LIMIT ?",
-            (position_of(row, start), position_of(row, end), limit),
-        )
+        rows, beyond = self._scan(partition, start, end, limit)
+        base = position_of(self._ids[partition], 0)
         found: list[Record] = []
         due = start
         for values in rows:
             record, previous = record_of(partition, values), values[5]
             if record is None:
-                raise damaged(
-                    self._path, f"{partition}/{values[0] - position_of(row, 0)}: the record differs from its checksum"
-                )
+                raise damaged(self._path, f"{partition}/{values[0] - base}: the record differs from its checksum")
             if record.offset < due or (previous is not None and previous >= due):
                 raise damaged(
                     self._path, f"{partition}/{max(due, previous or 0)}: expected a record, and there is none"
                 )
             found.append(record)
             due = record.offset + 1
+        if beyond is not None and not self._follows(beyond, partition, due):
+            raise damaged(
+                self._path, f"{partition}/{due}: expected a record or the next partition, and there is neither"
+            )
         return found
+
+    def _follows(self, row: Any, partition: Partition, due: int) -> bool:
+        """Return whether a row is whole and may be the next one behind the records of a partition below `due`."""
+        is_of_partition = row[0] >> OFFSET_BITS == self._ids[partition]
+        previous = -1 if row[5] is None else row[5]
+        return record_of(partition, row) is not None and previous < (due if is_of_partition else 0)
+
+    def _scan(self, partition: Partition, start: int, end: int, limit: int) -> tuple[list[Any], Any]:
+        """Return up to `limit` rows of a range, and the row behind them, if there is one.
+
+        Where rows are lost, or the position of one is damaged, a row that does not follow comes there.
+        """
+        columns = "previous, checksum" if self._has_checksums else "NULL, NULL"
+        first, last = position_of(self._ids[partition], start), position_of(self._ids[partition], end)
+        statement = (
+            f"SELECT position, timestamp_ms, key, value, headers, {columns} FROM records "  # noqa: S608
+            "WHERE position >= ? ORDER BY position LIMIT ?"
+        )
+        rows: list[Any] = []
+        with (
+            translated(self._path, "expected to read the log"),
+            closing(self._reader.execute(statement, (first, limit + 1))) as cursor,
+        ):
+            for values in cursor:
+                if values[0] >= last or len(rows) == limit:
+                    return rows, values
+                rows.append(values)
+        return rows, None
 
     def close(self) -> None:
         """Close the file and release its lock; delete an empty file that need not be kept."""
