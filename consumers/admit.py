@@ -23,7 +23,7 @@ from service.pool.task_ids import TaskIds
 from service.runtime.stage import Outcome
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.semantic import Embedder, Meanings
-from service.selfinstruct.similarity import SimilarityIndex, Tokenized
+from service.selfinstruct.similarity import SimilarityIndex
 from service.selfinstruct.vectors import VectorIndex
 
 
@@ -48,8 +48,6 @@ class Admit:
         self._hints = hints
         self._index = SimilarityIndex(recipe.filters.rouge_threshold)
         self._ids = TaskIds()
-        # The texts that the latest batch adds, by themselves; `restore` gets them back once they are committed.
-        self._latest: dict[str, Tokenized] = {}
         self._seeds: set[str] = set()
         self._decided = DenseSet()
         self._with_decision = self._promised = 0
@@ -74,7 +72,7 @@ class Admit:
             check_next(message, len(self._ids))
             if self._embedder is not None:
                 self._vectors.add(vector_of(message, self._embedder.model))
-            self._index.add(self._latest.get(message.instruction, message.instruction))
+            self._index.add(message.instruction)
             self._ids.append(message.id)
             if message.origin is Origin.HUMAN:
                 self._seeds.add(message.id)
@@ -104,7 +102,6 @@ class Admit:
         batch_pool = BatchPool(self._recipe, overlay, self._ids, self._hints, meanings)
         fresh = list(self._fresh(batch))
         results = await to_thread.run_sync(batch_pool.take_all, fresh)
-        self._latest = {text.text: text for text in overlay.texts}
         taken = {place for place, _ in fresh}
         repeated = sum(isinstance(each, Answer) and place not in taken for place, each in enumerate(batch))
         return Outcome(results, len(batch), repeated)

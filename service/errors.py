@@ -5,7 +5,8 @@ SeedstreamError
 │   ├── SeedTaskError             a line of a seed file is not a seed task
 │   ├── TemplateError             a prompt template is missing or lacks a marker
 │   ├── RunMismatchError          the run exists with another recipe, other seeds or other templates
-│   └── RunNotFoundError          no run of this name exists
+│   ├── RunNotFoundError          no run of this name exists
+│   └── KernelError               the compiled similarity index is missing, or was built from other sources
 ├── BrokerError                   an operation on the log failed
 │   ├── RunLockedError            another process works on this run
 │   ├── DamagedLogError           the file of the embedded log is damaged; `seedstream salvage` copies what is whole
@@ -61,6 +62,10 @@ class RunMismatchError(ConfigurationError):
 
 class RunNotFoundError(ConfigurationError):
     """No run of this name exists at the broker."""
+
+
+class KernelError(ConfigurationError):
+    """The compiled similarity index is missing, or was built from other sources; the message says how to build it."""
 
 
 class BrokerError(SeedstreamError):

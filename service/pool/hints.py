@@ -18,7 +18,7 @@ from service.messaging.messages import Answer, ScreenedCandidates, ScreenedText
 from service.selfinstruct.filters import refusal
 from service.selfinstruct.judging import Pool
 from service.selfinstruct.recipe import Filters
-from service.selfinstruct.similarity import Match, Text, tokenized
+from service.selfinstruct.similarity import Match
 
 # To be raised with every change after which another text may be the nearest, or have another score.
 _SCORER = "rouge-l/1"
@@ -51,11 +51,11 @@ class WrongHint:
 class Ground(Pool, Protocol):
     """A pool that can be searched in part: a `SimilarityIndex`, or an `Overlay` for a batch."""
 
-    def nearest(self, text: Text, /, since: int = 0) -> Match | None:
+    def nearest(self, text: str, /, since: int = 0) -> Match | None:
         """Return the nearest text from a position on."""
         ...
 
-    def score(self, text: Text, position: int, /) -> float:
+    def score(self, text: str, position: int, /) -> float:
         """Return the score of a text with the one at a position."""
         ...
 
@@ -195,11 +195,11 @@ class Unhinted:
     tally: Counter[Use]
     why: Use
 
-    def add(self, text: Text, /) -> int:
+    def add(self, text: str, /) -> int:
         """Take an instruction in."""
         return self.pool.add(text)
 
-    def nearest(self, text: Text, /) -> Match | None:
+    def nearest(self, text: str, /) -> Match | None:
         """Return the nearest of the whole pool."""
         self.tally[self.why] += 1
         return self.pool.nearest(text)
@@ -214,14 +214,13 @@ class HintedPool:
     hints: Hints
     answer: Answer
 
-    def add(self, text: Text, /) -> int:
+    def add(self, text: str, /) -> int:
         """Take an instruction in."""
         return self.pool.add(text)
 
-    def nearest(self, text: Text, /) -> Match | None:
+    def nearest(self, text: str, /) -> Match | None:
         """Return the nearest of the whole pool; tasks that the screen has compared are not searched again."""
-        text = tokenized(text)
-        digest = digest_of(text.text)
+        digest = digest_of(text)
         if digest not in self.hint.matches:
             return Unhinted(self.pool, self.hints.tally, Use.UNFIT).nearest(text)
         hinted = self.hint.matches[digest]
@@ -232,7 +231,7 @@ class HintedPool:
         found = _nearer(hinted, self.pool.nearest(text, since=self.hint.pool_seen))
         return self._audit(text, found) if self.hint.audited else self._use(found)
 
-    def _bears_out(self, text: Text, hinted: Match) -> bool:
+    def _bears_out(self, text: str, hinted: Match) -> bool:
         """Return whether the task that a hint names is as near as it says, and too near."""
         return self.hints.threshold < hinted.score == self.pool.score(text, hinted.position)
 
@@ -240,7 +239,7 @@ class HintedPool:
         self.hints.tally[Use.USED] += 1
         return found
 
-    def _audit(self, text: Text, found: Match | None) -> Match | None:
+    def _audit(self, text: str, found: Match | None) -> Match | None:
         self.hints.tally[Use.AUDITED] += 1
         whole = self.pool.nearest(text)
         return whole if whole == found else self._wrong(found, whole)

@@ -7,7 +7,7 @@ from typing import Protocol
 from service.selfinstruct.filters import refusal
 from service.selfinstruct.recipe import Recipe, SemanticFilter
 from service.selfinstruct.semantic import Meanings
-from service.selfinstruct.similarity import Match, Text, tokenized
+from service.selfinstruct.similarity import Match
 from service.selfinstruct.tasks import Candidate, Reason
 from service.selfinstruct.vectors import Neighbour
 
@@ -15,11 +15,11 @@ from service.selfinstruct.vectors import Neighbour
 class Pool(Protocol):
     """Interface to the instructions accepted so far: a `SimilarityIndex`, or an `Overlay` for a batch."""
 
-    def add(self, text: Text, /) -> int:
+    def add(self, text: str, /) -> int:
         """Append an instruction and return its position."""
         ...
 
-    def nearest(self, text: Text, /) -> Match | None:
+    def nearest(self, text: str, /) -> Match | None:
         """Return the nearest instruction whose score is strictly above the recipe's threshold, or None."""
         ...
 
@@ -58,7 +58,7 @@ def judge(
 def _verdict(recipe: Recipe, candidate: Candidate, pool: Pool, meanings: Meanings | None) -> Verdict:
     if (reason := refusal(recipe.filters, candidate)) is not None:
         return Verdict(candidate, reason)
-    text = tokenized(candidate.instruction)
+    text = candidate.instruction
     nearest = pool.nearest(text)
     if nearest is not None:
         return Verdict(candidate, Reason.TOO_SIMILAR, nearest)

@@ -19,7 +19,7 @@ from service.pool.batch import Input
 from service.pool.hints import Ground, HintedPool, Hints, Use, digest_of, scorer_of
 from service.selfinstruct.judging import Pool
 from service.selfinstruct.recipe import SELF_INSTRUCT
-from service.selfinstruct.similarity import Match, Text, tokenized
+from service.selfinstruct.similarity import Match
 from tests.support import examples
 
 pytestmark = pytest.mark.anyio
@@ -188,12 +188,12 @@ class Believing:
 
     hinted: HintedPool
 
-    def add(self, text: Text, /) -> int:
+    def add(self, text: str, /) -> int:
         return self.hinted.add(text)
 
-    def nearest(self, text: Text, /) -> Match | None:
+    def nearest(self, text: str, /) -> Match | None:
         hint = self.hinted.hint
-        said = hint.matches.get(digest_of(tokenized(text).text))
+        said = hint.matches.get(digest_of(text))
         return said if said is not None else self.hinted.pool.nearest(text, since=hint.pool_seen)
 
 

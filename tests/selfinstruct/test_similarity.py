@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from rouge_score.tokenize import tokenize
 
-from service.selfinstruct.similarity import FullScan, Match, SimilarityIndex, rouge_l
+from service.selfinstruct.similarity import FullScan, Match, SimilarityIndex, Tokenizer
 from tests.selfinstruct import reference
 
 FEW_WORDS = st.lists(st.sampled_from(["the", "a", "b", "c", "The", "d-e", "...", "é"]), max_size=12).map(" ".join)
@@ -47,7 +46,7 @@ def test_every_tie_at_0_7_is_judged_like_rouge_score() -> None:
         one, other = pair_with(lcs, ours, theirs)
         expected = reference.score(one, other)
         above = expected > 0.7
-        assert rouge_l(tokenize(one, None), tokenize(other, None)) == expected
+        assert index_of(other).score(one, 0) == expected
         assert index_of(other).nearest(one) == (Match(0, expected) if above else None)
         judged[above] += 1
     assert min(judged.values()) >= 20
@@ -72,7 +71,7 @@ def test_one_common_token_more_or_less_than_a_tie_is_decisive() -> None:
 @example(one="naïve café", other="na ve caf")
 @example(one="\ud800 lone", other="lone")
 def test_scores_are_bit_equal_with_rouge_score(one: str, other: str) -> None:
-    assert rouge_l(tokenize(one, None), tokenize(other, None)) == reference.score(one, other)
+    assert index_of(other).score(one, 0) == index_of(one).score(other, 0) == reference.score(one, other)
 
 
 @settings(deadline=None, max_examples=150)
@@ -184,3 +183,20 @@ def test_a_text_of_thousands_of_tokens_is_compared() -> None:
     long = " ".join(f"t{number}" for number in range(5000))
     index = index_of("t1 t2", long)
     assert index.nearest(f"{long} end") == Match(1, 2 * 5000 / 5001 * 1.0 / (5000 / 5001 + 1.0))
+
+
+def test_a_score_with_a_text_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        index_of("alpha beta").score("alpha", 1)
+
+
+def test_a_tokenizer_may_join_tokens_of_its_own() -> None:
+    characters = Tokenizer(
+        lambda text: "\n".join(text).encode(), bytes(byte for byte in range(256) if byte != ord("\n"))
+    )
+    index = SimilarityIndex(0.5, tokenizer=characters)
+    index.add("春眠不覚暁")
+    assert index.nearest("春眠覚暁") == Match(0, reference.f_measure(4, 4, 5))
+    overlay = index.overlay()
+    overlay.add("処処聞啼鳥")
+    assert overlay.nearest("処処聞鳥") == Match(1, reference.f_measure(4, 4, 5))

@@ -1,10 +1,11 @@
 """Nearest-neighbour search by ROUGE-L: exact, bit-equal with `rouge_score`, and fast for a million texts.
 
-`index` is the entry point. A query reads the inverted lists of older texts (`segments`) and the signatures of newer
-texts (`text_signatures`). Both return the few texts that `bounds` cannot rule out, and `rouge` scores only those.
+`index` is the entry point. It hands texts to a library in C (`kernel/`, built by `build_kernel.py`), which is called
+through `library`.
 """
 
-from service.selfinstruct.similarity.index import Overlay, SimilarityIndex
-from service.selfinstruct.similarity.rouge import FullScan, Match, Text, Tokenized, rouge_l, tokenize, tokenized
+from service.selfinstruct.similarity.index import Encoded, Overlay, SimilarityIndex
+from service.selfinstruct.similarity.scores import FullScan, Match
+from service.selfinstruct.similarity.tokens import ROUGE, Tokenizer
 
-__all__ = ["FullScan", "Match", "Overlay", "SimilarityIndex", "Text", "Tokenized", "rouge_l", "tokenize", "tokenized"]
+__all__ = ["ROUGE", "Encoded", "FullScan", "Match", "Overlay", "SimilarityIndex", "Tokenizer"]
