@@ -243,6 +243,7 @@ def _wait_until_quiet(process: "subprocess.Popen[str]") -> None:
 
 def growth(sizes: Sequence[int], folder: Path, source: Path, bootstrap: str | None = None) -> Iterator[Measured]:
     """Measure everything at each size."""
+    measured.compile_modules(source)
     for tasks in sizes:
         log = Log(folder / str(tasks), tasks, source, bootstrap)
         log.write()

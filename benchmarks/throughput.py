@@ -182,6 +182,7 @@ def measure(case: Case, prompts: int, source: Path) -> Measured:
 
 def table(cases: Sequence[Case], prompts: int | None, source: Path) -> Iterator[Measured]:
     """Measure the cases and print their rows."""
+    measured.compile_modules(source)
     print(f"{load()}\n{HEADER}", flush=True)
     for case in cases:
         found = measure(case, prompts or case.prompts, source)
