@@ -4,7 +4,7 @@ The log is the truth. A checkpoint only saves the time to read the log again; on
 """
 
 from service.checkpoints.state import Fold, State
-from service.checkpoints.store import Checkpoints
+from service.checkpoints.store import NO_CHECKPOINTS, Checkpoints
 from service.checkpoints.writer import CheckpointWriter
 
-__all__ = ["CheckpointWriter", "Checkpoints", "Fold", "State"]
+__all__ = ["NO_CHECKPOINTS", "CheckpointWriter", "Checkpoints", "Fold", "State"]

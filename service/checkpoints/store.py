@@ -60,6 +60,9 @@ class Checkpoints:
             log.info("checkpoint.not_written", file=str(path), why=str(error))
 
 
+NO_CHECKPOINTS = Checkpoints(None)
+
+
 def _name(fold: Fold) -> str:
     return f"{fold.name}.checkpoint"
 

@@ -37,9 +37,9 @@ class CheckpointWriter:
             self._due_s = float("inf")
             tasks.start_soon(self._write, *self._taken())
 
-    async def finish(self) -> None:
-        """Write a checkpoint, unless there is nothing new since the last one."""
-        if self._records:
+    async def finish(self, at_least: int = 1) -> None:
+        """Write a checkpoint, if at least this many records were applied since the last one."""
+        if self._records >= at_least:
             await self._write(*self._taken())
 
     def _taken(self) -> tuple[Bookmark, State]:

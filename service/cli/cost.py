@@ -7,12 +7,9 @@ from rich.table import Table
 
 from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
 from service.billing.totals import Spent, usd_of
-from service.bootstrap.open_run import open_existing
 from service.cli import options
+from service.cli.reading import open_progress
 from service.cli.rendering import dollars, essential_costs, unread
-from service.messaging.dead_letters import DEAD_LETTER_TOPICS
-from service.messaging.topic_reader import Tail
-from service.messaging.topics import ALL
 from service.run.cost_report import statement
 from service.run.progress import Progress
 from service.settings import Settings
@@ -40,14 +37,8 @@ def cost(run: options.RunOptions, as_json: options.AsJson = False) -> None:
 
 
 async def _read(settings: Settings) -> Progress:
-    async with (
-        open_existing(settings) as broker,
-        Tail.of(broker, settings.run, (*ALL, *DEAD_LETTER_TOPICS)) as tail,
-    ):
-        progress = Progress(unread=tail.unread)
-        async for message in tail.messages_to_end():
-            progress.apply(message)
-    return progress
+    async with open_progress(settings) as (_, reader):
+        return reader.progress
 
 
 def by_stage(progress: Progress) -> Table:

@@ -1,5 +1,7 @@
 """`seedstream explain ID`: all facts about a task, a candidate, a prompt or a seed."""
 
+import sys
+from functools import partial
 from typing import Annotated, Any
 
 import anyio
@@ -8,11 +10,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from service.bootstrap.open_run import open_existing
 from service.cli import options
+from service.cli.reading import open_progress
 from service.cli.terminal_text import clean
-from service.run.lineage import Evidence, gather
+from service.run.lineage import gather
 from service.settings import Settings
+
+# The most earlier tasks with which an accepted one is compared unasked: a second or so.
+_FEW = 20_000
 
 
 @options.expand_groups
@@ -22,9 +27,12 @@ def explain(
     ],
     run: options.RunOptions,
     as_json: options.AsJson = False,
+    nearest: Annotated[
+        bool, typer.Option("--nearest", help="Compare an accepted task with all earlier ones, however many they are.")
+    ] = False,
 ) -> None:
     """Explain a verdict: reason, nearest tasks and scores, parents, prompt, completions, model, versions, cost."""
-    found = anyio.run(_explain, options.settings_from(run), name)
+    found = anyio.run(partial(_explain, nearest=nearest), options.settings_from(run), name)
     if as_json:
         options.print_json(found)
         return
@@ -35,10 +43,14 @@ def explain(
             console.print(Text(_readable(value)), soft_wrap=not console.is_terminal)
 
 
-async def _explain(settings: Settings, name: str) -> dict[str, Any]:
-    async with open_existing(settings) as broker:
-        evidence: Evidence = await gather(broker, settings.run, name)
-    return evidence.facts()
+async def _explain(settings: Settings, name: str, *, nearest: bool) -> dict[str, Any]:
+    async with open_progress(settings) as (broker, reader):
+        evidence = await gather(broker, settings.run, name, reader.index, sys.maxsize if nearest else _FEW)
+    facts = evidence.facts()
+    if name in evidence.pool and not evidence.has_earlier:
+        hint = f"not compared with the {evidence.pool[name].pool_seq:,} earlier tasks; --nearest does so"
+        typer.echo(hint, err=True)
+    return facts
 
 
 def _readable(value: Any) -> str:

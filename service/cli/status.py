@@ -9,15 +9,13 @@ import typer
 from anyio import to_thread
 from rich.console import Console
 
-from service.bootstrap.open_run import is_worked_on, open_existing
+from service.bootstrap.open_run import is_worked_on
 from service.cli import options
 from service.cli.live_view import open_view
 from service.cli.pace import Pace
+from service.cli.reading import open_progress
 from service.cli.rendering import acceptance, panel
 from service.cli.standstill import Standstill, last_moved_s, waiting_at_most
-from service.messaging.dead_letters import DEAD_LETTER_TOPICS
-from service.messaging.topic_reader import Tail
-from service.messaging.topics import ALL
 from service.pipeline.members import Members, read_members
 from service.pipeline.role import Role
 from service.pipeline.stall import read_waiting
@@ -25,8 +23,6 @@ from service.run.cost_report import cost_facts
 from service.run.progress import Progress
 from service.selfinstruct.recipe import Recipe
 from service.settings import Settings
-
-_FOLLOWED = (*ALL, *DEAD_LETTER_TOPICS)
 
 
 @options.expand_groups
@@ -118,9 +114,9 @@ def _counted(names: Sequence[str]) -> str:
 
 
 async def _read(settings: Settings) -> tuple[Progress, dict[Role, Members], Standstill | None]:
-    async with open_existing(settings) as broker, Tail.of(broker, settings.run, _FOLLOWED) as tail:
-        progress = await _caught_up(tail)
-        still_s = last_moved_s(progress, tail.latest_ms)
+    async with open_progress(settings) as (broker, reader):
+        progress = reader.progress
+        still_s = last_moved_s(progress, reader.tail.latest_ms)
         still = None
         if still_s is not None:
             abandoned = not await to_thread.run_sync(is_worked_on, settings)
@@ -129,23 +125,15 @@ async def _read(settings: Settings) -> tuple[Progress, dict[Role, Members], Stan
         return progress, await read_members(broker, settings.run), still
 
 
-async def _caught_up(tail: Tail) -> Progress:
-    progress = Progress(unread=tail.unread)
-    async for message in tail.messages_to_end():
-        progress.apply(message)
-    return progress
-
-
 async def _watch(settings: Settings) -> None:
-    async with open_existing(settings) as broker, Tail.of(broker, settings.run, _FOLLOWED) as tail:
-        progress = await _caught_up(tail)
+    async with open_progress(settings) as (_, reader), anyio.create_task_group() as tasks:
+        progress = reader.progress
         _tell_if_undefined(progress, settings)
         pace = Pace(finished_before=progress.finished)
         async with open_view(lambda: (progress, None), pace) as view:
             while progress.ended is None:
-                news = await tail.next()
+                news = await reader.next(tasks)
                 for message in news:
-                    progress.apply(message)
                     await view.observe(message)
                 if not news and not await to_thread.run_sync(is_worked_on, settings):
                     typer.echo(f"not running; `seedstream run --run {settings.run}` continues it", err=True)

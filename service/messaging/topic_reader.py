@@ -151,7 +151,7 @@ class Tail:
 
     async def next(self, timeout_s: float = _POLL_S) -> list[Message]:
         """Return the next readable messages, or an empty list if none arrive within `timeout_s`."""
-        found = [self._readable(record) for record in await self.records(timeout_s)]
+        found = [self.readable(record) for record in await self.records(timeout_s)]
         return [message for message in found if message is not None]
 
     def decode(self, record: Record) -> Message:
@@ -186,7 +186,7 @@ class Tail:
         """Return whether a replay had passed a dead letter by the time this reader was opened."""
         return letter.offset < self._put_back[letter.partition]
 
-    def _readable(self, record: Record) -> Message | None:
+    def readable(self, record: Record) -> Message | None:
         """Return the message of a record, or `None` for a poison record or one that was put back.
 
         The stage that consumes a poison record writes its dead letter. A record that was put back is a copy of one
@@ -217,6 +217,11 @@ class Tail:
         """Log a record that cannot be read and is skipped, once for each topic."""
         self._skipped.skip("record.unreadable", record, error)
 
+    async def left(self) -> int:
+        """Return the number of offsets between here and the current ends of the topics."""
+        ends = await self._broker.end_offsets(self._partitions, Isolation.READ_COMMITTED)
+        return sum(end - self._reader.position(partition) for partition, end in ends.items())
+
     async def to_end(self, silence_s: float = _SILENCE_S) -> AsyncIterator[Record]:
         """Yield records up to the current ends of the topics, and wait for transactions that are open now.
 
@@ -224,11 +229,12 @@ class Tail:
             BrokerError: nothing came for twice `silence_s` before the ends were reached, or a transaction stayed open
                 for longer than Kafka allows.
         """
-        async for batch in self._batches_to_end(silence_s):
+        async for batch in self.record_batches_to_end(silence_s):
             for record in batch:
                 yield record
 
-    async def _batches_to_end(self, silence_s: float = _SILENCE_S) -> AsyncIterator[list[Record]]:
+    async def record_batches_to_end(self, silence_s: float = _SILENCE_S) -> AsyncIterator[list[Record]]:
+        """Yield records as `to_end` does, in batches; between two of them, `bookmark` belongs to the records so far."""
         targets = await self._broker.end_offsets(self._partitions, Isolation.READ_UNCOMMITTED)
         silence = Silence(self._broker, self._reader, self._partitions, silence_s)
         while any(self._reader.position(partition) < target for partition, target in targets.items()):
@@ -240,8 +246,8 @@ class Tail:
 
         Between two batches, `bookmark` belongs to the messages so far.
         """
-        async for batch in self._batches_to_end():
-            found = [self._readable(record) for record in batch]
+        async for batch in self.record_batches_to_end():
+            found = [self.readable(record) for record in batch]
             yield [message for message in found if message is not None]
 
     async def messages_to_end(self) -> AsyncIterator[Message]:
@@ -252,7 +258,7 @@ class Tail:
     async def placed_to_end(self) -> AsyncIterator[tuple[Partition, Message]]:
         """Yield the readable messages up to the current ends of the topics, each with its partition."""
         async for record in self.to_end():
-            message = self._readable(record)
+            message = self.readable(record)
             if message is not None:
                 yield record.partition, message
 

@@ -11,16 +11,15 @@ import anyio
 
 from producers.prompts import PromptProducer
 from service.bootstrap.asked_model import AskedModel
+from service.checkpoints import NO_CHECKPOINTS, Checkpoints
 from service.lm.errors import EndpointRefusedError
 from service.messaging.broker import Broker
-from service.messaging.dead_letters import DEAD_LETTER_TOPICS
 from service.messaging.messages import GoalSet, Message, RunDefined, RunEnded
-from service.messaging.topic_reader import Tail
-from service.messaging.topics import ALL
 from service.pipeline.fleet_leases import fleet_limits
 from service.pipeline.limits import Limits
 from service.pipeline.stages import admitting, calling_stages, finishing
 from service.run.progress import Progress
+from service.run.progress_reader import ProgressReader
 from service.runtime.stateless_worker import StatelessWorker
 
 Observer = Callable[[Message], Awaitable[None]]
@@ -30,12 +29,20 @@ Work = Callable[[anyio.Event], Awaitable[None]]
 class Pipeline:
     """All stages of one run in this process."""
 
-    def __init__(self, broker: Broker, definition: RunDefined, model: AskedModel, limits: Limits) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        definition: RunDefined,
+        model: AskedModel,
+        limits: Limits,
+        checkpoints: Checkpoints = NO_CHECKPOINTS,
+    ) -> None:
         self.progress = Progress()
         self.dispatcher = model.dispatcher
         self._broker = broker
         self._run = definition.run
         self._limits = limits
+        self._checkpoints = checkpoints
         self._stop = anyio.Event()
         self._ended: RunEnded | None = None
         self._refusal: EndpointRefusedError | None = None
@@ -59,17 +66,17 @@ class Pipeline:
         Raises:
             EndpointRefusedError: the model refuses every call; all paid completions are on the log.
         """
-        async with Tail.of(self._broker, self._run, (*ALL, *DEAD_LETTER_TOPICS)) as tail:
-            self.progress.unread = tail.unread
-            async for message in tail.messages_to_end():
-                self.progress.apply(message)
+        async with ProgressReader.open(self._broker, self._run, self._checkpoints) as reader:
+            self.progress = reader.progress
+            await reader.catch_up()
             caught_up(self.progress)
             self.dispatcher.restrict(limits=fleet_limits(self.progress.goal))
             done = anyio.Event()
             async with anyio.create_task_group() as following:
-                following.start_soon(self._follow, tail, observe, done)
+                following.start_soon(self._follow, reader, observe, done)
                 await self._run_stages()
                 done.set()
+            await reader.save()
         if self._refusal is not None:
             raise self._refusal
         return self._ended
@@ -100,15 +107,15 @@ class Pipeline:
             self._refusal = refusal
             self._stop.set()
 
-    async def _follow(self, tail: Tail, observe: Observer, done: anyio.Event) -> None:
-        while not done.is_set():
-            await self._observe(await tail.next(), observe)
-        async for message in tail.messages_to_end():
-            await self._observe([message], observe)
+    async def _follow(self, reader: ProgressReader, observe: Observer, done: anyio.Event) -> None:
+        async with anyio.create_task_group() as writing:
+            while not done.is_set():
+                await self._observe(await reader.next(writing), observe)
+            async for messages in reader.batches_to_end(writing):
+                await self._observe(messages, observe)
 
     async def _observe(self, messages: list[Message], observe: Observer) -> None:
         for message in messages:
-            self.progress.apply(message)
             if isinstance(message, GoalSet):
                 self.dispatcher.restrict(limits=fleet_limits(message))
             await observe(message)

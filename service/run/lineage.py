@@ -28,18 +28,33 @@ from service.messaging.messages import (
     TaskInstances,
 )
 from service.messaging.topic_reader import Tail
+from service.run.record_index import RecordIndex
+from service.run.record_lookup import look_up
 
 _CANDIDATE = re.compile(r"(p\d+)\.(\d+)")
+_ABOUT = (
+    topics.PROMPTS,
+    topics.CANDIDATES,
+    topics.DECISIONS,
+    topics.POOL,
+    topics.CLASSIFIED,
+    topics.INSTANCES,
+    topics.TASKS,
+)
 
 
 @dataclass(slots=True)
 class Evidence:
-    """The messages about one id, and the pool, to which the ids in these messages refer."""
+    """The messages about one id, and the tasks of the pool to which these messages refer.
+
+    With `has_earlier`, `pool` has all tasks before this one too.
+    """
 
     id: str
     prompt_id: str
     position: int | None
     pool: dict[str, PooledTask] = field(default_factory=dict)
+    has_earlier: bool = False
     defined: RunDefined | None = None
     prompt: Prompt | None = None
     answer: Answer | FailedPrompt | None = None
@@ -77,6 +92,17 @@ class Evidence:
                 self.dead_letters.append(message)
             case _:
                 pass
+
+    @property
+    def mentioned(self) -> set[str]:
+        """Return the ids of the tasks whose texts are shown: the examples in the prompt, and the nearest tasks."""
+        verdict, provenance = self._verdict(), self._provenance()
+        shown = self.prompt.demonstrations if self.prompt is not None else ()
+        names = {*shown, *(provenance.parents if provenance is not None else ())}
+        if verdict is not None:
+            names |= {verdict.nearest} if verdict.nearest is not None else set()
+            names |= {verdict.semantic.nearest} if verdict.semantic is not None else set()
+        return names
 
     def facts(self) -> dict[str, Any]:
         """Return the lineage as plain values.
@@ -139,14 +165,14 @@ class Evidence:
         """Return the task that caused a rejection, or for an accepted task the ten nearest earlier tasks."""
         if verdict is not None and verdict.nearest is not None:
             return {"id": verdict.nearest, "instruction": self._text(verdict.nearest), "score": verdict.score}
-        if self.id not in self.pool:
+        if self.id not in self.pool or not self.has_earlier:
             return None
         # The index is compiled code with numpy: most explanations, and every other command that reads a run, need none.
         from service.dataset.neighbours import NEAREST  # noqa: PLC0415
         from service.selfinstruct.similarity import SimilarityIndex  # noqa: PLC0415
 
         task = self.pool[self.id]
-        before = [each for each in self.pool.values() if each.pool_seq < task.pool_seq]
+        before = sorted(self.pool.values(), key=lambda each: each.pool_seq)[: task.pool_seq]
         index = SimilarityIndex(1.0)  # asked for surveys only
         for each in before:
             index.add(each.instruction)
@@ -230,12 +256,25 @@ def _without_id(letter: DeadLetter) -> dict[str, Any]:
     return {name: value for name, value in structs.asdict(letter).items() if name != "id"}
 
 
-async def gather(broker: Broker, run: str, name: str) -> Evidence:
-    """Collect the messages about an id from all topics of a run, dead letters included."""
+async def gather(broker: Broker, run: str, name: str, index: RecordIndex, at_most: int) -> Evidence:
+    """Collect the messages about an id from the blocks of the log where `index` says that they may be.
+
+    An accepted task is compared with the earlier ones only if these are `at_most` that many.
+    """
     match = _CANDIDATE.fullmatch(name)
     prompt_id, position = (match[1], int(match[2])) if match is not None else (name, None)
     evidence = Evidence(name, prompt_id, position)
-    async with Tail.of(broker, run, (*topics.ALL, *DEAD_LETTER_TOPICS)) as tail:
+    async with Tail.of(broker, run, (topics.CONTROL, *DEAD_LETTER_TOPICS)) as tail:
         async for message in tail.messages_to_end():
             evidence.apply(message)
+    async for message in look_up(broker, run, index, _ABOUT, {name, prompt_id}):
+        evidence.apply(message)
+    async for message in look_up(broker, run, index, [topics.POOL], evidence.mentioned):
+        evidence.apply(message)
+    task = evidence.pool.get(name)
+    if task is not None and task.pool_seq <= at_most:
+        async with Tail.of(broker, run, [topics.POOL]) as tail:
+            async for message in tail.messages_to_end():
+                evidence.apply(message)
+        evidence.has_earlier = True
     return evidence

@@ -1,9 +1,88 @@
-"""Reads the progress of a run from its log."""
+"""Reads the progress of a run from its log, from a checkpoint on if there is one."""
 
-from service.messaging.broker import Broker
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio.abc import TaskGroup
+
+from service.checkpoints import Checkpoints, CheckpointWriter, Fold, State
+from service.messaging.bookmark import Bookmark
+from service.messaging.broker import Broker, Record
+from service.messaging.dead_letters import DEAD_LETTER_TOPICS
+from service.messaging.messages import Message
 from service.messaging.topic_reader import Tail
-from service.messaging.topics import ALL
+from service.messaging.topics import ALL, HINTS, INSTRUCTIONS
 from service.run.progress import Progress
+from service.run.record_index import RecordIndex
+
+# Nothing is counted of the two others.
+COUNTED = tuple(topic for topic in ALL if topic not in (HINTS, INSTRUCTIONS))
+_FOLD = Fold("progress", 1)
+# A command that has read fewer records leaves no checkpoint behind.
+MANY = 5_000
+
+
+class ProgressReader:
+    """The counts of a run, up to where its log was read, and an index of the records read."""
+
+    def __init__(self, tail: Tail, checkpoints: Checkpoints, state: State | None) -> None:
+        self.progress = Progress() if state is None else Progress.restored(_part(state, "progress"))
+        self.index = RecordIndex() if state is None else RecordIndex.restored(_part(state, "index"))
+        tail.unread.update(self.progress.unread)
+        self.progress.unread = tail.unread
+        self.tail = tail
+        self._writer = CheckpointWriter(checkpoints, _FOLD, self._take)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, broker: Broker, run: str, checkpoints: Checkpoints) -> "AsyncIterator[ProgressReader]":
+        """Open the log of a run, where the checkpoint stands or at its beginning."""
+        async with Tail.of(broker, run, (*COUNTED, *DEAD_LETTER_TOPICS)) as tail:
+            yield cls(tail, checkpoints, await checkpoints.restore(_FOLD, tail))
+
+    async def catch_up(self, tell: Callable[[float], None] = lambda _: None) -> None:
+        """Read up to the current end of the log. `tell` gets the share that is read, 0 … 1, again and again."""
+        left, read = await self.tail.left(), 0
+        async with anyio.create_task_group() as tasks:
+            async for batch in self.tail.record_batches_to_end():
+                self._apply(batch, tasks)
+                read += len(batch)
+                tell(read / max(left, read, 1))
+
+    async def next(self, tasks: TaskGroup) -> list[Message]:
+        """Return the next messages, already counted; a checkpoint is written in the task group now and then."""
+        return self._apply(await self.tail.records(), tasks)
+
+    async def batches_to_end(self, tasks: TaskGroup) -> AsyncIterator[list[Message]]:
+        """Yield messages as `next` returns them, up to the current end of the log."""
+        async for batch in self.tail.record_batches_to_end():
+            yield self._apply(batch, tasks)
+
+    async def save(self, at_least: int = 1) -> None:
+        """Write a checkpoint, if at least this many records were read since the last one."""
+        await self._writer.finish(at_least)
+
+    def _apply(self, batch: Sequence[Record], tasks: TaskGroup) -> list[Message]:
+        messages = []
+        for record in batch:
+            self.index.add(record)
+            if (message := self.tail.readable(record)) is not None:
+                self.progress.apply(message)
+                messages.append(message)
+        self._writer.offer(tasks, len(batch))
+        return messages
+
+    def _take(self) -> tuple[Bookmark, State]:
+        parts = {"progress": self.progress.snapshot(), "index": self.index.snapshot()}
+        values = {name: part.values for name, part in parts.items()}
+        arrays = {f"{name}.{each}": pieces for name, part in parts.items() for each, pieces in part.arrays.items()}
+        return self.tail.bookmark(), State(values, arrays)
+
+
+def _part(state: State, name: str) -> State:
+    arrays = {each.removeprefix(f"{name}."): a for each, a in state.arrays.items() if each.startswith(f"{name}.")}
+    return State(state.values[name], arrays)
 
 
 async def read_progress(broker: Broker, run: str) -> Progress:
