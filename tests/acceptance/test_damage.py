@@ -64,7 +64,7 @@ def test_a_damaged_run_is_salvaged_and_continued(finished_runs: FinishedRuns, tm
     assert {each["topic"] for each in facts["lost"]} <= {partition.topic for partition, _ in old.offsets}
     assert (facts["finished"], facts["defined"]) == (TARGET, True)
     _check_counts(facts, len({task.id for task in exported.tasks} & {task.id for task in old.tasks}))
-    assert f"{facts['came_back']} of at least {TARGET} finished tasks came back" in made.err
+    assert f"{facts['came_back']} of at least {facts['finished_before']} finished tasks came back" in made.err
     paid = read_ledger(folder, "whole").completed_prompts()
     assert len(paid) > len(old.completed_prompts()) / 2
     with simulated() as model:
@@ -79,10 +79,12 @@ def test_a_damaged_run_is_salvaged_and_continued(finished_runs: FinishedRuns, tm
 
 
 def _check_counts(facts: dict[str, Any], came_back: int) -> None:
-    assert facts["finished_before"] == TARGET
-    assert TARGET - 8 <= facts["came_back"] <= came_back
+    """Check counts of which damage may hide the last numbers: where records differ, so do the pages that are hit."""
+    before = facts["finished_before"]
+    assert TARGET - 8 <= facts["came_back"] <= min(came_back, before) <= before <= TARGET
     assert facts["came_back"] == came_back or not facts["lost_tasks"]["exact"]
-    assert facts["finished_anew"] == facts["lost_tasks"]["count"] == TARGET - facts["came_back"]
+    assert facts["lost_tasks"]["count"] == before - facts["came_back"]
+    assert facts["finished_anew"] == TARGET - facts["came_back"]
 
 
 # Prompts without an answer and parents of tasks may be lost, so the invariants of those are left out.
