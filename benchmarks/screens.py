@@ -18,10 +18,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import uuid4
 
 import anyio
+from msgspec import structs
 
 from benchmarks.admit_on_kafka import answer
 from benchmarks.machine import kafka, load, log_warnings_only
@@ -125,7 +126,7 @@ async def write(broker: Broker, topic: Topic[Message], run: str, records: Sequen
     async with broker.producer() as producer:
         for first in range(0, len(records), _WRITTEN_AT_ONCE):
             batch = records[first : first + _WRITTEN_AT_ONCE]
-            await producer.send([replace(record, topic=topic.of(run)) for record in batch])
+            await producer.send([structs.replace(record, topic=topic.of(run)) for record in batch])
 
 
 @contextmanager

@@ -16,6 +16,8 @@ def check_size(record: NewRecord, max_record_bytes: int) -> None:
     if size > limit:
         raise RecordTooLargeError(f"{record.topic}: expected a record of at most {limit} bytes, got {size}")
     for name, _ in record.headers:
+        if name.isascii():
+            continue
         try:
             name.encode()
         except UnicodeEncodeError as error:

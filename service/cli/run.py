@@ -15,6 +15,7 @@ from service.bootstrap.open_embedder import check_embedder, check_model
 from service.bootstrap.open_model import open_model, probe
 from service.checkpoints import Checkpoints
 from service.cli import options
+from service.cli.garbage import spare_garbage_collection
 from service.cli.live_view import on_terminal, open_view
 from service.cli.options import TaskChoice
 from service.cli.outlook import outlook_by_length, outlook_of
@@ -92,6 +93,7 @@ def run(
         )
     asked = AskedRun(settings)
     refuse_early(asked)
+    spare_garbage_collection()
     raise typer.Exit(anyio.run(partial(run_to_target, asked, tasks=tasks or TaskChoice.RESUME)))
 
 

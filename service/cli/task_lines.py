@@ -36,7 +36,7 @@ class StandardOutput:
         while rest:
             with suppress(PermissionError):  # a regular file is always ready, and cannot be polled
                 await anyio.wait_writable(self._file)
-            rest = rest[await to_thread.run_sync(self._write_some, _whole_lines(rest)) :]
+            rest = rest[await to_thread.run_sync(self._write_ready, rest) :]
 
     async def watch(self) -> None:
         """Raise an error when the reader of a pipe closes it, even if no data is being written."""
@@ -49,6 +49,21 @@ class StandardOutput:
         poll = select.poll()
         poll.register(self._file, 0)
         return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+    def _write_ready(self, data: memoryview) -> int:
+        """Write lines as long as the output takes them at once; return the number of bytes written."""
+        done = 0
+        while done < len(data) and (not done or self._is_ready()):
+            written = self._write_some(_whole_lines(data[done:]))
+            if not written:
+                break
+            done += written
+        return done
+
+    def _is_ready(self) -> bool:
+        poll = select.poll()
+        poll.register(self._file, select.POLLOUT)
+        return bool(poll.poll(0))
 
     def _write_some(self, data: memoryview) -> int:
         try:

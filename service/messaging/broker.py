@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 DEAD_LETTERS = ".dlq"
 DEAD_LETTER_HEADROOM_BYTES = 16 * 1024
@@ -68,8 +68,7 @@ class Isolation(StrEnum):
     READ_UNCOMMITTED = "read_uncommitted"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Partition:
+class Partition(Struct, frozen=True, order=True):
     """A partition of a topic, numbered from 0; prints as `topic/number`."""
 
     topic: str
@@ -87,8 +86,7 @@ class TopicSpec:
     partitions: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecord:
+class NewRecord(Struct, frozen=True):
     """A record to write. Without `partition`, the murmur2 hash of the key selects one, as in Kafka's own clients."""
 
     topic: str
@@ -98,8 +96,11 @@ class NewRecord:
     partition: int | None = None
 
 
-class Record(Struct, frozen=True, gc=False):
-    """A record read from the log. Headers are ordered and may repeat; `timestamp_ms` is Unix time in milliseconds."""
+class Record(Struct, frozen=True, gc=False, eq=False):
+    """A record read from the log. Headers are ordered and may repeat; `timestamp_ms` is Unix time in milliseconds.
+
+    `decoded` is set by the first `codec.decode`, for the other readers of the same object in this process.
+    """
 
     partition: Partition
     offset: int
@@ -107,6 +108,25 @@ class Record(Struct, frozen=True, gc=False):
     value: bytes | None
     headers: Headers
     timestamp_ms: int
+    decoded: "Decoded | None" = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and structs.astuple(self)[:-1] == structs.astuple(other)[:-1]
+
+    def __hash__(self) -> int:
+        return hash((self.partition, self.offset))
+
+
+class Decoded(Struct, frozen=True, gc=False):
+    """The message in a record, and the parts of the record that it was read from."""
+
+    value: bytes
+    headers: Headers
+    message: Any
+
+    def is_of(self, record: Record) -> bool:
+        """Return whether this is the message of a record, and not of one that the record was made from."""
+        return self.value is record.value and self.headers is record.headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,24 @@ restarts uses it to find the inputs that already have an output. The record also
 
 import re
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from random import Random
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import structs
 
 from service.errors import DecodeError, NewerVersionError
-from service.messaging.broker import Headers, LazyHeaders, NewRecord, Partition, Record
+from service.messaging.broker import (
+    Decoded,
+    Headers,
+    LazyHeaders,
+    NewRecord,
+    ParsedHeaders,
+    Partition,
+    Record,
+)
 from service.messaging.messages import Message
 from service.messaging.topics import TOPIC_OF_TYPE, Topic
 
@@ -25,6 +34,7 @@ CAUSE = "seedstream_cause"
 _WRITER = "seedstream_version"
 _VERSION = version("seedstream")
 _TRACE = "traceparent"
+_BEHIND: ParsedHeaders = ((_WRITER, _VERSION.encode()), ("content-type", b"application/json"))
 _TYPES = "io.seedstream."
 _TRACE_PARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 # Kafka's offsets have 63 bits and its partition numbers 31.
@@ -45,33 +55,40 @@ def header(headers: Headers, name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=64)
+def _trace_id(parent: str) -> str | None:
+    found = _TRACE_PARENT.fullmatch(parent)
+    return None if found is None else found[1]
+
+
 def _trace(cause: Record | None) -> str:
     parent = header(cause.headers, _TRACE) if cause is not None else None
-    found = _TRACE_PARENT.fullmatch(parent) if parent is not None else None
-    trace_id = found[1] if found is not None else f"{_ids.getrandbits(128):032x}"
-    return f"00-{trace_id}-{_ids.getrandbits(64):016x}-01"
+    trace_id = _trace_id(parent) if parent is not None else None
+    return f"00-{trace_id or f'{_ids.getrandbits(128):032x}'}-{_ids.getrandbits(64):016x}-01"
+
+
+@lru_cache(maxsize=256)
+def _envelope(kind: type[Message], run: str) -> tuple[str, ParsedHeaders, ParsedHeaders]:
+    """Return the topic of a type of message, and the headers before and behind its id that are always the same."""
+    before = (("ce_specversion", b"1.0"), ("ce_type", kind.ce_type.encode()))
+    return TOPIC_OF_TYPE[kind].of(run), before, (("ce_source", f"/seedstream/{run}".encode()),)
 
 
 def encode(message: Message, run: str, cause: Record | None = None) -> NewRecord:
     """Return the record of a message, for the topic of its type; `cause` is the input record of an output."""
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_type", message.ce_type.encode()),
-        ("ce_id", message.key.encode()),
-        ("ce_source", f"/seedstream/{run}".encode()),
+    topic, before, source = _envelope(type(message), run)
+    key = message.key.encode()
+    headers: ParsedHeaders = (
+        *before,
+        ("ce_id", key),
+        *source,
         ("ce_time", datetime.now(UTC).isoformat().encode()),
-        (_WRITER, _VERSION.encode()),
-        ("content-type", b"application/json"),
+        *_BEHIND,
         (_TRACE, _trace(cause).encode()),
-    ]
-    if cause is not None:
-        headers.append((CAUSE, f"{cause.partition}/{cause.offset}".encode()))
-    return NewRecord(
-        topic=TOPIC_OF_TYPE[type(message)].of(run),
-        key=message.key.encode(),
-        value=message.to_json(),
-        headers=tuple(headers),
     )
+    if cause is not None:
+        headers += ((CAUSE, f"{cause.partition}/{cause.offset}".encode()),)
+    return NewRecord(topic=topic, key=key, value=message.to_json(), headers=headers)
 
 
 def is_ours(record: Record) -> bool:
@@ -86,8 +103,18 @@ def decode(topic: Topic[M], record: Record) -> M:
         NewerVersionError: a newer version of Seedstream wrote the record, and this one cannot read it.
         DecodeError: the type does not belong to the topic, the value is not JSON, or a field is missing or invalid.
     """
+    known = record.decoded
+    if known is not None and known.is_of(record) and type(known.message) in topic.types:
+        return known.message  # type: ignore[no-any-return]
+    message = _decode(topic, record)
+    if record.value is not None:
+        structs.force_setattr(record, "decoded", Decoded(record.value, record.headers, message))
+    return message
+
+
+def _decode(topic: Topic[M], record: Record) -> M:
     name = header(record.headers, "ce_type")
-    kind = next((kind for kind in topic.types if kind.ce_type == name), None)
+    kind = _by_name(topic.types).get(name or "")
     if kind is None:
         expected = " or ".join(kind.ce_type for kind in topic.types)
         raise _unreadable(record, f"expected a record of type {expected}, got {name!r}")
@@ -98,6 +125,11 @@ def decode(topic: Topic[M], record: Record) -> M:
         return _decoder(kind).decode(record.value)  # type: ignore[no-any-return]
     except (ValueError, RecursionError) as error:
         raise _unreadable(record, f"{name}: {_explained(error)}") from error
+
+
+@cache
+def _by_name(kinds: tuple[type[Message], ...]) -> dict[str, type[Message]]:
+    return {kind.ce_type: kind for kind in kinds}
 
 
 @cache

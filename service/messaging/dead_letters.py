@@ -9,10 +9,11 @@ lengths and digests instead of long parts, and cannot be put back.
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
+
+from msgspec.structs import replace
 
 from service.errors import SeedstreamError
 from service.messaging.broker import DEAD_LETTERS, Headers, NewRecord, Record
@@ -181,7 +182,7 @@ def put_back(letter: Record, partitions: int) -> NewRecord:
 
 def is_copy(record: Record) -> bool:
     """Return whether a record failed before and was put back, so that its topic holds it twice."""
-    return _failed_before(record) > 0
+    return header(record.headers, _ATTEMPTS) is not None and _failed_before(record) > 0
 
 
 def _failed_before(record: Record) -> int:

@@ -12,7 +12,11 @@ def size_of(record: NewRecord) -> int:
 
 def size_of_headers(headers: Headers) -> int:
     """Return the bytes of names and values together."""
-    return sum(len(name.encode("utf-8", "replace")) + len(value or b"") for name, value in headers)
+    size = 0
+    for name, value in headers:
+        size += len(name) if name.isascii() else len(name.encode("utf-8", "replace"))
+        size += len(value) if value is not None else 0
+    return size
 
 
 def max_bytes_of(topic: str, max_record_bytes: int = MAX_RECORD_BYTES) -> int:

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import msgspec
 from msgspec import structs
+from msgspec.structs import replace
 
 from service.adapters.sqlite import SqliteBroker
 from service.messaging import codec

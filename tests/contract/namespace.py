@@ -99,7 +99,7 @@ class Namespaced:
         return frozenset(Partition(each.topic.removeprefix(self.prefix), each.number) for each in partitions)
 
     def records(self, records: Sequence[NewRecord]) -> list[NewRecord]:
-        return [replace(record, topic=self.prefix + record.topic) for record in records]
+        return [structs.replace(record, topic=self.prefix + record.topic) for record in records]
 
     def found(self, records: Sequence[Record]) -> list[Record]:
         names = {record.partition: record.partition.topic.removeprefix(self.prefix) for record in records}

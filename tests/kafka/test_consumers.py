@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from dataclasses import replace
 from pathlib import Path
 from signal import SIGKILL
 from uuid import uuid4
@@ -10,6 +9,7 @@ from uuid import uuid4
 import anyio
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.client import FinishedTask, Tasks, open_tasks

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -7,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from service.errors import DecodeError
 from service.messaging import codec, topics
@@ -157,6 +157,25 @@ def test_unknown_fields_are_ignored_at_every_depth() -> None:
     )
     assert value.count(b'"new"') == 3
     assert decode(topics.CANDIDATES, as_read(replace(record, value=value))) == examples.answer(1, "Name a river.")
+
+
+def test_a_record_is_decoded_once() -> None:
+    record = as_read(encode(examples.answer(1), RUN))
+    assert decode(topics.CANDIDATES, record) is decode(topics.CANDIDATES, record)
+    assert record == as_read(NewRecord(record.partition.topic, record.value, record.key, record.headers))
+
+
+def test_a_copy_with_other_content_is_decoded_anew() -> None:
+    record = as_read(encode(examples.prompt(1), RUN))
+    assert decode(topics.PROMPTS, record) == examples.prompt(1)
+    other = replace(record, value=encode(examples.prompt(2), RUN).value)
+    assert decode(topics.PROMPTS, other) == examples.prompt(2)
+    with pytest.raises(DecodeError, match=r"got 'prompt\.v9'"):
+        decode(topics.PROMPTS, replace(record, headers=(("ce_type", b"prompt.v9"),)))
+    with pytest.raises(DecodeError, match="got none"):
+        decode(topics.PROMPTS, replace(record, value=None))
+    with pytest.raises(DecodeError, match=r"expected a record of type io\.seedstream\.decision"):
+        decode(topics.DECISIONS, record)
 
 
 WRONG: dict[str, tuple[Message, str, object, str]] = {

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from enum import StrEnum
 from typing import Any, cast
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from service.errors import DecodeError, NewerVersionError
 from service.lm.port import FinishReason

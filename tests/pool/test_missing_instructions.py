@@ -1,9 +1,9 @@
 """Instructions that were lost with a topic are written again, once, from the pool."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from service.errors import BrokerError

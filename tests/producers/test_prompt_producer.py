@@ -1,9 +1,8 @@
 """The issue of prompts, and the end of a run."""
 
-from dataclasses import replace
-
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from producers.prompts import PromptProducer, write_prompt
 from producers.replay import DeadLetterReplay

@@ -1,9 +1,8 @@
 """Failures of the model, of a record and of the log, and their consequences."""
 
-from dataclasses import replace
-
 import anyio
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from consumers.classify import Classify

@@ -2,11 +2,11 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import count
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from consumers.admit import Admit
 from service.errors import BrokerError, DecodeError, FencedError, NewerVersionError, OutcomeUnknownError

@@ -116,7 +116,7 @@ async def test_the_last_task_and_the_end_of_the_run_are_one(open_broker: OpenBro
 
 
 async def test_poison_around_a_stop_is_put_aside_once(open_broker: OpenBroker) -> None:
-    poison = replace(codec.encode(examples.task_instances("x"), RUN), value=b"null")
+    poison = structs.replace(codec.encode(examples.task_instances("x"), RUN), value=b"null")
     async with open_broker() as broker:
         await create(broker)
         for name in "abc":

@@ -3,12 +3,13 @@
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import anyio
 from anyio import to_thread
+from msgspec import structs
 
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, Isolation, NewRecord, Partition, Record
@@ -35,7 +36,7 @@ async def create(broker: Broker, partitions: int = 1) -> None:
 
 
 async def send(broker: Broker, *messages: Message, partition: int | None = None) -> None:
-    await write(broker, *(replace(codec.encode(message, RUN), partition=partition) for message in messages))
+    await write(broker, *(structs.replace(codec.encode(message, RUN), partition=partition) for message in messages))
 
 
 async def write(broker: Broker, *records: NewRecord) -> None:

@@ -190,9 +190,9 @@ class LogEngine:
         await self.refresh()
 
     def _place(self, record: NewRecord) -> Partition:
-        partitions = self.partitions(record.topic)
+        width = self._widths.get(record.topic) or len(self.partitions(record.topic))
         check_size(record, self._max_record_bytes)
-        return partitions[partition_number(record, len(partitions), self._writes)]
+        return Partition(record.topic, partition_number(record, width, self._writes))
 
     async def _flush(self) -> None:
         tickets, self._queue = self._queue, []
