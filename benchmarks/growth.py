@@ -3,6 +3,7 @@
     python -m benchmarks.growth                              # 1,000, 10,000 and 100,000 tasks: some minutes
     python -m benchmarks.growth --tasks 1000000              # ten gigabytes of log, which takes some minutes to write
     python -m benchmarks.growth --tasks 100000 --keep DIR    # the log is written there once, and used again
+    python -m benchmarks.growth --only status admit run      # these alone
     python -m benchmarks.growth --kafka                      # on a real Kafka, with the take-over by a standby
     python -m benchmarks.growth --source DIR                 # the code in another folder
 
@@ -143,8 +144,9 @@ class Log:
 class Growth:
     """Measures what starts on one log, without or with checkpoints."""
 
-    def __init__(self, log: Log, *, checkpoints: bool) -> None:
+    def __init__(self, log: Log, only: Sequence[str] = (), *, checkpoints: bool) -> None:
         self._log = log
+        self._only = only
         self._checkpoints = checkpoints
 
     def table(self) -> Iterator[Measured]:
@@ -154,15 +156,19 @@ class Growth:
         commands = [["status"], ["cost"], ["explain", f"p{self._log.tasks // ACCEPTED // 2}.0"]]
         if self._log.bootstrap is None:  # there it ends by itself, since nobody works on the run
             commands.append(["watch"])
-        for command in commands:
+        for command in filter(lambda each: self._wants(each[0]), commands):
             usage = self._used(command[0], self._log.python("service", *command))
             yield self._measured(command[0], usage.wall_s, usage.cpu_s, usage.rss_mib)
-        for role in _ROLES:
+        for role in filter(self._wants, _ROLES):
             self._used(role, self._log.python("benchmarks.growth_roles", role))
             yield self._measured(role, **orjson.loads((self._log.folder / "stdout").read_bytes()))
         if self._log.bootstrap is not None:
             yield from self._take_overs()
-        yield self._whole()
+        if self._wants(_WHOLE) or not self._checkpoints:  # it leaves the checkpoints
+            yield self._whole()
+
+    def _wants(self, what: str) -> bool:
+        return not self._only or what in self._only
 
     def _bare(self) -> Measured:
         """Read all records with sqlite3 alone: the least that reading the log can take."""
@@ -241,14 +247,16 @@ def _wait_until_quiet(process: "subprocess.Popen[str]") -> None:
         before, now = now, cpu_s([process.pid])
 
 
-def growth(sizes: Sequence[int], folder: Path, source: Path, bootstrap: str | None = None) -> Iterator[Measured]:
-    """Measure everything at each size."""
+def growth(
+    sizes: Sequence[int], folder: Path, source: Path, bootstrap: str | None = None, only: Sequence[str] = ()
+) -> Iterator[Measured]:
+    """Measure everything at each size, or some of it only."""
     measured.compile_modules(source)
     for tasks in sizes:
         log = Log(folder / str(tasks), tasks, source, bootstrap)
         log.write()
         for checkpoints in (False, True):
-            yield from Growth(log, checkpoints=checkpoints).table()
+            yield from Growth(log, only, checkpoints=checkpoints).table()
 
 
 @contextmanager
@@ -265,6 +273,7 @@ def main() -> None:
     """Measure at the sizes that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, nargs="+", default=_SIZES)
+    parser.add_argument("--only", nargs="+", default=(), help="some of the commands and roles")
     parser.add_argument("--keep", type=Path, help="a folder for embedded logs, which are used again")
     parser.add_argument("--kafka", action="store_true", help="on a real Kafka instead of the embedded log")
     parser.add_argument("--json", type=Path, help="write the figures there too")
@@ -275,7 +284,8 @@ def main() -> None:
     print(f"{load()}\n{HEADER}", flush=True)
     found = []
     with kept(None if given.kafka else given.keep) as folder, kafka() if given.kafka else nullcontext() as cluster:
-        for each in growth(given.tasks, folder, given.source.resolve(), cluster.bootstrap if cluster else None):
+        address = cluster.bootstrap if cluster else None
+        for each in growth(given.tasks, folder, given.source.resolve(), address, given.only):
             print(each.row(), flush=True)
             found.append(each)
     if given.json is not None:
