@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.lazy_command import add_lazy
+from service.cli.lazy_command import add_lazy, import_quickly
 from service.cli.usage_errors import PlainErrors
 from service.errors import OutputClosedError, SeedstreamError
 
@@ -83,6 +83,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # prints ? for characters that the encoding lacks
+    import_quickly()
     try:
         app()
     except* KeyboardInterrupt:

@@ -92,13 +92,6 @@ def ask_for_instances(recipe: Recipe, templates: Templates, instruction: str, *,
     return _messages(template, INSTRUCTION, instruction.strip(), schema)
 
 
-def schema_of_tasks(recipe: Recipe) -> AnswerSchema | None:
-    """Return the schema of the replies to `ask_for_tasks`; None in the form text."""
-    if recipe.form is Form.TEXT:
-        return None
-    return TASKS if recipe.name is RecipeName.ALPACA else INSTRUCTIONS
-
-
 def expected_tasks(recipe: Recipe) -> str:
     """Describe the expected replies to `ask_for_tasks`, for messages to the user."""
     whole = recipe.name is RecipeName.ALPACA

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from service.selfinstruct.recipe import Form, Recipe, RecipeName
+
 Schema = Mapping[str, Any]
 
 
@@ -106,3 +108,10 @@ GENERATION_INSTANCES = AnswerSchema.of("instances", _object(instances=_list_of(_
 CLASSIFICATION_INSTANCES = AnswerSchema.of(
     "labelled_instances", _object(instances=_list_of(_object(output=_STRING, input=_STRING)))
 )
+
+
+def schema_of_tasks(recipe: Recipe) -> AnswerSchema | None:
+    """Return the schema of the replies to a prompt for tasks; None in the form text."""
+    if recipe.form is Form.TEXT:
+        return None
+    return TASKS if recipe.name is RecipeName.ALPACA else INSTRUCTIONS

@@ -9,9 +9,8 @@ from service.selfinstruct.asking import (
     ask_for_instances,
     ask_for_tasks,
     ask_whether_classification,
-    schema_of_tasks,
 )
-from service.selfinstruct.model_input import CLASSIFICATION, TASKS, AnswerSchema, ModelInput
+from service.selfinstruct.model_input import CLASSIFICATION, TASKS, AnswerSchema, ModelInput, schema_of_tasks
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, Sampling, recipe_for
 from service.selfinstruct.tasks import Instance
 from service.selfinstruct.templates import Templates

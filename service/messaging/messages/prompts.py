@@ -2,8 +2,7 @@
 
 from service.messaging.messages.base import AboutPrompt, Message
 from service.messaging.messages.calls import Call, FailedCall
-from service.selfinstruct.asking import schema_of_tasks
-from service.selfinstruct.model_input import ModelInput
+from service.selfinstruct.model_input import ModelInput, schema_of_tasks
 from service.selfinstruct.recipe import Form, Recipe
 from service.selfinstruct.tasks import Candidate, SeedTask
 
