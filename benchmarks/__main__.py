@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import client, growth, run_profile, throughput
+from benchmarks import client, growth, pace, run_profile, throughput
 from benchmarks import filter as filters
 from benchmarks.corpus import Corpus
 from benchmarks.machine import load, log_warnings_only
@@ -54,6 +54,7 @@ class Whole:
     calls: tuple[client.Measured, client.Measured]
     filtering: Sequence[filters.Measured]
     started: Sequence[growth.Measured]
+    grown: Sequence[pace.Measured]
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the one table."""
@@ -114,7 +115,12 @@ def measure(sizes: Sequence[int], keep: Path | None) -> Whole:
         for each in growth.growth(sizes, folder, source):
             print(each.row(), flush=True)
             started.append(each)
-    return Whole(runs, calls, filtering, started)
+    print(pace.HEADER)
+    grown = []
+    for size in pace.pace(sizes):
+        print(size.row(), flush=True)
+        grown.append(size)
+    return Whole(runs, calls, filtering, started, grown)
 
 
 def write_docs(folder: Path, whole: Whole) -> None:
@@ -130,6 +136,7 @@ def write_docs(folder: Path, whole: Whole) -> None:
             f"{throughput.HEADER}\n" + "\n".join(each.row() for each in whole.runs),
             f"{growth.HEADER}\n" + "\n".join(each.row() for each in whole.started),
             "![CPU until ready by number of tasks](growth.svg)",
+            f"{pace.HEADER}\n" + "\n".join(each.row() for each in whole.grown),
             profile,
         ]
     )

@@ -16,7 +16,7 @@ _STARTED = [
 
 
 def test_each_figure_stands_beside_its_baseline() -> None:
-    whole = Whole([_RUN], (Calls(100, 1.0, 0.1), Calls(100, 2.0, 0.2)), [], _STARTED)
+    whole = Whole([_RUN], (Calls(100, 1.0, 0.1), Calls(100, 2.0, 0.2)), [], _STARTED, [])
     assert [each.row() for each in whole.rows()] == [
         "| alpaca-500ms, completions/s | 200 | bare loop 250 | 0.80 |",
         "| alpaca-500ms, CPU ms each | 2.00 | bare loop 0.20 | 10 |",
