@@ -1,18 +1,25 @@
 """`candidates` → `pool`, `decisions`, `instructions` (Alpaca: `instances`): the filter, one writer, exactly once."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from anyio import to_thread
 
-from service.containers import DenseSet
+from service.checkpoints import Fold, State
+from service.containers import Arrays, DenseSet
 from service.errors import RecordsGoneError
 from service.messaging import topics
 from service.messaging.messages import (
     Answer,
+    DecidedPrompt,
     Decision,
     Message,
     Origin,
     PooledTask,
+    PooledText,
     SubmittedSeed,
     check_next,
 )
@@ -23,7 +30,7 @@ from service.pool.task_ids import TaskIds
 from service.runtime.stage import Outcome
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.semantic import Embedder, Meanings
-from service.selfinstruct.similarity import SimilarityIndex
+from service.selfinstruct.similarity import Encoded, SimilarityIndex
 from service.selfinstruct.vectors import VectorIndex
 
 
@@ -37,11 +44,12 @@ class Admit:
 
     name = "admit"
     source = topics.CANDIDATES
-    restores = (topics.POOL, topics.DECISIONS)
+    fold = Fold("admit", 1)
 
     def __init__(self, recipe: Recipe, hints: Hints | None = None, embedder: Embedder | None = None) -> None:
         if (embedder is None) != (recipe.semantic is None):
             raise ValueError("an embedder belongs to a recipe that compares meanings, and to no other")
+        self.restores = (topics.POOL_TEXTS if embedder is None else topics.POOL, topics.DECIDED)
         self._recipe = recipe
         self._embedder = embedder
         self._vectors = VectorIndex()
@@ -68,9 +76,9 @@ class Admit:
             RecordsGoneError: the pool on the log has a hole; judging against it would let duplicates in.
             BrokerError: a task lacks the vector that the recipe wants.
         """
-        if isinstance(message, PooledTask):
+        if isinstance(message, PooledText):
             check_next(message, len(self._ids))
-            if self._embedder is not None:
+            if self._embedder is not None and isinstance(message, PooledTask):
                 self._vectors.add(vector_of(message, self._embedder.model))
             self._index.add(message.instruction)
             self._ids.append(message.id)
@@ -78,11 +86,41 @@ class Admit:
                 self._seeds.add(message.id)
             else:
                 self._with_decision = len(self._ids)
-        elif isinstance(message, Decision):
+        elif isinstance(message, Decision | DecidedPrompt):
             self._decided.add(message.prompt_seq)
             self._promised = max(self._promised, message.pool_size)
             if self._hints is not None:
                 self._hints.settle(message.prompt_seq)
+
+    def snapshot(self) -> State:
+        """Return the pool and the prompts that are decided."""
+        values = {
+            "others": list(self._ids.others),
+            "seeds": list(self._seeds),
+            "with_decision": self._with_decision,
+            "promised": self._promised,
+        }
+        index = self._index.encoded()
+        arrays = {
+            **self._decided.snapshot("decided"),
+            **{f"index.{each.name}": [memoryview(getattr(index, each.name))] for each in fields(index)},
+            "ids": [self._ids.snapshot()],
+            "vectors": self._vectors.snapshot(),
+        }
+        return State(values, arrays)
+
+    def resume(self, state: State) -> None:
+        """Take what `snapshot` returned."""
+        values, arrays = state.values, state.arrays
+        (ids,), (vectors,) = arrays["ids"], arrays["vectors"]
+        self._ids.restore(ids, values["others"])
+        self._seeds.update(values["seeds"])
+        self._decided.restore("decided", arrays)
+        self._with_decision, self._promised = values["with_decision"], values["promised"]
+        self._index.load(Encoded(**{each.name: _array(arrays, f"index.{each.name}") for each in fields(Encoded)}))
+        self._vectors.restore(vectors)
+        if self._hints is not None:
+            self._hints.resume("decided", arrays)
 
     def check_restored(self) -> None:
         """Raise unless pool and decisions fit each other: each decision says how large the pool was behind it.
@@ -114,6 +152,11 @@ class Admit:
             if name not in seen and name not in self._seeds and name not in self._decided:
                 seen.add(name)
                 yield place, message
+
+
+def _array(arrays: Arrays, name: str) -> npt.NDArray[Any]:
+    (view,) = arrays[name]
+    return np.asarray(view)
 
 
 def _gone(topic: Topic[Message], expected: str) -> RecordsGoneError:

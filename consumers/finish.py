@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from service.checkpoints import Fold, State
 from service.errors import RecordsGoneError
 from service.messaging import topics
-from service.messaging.messages import FinishedTask, Message, RunEnded, TaskInstances, subject_of
+from service.messaging.messages import FinishedTask, Message, NumberedTask, RunEnded, TaskInstances, subject_of
 from service.pool.task_ids import TaskIdSet
 from service.runtime.stage import Outcome
 
@@ -17,7 +18,8 @@ class Finish:
 
     name = "finish"
     source = topics.INSTANCES
-    restores = (topics.TASKS,)
+    restores = (topics.NUMBERED,)
+    fold = Fold("finish", 1)
 
     def __init__(self, run: str, target: Callable[[], int]) -> None:
         self._run = run
@@ -31,9 +33,20 @@ class Finish:
 
     def restore(self, message: Message) -> None:
         """Remember a finished task."""
-        if isinstance(message, FinishedTask):
+        if isinstance(message, NumberedTask):
             self._finished.add(message.id)
             self._numbered = max(self._numbered, message.task_seq + 1)
+
+    def snapshot(self) -> State:
+        """Return the finished tasks."""
+        values = {"others": list(self._finished.others), "numbered": self._numbered}
+        return State(values, {"finished": [self._finished.snapshot()]})
+
+    def resume(self, state: State) -> None:
+        """Take the tasks that `snapshot` returned."""
+        (positions,) = state.arrays["finished"]
+        self._finished.restore(positions, state.values["others"])
+        self._numbered = state.values["numbered"]
 
     def check_restored(self) -> None:
         """Raise unless the finished tasks are numbered without gaps: new ones would take numbers again.

@@ -7,24 +7,19 @@ from contextlib import AsyncExitStack
 import anyio
 from msgspec import structs
 
+from producers.memory import ProducerMemory, Readers
 from producers.run_endings import Endings, limits_dollars
 from producers.samples import sample_of_instances, sample_of_prompts
 from producers.sampling_pool import Demonstration, SamplingPool
-from service.errors import DecodeError, NewerVersionError
-from service.messaging import codec, topics
+from service.checkpoints import NO_CHECKPOINTS, Checkpoints
+from service.messaging import codec
 from service.messaging.broker import Broker, TransactionalProducer
-from service.messaging.dead_letters import DEAD_LETTER_TOPICS
 from service.messaging.messages import Ending, Message, Prompt, RunDefined, RunEnded
-from service.messaging.topic_reader import Tail
 from service.run.credits import affordable_prompts
 from service.run.progress import Progress
 from service.selfinstruct.asking import ask_for_tasks
 from service.selfinstruct.sampling import sample_demonstrations
 from service.selfinstruct.tasks import Instance
-
-_FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS, *DEAD_LETTER_TOPICS)
-# Whole completions, most of the log: read only if a limit in dollars needs the cost of the other stages' calls.
-_FOLLOWED_FOR_COSTS = (topics.CANDIDATES, topics.CLASSIFIED)
 
 
 def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int) -> Prompt:
@@ -64,121 +59,93 @@ class PromptProducer:
     process; or when a limit in dollars is reached.
     """
 
-    def __init__(self, broker: Broker, run: str, window: int, patience: int) -> None:
+    def __init__(
+        self, broker: Broker, run: str, window: int, patience: int, checkpoints: Checkpoints = NO_CHECKPOINTS
+    ) -> None:
         self._broker = broker
         self._run = run
         self._window = window
-        self._progress = Progress()
-        self._pool = SamplingPool()
         self._endings = Endings(run, patience)
-        self._costs: Tail | None = None
+        self._checkpoints = checkpoints
 
-    async def run(self, drain: anyio.Event) -> RunEnded | None:
+    async def run(self, drain: anyio.Event, turn: anyio.Event | None = None) -> RunEnded | None:
         """Issue prompts until `drain` is set, or the run has come to rest; returns how, unless it was drained.
+
+        With a `turn`, the producer stands by until that is set: it follows the log, and only its end is left to read.
 
         Raises:
             DecodeError: a newer version wrote a record that counts and that this one cannot read.
         """
-        async with (
-            self._broker.transactional_producer(f"seedstream.{self._run}.prompts") as producer,
-            Tail.of(self._broker, self._run, _FOLLOWED, complete=True) as tail,
-            AsyncExitStack() as stack,
-        ):
-            await self._recall_prompts()
-            await self._catch_up(tail)
-            await self._follow_costs_if_needed(stack)
-            self._endings.try_again(self._progress)
-            while not drain.is_set() and self._progress.ended is None:
-                if news := self._next():
-                    if not (isinstance(news[0], RunEnded) and await self._read_costs()):
-                        await self._send(producer, [await self._with_sample(message) for message in news])
-                    continue
-                messages = await tail.next()
-                for message in messages:
-                    self._apply(message)
-                await self._follow_costs_if_needed(stack)
-                if self._progress.reached and not messages:
-                    await self._rest(producer)
-        return self._progress.ended
+        async with AsyncExitStack() as stack:
+            readers = await stack.enter_async_context(Readers.of(self._broker, self._run))
+            memory = ProducerMemory(readers, self._checkpoints)
+            await memory.rebuild()
+            while turn is not None and not (turn.is_set() or drain.is_set()):
+                await memory.follow()
+            if not drain.is_set():
+                name = f"seedstream.{self._run}.prompts"
+                producer = await stack.enter_async_context(self._broker.transactional_producer(name))
+                await memory.catch_up()
+                await self._work(memory, producer, drain)
+            await memory.save()
+        return None if drain.is_set() and turn is not None and not turn.is_set() else memory.progress.ended
 
-    async def _catch_up(self, tail: Tail) -> None:
-        async for message in tail.messages_to_end():
-            self._apply(message)
+    async def _work(self, memory: ProducerMemory, producer: TransactionalProducer, drain: anyio.Event) -> None:
+        progress = memory.progress
+        await memory.close_prompts_if_unneeded()
+        await self._follow_costs_if_needed(memory)
+        self._endings.try_again(progress)
+        while not drain.is_set() and progress.ended is None:
+            if news := self._next(memory):
+                if not (isinstance(news[0], RunEnded) and await memory.read_costs()):
+                    await self._send(memory, producer, [await self._with_sample(progress, message) for message in news])
+                continue
+            messages = await memory.next()
+            await self._follow_costs_if_needed(memory)
+            if progress.reached and not messages:
+                await self._rest(memory, producer)
 
-    async def _follow_costs_if_needed(self, stack: AsyncExitStack) -> None:
+    async def _follow_costs_if_needed(self, memory: ProducerMemory) -> None:
         """Follow the cost of all calls once the goal has a limit in dollars, which may be set at any time."""
-        if self._costs is not None:
-            for message in await self._costs.next(0.0):
-                self._progress.bill.apply(message)
-        elif self._progress.goal is not None and limits_dollars(self._progress.goal):
-            self._costs = await stack.enter_async_context(
-                Tail.of(self._broker, self._run, _FOLLOWED_FOR_COSTS, complete=True)
-            )
-            await self._read_costs()
-            self._endings.forgive_prices(self._progress)
+        goal = memory.progress.goal
+        if not memory.follows_costs and goal is not None and limits_dollars(goal):
+            await memory.follow_costs()
+            self._endings.forgive_prices(memory.progress)
 
-    async def _read_costs(self) -> bool:
-        """Read the cost of calls up to now; returns whether any was new: old figures must not end a run."""
-        new = False
-        if self._costs is not None:
-            async for message in self._costs.messages_to_end():
-                self._progress.bill.apply(message)
-                new = True
-        return new
-
-    async def _recall_prompts(self) -> None:
-        """Read the numbers taken, including those of prompts that cannot be read.
-
-        A prompt of a newer version counts as issued, since workers of that version answer it.
-        """
-        async with Tail.of(self._broker, self._run, [topics.PROMPTS]) as tail:
-            async for record in tail.to_end():
-                try:
-                    self._apply(tail.decode(record))
-                except DecodeError as error:
-                    tail.skip(record, error)
-                    prompt_id = (record.key or b"").decode("utf-8", "replace")
-                    self._progress.reserve(prompt_id, issued=isinstance(error, NewerVersionError))
-
-    async def _rest(self, producer: TransactionalProducer) -> None:
+    async def _rest(self, memory: ProducerMemory, producer: TransactionalProducer) -> None:
         """Write that the target is reached, if finish has not: it was lowered to what was finished already."""
-        if self._progress.ended is None:
-            await self._send(producer, [RunEnded.target_reached(self._run, self._progress.target)])
+        if memory.progress.ended is None:
+            await self._send(memory, producer, [RunEnded.target_reached(self._run, memory.progress.target)])
 
-    def _apply(self, message: Message) -> None:
-        self._progress.apply(message)
-        self._pool.apply(message)
-
-    def _next(self) -> Sequence[Message]:
+    def _next(self, memory: ProducerMemory) -> Sequence[Message]:
         """Return the messages to write now: prompts, or the end of the run.
 
         There are no prompts while the pool has been read less far than the decisions.
         """
-        if (ended := self._endings.ended(self._progress)) is not None:
+        progress, definition = memory.progress, memory.progress.defined
+        if (ended := self._endings.ended(progress)) is not None:
             return [ended]
-        progress, definition = self._progress, self._progress.defined
         if definition is None or progress.awaits_seeds or progress.pool < progress.pool_promised:
             return []
         count = affordable_prompts(progress, self._window)
-        return [write_prompt(definition, self._pool, seq) for seq in progress.free_seqs(count)]
+        return [write_prompt(definition, memory.pool, seq) for seq in progress.free_seqs(count)]
 
-    async def _with_sample(self, message: Message) -> Message:
+    async def _with_sample(self, progress: Progress, message: Message) -> Message:
         """Add an answer of the failed step to the message of a run that got nowhere; leave other messages alone."""
-        definition = self._progress.defined
+        definition = progress.defined
         if not isinstance(message, RunEnded) or message.ending is not Ending.STALLED or definition is None:
             return message
-        if self._endings.failed_behind_pool(self._progress):
+        if self._endings.failed_behind_pool(progress):
             told = await sample_of_instances(self._broker, self._run, definition.recipe)
-        elif self._endings.failed_before_pool(self._progress):
+        elif self._endings.failed_before_pool(progress):
             told = await sample_of_prompts(self._broker, self._run, definition.recipe)
         else:
             return message
         return structs.replace(message, detail=f"{message.detail}; {told}") if told else message
 
-    async def _send(self, producer: TransactionalProducer, messages: Sequence[Message]) -> None:
+    async def _send(self, memory: ProducerMemory, producer: TransactionalProducer, messages: Sequence[Message]) -> None:
         with anyio.CancelScope(shield=True):
             await producer.begin()
             await producer.send([codec.encode(message, self._run) for message in messages])
             await producer.commit()
-            for message in messages:
-                self._apply(message)
+            memory.remember(messages)

@@ -1,11 +1,19 @@
 """The tasks that demonstrations are drawn from. Those of the machine, which may be millions, are in a few arrays."""
 
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec import convert, to_builtins
+
+from service.checkpoints import State
+from service.checkpoints.state import Arrays
 from service.messaging.messages import Message, Origin, PooledTask
 from service.pool.task_ids import TaskIds
 from service.selfinstruct.tasks import SeedTask
+
+# Number of texts in a chunk.
+_CHUNK = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +27,56 @@ class Demonstration:
 
 
 class MachineTasks:
-    """Machine tasks by place. The text of task k is `texts[ends[k]:ends[k + 1]]`, in UTF-8."""
+    """Machine tasks by place. Texts are in chunks, in UTF-8; `ends` are the places in a chunk where its texts end.
+
+    Only the last chunk grows, so that a snapshot copies that one, and chunks from a checkpoint stay in its file.
+    """
 
     def __init__(self) -> None:
         self.ids = TaskIds()
-        self.texts = bytearray()
-        self.ends = array("q", [0])
-        self.depths = array("q")
+        self._chunks: list[bytearray | memoryview] = []
+        self._ends = array("q")
+        self._depths = array("q")
 
     def __len__(self) -> int:
-        return len(self.depths)
+        return len(self._ends)
 
     def __getitem__(self, place: int) -> Demonstration:
-        text = self.texts[self.ends[place] : self.ends[place + 1]].decode("utf-8", "surrogatepass")
-        return Demonstration(self.ids[place], text, self.depths[place])
+        chunk, row = divmod(place, _CHUNK)
+        begin = self._ends[place - 1] if row else 0
+        text = str(self._chunks[chunk][begin : self._ends[place]], "utf-8", "surrogatepass")
+        return Demonstration(self.ids[place], text, self._depths[place])
 
     def append(self, task_id: str, instruction: str, depth: int) -> None:
         """Add a task behind the others."""
+        if len(self) % _CHUNK == 0:
+            self._chunks.append(bytearray())
+        chunk = self._chunks[-1]
+        if isinstance(chunk, memoryview):
+            chunk = self._chunks[-1] = bytearray(chunk)
+        chunk += instruction.encode("utf-8", "surrogatepass")
         self.ids.append(task_id)
-        self.texts += instruction.encode("utf-8", "surrogatepass")
-        self.ends.append(len(self.texts))
-        self.depths.append(depth)
+        self._ends.append(len(chunk))
+        self._depths.append(depth)
+
+    def snapshot(self) -> dict[str, list[memoryview]]:
+        """Return the tasks as arrays, without those ids that are no numbers; later ones leave them alone."""
+        texts = [memoryview(chunk) for chunk in self._chunks[:-1]]
+        texts += [memoryview(bytes(chunk)) for chunk in self._chunks[-1:]]
+        arrays = {"ids": self.ids.snapshot(), "ends": memoryview(self._ends[:]), "depths": memoryview(self._depths[:])}
+        return {"texts": texts, **{name: [view] for name, view in arrays.items()}}
+
+    def restore(self, arrays: Arrays, other_ids: Iterable[str]) -> None:
+        """Take the tasks of a snapshot, before any other task."""
+        (ids,), (ends,), (depths,), (texts,) = (arrays[name] for name in ("ids", "ends", "depths", "texts"))
+        self.ids.restore(ids, other_ids)
+        self._ends.frombytes(ends.cast("B"))
+        self._depths.frombytes(depths.cast("B"))
+        begin = 0
+        for last in range(_CHUNK - 1, len(self) + _CHUNK - 1, _CHUNK):
+            end = begin + self._ends[min(last, len(self) - 1)]
+            self._chunks.append(texts[begin:end])
+            begin = end
 
 
 class SamplingPool:
@@ -56,8 +93,21 @@ class SamplingPool:
             return
         if message.origin is Origin.MACHINE:
             self.machine.append(message.id, message.instruction, message.depth)
-            return
-        shown = Demonstration(message.id, message.instruction, message.depth, message.seed)
+        else:
+            self._add_human(Demonstration(message.id, message.instruction, message.depth, message.seed))
+
+    def snapshot(self) -> State:
+        """Return the pool; later tasks leave it alone."""
+        values = {"human": to_builtins(self.human), "other_ids": list(self.machine.ids.others)}
+        return State(values, self.machine.snapshot())
+
+    def restore(self, state: State) -> None:
+        """Take the pool of a snapshot, before any other task."""
+        for shown in convert(state.values["human"], list[Demonstration]):
+            self._add_human(shown)
+        self.machine.restore(state.arrays, state.values["other_ids"])
+
+    def _add_human(self, shown: Demonstration) -> None:
         self.human.append(shown)
-        if message.seed is not None and message.seed.is_classification:
+        if shown.seed is not None and shown.seed.is_classification:
             self.classification.append(shown)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from anyio import to_thread
@@ -13,11 +13,22 @@ from service.checkpoints import file
 from service.checkpoints.state import Fold, State
 from service.errors import CheckpointUnfitError
 from service.messaging.bookmark import Bookmark
-from service.messaging.topic_reader import Tail
 
 _VERSION = version("seedstream")
 
 log = structlog.get_logger()
+
+
+class Resumable(Protocol):
+    """A reader of the log, or several, that can go on where a bookmark stands."""
+
+    async def resume(self, bookmark: Bookmark, /) -> None:
+        """Go on there.
+
+        Raises:
+            CheckpointUnfitError: the bookmark is not one of this log; the reader is still at the beginnings.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +40,10 @@ class Checkpoints:
 
     folder: Path | None
 
-    async def restore(self, fold: Fold, tail: Tail) -> State | None:
-        """Return the state of a fold and move the tail to where that state stands.
+    async def restore(self, fold: Fold, reader: Resumable) -> State | None:
+        """Return the state of a fold and move its reader to where that state stands.
 
-        Without a checkpoint that fits the log, return `None` and leave the tail at the beginnings.
+        Without a checkpoint that fits the log, return `None` and leave the reader at the beginnings.
         """
         if self.folder is None:
             return None
@@ -40,7 +51,7 @@ class Checkpoints:
         try:
             facts, state = await to_thread.run_sync(file.read, path)
             _check(fold, facts)
-            await tail.resume(Bookmark.of_json(facts["bookmark"]))
+            await reader.resume(Bookmark.of_json(facts["bookmark"]))
         except FileNotFoundError:
             return None
         except (CheckpointUnfitError, OSError) as error:

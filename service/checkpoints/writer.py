@@ -30,10 +30,14 @@ class CheckpointWriter:
         self._due_s = anyio.current_time() + _PAUSE_S
         self._writing = anyio.Lock()
 
+    def note(self, records: int) -> bool:
+        """Note that `records` more were applied; returns whether it is time to write."""
+        self._records += records
+        return self._records >= _RECORDS and anyio.current_time() >= self._due_s and not self._writing.locked()
+
     def offer(self, tasks: TaskGroup, records: int) -> None:
         """Note that `records` more were applied, and start to write if it is time. Call this between batches."""
-        self._records += records
-        if self._records >= _RECORDS and anyio.current_time() >= self._due_s and not self._writing.locked():
+        if self.note(records):
             self._due_s = float("inf")
             tasks.start_soon(self._write, *self._taken())
 

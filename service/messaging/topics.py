@@ -66,6 +66,11 @@ CONTROL: Topic[
     ),
 )
 
+# Topics for readers that need a part of each record alone: the other fields are not decoded.
+POOL_TEXTS: Topic[messages.PooledText] = Topic(POOL.name, (messages.PooledText,))
+DECIDED: Topic[messages.DecidedPrompt] = Topic(DECISIONS.name, (messages.DecidedPrompt,))
+NUMBERED: Topic[messages.NumberedTask] = Topic(TASKS.name, (messages.NumberedTask,), fanned_out=True)
+
 ALL: tuple[Topic[Message], ...] = (
     PROMPTS,
     CANDIDATES,

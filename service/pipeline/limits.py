@@ -1,7 +1,8 @@
-"""Limits of a process: calls in flight, window, patience and drain time."""
+"""Limits of a process: calls in flight, window, patience and drain time; and the place of its checkpoints."""
 
 from dataclasses import dataclass
 
+from service.checkpoints import NO_CHECKPOINTS, Checkpoints
 from service.runtime.session import TimeLimits
 from service.settings import Settings
 
@@ -18,6 +19,7 @@ class Limits:
     drain_s: float
     asked_window: int | None = None
     call_s: float = 120.0
+    checkpoints: Checkpoints = NO_CHECKPOINTS
 
     @property
     def window(self) -> int:
@@ -38,4 +40,5 @@ class Limits:
         Batches continue on the server, and the next process finds them there.
         """
         drain_s, call_s = (0.0, 0.0) if settings.lm_batch else (settings.drain_s, settings.lm_timeout_s)
-        return cls(settings.calls_in_flight, settings.patience, drain_s, settings.window, call_s)
+        checkpoints = Checkpoints(settings.state_folder)
+        return cls(settings.calls_in_flight, settings.patience, drain_s, settings.window, call_s, checkpoints)

@@ -174,7 +174,9 @@ class RoleRunner:
             case Role.ADMIT:
                 await self._admit(state, definition, election)
             case _:
-                finisher = finishing(self._broker, definition, lambda: self.control.target, election)
+                finisher = finishing(
+                    self._broker, definition, lambda: self.control.target, election, self._limits.checkpoints
+                )
                 await self._commit(finisher, state)
 
     async def _admit(self, state: RoleState, definition: RunDefined, election: LeaderElection) -> None:
@@ -183,7 +185,8 @@ class RoleRunner:
         await anyio.to_thread.run_sync(check_embedder, definition.recipe)
         state.hints = hints_on(definition)
         async with _beside(follow_hints, self._broker, self._run, state.hints):
-            await self._commit(admitting(self._broker, definition, election, state.hints), state)
+            admitter = admitting(self._broker, definition, election, state.hints, self._limits.checkpoints)
+            await self._commit(admitter, state)
 
     async def _screen(self, state: RoleState, definition: RunDefined) -> None:
         ready, state.screening = anyio.Event(), screening(self._broker, definition)
@@ -197,19 +200,30 @@ class RoleRunner:
             await worker.run(self._stop, ready)
 
     async def _produce(self, state: RoleState, election: LeaderElection) -> None:
-        """Issue prompts while this process leads the role and the run has not ended."""
+        """Issue prompts while this process leads the role and the run has not ended; follow the log meanwhile."""
         from producers.prompts import PromptProducer
 
+        limits = self._limits
+        while not self._stop.is_set():
+            turn, goals = anyio.Event(), list[GoalSet | None]()
+            producer = PromptProducer(self._broker, self._run, limits.window, limits.patience, limits.checkpoints)
+            async with (
+                _beside(self._take_turn, state, election, turn, goals),
+                _beside(_stop_when_deposed, election),
+            ):
+                await producer.run(self._stop, turn)
+            # The producer may know of the end before this process has read it from `control`.
+            await self._until(self._ended_since(goals[-1] if goals else None))
+
+    async def _take_turn(
+        self, state: RoleState, election: LeaderElection, turn: anyio.Event, goals: list[GoalSet | None]
+    ) -> None:
+        """Set `turn` once this process leads the role and the run has a goal to work for, which is added to `goals`."""
         await self._until_elected(election)
         state.ready = True
-        while not self._stop.is_set():
-            await self._until(lambda: not self.control.at_rest)
-            goal = self.control.goal
-            producer = PromptProducer(self._broker, self._run, self._limits.window, self._limits.patience)
-            async with _beside(_stop_when_deposed, election):
-                await producer.run(self._stop)
-            # The producer may know of the end before this process has read it from `control`.
-            await self._until(self._ended_since(goal))
+        await self._until(lambda: not self.control.at_rest)
+        goals.append(self.control.goal)
+        turn.set()
 
     def _ended_since(self, goal: GoalSet | None) -> Callable[[], bool]:
         return lambda: self.control.at_rest or self.control.goal is not goal

@@ -50,8 +50,8 @@ class Pipeline:
             StatelessWorker(stage, broker, self._run, self.dispatcher.slots, limits.time_limits).run
             for stage in calling_stages(definition, model.model)
         ]
-        self._admit = admitting(broker, definition)
-        self._finish = finishing(broker, definition, lambda: self.progress.target)
+        self._admit = admitting(broker, definition, checkpoints=limits.checkpoints)
+        self._finish = finishing(broker, definition, lambda: self.progress.target, checkpoints=limits.checkpoints)
 
     def stop(self) -> None:
         """Request a graceful stop: no new calls; those in flight are finished and recorded."""
@@ -96,7 +96,8 @@ class Pipeline:
             stop_finish.set()
 
     async def _produce(self) -> None:
-        producer = PromptProducer(self._broker, self._run, self._limits.window, self._limits.patience)
+        limits = self._limits
+        producer = PromptProducer(self._broker, self._run, limits.window, limits.patience, limits.checkpoints)
         self._ended = await producer.run(self._stop)
         self._stop.set()
 

@@ -7,6 +7,7 @@ that only judges has no parsers.
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from service.checkpoints import NO_CHECKPOINTS, Checkpoints
 from service.lm.port import LanguageModel
 from service.messaging.broker import Broker
 from service.messaging.messages import Message, RunDefined
@@ -47,7 +48,11 @@ def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[A
 
 
 def admitting(
-    broker: Broker, definition: RunDefined, election: LeaderElection | None = None, hints: "Hints | None" = None
+    broker: Broker,
+    definition: RunDefined,
+    election: LeaderElection | None = None,
+    hints: "Hints | None" = None,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
 ) -> TransactionalWorker[Any]:
     """Return the worker of the admit stage, which owns the pool; `hints` from screens shorten its searches."""
     from consumers.admit import Admit
@@ -60,7 +65,7 @@ def admitting(
         return missing_instructions(broker, definition.run, admit.machine_tasks)
 
     writes_work = definition.recipe.classification_sampling is not None
-    return TransactionalWorker(admit, broker, definition.run, election, missing if writes_work else None)
+    return TransactionalWorker(admit, broker, definition.run, election, missing if writes_work else None, checkpoints)
 
 
 def hints_on(definition: RunDefined) -> "Hints":
@@ -80,9 +85,14 @@ def screening(broker: Broker, definition: RunDefined) -> "Screening":
 
 
 def finishing(
-    broker: Broker, definition: RunDefined, target: Callable[[], int], election: LeaderElection | None = None
+    broker: Broker,
+    definition: RunDefined,
+    target: Callable[[], int],
+    election: LeaderElection | None = None,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
 ) -> TransactionalWorker[Any]:
     """Return the worker of the finish stage, which numbers finished tasks up to `target`."""
     from consumers.finish import Finish
 
-    return TransactionalWorker(Finish(definition.run, target), broker, definition.run, election)
+    finish = Finish(definition.run, target)
+    return TransactionalWorker(finish, broker, definition.run, election, checkpoints=checkpoints)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from service.containers import DenseSet
+from service.containers import Arrays, DenseSet
 from service.messaging.messages import Answer, ScreenedCandidates, ScreenedText
 from service.selfinstruct.filters import refusal
 from service.selfinstruct.judging import Pool
@@ -165,6 +165,11 @@ class Hints:
         """Drop the hint on a prompt, which is decided now."""
         self._decided.add(prompt_seq)
         self._hints.pop(prompt_seq, None)
+
+    def resume(self, name: str, arrays: Arrays) -> None:
+        """Drop the hints on all prompts that were decided when a set of them was saved under this name."""
+        self._decided.restore(name, arrays)
+        self._hints = {seq: hint for seq, hint in self._hints.items() if seq not in self._decided}
 
     def on(self, answer: Answer, pool: Ground, committed: int) -> Pool:
         """Return the pool to judge an answer by.

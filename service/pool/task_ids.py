@@ -4,7 +4,7 @@ The id of a machine task is `p<prompt>.<position>`. Other ids, those of seeds ab
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from service.messaging.ids import numbers_of
 
@@ -42,14 +42,23 @@ class TaskIds:
         else:
             self.packed.append(numbers[0] << _POSITION_BITS | numbers[1])
 
+    def snapshot(self) -> memoryview:
+        """Return a copy of the numbers; `others` are not among them."""
+        return memoryview(self.packed[:])
+
+    def restore(self, packed: memoryview, others: Iterable[str]) -> None:
+        """Take the content of a list that was saved, before any other content."""
+        self.packed.frombytes(packed.cast("B"))
+        self.others += others
+
 
 class TaskIdSet:
     """A set of ids, in eight bytes for each prompt: the positions are bits of its number in `positions`."""
 
-    def __init__(self, others: Sequence[str] = ()) -> None:
+    def __init__(self) -> None:
         self.positions = array("Q")
-        self.others = set(others)
-        self._size = len(self.others)
+        self.others: set[str] = set()
+        self._size = 0
 
     def __len__(self) -> int:
         return self._size
@@ -76,3 +85,13 @@ class TaskIdSet:
         if 0 < missing <= _ROOM:
             self.positions.frombytes(bytes(self.positions.itemsize * missing))
         return missing <= _ROOM
+
+    def snapshot(self) -> memoryview:
+        """Return a copy of the positions; `others` are not among them."""
+        return memoryview(self.positions[:])
+
+    def restore(self, positions: memoryview, others: Iterable[str]) -> None:
+        """Take the content of a set that was saved, before any other content."""
+        self.positions.frombytes(positions.cast("B"))
+        self.others.update(others)
+        self._size = sum(map(int.bit_count, self.positions)) + len(self.others)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from service.checkpoints import Fold, State
 from service.lm.concurrency import Slot
 from service.lm.errors import CallFailedError
 from service.messaging.messages import Message
@@ -59,7 +60,7 @@ class StatefulStage(Protocol[In]):
     """A step with memory: one active writer; its results and the offsets of its input are one transaction.
 
     Its memory changes in `restore` alone, which gets its own results: the past ones at the start, and those of
-    each transaction once that has committed. The log is the database.
+    each transaction once that has committed. The log is the database. `resume` saves reading a part of the past ones.
     """
 
     @property
@@ -80,6 +81,18 @@ class StatefulStage(Protocol[In]):
 
     def restore(self, message: Message, /) -> None:
         """Remember one of its own results."""
+        ...
+
+    @property
+    def fold(self) -> Fold:
+        """The name and the version of its memory in a checkpoint."""
+
+    def snapshot(self) -> State:
+        """Return its memory; what it remembers later changes nothing in it."""
+        ...
+
+    def resume(self, state: State, /) -> None:
+        """Take a memory that `snapshot` returned; nothing has been restored before."""
         ...
 
     def check_restored(self) -> None:

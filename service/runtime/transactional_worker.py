@@ -9,6 +9,8 @@ or an outcome is unknown, the error ends the process, and a new one rebuilds.
 
 A standby rebuilds while another instance is active and follows its results until it is elected itself. Then only the
 end is left to read.
+
+A checkpoint (`service.runtime.stage_memory`) saves the beginning of a rebuild.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,6 +20,7 @@ from typing import Generic
 import anyio
 import structlog
 
+from service.checkpoints import NO_CHECKPOINTS, Checkpoints
 from service.errors import DecodeError, NewerVersionError, RecordTooLargeError
 from service.messaging import codec
 from service.messaging.broker import (
@@ -30,7 +33,6 @@ from service.messaging.broker import (
     Record,
     TransactionalProducer,
 )
-from service.messaging.codec import cause_of
 from service.messaging.dead_letters import dead_letter
 from service.messaging.interrupted_poll import poll_until
 from service.messaging.messages import Message
@@ -38,6 +40,7 @@ from service.messaging.start_offset import OFFSETS_EXPIRE, check_not_beyond_end
 from service.messaging.topic_reader import Tail
 from service.runtime.leader_election import LeaderElection
 from service.runtime.stage import In, Outcome, StatefulStage
+from service.runtime.stage_memory import StageMemory
 
 _POLL_S = 1.0
 _LOOK_S = 0.2
@@ -62,16 +65,17 @@ class TransactionalWorker(Generic[In]):
         run: str,
         election: LeaderElection | None = None,
         missing: Missing | None = None,
+        checkpoints: Checkpoints = NO_CHECKPOINTS,
     ) -> None:
         self._stage = stage
         self._broker = broker
         self._run = run
         self._election = election
         self._missing = missing
+        self._checkpoints = checkpoints
         self._group = f"seedstream.{run}.{stage.name}"
         self._source = Partition(stage.source.of(run), 0)
         self._singly_until = -1
-        self._answered_below = 0
         self.repeated = 0
 
     async def run(self, drain: anyio.Event, ready: anyio.Event) -> None:
@@ -84,14 +88,18 @@ class TransactionalWorker(Generic[In]):
             FencedError, OutcomeUnknownError: another instance has taken over, or nobody knows; end the process.
         """
         async with AsyncExitStack() as stack:
-            async with Tail.of(self._broker, self._run, self._stage.restores) as tail:
-                if not await self._stand_by(tail, drain):
-                    return
-                producer = await stack.enter_async_context(self._broker.transactional_producer(self._group))
-                async for record in tail.to_end():
-                    self._restore(tail, record)
+            reading = await stack.enter_async_context(AsyncExitStack())
+            tail = await reading.enter_async_context(Tail.of(self._broker, self._run, self._stage.restores))
+            memory = StageMemory(self._stage, tail, self._source, self._checkpoints)
+            await memory.resume()
+            if not await self._stand_by(memory, drain):
+                return
+            producer = await stack.enter_async_context(self._broker.transactional_producer(self._group))
+            await memory.read_to_end()
+            if not memory.is_saved:
+                await reading.aclose()
             self._stage.check_restored()
-            start = await self._start(producer)
+            start = await self._start(producer, memory.answered_below)
             if self._missing is not None:
                 await self._write_again(self._missing(), producer)
             ready.set()
@@ -99,27 +107,21 @@ class TransactionalWorker(Generic[In]):
                 log.info("stage.ready", stage=self._stage.name)
             async with self._broker.reader([self._source]) as reader:
                 reader.seek(self._source, start)
-                await self._work(reader, producer, drain)
+                await self._work(reader, producer, memory, drain)
+            await memory.save()
 
-    async def _stand_by(self, tail: Tail, drain: anyio.Event) -> bool:
+    async def _stand_by(self, memory: StageMemory, drain: anyio.Event) -> bool:
         """Follow the results of the active instance until this one is elected; returns whether it was."""
         if self._election is None:
             return True
         while not self._election.won:
             if drain.is_set():
+                await memory.save()
                 return False
-            for record in await poll_until(drain, lambda: tail.records(_POLL_S)):
-                self._restore(tail, record)
+            await memory.apply(await poll_until(drain, memory.records))
         return True
 
-    def _restore(self, tail: Tail, record: Record) -> None:
-        if (message := tail.own(record)) is not None:
-            self._stage.restore(message)
-            partition, offset = cause_of(record) or (None, 0)
-            if partition == self._source:
-                self._answered_below = max(self._answered_below, offset + 1)
-
-    async def _start(self, producer: TransactionalProducer) -> int:
+    async def _start(self, producer: TransactionalProducer, answered_below: int) -> int:
         """Return the offset to go on at: the committed one, or else the one behind the last input with a result.
 
         The latter is committed at once, for those who look at how far this stage is.
@@ -128,7 +130,7 @@ class TransactionalWorker(Generic[In]):
             TopicRecreatedError: the input ends before it.
         """
         committed = await self._broker.committed(self._group, self._source)
-        start = committed.offset if committed is not None else self._answered_below
+        start = committed.offset if committed is not None else answered_below
         await check_not_beyond_end(self._broker, self._group, self._source, start)
         if committed is None and start:
             log.warning(
@@ -145,7 +147,9 @@ class TransactionalWorker(Generic[In]):
                 await producer.send([codec.encode(message, self._run) for message in results])
                 await producer.commit()
 
-    async def _work(self, reader: Reader, producer: TransactionalProducer, drain: anyio.Event) -> None:
+    async def _work(
+        self, reader: Reader, producer: TransactionalProducer, memory: StageMemory, drain: anyio.Event
+    ) -> None:
         while not (drain.is_set() and self._election is not None):
             if self._election is not None:
                 self._election.check()
@@ -158,7 +162,8 @@ class TransactionalWorker(Generic[In]):
             at_most = 1 if reader.position(self._source) <= self._singly_until else _MAX_BATCH
             records = await self._poll(reader, at_most, drain)
             if records:
-                await self._handle(records, reader, producer)
+                await self._handle(records, reader, producer, memory)
+                await memory.save_if_due()
             elif drain.is_set() and await self._exhausted(reader):
                 return
 
@@ -171,7 +176,9 @@ class TransactionalWorker(Generic[In]):
         end = await self._broker.end_offset(self._source, Isolation.READ_COMMITTED)
         return reader.position(self._source) >= end
 
-    async def _handle(self, records: Sequence[Record], reader: Reader, producer: TransactionalProducer) -> None:
+    async def _handle(
+        self, records: Sequence[Record], reader: Reader, producer: TransactionalProducer, memory: StageMemory
+    ) -> None:
         """One round: judge a batch, write results and input offset in one transaction, then restore the results."""
         batch, causes, letters = self._decode(records)
         outcome = await self._stage(batch) if batch else Outcome((), 0)
@@ -185,8 +192,7 @@ class TransactionalWorker(Generic[In]):
                 await producer.abort()
                 await self._isolate(records, error, reader, producer)
                 return
-            for _, message in outcome.results:
-                self._stage.restore(message)
+            memory.remember(message for _, message in outcome.results)
             self.repeated += outcome.repeated
         if reader.position(self._source) != position:
             reader.seek(self._source, position)

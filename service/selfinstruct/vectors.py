@@ -93,6 +93,20 @@ class VectorIndex:
                 best = Neighbour(start + place, float(scores[place]))
         return best
 
+    def snapshot(self) -> list[memoryview]:
+        """Return the vectors in pieces; later ones leave them alone."""
+        blocks = [block for _, block, _ in self._filled()]
+        return [(block if len(block) == _BLOCK else block.copy()).data for block in blocks]
+
+    def restore(self, vectors: memoryview) -> None:
+        """Take the vectors of a snapshot, before any other; full blocks stay where they are."""
+        for start in range(0, len(vectors), _BLOCK):
+            block = np.asarray(vectors[start : start + _BLOCK])
+            missing = ((0, _BLOCK - len(block)), (0, 0))
+            self._blocks.append(block if len(block) == _BLOCK else np.pad(block, missing))
+            self._squares.append(np.square(self._blocks[-1].astype(np.int64)).sum(axis=1))
+        self._size = len(vectors)
+
     def overlay(self) -> "VectorOverlay":
         """Return an empty layer over this index, for vectors that are not yet committed."""
         return VectorOverlay(self)

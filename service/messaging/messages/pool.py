@@ -24,11 +24,8 @@ class Embedding(Struct, frozen=True, kw_only=True):
     vector: str
 
 
-class PooledTask(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """A task of the pool. `pool_seq` counts from 0 without gaps; a human task has a seed, a machine task a provenance.
-
-    `embedding` is set if the recipe compares meanings.
-    """
+class PooledText(Message, frozen=True, kw_only=True):
+    """The beginning of a `PooledTask`, for readers that need no more of it."""
 
     ce_type = "io.seedstream.pooled-task.v1"
 
@@ -36,6 +33,14 @@ class PooledTask(Message, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     origin: Origin
     instruction: str
+
+
+class PooledTask(PooledText, frozen=True, kw_only=True, omit_defaults=True):
+    """A task of the pool. `pool_seq` counts from 0 without gaps; a human task has a seed, a machine task a provenance.
+
+    `embedding` is set if the recipe compares meanings.
+    """
+
     seed: SeedTask | None = NULL
     provenance: Provenance | None = NULL
     embedding: Embedding | None = None
@@ -84,6 +89,14 @@ class Decision(AboutPrompt, frozen=True, kw_only=True):
         return sum(verdict.reason is None for verdict in self.verdicts)
 
 
+class DecidedPrompt(AboutPrompt, frozen=True, kw_only=True):
+    """The part of a `Decision` that counts for later ones, for readers that need no more of it."""
+
+    ce_type = Decision.ce_type
+
+    pool_size: int
+
+
 class ScreenedText(Struct, frozen=True, kw_only=True):
     """A hint on the candidate with this `digest`: the nearest pool task above the threshold, or `None`.
 
@@ -108,7 +121,7 @@ class ScreenedCandidates(AboutPrompt, frozen=True, kw_only=True):
     candidates: tuple[ScreenedText, ...]
 
 
-def check_next(task: PooledTask, expected: int) -> None:
+def check_next(task: PooledText, expected: int) -> None:
     """Raise unless a task is the expected next one: a filter would miss duplicates of a task that is absent.
 
     Raises:

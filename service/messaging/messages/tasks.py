@@ -92,13 +92,18 @@ class TaskInstances(AboutInstruction, frozen=True, kw_only=True):
     spent: FailedCall | None = None
 
 
-class FinishedTask(Message, frozen=True, kw_only=True):
-    """A finished task, the output of a run. `task_seq` counts from 0 without gaps, in order of completion."""
+class NumberedTask(Message, frozen=True, kw_only=True):
+    """The beginning of a `FinishedTask`, for readers that need no more of it."""
 
     ce_type = "io.seedstream.task.v1"
 
     task_seq: int
     id: str
+
+
+class FinishedTask(NumberedTask, frozen=True, kw_only=True):
+    """A finished task, the output of a run. `task_seq` counts from 0 without gaps, in order of completion."""
+
     instruction: str
     is_classification: bool | None
     instances: tuple[Instance, ...]
