@@ -192,31 +192,33 @@ def table(pools: Sequence[int], corpus: Corpus, kept_back: Sequence[str]) -> Ite
 
 
 def compare_verdicts(real: Sequence[str], count: int) -> int:
-    """Compare verdicts on real text with those of a full scan, at each threshold. Returns the number of differences."""
-    return sum(_compare_verdicts(real, count, threshold) for threshold in _THRESHOLDS)
+    """Compare verdicts on real text with those of full scans, at each threshold. Returns the number of differences.
 
-
-def _compare_verdicts(real: Sequence[str], count: int, threshold: float) -> int:
+    A verdict is the nearest text, if its score is above the threshold: one full scan serves all thresholds.
+    """
     rng = random.Random("verdicts")  # noqa: S311 - a choice of texts
-    index, full = SimilarityIndex(threshold, _VERDICTS_TAIL), FullScan()
+    indices, full = [SimilarityIndex(threshold, _VERDICTS_TAIL) for threshold in _THRESHOLDS], FullScan()
     pool, held_out = real[:_VERDICTS_POOL], real[_VERDICTS_POOL:]
     for text in pool:
-        index.add(text)
         full.add(text)
-        index.nearest(text)
-    differing = rejected = 0
+        for index in indices:
+            index.add(text)
+            index.nearest(text)
+    differing, rejected = np.zeros((2, len(indices)), int)
     for place in range(count):
         words = rng.choice(held_out).split() if place % 2 else rng.choice(pool).split()
         text = " ".join(words) if place % 4 == 1 else edited(words, rng.choice(pool).split(), rng)
-        ours = index.nearest(text)
-        differing += ours != full.nearest(text, threshold)
-        rejected += ours is not None
-    print(
-        f"threshold {threshold}: {count:,} candidates against {len(pool):,} real texts: {rejected:,} rejected, "
-        f"{differing} verdicts, positions or scores differ",
-        flush=True,
-    )
-    return differing
+        nearest = full.nearest(text, 0.0)
+        for at, index in enumerate(indices):
+            expected = nearest if nearest is not None and nearest.score > index.threshold else None
+            differing[at] += index.nearest(text) != expected
+            rejected[at] += expected is not None
+    for at, threshold in enumerate(_THRESHOLDS):
+        print(
+            f"threshold {threshold}: {count:,} candidates against {len(pool):,} real texts: {rejected[at]:,} rejected, "
+            f"{differing[at]} verdicts, positions or scores differ"
+        )
+    return int(differing.sum())
 
 
 def write_docs(folder: Path, measured: Sequence[Measured], heading: str) -> None:
