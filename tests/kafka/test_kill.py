@@ -1,4 +1,7 @@
-"""Every role is killed at random moments on a real broker: nothing is lost, and no task or pool entry is doubled."""
+"""Every role is killed at random moments on a real broker: nothing is lost, and no task or pool entry is doubled.
+
+The roles with memory write checkpoints all the time, into one folder, so that some kills come while one is written.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -13,6 +16,7 @@ from tests.acceptance.program import Program
 from tests.kafka.cluster import Cluster
 from tests.kafka.fleet import Fleet, watched
 from tests.kafka.runs import KafkaRun, all_answers_are_decided, paid_twice, recorded_twice
+from tests.support.saving_often import code_that_saves_often
 
 pytestmark = [pytest.mark.kafka, pytest.mark.kill, pytest.mark.timeout(400)]
 
@@ -26,9 +30,16 @@ _ROLES = ("producer", "generate", "generate", "classify", "instances", "admit", 
 def test_every_role_killed_at_random_moments(kafka: Cluster, tmp_path: Path) -> None:
     rng = Random("fleet")
     with simulated(seed=5, time_to_first_token_s=0.15, time_to_first_token_std_dev_s=0.1) as model:
-        work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY=str(_CONCURRENCY), WINDOW="64")
+        work = KafkaRun.create(
+            tmp_path,
+            kafka.bootstrap,
+            model,
+            CONCURRENCY=str(_CONCURRENCY),
+            WINDOW="64",
+            STATE_DIR=str(tmp_path / "state"),
+        )
         with work.fleet() as fleet:
-            _staff(fleet)
+            _staff(fleet, code_that_saves_often(tmp_path))
             work.set_goal(_TARGET)
             with watched(tmp_path, work.settings) as watching:
                 killed = _kill_until_it_ends(fleet, watching, rng)
@@ -38,16 +49,18 @@ def test_every_role_killed_at_random_moments(kafka: Cluster, tmp_path: Path) -> 
             fleet.stop(*fleet.posts)
         twice = paid_twice(model)
     check(ledger, _TARGET, without=[no_call_is_recorded_twice])
+    saved = {each.name for each in (tmp_path / "state").glob("*/*.checkpoint")}
+    assert {"producer.checkpoint", "admit.checkpoint", "finish.checkpoint"} <= saved
     assert killed.keys() == set(_ROLES)
     _check_the_bill(ledger, twice, sum(killed[role] for role in _CALLING))
     _check_with_kafkas_own_consumer(kafka, work, ledger)
 
 
-def _staff(fleet: Fleet) -> None:
-    fleet.add("producer")
-    for role, count in (("generate", 4), ("classify", 2), ("instances", 2), ("admit", 2), ("finish", 2)):
+def _staff(fleet: Fleet, code: Path) -> None:
+    counts = {"producer": 1, "generate": 4, "classify": 2, "instances": 2, "admit": 2, "finish": 2}
+    for role, count in counts.items():
         for _ in range(count):
-            fleet.add(role)
+            fleet.add(role, code=code)
 
 
 def _kill_until_it_ends(fleet: Fleet, watching: Program, rng: Random) -> Counter[str]:
