@@ -21,6 +21,7 @@ import orjson
 
 from benchmarks.machine import log_warnings_only
 from service.bootstrap.open_broker import open_log
+from service.checkpoints import Checkpoints
 from service.messaging.broker import Broker, Isolation, Partition
 from service.messaging.topics import PROMPTS
 from service.pipeline.limits import Limits
@@ -42,7 +43,8 @@ class Observed:
         self._broker = broker
         self._role = role
         self._issued = issued
-        limits = Limits(1, patience=200, drain_s=1.0, asked_window=window)
+        checkpoints = Checkpoints(settings.state_folder)
+        limits = Limits(1, patience=200, drain_s=1.0, asked_window=window, checkpoints=checkpoints)
         self.runner = RoleRunner(broker, settings.run, [role], None, limits)
 
     @classmethod
