@@ -7,9 +7,8 @@ _COLLECTIONS = 20
 
 
 def spare_garbage_collection() -> None:
-    """Collect cyclic garbage more rarely, and never look at what the imports have made.
+    """Collect cyclic garbage more rarely.
 
     Records and messages have no cycles. With Python's defaults, the search for some takes a tenth of a run's CPU.
     """
-    gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, _COLLECTIONS, _COLLECTIONS)

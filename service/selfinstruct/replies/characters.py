@@ -13,6 +13,8 @@ _SHOWN = 200
 
 def printable(text: str) -> str:
     """Return a text with line feeds for all line breaks, and U+FFFD for control characters and lone surrogates."""
+    if text.isprintable():
+        return text
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _LINE_BREAKS.sub("\n", text))
 
 

@@ -78,6 +78,8 @@ _LEFT_OVER = re.compile(
     r"|<no ?input>|</?(?:think|thinking|thought)>|\[/?THINK\]|assistantfinal|\[/?INST\]|<(?:start|end)_of_turn>",
     re.IGNORECASE,
 )
+# Each of the patterns above needs one of these characters, or the word `assistantfinal` in any case.
+_PART_OF_DEBRIS = re.compile(r"[\d:*_#<\[]")
 _NUMBERED_LABEL = re.compile(
     r"(?:^|\s)[*_]*+\d{1,3}[.)][*_ ]++(?:Instruction|Input|Output)[*_]*+\s?:|(?:^|\s)[*_]*+Instruction[*_]*+ ?:\s"
     r"|<no ?input>"
@@ -246,6 +248,8 @@ def _unquoted(text: str) -> str:
 
 def holds_debris(instruction: str) -> bool:
     """Return whether an instruction still holds a list number, a label or a mark, and so is not a single task."""
+    if _PART_OF_DEBRIS.search(instruction) is None and "tantf" not in instruction.lower():
+        return False
     instruction = _BLANKS.sub(lambda blanks: "\n" if "\n" in blanks[0] else " ", instruction)
     return any(
         found.search(instruction) is not None for found in (_LABEL_INSIDE, _NUMBER_AFTER_SENTENCE, _LEFT_OVER)
@@ -254,6 +258,8 @@ def holds_debris(instruction: str) -> bool:
 
 def holds_numbered_label(output: str) -> bool:
     """Return whether an output continues with the labels of another task."""
+    if ":" not in output and "<no" not in output:
+        return False
     return _NUMBERED_LABEL.search(output) is not None
 
 
