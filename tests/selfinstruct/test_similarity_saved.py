@@ -2,8 +2,10 @@
 
 import random
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +76,18 @@ def test_a_part_that_begins_beyond_the_end_is_refused() -> None:
 def test_texts_without_their_words_are_refused() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         SimilarityIndex(0.7).load(index_of("one two", "three").encoded(1, 3))
+
+
+def test_arrays_of_another_kind_are_refused() -> None:
+    encoded = index_of("one two").encoded()
+    others: list[npt.NDArray[Any]] = [
+        encoded.words.astype(np.uint16),
+        encoded.words[::2],
+        encoded.words.reshape(2, -1),
+    ]
+    for other in others:
+        with pytest.raises(ValueError, match="expected a plain array of uint8"):
+            SimilarityIndex(0.7).load(replace(encoded, words=other))
 
 
 @given(seed=st.integers(0, 1 << 32))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -179,7 +180,10 @@ class SimilarityIndex:
         Raises:
             ValueError: it does not fit; the index may have a part of it and must not be used.
         """
-        arrays = (encoded.ends, encoded.units, encoded.word_ends, encoded.words)
+        arrays: list[npt.NDArray[Any]] = [encoded.ends, encoded.units, encoded.word_ends, encoded.words]
+        for array, kind in zip(arrays, (np.uint64, np.uint16, np.uint64, np.uint8), strict=True):
+            if array.dtype != kind or array.ndim != 1 or not array.flags.c_contiguous:
+                raise ValueError(f"expected a plain array of {kind.__name__}, got {array.dtype} {array.shape}")
         sizes = (ctypes.c_uint64 * 4)(*(len(array) for array in arrays))
         with self._lock:
             self._take_in()
