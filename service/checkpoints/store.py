@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
+from anyio import Path as AsyncPath
 from anyio import to_thread
 
 from service.checkpoints import file
@@ -39,6 +40,10 @@ class Checkpoints:
     """
 
     folder: Path | None
+
+    async def has(self, fold: Fold) -> bool:
+        """Return whether there is a checkpoint of a fold, which may not fit the log."""
+        return self.folder is not None and await AsyncPath(self.folder / _name(fold)).exists()
 
     async def restore(self, fold: Fold, reader: Resumable) -> State | None:
         """Return the state of a fold and move its reader to where that state stands.

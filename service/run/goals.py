@@ -2,6 +2,7 @@
 
 from msgspec import structs
 
+from service.checkpoints import Checkpoints
 from service.errors import ConfigurationError
 from service.messaging import codec, topics
 from service.messaging.broker import Broker
@@ -10,7 +11,10 @@ from service.messaging.topic_reader import Tail, replay
 from service.run.create import define_run, identify_topics
 from service.run.definition import AskedRun, check_same
 from service.run.progress import Progress
+from service.run.progress_reader import MANY, PROGRESS, ProgressReader
 from service.settings import TOML_FILE, Settings
+
+_LOOKED_AT = (topics.CONTROL, topics.TASKS)
 
 
 async def look(broker: Broker, asked: AskedRun) -> Progress:
@@ -20,15 +24,33 @@ async def look(broker: Broker, asked: AskedRun) -> Progress:
         RunMismatchError: the run exists with another recipe, other seeds or other templates.
         ConfigurationError: the run does not exist, and the settings cannot create it or its log is not empty.
     """
-    progress = Progress()
     run = asked.settings.run
-    await replay(broker, run, (topics.CONTROL, topics.TASKS), progress.apply)
+    progress = await _counted_from_checkpoint(broker, asked.settings)
+    if progress is None:
+        progress = Progress()
+        await replay(broker, run, _LOOKED_AT, progress.apply)
     if progress.defined is not None:
         check_same(progress.defined, asked)
     else:
         _ = asked.new  # raises if the run cannot be created
         await check_untouched(broker, run)
     return progress
+
+
+async def _counted_from_checkpoint(broker: Broker, settings: Settings) -> Progress | None:
+    """Return the progress of a run by its checkpoint and the rest of its log; `None` without one.
+
+    Records that cannot be read are left to the caller.
+    """
+    checkpoints = Checkpoints(settings.state_folder)
+    if not await checkpoints.has(PROGRESS):
+        return None
+    async with ProgressReader.open(broker, settings.run, checkpoints) as reader:
+        if not reader.is_restored:
+            return None
+        await reader.catch_up()
+        await reader.save(MANY)
+    return None if any(topic.name in reader.progress.unread for topic in _LOOKED_AT) else reader.progress
 
 
 async def check_untouched(broker: Broker, run: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from service.billing.bill import FINISHED, USABLE, Bill
 from service.billing.totals import Spent
-from service.checkpoints import Fold, State
+from service.checkpoints import State
 from service.containers import DenseSet
 from service.messaging import codec
 from service.messaging.broker import Partition, Record
@@ -37,8 +37,7 @@ from service.run.id_set import IdSet
 _SEEDS = SubmittedSeed.ce_type.rpartition("v")[0]
 _PROMPT_ID = re.compile("p(0|[1-9][0-9]{0,17})")
 
-# What `Progress.snapshot` returns; a change of its meaning needs another version.
-PROGRESS = Fold("progress", 1)
+# The fields in a snapshot; a change of their meaning needs another version of `progress_reader.PROGRESS`.
 _COUNTS = (
     "seeds",
     "pool",

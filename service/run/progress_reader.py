@@ -18,7 +18,8 @@ from service.run.record_index import RecordIndex
 
 # Nothing is counted of the two others.
 COUNTED = tuple(topic for topic in ALL if topic not in (HINTS, INSTRUCTIONS))
-_FOLD = Fold("progress", 1)
+# What `ProgressReader` saves; a change of its meaning needs another version.
+PROGRESS = Fold("progress", 1)
 # A command that has read fewer records leaves no checkpoint behind.
 MANY = 5_000
 
@@ -32,14 +33,15 @@ class ProgressReader:
         tail.unread.update(self.progress.unread)
         self.progress.unread = tail.unread
         self.tail = tail
-        self._writer = CheckpointWriter(checkpoints, _FOLD, self._take)
+        self.is_restored = state is not None
+        self._writer = CheckpointWriter(checkpoints, PROGRESS, self._take)
 
     @classmethod
     @asynccontextmanager
     async def open(cls, broker: Broker, run: str, checkpoints: Checkpoints) -> "AsyncIterator[ProgressReader]":
         """Open the log of a run, where the checkpoint stands or at its beginning."""
         async with Tail.of(broker, run, (*COUNTED, *DEAD_LETTER_TOPICS)) as tail:
-            yield cls(tail, checkpoints, await checkpoints.restore(_FOLD, tail))
+            yield cls(tail, checkpoints, await checkpoints.restore(PROGRESS, tail))
 
     async def catch_up(self, tell: Callable[[float], None] = lambda _: None) -> None:
         """Read up to the current end of the log. `tell` gets the share that is read, 0 … 1, again and again."""
