@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import anyio
-from anyio.abc import TaskGroup
 
 from service.checkpoints.state import Fold, State
 from service.checkpoints.store import Checkpoints
@@ -34,12 +33,6 @@ class CheckpointWriter:
         """Note that `records` more were applied; returns whether it is time to write."""
         self._records += records
         return self._records >= _RECORDS and anyio.current_time() >= self._due_s and not self._writing.locked()
-
-    def offer(self, tasks: TaskGroup, records: int) -> None:
-        """Note that `records` more were applied, and start to write if it is time. Call this between batches."""
-        if self.note(records):
-            self._due_s = float("inf")
-            tasks.start_soon(self._write, *self._taken())
 
     async def finish(self, at_least: int = 1) -> None:
         """Write a checkpoint, if at least this many records were applied since the last one."""

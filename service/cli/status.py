@@ -126,13 +126,13 @@ async def _read(settings: Settings) -> tuple[Progress, dict[Role, Members], Stan
 
 
 async def _watch(settings: Settings) -> None:
-    async with open_progress(settings) as (_, reader), anyio.create_task_group() as tasks:
+    async with open_progress(settings) as (_, reader):
         progress = reader.progress
         _tell_if_undefined(progress, settings)
         pace = Pace(finished_before=progress.finished)
         async with open_view(lambda: (progress, None), pace) as view:
             while progress.ended is None:
-                news = await reader.next(tasks)
+                news = await reader.next()
                 for message in news:
                     await view.observe(message)
                 if not news and not await to_thread.run_sync(is_worked_on, settings):

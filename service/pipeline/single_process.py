@@ -109,11 +109,10 @@ class Pipeline:
             self._stop.set()
 
     async def _follow(self, reader: ProgressReader, observe: Observer, done: anyio.Event) -> None:
-        async with anyio.create_task_group() as writing:
-            while not done.is_set():
-                await self._observe(await reader.next(writing), observe)
-            async for messages in reader.batches_to_end(writing):
-                await self._observe(messages, observe)
+        while not done.is_set():
+            await self._observe(await reader.next(), observe)
+        async for messages in reader.batches_to_end():
+            await self._observe(messages, observe)
 
     async def _observe(self, messages: list[Message], observe: Observer) -> None:
         for message in messages:

@@ -3,9 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-import anyio
-from anyio.abc import TaskGroup
-
 from service.checkpoints import Checkpoints, CheckpointWriter, Fold, State
 from service.messaging.bookmark import Bookmark
 from service.messaging.broker import Broker, Record
@@ -46,33 +43,33 @@ class ProgressReader:
     async def catch_up(self, tell: Callable[[float], None] = lambda _: None) -> None:
         """Read up to the current end of the log. `tell` gets the share that is read, 0 … 1, again and again."""
         left, read = await self.tail.left(), 0
-        async with anyio.create_task_group() as tasks:
-            async for batch in self.tail.record_batches_to_end():
-                self._apply(batch, tasks)
-                read += len(batch)
-                tell(read / max(left, read, 1))
+        async for batch in self.tail.record_batches_to_end():
+            await self._apply(batch)
+            read += len(batch)
+            tell(read / max(left, read, 1))
 
-    async def next(self, tasks: TaskGroup) -> list[Message]:
-        """Return the next messages, already counted; a checkpoint is written in the task group now and then."""
-        return self._apply(await self.tail.records(), tasks)
+    async def next(self) -> list[Message]:
+        """Return the next messages, already counted; now and then, write a checkpoint first."""
+        return await self._apply(await self.tail.records())
 
-    async def batches_to_end(self, tasks: TaskGroup) -> AsyncIterator[list[Message]]:
+    async def batches_to_end(self) -> AsyncIterator[list[Message]]:
         """Yield messages as `next` returns them, up to the current end of the log."""
         async for batch in self.tail.record_batches_to_end():
-            yield self._apply(batch, tasks)
+            yield await self._apply(batch)
 
     async def save(self, at_least: int = 1) -> None:
         """Write a checkpoint, if at least this many records were read since the last one."""
         await self._writer.finish(at_least)
 
-    def _apply(self, batch: Sequence[Record], tasks: TaskGroup) -> list[Message]:
+    async def _apply(self, batch: Sequence[Record]) -> list[Message]:
         messages = []
         for record in batch:
             self.index.add(record)
             if (message := self.tail.readable(record)) is not None:
                 self.progress.apply(message)
                 messages.append(message)
-        self._writer.offer(tasks, len(batch))
+        if self._writer.note(len(batch)):
+            await self._writer.finish()
         return messages
 
     def _take(self) -> tuple[Bookmark, State]:

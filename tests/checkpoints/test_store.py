@@ -174,9 +174,10 @@ async def test_a_writer_writes_when_enough_is_new(tmp_path: Path, monkeypatch: p
 
     with anyio.fail_after(DEADLINE_S):
         written = CheckpointWriter(Checkpoints(tmp_path), FOLD, take)
-        async with anyio.create_task_group() as tasks:
-            for seen in (9, 10, 15, 20):
-                written.offer(tasks, 9 if seen == 9 else 1 if seen == 10 else 5)
+        for more in (9, 1, 5, 5):
+            seen += more
+            if written.note(more):
+                await written.finish()
         assert taken == [10]
         await written.finish()
         await written.finish()

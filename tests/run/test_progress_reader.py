@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+import service.selfinstruct.similarity  # noqa: F401 - not for the first time in the event loop
 from service.checkpoints import Checkpoints
 from service.messaging.broker import Broker
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
@@ -114,15 +115,12 @@ async def test_what_is_followed_is_counted_and_saved(open_broker: OpenBroker, tm
     async with open_broker() as broker:
         await create(broker)
         with anyio.fail_after(DEADLINE_S):
-            async with (
-                ProgressReader.open(broker, RUN, Checkpoints(tmp_path)) as reader,
-                anyio.create_task_group() as tasks,
-            ):
+            async with ProgressReader.open(broker, RUN, Checkpoints(tmp_path)) as reader:
                 await reader.catch_up()
                 await send(broker, *beginning())
                 seen = list[Message]()
                 while len(seen) < len(beginning()):
-                    seen += await reader.next(tasks)
+                    seen += await reader.next()
                 assert reader.progress == await whole(broker)
                 await reader.save()
         shares = list[float]()
