@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
+import service.selfinstruct.similarity  # noqa: F401 - stages import it on the event loop, where it would read its files
 from service.adapters.sqlite import SqliteBroker
 from service.messaging.broker import Broker
 from service.settings import Settings

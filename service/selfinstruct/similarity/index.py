@@ -19,6 +19,8 @@ from service.selfinstruct.similarity.tokens import ROUGE, Tokenizer
 
 # Maximum number of texts in the tail, which are compared one by one; a longer tail becomes a segment.
 _TAIL = 4_096
+# Read from its file with this module, as a part of the import.
+_LIBRARY = library()
 # Number of texts that `add` hands to the library at a time: some two milliseconds of work.
 _AT_ONCE = 1_024
 # Maximum number of bytes of a text (LONGEST_TEXT in `kernel.h`).
@@ -46,14 +48,13 @@ class SimilarityIndex:
 
     Raises:
         ValueError: the threshold is not in 0 … 1.
-        KernelError: the compiled library is missing.
     """
 
     def __init__(self, threshold: float, tail: int = _TAIL, tokenizer: Tokenizer = ROUGE) -> None:
         """Create an empty index that compares up to `tail` of its newest texts one by one."""
         if not 0 <= threshold <= 1:
             raise ValueError(f"a ROUGE-L threshold lies in 0 … 1, not {threshold}")
-        self._library = library()
+        self._library = _LIBRARY
         self._threshold = threshold
         self.tokenizer = tokenizer
         self._encode = tokenizer.encode
