@@ -13,7 +13,9 @@ FROM python:3.11.14-slim-bookworm
 LABEL org.opencontainers.image.title="Seedstream" \
       org.opencontainers.image.description="Self-Instruct as a stream" \
       org.opencontainers.image.licenses="Apache-2.0"
+# The image has its standard library uncompiled, and nothing is compiled at run time: each command would do it anew.
 RUN python -m pip uninstall --yes pip setuptools wheel \
+    && python -m compileall -q -x '/(idlelib|lib2to3|site-packages|test|turtledemo)/' /usr/local/lib/python3.11 \
     && install --directory --owner=65532 --group=65532 /data
 COPY --from=build /opt/seedstream /opt/seedstream
 ENV PATH=/opt/seedstream/bin:$PATH \

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -51,12 +53,36 @@ BrokerAddress = Annotated[str, StringConstraints(pattern=r"^(?:sqlite:.+|kafka:/
 
 # Every setting that holds a secret has one of these words in its name.
 _SECRET = ("key", "password", "headers")
+_TABLES = ("prices", "lm_headers")
 
-# Error texts for settings where pydantic's own message would show a regular expression or a type.
+# The expected value of settings for which the type of an error says too little.
 _EXPECTED = {
     "run": "expected small letters and digits, with - and _ between them, at most 63",
     "broker": "expected sqlite:DIR, or kafka://HOST:PORT with more of them after commas",
     "prices": "expected a table (in the variable: JSON) with version and models",
+    "lm_headers": "expected a table (in the variable: JSON) of names and values",
+    "lm_omit": "expected names, separated by commas",
+    "lm_thinking_tokens": "expected a number of tokens, or auto",
+}
+# The expected value by pydantic's type of an error.
+_EXPECTED_BY_TYPE = {
+    "bool_parsing": "expected true or false",
+    "bool_type": "expected true or false",
+    "enum": "expected {expected}",
+    "finite_number": "expected a finite number",
+    "float_parsing": "expected a number",
+    "float_type": "expected a number",
+    "greater_than": "expected more than {gt:g}",
+    "greater_than_equal": "expected at least {ge:g}",
+    "int_from_float": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_type": "expected a whole number",
+    "less_than_equal": "expected at most {le:g}",
+    "literal_error": "expected {expected}",
+    "missing": "expected a value, and there is none",
+    "path_type": "expected a path",
+    "string_too_short": "expected a text that is not empty",
+    "string_type": "expected a text",
 }
 
 
@@ -319,6 +345,8 @@ def load_settings(flags: dict[str, Any]) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         raise ConfigurationError(_explained(error)) from error
+    except SettingsError as error:  # without its cause, which may show a secret
+        raise ConfigurationError(f"a variable SEEDSTREAM_…: expected JSON in it: {error}") from None
     except ValueError as error:
         raise ConfigurationError(f"{TOML_FILE}: {error}") from error
 
@@ -326,17 +354,25 @@ def load_settings(flags: dict[str, Any]) -> Settings:
 def _explained(error: ValidationError) -> str:
     """Return a message with the invalid setting, the value and the expected value; secret values are left out."""
     first = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
-    what = first["msg"].removeprefix("Value error, ")
-    if not name:
-        return what
+    setting, *inside = (str(part) for part in first["loc"]) if first["loc"] else ("",)
+    if not setting:
+        return first["msg"].removeprefix("Value error, ")
+    # Only in a table is the rest of the place a name; elsewhere it is the alternative of a type.
+    name = ".".join([setting, *inside]) if setting in _TABLES else setting
     if first["type"] == "extra_forbidden":
         return f"{name} in {TOML_FILE}: there is no such setting; `seedstream config` lists those that there are"
-    said = _EXPECTED.get(name, what)
-    came = "" if any(word in name for word in _SECRET) else f", got {first['input']!r}"
-    variable = f"SEEDSTREAM_{name.partition('.')[0].upper()}"
-    places = f"its flag, {variable}" if "." not in name else variable
-    return f"{name} ({places} or {TOML_FILE}): {said}{came}"
+    variable = f"SEEDSTREAM_{setting.upper()}"
+    places = variable if inside and setting in _TABLES else f"its flag, {variable}"
+    has_value = first["type"] != "missing" and not any(word in name for word in _SECRET)
+    came = f", got {first['input']!r}" if has_value else ""
+    return f"{name} ({places} or {TOML_FILE}): {_expected(name, first)}{came}"
+
+
+def _expected(name: str, error: ErrorDetails) -> str:
+    if name in _EXPECTED:
+        return _EXPECTED[name]
+    words = _EXPECTED_BY_TYPE.get(error["type"])
+    return error["msg"].removeprefix("Value error, ") if words is None else words.format(**error.get("ctx", {}))
 
 
 def origins(flags: dict[str, Any]) -> dict[str, str]:

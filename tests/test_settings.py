@@ -69,6 +69,35 @@ def test_the_error_for_a_wrong_value_names_all_its_sources(name: str, value: obj
         load_settings({name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("target", 0, "expected at least 1"),
+        ("target", "many", "expected a whole number"),
+        ("target", 1.5, "expected a whole number"),
+        ("budget", float("inf"), "expected a finite number"),
+        ("lm_timeout_s", 0, "expected more than 0"),
+        ("http_port", 99_999, "expected at most 65535"),
+        ("lm_api", "responses", "expected 'chat' or 'completions'"),
+        ("lm", "oracle", "expected 'local', 'openai' or 'simulator'"),
+        ("semantic", "perhaps", "expected true or false"),
+        ("lm_omit", 5, "expected names, separated by commas"),
+        ("lm_thinking_tokens", "many", "expected a number of tokens, or auto"),
+        ("model", 5, "expected a text"),
+    ],
+)
+def test_the_error_for_a_wrong_value_says_what_it_may_be(name: str, value: object, expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(f"): {expected}, got {value!r}")):
+        load_settings({name: value})
+
+
+def test_a_variable_that_is_no_json_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEDSTREAM_LM_HEADERS", "x-api-key: 12345")
+    with pytest.raises(ConfigurationError, match=r"expected JSON in it: .*lm_headers") as caught:
+        load_settings({})
+    assert "12345" not in repr(caught.value)
+
+
 @pytest.mark.parametrize("run", ["", ".", "../x", "a/b", "A", "-a", "a-", "a b", "a" * 64, "ä"])
 def test_a_run_name_that_makes_a_path_or_a_bad_topic_is_refused(run: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^run "):
@@ -128,8 +157,8 @@ def test_two_prices_given_alone_win_over_the_table() -> None:
     [
         (("0.15", "-0.15"), "prices.models.my.model.prompt (SEEDSTREAM_PRICES or seedstream.toml): .*, got -0.15"),
         (("0.6", "nan"), "prices.models.my.model.completion (SEEDSTREAM_PRICES or seedstream.toml): .* finite .*nan"),
-        (("completion", "completions"), "prices.models.my.model.completion .*: Field required"),
-        (('version = "2026-11"', ""), "prices.version .*: Field required"),
+        (("completion", "completions"), "prices.models.my.model.completion .*: expected a value, and there is none"),
+        (('version = "2026-11"', ""), "prices.version .*: expected a value, and there is none"),
         (("0.6", "0.6\nbatch_factor = 50"), "prices.models.my.model.batch_factor .*, got 50"),
     ],
 )

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from service.cli import options
 from service.cli.reading import open_progress
-from service.cli.terminal_text import clean
+from service.cli.terminal_text import clean, escaped
 from service.run.lineage import gather
 from service.settings import Settings
 
@@ -55,4 +55,4 @@ async def _explain(settings: Settings, name: str, *, nearest: bool) -> dict[str,
 
 def _readable(value: Any) -> str:
     text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    return "\n".join(f"  {clean(line)}" for line in text.split("\n"))
+    return "\n".join(f"  {clean(escaped(line))}" for line in text.split("\n"))

@@ -13,7 +13,11 @@ def clean(text: str) -> str:
     return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
 
 
+def escaped(text: str) -> str:
+    r"""Return text with control characters as escapes such as `\u001b`: safe on a terminal, and seen there."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def safe_json(data: bytes) -> bytes:
     """Return JSON of the same value that is safe on a terminal: control characters are escaped."""
-    text = data.decode("utf-8", "replace")
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+    return escaped(data.decode("utf-8", "replace")).encode()

@@ -12,7 +12,7 @@ from rich.console import Console
 from service.cli.pace import Pace
 from service.cli.rendering import duration, fitted_panel, panel, summary, task_view
 from service.cli.status import facts
-from service.cli.terminal_text import clean, safe_json
+from service.cli.terminal_text import clean, escaped, safe_json
 from service.messaging.dead_letters import DeadLetter
 from service.run.progress import Progress
 from service.selfinstruct.tasks import Instance, Reason
@@ -42,6 +42,10 @@ def test_harmless_text_stays_as_it_is(text: str) -> None:
 
 def test_an_escape_sequence_is_shown_and_not_obeyed() -> None:
     assert clean("\x1b[2Jgone\x9b31m\r\x07") == "�[2Jgone�31m��"
+
+
+def test_hidden_characters_can_be_seen_as_escapes() -> None:
+    assert escaped("a\x1b[2J\u202eb\tc\n") == "a\\u001b[2J\\u202eb\tc\n"
 
 
 def test_a_long_text_is_cut() -> None:

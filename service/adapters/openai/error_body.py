@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import orjson
 
 _SHOWN_CHARACTERS = 300
@@ -30,6 +31,12 @@ def shown(words: str, secrets: tuple[str, ...]) -> str:
         words = words.replace(secret, "***")
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
     return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"
+
+
+def words_of(error: Exception) -> str:
+    """Return the type and the text of a connection's error: of one that was refused, the system's own text."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return f"{type(error).__name__}: {cause}"
 
 
 def read_error_body(body: bytes) -> ErrorBody:

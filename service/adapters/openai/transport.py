@@ -9,7 +9,7 @@ import aiohttp
 import anyio
 from yarl import URL
 
-from service.adapters.openai.error_body import shown
+from service.adapters.openai.error_body import shown, words_of
 from service.lm.errors import AttemptFailedError, CallFailedError, Failing
 
 _OK = 200
@@ -152,5 +152,5 @@ def _lost(question: Question, error: Exception, timeout_s: float) -> AttemptFail
     """Return the error for a request without a response: a timeout or a failed connection."""
     if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
         return AttemptFailedError(Failing.TIMEOUT, f"No answer from {question.url} within {timeout_s:g} s.")
-    reason = shown(f"{type(error).__name__}: {error}", question.secrets)
+    reason = shown(words_of(error), question.secrets)
     return AttemptFailedError(Failing.CONNECTION, f"The connection to {question.url} failed ({reason}).")

@@ -11,7 +11,7 @@ import anyio
 from yarl import URL
 
 from service.adapters.openai.credentials import Credentials
-from service.adapters.openai.error_body import shown
+from service.adapters.openai.error_body import shown, words_of
 from service.adapters.openai.error_response import refusal_of
 from service.adapters.openai.options import OpenAIOptions
 from service.adapters.openai.urls import Addresses
@@ -116,7 +116,7 @@ class Transport:
             yield
         except (aiohttp.ClientError, OSError) as error:
             failing = Failing.TIMEOUT if isinstance(error, TimeoutError) else Failing.CONNECTION
-            reason = self.shown(f"{type(error).__name__}: {error}")
+            reason = self.shown(words_of(error))
             lost = AttemptFailedError(failing, f"The connection to {url} failed ({reason}).")
         else:
             return
