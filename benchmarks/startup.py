@@ -1,7 +1,6 @@
 """CPU time and memory of commands on a small run, beside those of an interpreter that does nothing.
 
-    python -m benchmarks.startup            # the embedded log
-    python -m benchmarks.startup --kafka    # with commands on a real Kafka
+    python -m benchmarks.startup
 
 Each command runs `REPEATS` times in a process of its own, and the best time counts: the noise of a shared machine only
 adds. The modules are compiled, as they are in an image. Compare the multiples of `import typer` in the same run.
@@ -14,11 +13,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import machine
-
 REPEATS = 7
 _TASKS = "20"
-_ENOUGH_S = 5.0
 _BASE = ("-c", "import typer")
 _COMMANDS = (
     "--version",
@@ -39,11 +35,10 @@ _COMMANDS = (
     "run --lm simulator",
     "topics acls --broker kafka://localhost:9092",
 )
-_ON_KAFKA = ("topics check", "status", "watch", "goal --target 20", "worker admit", "worker generate --lm simulator")
 
 
 def spent(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[float, float]:
-    """Run Python once. Return its CPU seconds and its peak of memory in MB; after `_ENOUGH_S` it is stopped."""
+    """Run Python once. Return its CPU seconds and its peak of memory in MB."""
     with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, *arguments],
         cwd=folder,
@@ -75,7 +70,7 @@ def main() -> None:
         seeds = Path("service/resources/seed_tasks.jsonl").read_bytes()
         (folder / "seeds.jsonl").write_bytes(seeds)
         spent(("-m", "service", "run", "--lm", "simulator", "--target", _TASKS), folder, environment)
-        print(f"{machine.load()}; the least of {REPEATS} runs each")
+        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; the least of {REPEATS} runs each")
         print(f"{'command':45}{'CPU s':>8}{'x typer':>9}{'MB':>7}")
         base_s, _ = best(_BASE, folder, environment)
         for arguments in (("-c", "pass"), _BASE, *(("-m", "service", *each.split()) for each in _COMMANDS)):

@@ -34,6 +34,7 @@ async def test_nobody_listening_is_a_failed_attempt(closed_port: int) -> None:
         with pytest.raises(AttemptFailedError, match=r"connection to .* failed") as failed:
             await endpoint.attempt(ModelInput("the prompt"), SAMPLING)
     assert failed.value.failing is Failing.CONNECTION
+    assert "ssl:" not in str(failed.value)
 
 
 async def test_a_closed_kept_alive_connection_costs_no_attempt(against: Against) -> None:
