@@ -32,6 +32,7 @@ def preview(
             concurrency=concurrency,
             patience=patience,
             seed=seed,
+            state_dir=folder,
         )
         asked = AskedRun(settings)
         refuse_early(asked)

@@ -191,6 +191,7 @@ def test_check_and_preview_try_and_store_nothing(tmp_path: Path) -> None:
         tmp_path,
         ("check", "--lm", "simulator"),
         ("preview", "--lm", "simulator", "--target", "3", "--patience", "30"),
+        settings={"STATE_DIR": str(tmp_path / "state")},
     )
     assert (checked.code, checked.err) == (0, "")
     words = {line.split()[1] for line in checked.out.decode().splitlines() if line.startswith("ok")}
