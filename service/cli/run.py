@@ -13,7 +13,6 @@ from service.bootstrap.asked_model import warn_of_other_api
 from service.bootstrap.open_broker import open_log
 from service.bootstrap.open_embedder import check_embedder, check_model
 from service.bootstrap.open_model import open_model, probe
-from service.checkpoints import Checkpoints
 from service.cli import options
 from service.cli.garbage import spare_garbage_collection
 from service.cli.live_view import on_terminal, open_view
@@ -150,7 +149,7 @@ async def _run_on(
             _say_before(*asked.new, goal, settings, model.name)
         definition = await begin(broker, asked, progress, goal)
         warn_of_other_api(model, definition.recipe)
-        pipeline = Pipeline(broker, definition, model, Limits.of(settings), Checkpoints(settings.state_folder))
+        pipeline = Pipeline(broker, definition, model, Limits.of(settings))
         return await _run_shown(pipeline, progress.finished, hint, output)
 
 

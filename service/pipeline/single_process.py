@@ -11,7 +11,6 @@ import anyio
 
 from producers.prompts import PromptProducer
 from service.bootstrap.asked_model import AskedModel
-from service.checkpoints import NO_CHECKPOINTS, Checkpoints
 from service.lm.errors import EndpointRefusedError
 from service.messaging.broker import Broker
 from service.messaging.messages import GoalSet, Message, RunDefined, RunEnded
@@ -29,20 +28,12 @@ Work = Callable[[anyio.Event], Awaitable[None]]
 class Pipeline:
     """All stages of one run in this process."""
 
-    def __init__(
-        self,
-        broker: Broker,
-        definition: RunDefined,
-        model: AskedModel,
-        limits: Limits,
-        checkpoints: Checkpoints = NO_CHECKPOINTS,
-    ) -> None:
+    def __init__(self, broker: Broker, definition: RunDefined, model: AskedModel, limits: Limits) -> None:
         self.progress = Progress()
         self.dispatcher = model.dispatcher
         self._broker = broker
         self._run = definition.run
         self._limits = limits
-        self._checkpoints = checkpoints
         self._stop = anyio.Event()
         self._ended: RunEnded | None = None
         self._refusal: EndpointRefusedError | None = None
@@ -66,7 +57,7 @@ class Pipeline:
         Raises:
             EndpointRefusedError: the model refuses every call; all paid completions are on the log.
         """
-        async with ProgressReader.open(self._broker, self._run, self._checkpoints) as reader:
+        async with ProgressReader.open(self._broker, self._run, self._limits.checkpoints) as reader:
             self.progress = reader.progress
             await reader.catch_up()
             caught_up(self.progress)
