@@ -19,7 +19,7 @@ from pathlib import Path
 
 PACKAGE = Path("service/selfinstruct/similarity")
 LIBRARY = "kernel.so"
-# What pip fetches where there is no other compiler.
+# The package that pip fetches where there is no other compiler.
 ZIG = "ziglang==0.17.1"
 
 _HERE = Path(__file__).resolve().parent

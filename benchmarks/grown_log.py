@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.texts import TokenStore
+from consumers.finish import finished_task
 from service.lm.port import FinishReason
 from service.lm.usage import Usage
 from service.messaging import codec, topics
@@ -20,7 +21,6 @@ from service.messaging.messages import (
     CandidateVerdict,
     ClassifiedInstruction,
     Decision,
-    FinishedTask,
     GoalSet,
     Instruction,
     Message,
@@ -30,6 +30,7 @@ from service.messaging.messages import (
     Provenance,
     RunDefined,
     TaskInstances,
+    subject_of,
 )
 from service.messaging.topics import Topic
 from service.run.create import define_run
@@ -79,30 +80,25 @@ class History:
     def prompt(self, seq: int) -> Iterator[Written]:
         """Yield what follows from prompt number `seq`."""
         parents = self._parents(seq)
-        provenance = Provenance(
-            prompt_id=f"p{seq}",
-            parents=parents,
-            depth=3,
-            recipe=self._recipe,
-            templates=self._templates,
-            model=_MODEL,
-        )
         fresh = [self._fresh(self._pool + place) for place in range(ACCEPTED)]
         written = [*fresh, *(self._rng.choice(self._spare) for _ in range(_CANDIDATES - ACCEPTED))]
-        yield Written(self._asked(seq, parents), None)
-        yield Written(self._answer(seq, parents, written), (topics.PROMPTS, seq))
+        prompt = self._asked(seq, parents)
+        answer = _answer(prompt, written)
+        provenance = Provenance.of(answer, self._recipe)
+        yield Written(prompt, None)
+        yield Written(answer, (topics.PROMPTS, seq))
         answered = (topics.CANDIDATES, seq)
-        tasks = [(f"p{seq}.{place}", self._pool + place, text) for place, text in enumerate(fresh)]
-        for name, pool_seq, text in tasks:
-            yield Written(
-                PooledTask(pool_seq=pool_seq, id=name, origin=Origin.MACHINE, instruction=text, provenance=provenance),
-                answered,
-            )
-            yield Written(Instruction(id=name, pool_seq=pool_seq, instruction=text, provenance=provenance), answered)
+        work = [
+            Instruction(id=f"p{seq}.{place}", pool_seq=self._pool + place, instruction=text, provenance=provenance)
+            for place, text in enumerate(fresh)
+        ]
+        for each in work:
+            yield Written(PooledTask(**subject_of(each), origin=Origin.MACHINE), answered)
+            yield Written(each, answered)
         self._pool += ACCEPTED
         yield Written(self._decision(seq), answered)
-        for name, pool_seq, text in tasks:
-            yield from self._finish(name, pool_seq, text, provenance)
+        for each in work:
+            yield from self._finish(each)
 
     def _fresh(self, number: int) -> str:
         if not self._cheap:
@@ -126,18 +122,6 @@ class History:
             templates=self._templates,
         )
 
-    def _answer(self, seq: int, parents: tuple[str, ...], written: Sequence[str]) -> Answer:
-        return Answer(
-            prompt_id=f"p{seq}",
-            prompt_seq=seq,
-            demonstrations=parents,
-            depth=3,
-            recipe=self._recipe,
-            templates=self._templates,
-            call=_call("\n".join(f"{number}. {text}" for number, text in enumerate(written, 9))),
-            candidates=tuple(Candidate(position=place, instruction=text) for place, text in enumerate(written)),
-        )
-
     def _decision(self, seq: int) -> Decision:
         accepted = [CandidateVerdict(id=f"p{seq}.{place}", reason=None) for place in range(ACCEPTED)]
         refused = [
@@ -152,46 +136,26 @@ class History:
             pool_size=self._pool,
         )
 
-    def _finish(self, name: str, pool_seq: int, text: str, provenance: Provenance) -> Iterator[Written]:
+    def _finish(self, work: Instruction) -> Iterator[Written]:
         number = self._finished
         self._finished += 1
         output = f"{self._rng.choice(self._spare)} {self._rng.choice(self._spare)}"
-        instances = (Instance(input="", output=output),)
-        yield Written(
-            ClassifiedInstruction(
-                id=name,
-                pool_seq=pool_seq,
-                instruction=text,
-                provenance=provenance,
-                is_classification=False,
-                call=_call("No"),
-            ),
-            (topics.INSTRUCTIONS, number),
+        completed = TaskInstances(
+            **subject_of(work),
+            is_classification=False,
+            instances=(Instance(input="", output=output),),
+            call=_call(f"Output: {output}"),
         )
-        yield Written(
-            TaskInstances(
-                id=name,
-                pool_seq=pool_seq,
-                instruction=text,
-                provenance=provenance,
-                is_classification=False,
-                instances=instances,
-                call=_call(f"Output: {output}"),
-            ),
-            (topics.CLASSIFIED, number),
-        )
-        yield Written(
-            FinishedTask(
-                task_seq=number,
-                id=name,
-                instruction=text,
-                is_classification=False,
-                instances=instances,
-                pool_seq=pool_seq,
-                provenance=provenance,
-            ),
-            (topics.INSTANCES, number),
-        )
+        classified = ClassifiedInstruction(**subject_of(work), is_classification=False, call=_call("No"))
+        yield Written(classified, (topics.INSTRUCTIONS, number))
+        yield Written(completed, (topics.CLASSIFIED, number))
+        yield Written(finished_task(completed, number), (topics.INSTANCES, number))
+
+
+def _answer(prompt: Prompt, written: Sequence[str]) -> Answer:
+    reply = "\n".join(f"{number}. {text}" for number, text in enumerate(written, 9))
+    candidates = tuple(Candidate(position=place, instruction=text) for place, text in enumerate(written))
+    return Answer.of(prompt, _call(reply), candidates)
 
 
 def _call(completion: str) -> Call:

@@ -1,4 +1,4 @@
-"""What a run keeps in memory while it grows, without a log: memory, and the time that each part takes for a task.
+"""The memory of a run as it grows, simulated without a log, and the time that each part of it takes for a task.
 
     python -m benchmarks.pace                      # up to a million tasks: some minutes
     python -m benchmarks.pace --tasks 10000000     # half an hour
