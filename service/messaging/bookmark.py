@@ -1,4 +1,4 @@
-"""Where a reader of the log stands, in a form that a later reader can check against the log and continue from."""
+"""Bookmarks: the place of a reader on the log, which a later reader can check against the log and continue from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -26,6 +26,14 @@ DEAD_LETTER_HEADROOM_BYTES = 16 * 1024
 ParsedHeaders: TypeAlias = tuple[tuple[str, bytes | None], ...]
 
 
+def first_value(headers: ParsedHeaders, name: str) -> bytes | None:
+    """Return the first value of a header, or `None` if it is absent or has no value."""
+    for found, value in headers:
+        if found == name and value is not None:
+            return value
+    return None
+
+
 class LazyHeaders:
     """Headers of a record that are parsed when they are asked for: most readers need one or two of them."""
 
@@ -33,7 +41,7 @@ class LazyHeaders:
 
     def first(self, name: str) -> bytes | None:
         """Return the first value of a header, or `None` if it is absent or has no value."""
-        return next((value for found, value in self.parsed() if found == name and value is not None), None)
+        return first_value(self.parsed(), name)
 
     def parsed(self) -> ParsedHeaders:
         """Return all headers."""

@@ -24,6 +24,7 @@ from service.messaging.broker import (
     ParsedHeaders,
     Partition,
     Record,
+    first_value,
 )
 from service.messaging.messages import Message
 from service.messaging.topics import TOPIC_OF_TYPE, Topic
@@ -46,13 +47,8 @@ _ids = Random()  # noqa: S311 - ids of traces are no secrets
 
 def header(headers: Headers, name: str) -> str | None:
     """Return the first value of a header, decoded as UTF-8, or `None` if it is absent."""
-    if isinstance(headers, LazyHeaders):
-        first = headers.first(name)
-        return None if first is None else first.decode("utf-8", "replace")
-    for found, value in headers:
-        if found == name and value is not None:
-            return value.decode("utf-8", "replace")
-    return None
+    first = headers.first(name) if isinstance(headers, LazyHeaders) else first_value(headers, name)
+    return None if first is None else first.decode("utf-8", "replace")
 
 
 @lru_cache(maxsize=64)
