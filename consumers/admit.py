@@ -23,10 +23,10 @@ from service.messaging.messages import (
     SubmittedSeed,
     check_next,
 )
+from service.messaging.task_ids import TaskIds
 from service.messaging.topics import Topic
 from service.pool.batch import BatchPool, Input, vector_of
 from service.pool.hints import Hints
-from service.pool.task_ids import TaskIds
 from service.runtime.stage import Outcome
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.semantic import Embedder, Meanings

@@ -6,7 +6,7 @@ from service.checkpoints import Fold, State
 from service.errors import RecordsGoneError
 from service.messaging import topics
 from service.messaging.messages import FinishedTask, Message, NumberedTask, RunEnded, TaskInstances, subject_of
-from service.pool.task_ids import TaskIdSet
+from service.messaging.task_ids import TaskIdSet
 from service.runtime.stage import Outcome
 
 
@@ -19,7 +19,7 @@ class Finish:
     name = "finish"
     source = topics.INSTANCES
     restores = (topics.NUMBERED,)
-    fold = Fold("finish", 1)
+    fold = Fold("finish", 2)
 
     def __init__(self, run: str, target: Callable[[], int]) -> None:
         self._run = run
@@ -40,12 +40,11 @@ class Finish:
     def snapshot(self) -> State:
         """Return the finished tasks."""
         values = {"others": list(self._finished.others), "numbered": self._numbered}
-        return State(values, {"finished": [self._finished.snapshot()]})
+        return State(values, self._finished.snapshot("finished"))
 
     def resume(self, state: State) -> None:
         """Take the tasks that `snapshot` returned."""
-        (positions,) = state.arrays["finished"]
-        self._finished.restore(positions, state.values["others"])
+        self._finished.restore("finished", state.arrays, state.values["others"])
         self._numbered = state.values["numbered"]
 
     def check_restored(self) -> None:

@@ -1,15 +1,14 @@
-"""What the prompt producer knows of a run: a fold over most of its topics, which a checkpoint shortens."""
+"""The memory of the prompt producer: a fold over most topics of a run, which a checkpoint shortens."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-import structlog
-
 from producers.sampling_pool import SamplingPool
 from service.checkpoints import Checkpoints, CheckpointWriter, Fold, State
+from service.checkpoints.own_records import OwnRecords
 from service.errors import CheckpointUnfitError, DecodeError, NewerVersionError
-from service.messaging import codec, topics
+from service.messaging import topics
 from service.messaging.bookmark import Bookmark
 from service.messaging.broker import Broker, Record
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
@@ -17,12 +16,10 @@ from service.messaging.messages import Message, Prompt
 from service.messaging.topic_reader import Tail
 from service.run.progress import Progress
 
-PRODUCER = Fold("producer", 1)
+PRODUCER = Fold("producer", 2)
 _FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS, *DEAD_LETTER_TOPICS)
 # Whole completions, most of the log: read only if a limit in dollars needs the cost of the other stages' calls.
 _FOLLOWED_FOR_COSTS = (topics.CANDIDATES, topics.CLASSIFIED)
-
-log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -93,9 +90,7 @@ class ProducerMemory:
         self._readers = readers
         self._checkpoints = checkpoints
         self._writer = CheckpointWriter(checkpoints, PRODUCER, self._taken)
-        self._is_due = False
-        self._unread_prompts = 0
-        self._is_certain = True
+        self._own_prompts = OwnRecords(PRODUCER.name)
 
     @property
     def follows_costs(self) -> bool:
@@ -106,9 +101,8 @@ class ProducerMemory:
         """Begin with a checkpoint if one fits the log, and read the log from there to its present end."""
         state = await self._checkpoints.restore(PRODUCER, self._readers)
         if state is not None:
-            values, arrays = state.values, state.arrays
-            self.progress = Progress.restored(State(values["progress"], arrays))
-            self.pool.restore(State(values["pool"], arrays))
+            self.progress = Progress.restored(state.part("progress"))
+            self.pool.restore(state.part("pool"))
         await self.catch_up()
 
     async def catch_up(self) -> None:
@@ -164,8 +158,8 @@ class ProducerMemory:
         """Remember messages that were committed."""
         self.apply(written)
         prompts = sum(isinstance(message, Prompt) for message in written)
-        self._unread_prompts += prompts
-        self._is_due |= self._writer.note(prompts)
+        self._own_prompts.remember(prompts)
+        self._writer.note(prompts)
 
     def apply(self, messages: Sequence[Message]) -> None:
         """Remember messages."""
@@ -175,13 +169,12 @@ class ProducerMemory:
 
     async def save(self) -> None:
         """Write a checkpoint if anything is new."""
-        self._is_due = False
-        if self._checkpoints.folder is not None and await self._pass_own_prompts():
+        if self._checkpoints.folder is not None and await self._own_prompts.passed_by(self._readers.prompts):
             await self._writer.finish()
 
     async def _note(self, records: int) -> None:
-        self._is_due |= self._writer.note(records)
-        if self._is_due:
+        self._writer.note(records)
+        if self._writer.is_due:
             await self.save()
 
     def _recall(self, record: Record) -> None:
@@ -197,19 +190,5 @@ class ProducerMemory:
             prompt_id = (record.key or b"").decode("utf-8", "replace")
             self.progress.reserve(prompt_id, issued=isinstance(error, NewerVersionError))
 
-    async def _pass_own_prompts(self) -> bool:
-        """Move the reader of prompts behind those that are remembered; returns whether it met those alone."""
-        expected, self._unread_prompts = self._unread_prompts, 0
-        if expected and self._is_certain:
-            met = 0
-            async for records in self._readers.prompts.record_batches_to_end():
-                met += sum(map(codec.is_ours, records))
-            self._is_certain = met == expected
-            if not self._is_certain:
-                log.warning("checkpoint.not_written", stage=PRODUCER.name, expected=expected, found=met)
-        return self._is_certain
-
     def _taken(self) -> tuple[Bookmark, State]:
-        progress, pool = self.progress.snapshot(), self.pool.snapshot()
-        state = State({"progress": progress.values, "pool": pool.values}, {**progress.arrays, **pool.arrays})
-        return self._readers.bookmark(), state
+        return self._readers.bookmark(), State.of_parts(progress=self.progress.snapshot(), pool=self.pool.snapshot())

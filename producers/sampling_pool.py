@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from msgspec import convert, to_builtins
 
 from service.checkpoints import State
-from service.checkpoints.state import Arrays
+from service.containers import Arrays
 from service.messaging.messages import Message, Origin, PooledTask
-from service.pool.task_ids import TaskIds
+from service.messaging.task_ids import TaskIds
 from service.selfinstruct.tasks import SeedTask
 
 # Number of texts in a chunk.

@@ -6,8 +6,9 @@ memory mapped from a file, is copied before it is changed.
 
 import struct
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 _ROWS = 4_096
@@ -40,6 +41,10 @@ class PagedTable(Generic[Page]):
     def look(self, number: int) -> tuple[Page | None, int]:
         """Return the page of a row, only to be read, and the row's place there; no page if all its rows are 0."""
         return self._own.get(number // _ROWS) or self._shared.get(number // _ROWS), number % _ROWS
+
+    def pages(self) -> Iterator[Page]:
+        """Yield all pages, only to be read."""
+        return chain(self._own.values(), self._shared.values())
 
     def snapshot(self, name: str) -> Arrays:
         """Return the content as arrays under names that begin with `name`; later changes leave them alone."""
@@ -94,6 +99,10 @@ class DenseSet:
         """Add a number."""
         page, place = self._table.row(number // _BITS)
         page.bits[place] |= 1 << number % _BITS
+
+    def count(self) -> int:
+        """Return the number of members, which are counted anew."""
+        return sum(int.from_bytes(page.bits).bit_count() for page in self._table.pages())
 
     def snapshot(self, name: str) -> Arrays:
         """Return the content as arrays under names that begin with `name`; later changes leave them alone."""

@@ -1,10 +1,10 @@
 """The state of a fold over the log, as values and arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-Arrays = Mapping[str, Sequence[memoryview]]
+from service.containers import Arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +25,14 @@ class State:
 
     values: Mapping[str, Any] = field(default_factory=dict)
     arrays: Arrays = field(default_factory=dict)
+
+    @classmethod
+    def of_parts(cls, **parts: "State") -> "State":
+        """Return a state that holds others by name."""
+        arrays = {f"{name}.{each}": pieces for name, part in parts.items() for each, pieces in part.arrays.items()}
+        return cls({name: part.values for name, part in parts.items()}, arrays)
+
+    def part(self, name: str) -> "State":
+        """Return one of the states of which `of_parts` made this one."""
+        arrays = {each.removeprefix(f"{name}."): a for each, a in self.arrays.items() if each.startswith(f"{name}.")}
+        return State(self.values[name], arrays)

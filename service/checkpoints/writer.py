@@ -29,9 +29,13 @@ class CheckpointWriter:
         self._due_s = anyio.current_time() + _PAUSE_S
         self._writing = anyio.Lock()
 
-    def note(self, records: int) -> bool:
-        """Note that `records` more were applied; returns whether it is time to write."""
+    def note(self, records: int) -> None:
+        """Note that `records` more were applied."""
         self._records += records
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write."""
         return self._records >= _RECORDS and anyio.current_time() >= self._due_s and not self._writing.locked()
 
     async def finish(self, at_least: int = 1) -> None:

@@ -2,6 +2,7 @@
 
 import re
 
+_PROMPT = re.compile("p(0|[1-9][0-9]{0,17})")
 _NUMBERED = re.compile("p(0|[1-9][0-9]{0,14})[.](0|[1-9][0-9]{0,2})")
 
 
@@ -9,3 +10,9 @@ def numbers_of(task_id: str) -> tuple[int, int] | None:
     """Return prompt and position of a machine task's id, `None` for another id."""
     found = _NUMBERED.fullmatch(task_id)
     return (int(found[1]), int(found[2])) if found is not None else None
+
+
+def seq_of(prompt_id: str) -> int | None:
+    """Return the sequence number in a prompt id, or `None` if it is not a prompt id."""
+    match = _PROMPT.fullmatch(prompt_id)
+    return int(match[1]) if match is not None else None

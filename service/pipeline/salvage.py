@@ -21,6 +21,7 @@ from service.dataset.seed_ids import with_own_ids
 from service.dataset.seeds import seeds_digest
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, Partition, Record
+from service.messaging.ids import seq_of
 from service.messaging.messages import (
     CandidateVerdict,
     ClassifiedInstruction,
@@ -44,7 +45,7 @@ from service.pipeline.refilter import send_all
 from service.pipeline.salvaged import Salvaged
 from service.run.create import define_run
 from service.run.definition import AskedRun
-from service.run.progress import Progress, seq_of
+from service.run.progress import Progress
 from service.run.progress_reader import read_progress
 from service.runtime.transactional_worker import TransactionalWorker
 from service.selfinstruct.semantic import Embedder

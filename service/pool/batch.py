@@ -20,8 +20,8 @@ from service.messaging.messages import (
     SubmittedSeed,
     TaskInstances,
 )
+from service.messaging.task_ids import TaskIds
 from service.pool.hints import Hints
-from service.pool.task_ids import TaskIds
 from service.selfinstruct.judging import Pool, Verdict, judge
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.semantic import Meanings

@@ -4,7 +4,6 @@ Prompts, tasks and seeds among the dead letters are stuck. They do not count as 
 decision or a result arrives all the same.
 """
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count, islice
@@ -17,6 +16,7 @@ from service.containers import DenseSet
 from service.messaging import codec
 from service.messaging.broker import Partition, Record
 from service.messaging.dead_letters import DeadLetter
+from service.messaging.ids import seq_of
 from service.messaging.messages import (
     Decision,
     FinishedTask,
@@ -31,11 +31,10 @@ from service.messaging.messages import (
     TaskInstances,
     TopicIds,
 )
+from service.messaging.task_ids import TaskIdSet
 from service.messaging.topics import CANDIDATES, CONTROL, PROMPTS
-from service.run.id_set import IdSet
 
 _SEEDS = SubmittedSeed.ce_type.rpartition("v")[0]
-_PROMPT_ID = re.compile("p(0|[1-9][0-9]{0,17})")
 
 # The fields in a snapshot; a change of their meaning needs another version of `progress_reader.PROGRESS`.
 _COUNTS = (
@@ -96,8 +95,8 @@ class Progress:
     _taken: DenseSet = field(default_factory=DenseSet, compare=False)
     _issued: DenseSet = field(default_factory=DenseSet, compare=False)
     _decided: DenseSet = field(default_factory=DenseSet, compare=False)
-    _accepted: IdSet = field(default_factory=IdSet, compare=False)
-    _ended: IdSet = field(default_factory=IdSet, compare=False)
+    _accepted: TaskIdSet = field(default_factory=TaskIdSet, compare=False)
+    _ended: TaskIdSet = field(default_factory=TaskIdSet, compare=False)
     _dead_prompts: set[int] = field(default_factory=set)
     _dead_tasks: set[str] = field(default_factory=set)
     _dead_seeds: set[str] = field(default_factory=set)
@@ -198,10 +197,10 @@ class Progress:
         fields |= {name: Counter(values[name]) for name in _COUNTERS}
         fields |= {name: _of_json(values[name]) for name in _MESSAGES}
         progress = cls(bill=Bill.restored(State(values["bill"], state.arrays)), _human=set(values["human"]), **fields)
-        for name in (*_NUMBERS, *_IDS):
+        for name in _NUMBERS:
             getattr(progress, name).restore(name, state.arrays)
         for name in _IDS:
-            getattr(progress, name).others.update(values[name])
+            getattr(progress, name).restore(name, state.arrays, values[name])
         return progress
 
     def apply(self, message: Message) -> None:
@@ -317,12 +316,6 @@ class Progress:
             self._dead_seeds.add(letter.id)
         elif (seq := seq_of(letter.id)) is not None and seq not in self._decided:
             self._dead_prompts.add(seq)
-
-
-def seq_of(prompt_id: str) -> int | None:
-    """Return the sequence number in a prompt id, or `None` if it is not a prompt id."""
-    match = _PROMPT_ID.fullmatch(prompt_id)
-    return int(match[1]) if match is not None else None
 
 
 def _as_json(message: Message | None) -> list[str] | None:

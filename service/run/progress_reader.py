@@ -15,7 +15,7 @@ from service.run.record_index import RecordIndex
 
 # Nothing is counted of the two others.
 COUNTED = tuple(topic for topic in ALL if topic not in (HINTS, INSTRUCTIONS))
-# What `ProgressReader` saves; a change of its meaning needs another version.
+# The state that `ProgressReader` saves; a change of its meaning needs another version.
 PROGRESS = Fold("progress", 1)
 # A command that has read fewer records leaves no checkpoint behind.
 MANY = 5_000
@@ -25,8 +25,8 @@ class ProgressReader:
     """The counts of a run, up to where its log was read, and an index of the records read."""
 
     def __init__(self, tail: Tail, checkpoints: Checkpoints, state: State | None) -> None:
-        self.progress = Progress() if state is None else Progress.restored(_part(state, "progress"))
-        self.index = RecordIndex() if state is None else RecordIndex.restored(_part(state, "index"))
+        self.progress = Progress() if state is None else Progress.restored(state.part("progress"))
+        self.index = RecordIndex() if state is None else RecordIndex.restored(state.part("index"))
         tail.unread.update(self.progress.unread)
         self.progress.unread = tail.unread
         self.tail = tail
@@ -68,20 +68,14 @@ class ProgressReader:
             if (message := self.tail.readable(record)) is not None:
                 self.progress.apply(message)
                 messages.append(message)
-        if self._writer.note(len(batch)):
+        self._writer.note(len(batch))
+        if self._writer.is_due:
             await self._writer.finish()
         return messages
 
     def _take(self) -> tuple[Bookmark, State]:
-        parts = {"progress": self.progress.snapshot(), "index": self.index.snapshot()}
-        values = {name: part.values for name, part in parts.items()}
-        arrays = {f"{name}.{each}": pieces for name, part in parts.items() for each, pieces in part.arrays.items()}
-        return self.tail.bookmark(), State(values, arrays)
-
-
-def _part(state: State, name: str) -> State:
-    arrays = {each.removeprefix(f"{name}."): a for each, a in state.arrays.items() if each.startswith(f"{name}.")}
-    return State(state.values[name], arrays)
+        state = State.of_parts(progress=self.progress.snapshot(), index=self.index.snapshot())
+        return self.tail.bookmark(), state
 
 
 async def read_progress(broker: Broker, run: str) -> Progress:

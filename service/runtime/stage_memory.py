@@ -8,9 +8,8 @@ If it meets others than those, which nobody but this stage may write, there are 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import structlog
-
 from service.checkpoints import NO_CHECKPOINTS, Checkpoints, CheckpointWriter, State
+from service.checkpoints.own_records import OwnRecords
 from service.messaging import codec
 from service.messaging.bookmark import Bookmark
 from service.messaging.broker import Partition, Record
@@ -21,8 +20,6 @@ from service.runtime.stage import StatefulStage
 
 _POLL_S = 1.0
 _ANSWERED_BELOW = "answered_below"
-
-log = structlog.get_logger()
 
 
 class StageMemory:
@@ -42,10 +39,7 @@ class StageMemory:
         self.is_saved = checkpoints.folder is not None
         self._writer = CheckpointWriter(checkpoints, stage.fold, self._taken)
         self._topics = {topic.name for topic in stage.restores}
-        # The results remembered and not read: they lie between the reader and the end.
-        self._unread = 0
-        self._is_certain = True
-        self._is_due = False
+        self._own = OwnRecords(stage.name)
 
     async def resume(self) -> None:
         """Begin with a checkpoint, if there is one that fits the log."""
@@ -68,8 +62,8 @@ class StageMemory:
         for record in records:
             if (message := self._tail.own(record)) is not None:
                 self._stage.restore(message)
-        self.answered_below = max(self.answered_below, self._answered_below(records))
-        self._is_due = self._writer.note(len(records))
+        self._look(records)
+        self._writer.note(len(records))
         await self.save_if_due()
 
     def remember(self, results: Iterable[Message]) -> None:
@@ -78,39 +72,26 @@ class StageMemory:
         for message in results:
             self._stage.restore(message)
             count += TOPIC_OF_TYPE[type(message)].name in self._topics
-        self._unread += count
-        self._is_due = self._writer.note(count)
+        self._own.remember(count)
+        self._writer.note(count)
 
     async def save_if_due(self) -> None:
         """Write a checkpoint if it is time."""
-        if self._is_due:
+        if self._writer.is_due:
             await self.save()
 
     async def save(self) -> None:
         """Write a checkpoint if anything is new."""
-        if self.is_saved and await self._pass_own():
+        if self.is_saved and await self._own.passed_by(self._tail, self._look):
             await self._writer.finish()
 
-    def _answered_below(self, records: Sequence[Record]) -> int:
-        """Return the offset behind the last input that these results name: they are in the order of their inputs."""
+    def _look(self, records: Sequence[Record]) -> None:
+        """Note the last input that these results name: they are in the order of their inputs."""
         for record in reversed(records):
             partition, offset = codec.cause_of(record) or (None, 0)
             if partition == self._source and codec.is_ours(record):
-                return offset + 1
-        return 0
-
-    async def _pass_own(self) -> bool:
-        """Move the reader behind the results that are remembered; returns whether it met those alone."""
-        expected, self._unread = self._unread, 0
-        if expected and self._is_certain:
-            met = 0
-            async for records in self._tail.record_batches_to_end():
-                met += sum(map(codec.is_ours, records))
-                self.answered_below = max(self.answered_below, self._answered_below(records))
-            self._is_certain = met == expected
-            if not self._is_certain:
-                log.warning("checkpoint.not_written", stage=self._stage.name, expected=expected, found=met)
-        return self._is_certain
+                self.answered_below = max(self.answered_below, offset + 1)
+                return
 
     def _taken(self) -> tuple[Bookmark, State]:
         state = self._stage.snapshot()

@@ -139,7 +139,7 @@ async def test_a_checkpoint_from_the_future_changes_nothing(open_broker: OpenBro
 
 
 async def test_results_of_another_writer_end_the_checkpoints(open_broker: OpenBroker, folder: Path) -> None:
-    """What the stage does not remember must not be skipped by the next one."""
+    """The next stage must not skip a result that this one does not remember."""
     async with instances(open_broker, "p0.0") as broker:
         stage = Counted()
         async with drained_after(Committing(TransactionalWorker(stage, broker, RUN, checkpoints=Checkpoints(folder)))):

@@ -6,14 +6,13 @@ The id of a machine task is `p<prompt>.<position>`. Other ids, those of seeds ab
 from array import array
 from collections.abc import Iterable, Iterator
 
+from service.containers import Arrays, DenseSet
 from service.messaging.ids import numbers_of
 
 _POSITION_BITS = 10
 _MASK = (1 << _POSITION_BITS) - 1
 # The positions of one prompt that have a bit in a set.
-_BITS = 64
-# A set makes room for that many prompts at once, and never for a number that is farther away.
-_ROOM = 1 << 16
+_POSITIONS = 64
 
 
 class TaskIds:
@@ -53,45 +52,43 @@ class TaskIds:
 
 
 class TaskIdSet:
-    """A set of ids, in eight bytes for each prompt: the positions are bits of its number in `positions`."""
+    """A set of ids, in eight bytes for each prompt: a bit for each position."""
 
     def __init__(self) -> None:
-        self.positions = array("Q")
         self.others: set[str] = set()
+        self._bits = DenseSet()
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
 
     def __contains__(self, task_id: str) -> bool:
-        numbers = numbers_of(task_id)
-        if numbers is not None and numbers[0] < len(self.positions) and numbers[1] < _BITS:
-            return bool(self.positions[numbers[0]] >> numbers[1] & 1) or task_id in self.others
-        return task_id in self.others
+        place = _place_of(task_id)
+        return task_id in self.others if place is None else place in self._bits
 
     def add(self, task_id: str) -> None:
         """Add an id."""
-        if task_id in self:
-            return
-        self._size += 1
-        numbers = numbers_of(task_id)
-        if numbers is None or numbers[1] >= _BITS or not self._has_room(numbers[0]):
+        place = _place_of(task_id)
+        if place is None:
+            self._size += task_id not in self.others
             self.others.add(task_id)
         else:
-            self.positions[numbers[0]] |= 1 << numbers[1]
+            self._size += place not in self._bits
+            self._bits.add(place)
 
-    def _has_room(self, prompt: int) -> bool:
-        missing = prompt + 1 - len(self.positions)
-        if 0 < missing <= _ROOM:
-            self.positions.frombytes(bytes(self.positions.itemsize * missing))
-        return missing <= _ROOM
+    def snapshot(self, name: str) -> Arrays:
+        """Return the numbers as arrays under names that begin with `name`; `others` are not among them."""
+        return self._bits.snapshot(name)
 
-    def snapshot(self) -> memoryview:
-        """Return a copy of the positions; `others` are not among them."""
-        return memoryview(self.positions[:])
-
-    def restore(self, positions: memoryview, others: Iterable[str]) -> None:
+    def restore(self, name: str, arrays: Arrays, others: Iterable[str]) -> None:
         """Take the content of a set that was saved, before any other content."""
-        self.positions.frombytes(positions.cast("B"))
+        self._bits.restore(name, arrays)
         self.others.update(others)
-        self._size = sum(map(int.bit_count, self.positions)) + len(self.others)
+        self._size = self._bits.count() + len(self.others)
+
+
+def _place_of(task_id: str) -> int | None:
+    numbers = numbers_of(task_id)
+    if numbers is None or numbers[1] >= _POSITIONS:
+        return None
+    return numbers[0] * _POSITIONS + numbers[1]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.pool.task_ids import TaskIds, TaskIdSet
+from service.messaging.task_ids import TaskIds, TaskIdSet
 
 _NUMBERED = st.builds(lambda prompt, place: f"p{prompt}.{place}", st.integers(0, 300), st.integers(0, 70))
 _FAR = st.builds(lambda prompt, place: f"p{prompt}.{place}", st.integers(0, 10**18), st.integers(0, 2_000))
@@ -47,6 +47,8 @@ def test_an_id_takes_eight_bytes_in_a_list_and_less_in_a_set() -> None:
         ids.append(f"p{number // 2}.{number % 2}")
         members.add(f"p{number // 2}.{number % 2}")
     assert ids.packed.itemsize * len(ids.packed) == 800_000
-    assert members.positions.itemsize * len(members.positions) <= 400_000 + 8 * (1 << 16)
+    assert sum(piece.nbytes for pieces in members.snapshot("ids").values() for piece in pieces) <= 400_000 + 8 * (
+        1 << 16
+    )
     assert not ids.others
     assert not members.others
