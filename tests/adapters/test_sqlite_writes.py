@@ -7,11 +7,12 @@ from pathlib import Path
 
 import anyio
 import pytest
+from anyio import lowlevel
 
 from service.adapters.sqlite import SqliteBroker
 from service.errors import BrokerError, OutcomeUnknownError
 from service.messaging.broker import Broker, Committed, NewRecord
-from tests.contract.logs import P0, create, read_all, send, texts
+from tests.contract.logs import DEADLINE_S, P0, create, read_all, send, texts
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +68,31 @@ async def test_a_header_that_cannot_be_encoded_concerns_its_sender_alone(tmp_pat
         records = (record("first"), record("bad", header="\ud800"), record("good"))
         assert await acknowledged(broker, *records) == ["first", "good"]
         assert sorted(texts(await read_all(broker))) == ["first", "good"]
+
+
+async def test_writes_of_one_commit_become_readable_together(tmp_path: Path) -> None:
+    sent = [f"{number:02}" for number in range(40)]
+    polls: list[list[str]] = []
+    async with SqliteBroker.open(tmp_path / "log.sqlite3") as broker:
+        await create(broker)
+        async with broker.reader([P0]) as reader, anyio.create_task_group() as tasks:
+            tasks.start_soon(acknowledged, broker, *(record(text) for text in sent))
+            with anyio.fail_after(DEADLINE_S):
+                while sum(map(len, polls)) < len(sent):
+                    polls.append(texts(await reader.poll(100, 1.0)))
+    assert [text for found in polls for text in found] == sent
+    assert len(polls) < len(sent) / 4
+
+
+async def test_a_cancelled_sender_loses_no_write_queued_behind_its_own(tmp_path: Path) -> None:
+    async with SqliteBroker.open(tmp_path / "log.sqlite3") as broker:
+        await create(broker)
+        async with anyio.create_task_group() as tasks, anyio.create_task_group() as cancelled:
+            cancelled.start_soon(acknowledged, broker, record("first"))
+            tasks.start_soon(acknowledged, broker, record("second"))
+            await lowlevel.checkpoint()
+            cancelled.cancel_scope.cancel()
+        assert texts(await read_all(broker)) == ["first", "second"]
 
 
 @contextmanager

@@ -42,8 +42,10 @@ class Unfinished:
 
 @dataclass(eq=False, slots=True)
 class _Ticket:
-    write: Write
-    done: bool = False
+    """A write that waits for its turn; `ended` is there if another caller makes it."""
+
+    unfinished: Unfinished
+    ended: anyio.Event | None = None
     error: BrokerError | None = None
 
 
@@ -146,20 +148,16 @@ class LogEngine:
         A cancellation of the caller is delayed until the write has ended: a write in progress can neither be rolled
         back nor relied on.
         """
-        ticket = _Ticket(unfinished.write)
+        ticket = _Ticket(unfinished)
         self._queue.append(ticket)
-        try:
-            with anyio.CancelScope(shield=True):
-                async with self._flushing:
-                    if not ticket.done:
-                        await self._flush()
-        finally:
-            if ticket.error is not None:
-                self.take_back(unfinished)
+        with anyio.CancelScope(shield=True):
+            if ticket is self._queue[0]:
+                await self._flush()
+            else:
+                ticket.ended = anyio.Event()
+                await ticket.ended.wait()
         if ticket.error is not None:
             raise ticket.error
-        self.committed.update(unfinished.write.offsets)
-        self._release(unfinished)
 
     def take_back(self, unfinished: Unfinished) -> None:
         """Drop a write; its offsets remain a gap."""
@@ -195,17 +193,30 @@ class LogEngine:
         return Partition(record.topic, partition_number(record, width, self._writes))
 
     async def _flush(self) -> None:
-        tickets, self._queue = self._queue, []
+        """Write all that is queued once the write in progress has ended; the first in the queue calls this for all."""
+        tickets = list[_Ticket]()
         error: BrokerError | None = BrokerError("the write was not made: one that was to be made with it broke off")
         try:
-            await to_thread.run_sync(self._storage.apply, [ticket.write for ticket in tickets])
-            error = None
+            async with self._flushing:
+                tickets, self._queue = self._queue, tickets
+                await to_thread.run_sync(self._storage.apply, [ticket.unfinished.write for ticket in tickets])
+                error = None
         except BrokerError as failure:
             error = failure
         finally:
+            if not tickets:  # it broke off before its turn
+                tickets, self._queue = self._queue, tickets
             for ticket in tickets:
-                ticket.done, ticket.error = True, error
+                self._end(ticket, error)
 
-    def _release(self, unfinished: Unfinished) -> None:
-        for partition in unfinished.write.ends:
-            self._logs[partition].finish(unfinished.number)
+    def _end(self, ticket: _Ticket, error: BrokerError | None) -> None:
+        """Show a write to readers, or take it back; its caller learns of it."""
+        if error is not None:
+            ticket.error = error
+            self.take_back(ticket.unfinished)
+        else:
+            self.committed.update(ticket.unfinished.write.offsets)
+            for partition in ticket.unfinished.write.ends:
+                self._logs[partition].finish(ticket.unfinished.number)
+        if ticket.ended is not None:
+            ticket.ended.set()

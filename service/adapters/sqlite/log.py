@@ -21,14 +21,14 @@ class PartitionLog:
     def __init__(self, next_offset: int) -> None:
         self.next_offset = next_offset
         self.watchers: set[Callable[[], None]] = set()
-        self._unfinished: dict[int, int] = {}
+        self._unfinished: dict[int, int] = {}  # by write, its first offset: in ascending order
         self._tail: list[Record] = []
         self._tail_start = next_offset
 
     @property
     def readable_end(self) -> int:
         """The offset behind the last one that a read-committed reader may see (Kafka's last stable offset)."""
-        return min(self._unfinished.values(), default=self.next_offset)
+        return next(iter(self._unfinished.values()), self.next_offset)
 
     def append(self, write: int, record: Record) -> None:
         """Append a record of an unfinished write, which has the next offset."""

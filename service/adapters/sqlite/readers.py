@@ -78,6 +78,8 @@ class SqliteReader:
             if room == 0:
                 break
             start = self._positions[partition]
+            if self._engine.log(partition).readable_end <= start:
+                continue
             found, position = await self._engine.read(partition, start, room)
             if self._positions.get(partition) != start:
                 continue
