@@ -63,22 +63,20 @@ class Slot:
     """The right to have one call in flight, unless the call has stepped aside.
 
     `tokens` is the estimate that was taken from a token bucket when the slot was given. After `closes_s` a call that
-    steps aside gets no slot again.
+    steps aside gets no slot again. `waits` is the scope of its latest wait aside.
     """
 
     aside: bool = False
     tokens: float = 0.0
     closes_s: float = math.inf
-    waits: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    waits: anyio.CancelScope | None = None
 
 
-@dataclass(order=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _Waiter:
-    rank: int
-    turn: int
-    slot: Slot = field(compare=False)
-    admitted: anyio.Event = field(compare=False, default_factory=anyio.Event)
-    gone: bool = field(compare=False, default=False)
+    slot: Slot
+    admitted: anyio.Event = field(default_factory=anyio.Event)
+    gone: bool = False
 
 
 class Slots:
@@ -88,7 +86,7 @@ class Slots:
         self.total = total
         self.in_use = 0
         self._gate: Gate = gate or _Open()
-        self._waiting: list[_Waiter] = []
+        self._waiting: list[tuple[int, int, _Waiter]] = []  # a heap of ranks and turns
         self._arrivals: deque[_Waiter] = deque()
         self._turns = count()
         self._granted = 0
@@ -104,7 +102,7 @@ class Slots:
     @property
     def waiting(self) -> int:
         """Return how many calls wait for a slot, including those that stepped aside."""
-        return sum(not waiter.gone for waiter in self._waiting)
+        return sum(not waiter.gone for _, _, waiter in self._waiting)
 
     @asynccontextmanager
     async def hold(self, rank: int) -> AsyncIterator[Slot]:
@@ -131,10 +129,11 @@ class Slots:
         """
         slot.aside = True
         self._give_back()
-        with anyio.CancelScope(deadline=slot.closes_s) as slot.waits:
+        with anyio.CancelScope(deadline=slot.closes_s) as waits:
+            slot.waits = waits
             await anyio.sleep(seconds)
             await self._take(_FIRST, slot)
-        if not slot.waits.cancel_called:
+        if not waits.cancel_called:
             return True
         if not slot.aside:  # it was dropped while it was on its way to the slot
             slot.aside = True
@@ -144,11 +143,14 @@ class Slots:
 
     def drop(self, slot: Slot) -> None:
         """Tell a call that stepped aside that it gets no slot again."""
-        slot.waits.cancel()
+        if slot.waits is not None:
+            slot.waits.cancel()
 
     def close(self, slot: Slot, at_s: float) -> None:
         """Let a call make no further attempt after this time."""
-        slot.closes_s = slot.waits.deadline = at_s
+        slot.closes_s = at_s
+        if slot.waits is not None:
+            slot.waits.deadline = at_s
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -171,7 +173,7 @@ class Slots:
     def fail(self, error: EndpointRefusedError) -> None:
         """Refuse all waiting and future calls: there will be no more slots."""
         self._failure = error
-        for waiter in self._waiting:
+        for _, _, waiter in self._waiting:
             waiter.admitted.set()  # without a slot: it is not gone
         self._waiting.clear()
         self._arrivals.clear()
@@ -181,20 +183,18 @@ class Slots:
         while True:
             with anyio.move_on_after(self._gate.opens_in_s() if self._waiting else math.inf):
                 await self._news.wait()
-            self._news = anyio.Event()
             self._admit()
+            self._news = anyio.Event()
 
     async def _take(self, rank: int, slot: Slot) -> None:
         self._raise_failure()
         if not self._waiting and self._has_room:
             self._grant(slot)
             return
-        waiter = _Waiter(rank, next(self._turns), slot)
-        heapq.heappush(self._waiting, waiter)
+        waiter = _Waiter(slot)
+        heapq.heappush(self._waiting, (rank, next(self._turns), waiter))
         self._arrivals.append(waiter)
         self._admit()
-        if not waiter.admitted.is_set():
-            self._news.set()
         try:
             await waiter.admitted.wait()
         except anyio.get_cancelled_exc_class():
@@ -210,9 +210,13 @@ class Slots:
             self._raise_failure()
 
     @property
+    def _is_full(self) -> bool:
+        """Whether no more may begin, whatever the gate says."""
+        return self.in_use >= self.total or self.in_use + self._writing >= self.most_unwritten
+
+    @property
     def _has_room(self) -> bool:
-        unwritten = self.in_use + self._writing
-        return self.in_use < self.total and unwritten < self.most_unwritten and self._gate.admits(self.in_use)
+        return not self._is_full and self._gate.admits(self.in_use)
 
     def _grant(self, slot: Slot) -> None:
         self.in_use += 1
@@ -222,8 +226,6 @@ class Slots:
     def _give_back(self) -> None:
         self.in_use -= 1
         self._admit()
-        if self._waiting:
-            self._news.set()  # what the gate refused just now, it may allow after a while
 
     def _admit(self) -> None:
         while self._waiting and self._has_room:
@@ -233,6 +235,8 @@ class Slots:
             self._grant(waiter.slot)
             waiter.gone = True
             waiter.admitted.set()
+        if self._waiting and not self._is_full:
+            self._news.set()  # what the gate refused just now, it may allow after a while
 
     def _next(self) -> _Waiter | None:
         """Take the next waiter: of the lowest rank, and now and then the one that came first."""
@@ -240,11 +244,11 @@ class Slots:
         self._granted += 1
         if self._granted % _LONGEST_WAITING_EVERY == 0 and self._arrivals:
             return self._arrivals.popleft()
-        return heapq.heappop(self._waiting) if self._waiting else None
+        return heapq.heappop(self._waiting)[2] if self._waiting else None
 
     def _drop_gone(self) -> None:
         """Drop waiters that have gone, once they are in front."""
-        while self._waiting and self._waiting[0].gone:
+        while self._waiting and self._waiting[0][2].gone:
             heapq.heappop(self._waiting)
         while self._arrivals and self._arrivals[0].gone:
             self._arrivals.popleft()

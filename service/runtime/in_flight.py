@@ -13,6 +13,7 @@ from typing import Generic
 
 import anyio
 import structlog
+from anyio import lowlevel
 
 from service.errors import DecodeError, NewerVersionError, RecordTooLargeError, SeedstreamError
 from service.lm.concurrency import Slot, Slots
@@ -238,7 +239,8 @@ class InFlight(Generic[In]):
         """
         call.state = CallState.WAITING
         while not self.stopping:
-            await self._may_begin.wait()
+            if not self._may_begin.is_set():
+                await self._may_begin.wait()
             if not self._session.member.is_sure():
                 await anyio.sleep(_LOOK_EVERY_S)
                 continue
@@ -246,6 +248,7 @@ class InFlight(Generic[In]):
                 if self._may_begin_now and not self.stopping and not call.scope.cancel_called:
                     call.state, call.slot = CallState.BEGUN, slot
                     return await self._stage(message, slot)
+            await lowlevel.checkpoint()  # here a cancellation arrives
         return None
 
     @property

@@ -236,8 +236,10 @@ class Gate:
         self.places = 0
         self.opens_at_s = math.inf
         self.entries = 0
+        self.asked = 0
 
     def admits(self, in_use: int) -> bool:
+        self.asked += 1
         return in_use < (9 if anyio.current_time() >= self.opens_at_s else self.places)
 
     def entered(self, _slot: Slot) -> None:
@@ -275,6 +277,25 @@ async def test_a_gate_that_opens_by_itself_is_asked_in_time() -> None:
         with anyio.fail_after(5):
             async with slots.hold(0):
                 tasks.cancel_scope.cancel()
+
+
+async def test_a_gate_that_closes_while_all_slots_are_in_use_is_asked_in_time() -> None:
+    gate = Gate()
+    gate.places = 9
+    slots = Slots(1, gate)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(slots.keep_time)
+        crowd = Crowd(slots, tasks)
+        crowd.come("a")
+        crowd.come("b")
+        await settled()
+        gate.places, gate.opens_at_s, gate.asked = 0, anyio.current_time() + 0.05, 0
+        crowd.leave("a")
+        with anyio.fail_after(5):
+            while "b" not in crowd.holding:
+                await lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert gate.asked <= 5
 
 
 async def test_a_failure_reaches_all_who_wait_and_all_who_come() -> None:

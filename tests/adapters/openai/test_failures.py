@@ -54,6 +54,13 @@ async def test_a_connection_is_replaced_once_only(against: Against) -> None:
     assert len(client.requests) == 3
 
 
+async def test_a_new_connection_that_closes_is_not_replaced(against: Against) -> None:
+    async with against(Drop(), completion()) as client:
+        with pytest.raises(AttemptFailedError):
+            await client.attempt()
+    assert len(client.requests) == 1
+
+
 async def test_a_call_that_may_have_reached_the_server_is_not_repeated() -> None:
     async with scripted_server(completion(), Drop(), completion()) as server, Transport(stale_s=0.0) as transport:
         question = Question(URL(f"{server.url}/v1/completions"), {}, (), b"{}")
