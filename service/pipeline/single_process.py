@@ -13,6 +13,7 @@ from producers.prompts import PromptProducer
 from service.bootstrap.asked_model import AskedModel
 from service.lm.errors import EndpointRefusedError
 from service.messaging.broker import Broker
+from service.messaging.interrupted_poll import InterruptedPolls
 from service.messaging.messages import GoalSet, Message, RunDefined, RunEnded
 from service.pipeline.fleet_leases import fleet_limits
 from service.pipeline.limits import Limits
@@ -64,7 +65,7 @@ class Pipeline:
             self.dispatcher.restrict(limits=fleet_limits(self.progress.goal))
             done = anyio.Event()
             async with anyio.create_task_group() as following:
-                following.start_soon(self._follow, reader, observe, done)
+                following.start_soon(self._follow, reader, observe, done, following)
                 await self._run_stages()
                 done.set()
             await reader.save()
@@ -99,9 +100,13 @@ class Pipeline:
             self._refusal = refusal
             self._stop.set()
 
-    async def _follow(self, reader: ProgressReader, observe: Observer, done: anyio.Event) -> None:
+    async def _follow(
+        self, reader: ProgressReader, observe: Observer, done: anyio.Event, tasks: anyio.abc.TaskGroup
+    ) -> None:
+        polls = InterruptedPolls(done)
+        tasks.start_soon(polls.watch)
         while not done.is_set():
-            await self._observe(await reader.next(), observe)
+            await self._observe(await reader.next(polls), observe)
         async for messages in reader.batches_to_end():
             await self._observe(messages, observe)
 

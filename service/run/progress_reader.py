@@ -7,6 +7,7 @@ from service.checkpoints import Checkpoints, CheckpointWriter, Fold, State
 from service.messaging.bookmark import Bookmark
 from service.messaging.broker import Broker, Record
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
+from service.messaging.interrupted_poll import InterruptedPolls
 from service.messaging.messages import Message
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import ALL, HINTS, INSTRUCTIONS
@@ -48,9 +49,13 @@ class ProgressReader:
             read += len(batch)
             tell(read / max(left, read, 1))
 
-    async def next(self) -> list[Message]:
-        """Return the next messages, already counted; now and then, write a checkpoint first."""
-        return await self._apply(await self.tail.records())
+    async def next(self, polls: InterruptedPolls | None = None) -> list[Message]:
+        """Return the next messages, already counted; now and then, write a checkpoint first.
+
+        With `polls`, the wait for messages is one of those.
+        """
+        records = await (self.tail.records() if polls is None else polls.poll(self.tail.records))
+        return await self._apply(records)
 
     async def batches_to_end(self) -> AsyncIterator[list[Message]]:
         """Yield messages as `next` returns them, up to the current end of the log."""

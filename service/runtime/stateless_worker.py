@@ -7,6 +7,7 @@ the lowest unfinished offset is committed, with metadata that says where the res
 (`service.runtime.assignment`).
 """
 
+from functools import partial
 from typing import Generic
 
 import anyio
@@ -15,6 +16,7 @@ import structlog
 from service.lm.concurrency import Slots
 from service.messaging import codec
 from service.messaging.broker import Broker, GroupMember, Partition, Producer
+from service.messaging.interrupted_poll import InterruptedPolls
 from service.messaging.messages import CallsDropped
 from service.messaging.topics import CONTROL
 from service.runtime.assignment import Assignment, ends_of, group_of
@@ -73,7 +75,7 @@ class StatelessWorker(Generic[In]):
                 self._assignment = assignment
                 background.start_soon(self._commit_regularly, assignment)
                 try:
-                    await _take_until_drained(assignment, member)
+                    await _take_until_drained(assignment, session)
                     await self._finish_in_flight(assignment, member)
                 finally:
                     end_s = self._committing.deadline = anyio.current_time() + self._limits.last_s
@@ -123,11 +125,12 @@ class StatelessWorker(Generic[In]):
             )
 
 
-async def _take_until_drained(assignment: Assignment[In], member: GroupMember) -> None:
-    calls = assignment.calls
+async def _take_until_drained(assignment: Assignment[In], session: Session) -> None:
+    calls, member, polls = assignment.calls, session.member, InterruptedPolls(session.drain)
+    session.background.start_soon(polls.watch)
     while not calls.stopping:
-        if calls.room:
-            records = await member.poll(calls.room, _POLL_S)
+        if room := calls.room:
+            records = await polls.poll(partial(member.poll, room, _POLL_S))
             if not calls.stopping:
                 for record in assignment.deliver(records):
                     calls.begin(record)
