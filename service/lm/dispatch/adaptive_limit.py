@@ -40,6 +40,7 @@ _ENOUGH = 20
 _ENOUGH_FOR_USUAL = 200
 _FIRST_BURST = 32
 _RAMP_PER_S = 500.0
+_LONGEST_RAMP_S = 0.5
 _PROBE_AFTER_S = (10.0, 60.0)
 _LONGEST_REFUSAL_S = 5.0
 
@@ -100,7 +101,7 @@ class AdaptiveLimit:
 
     def at(self, now_s: float) -> int:
         """Return the limit at a time; it is lower soon after the start, so that a wrong key shows early."""
-        ramp = _FIRST_BURST + (now_s - self.started_s) * _RAMP_PER_S
+        ramp = _FIRST_BURST + (now_s - self.started_s) * max(_RAMP_PER_S, self.ceiling / _LONGEST_RAMP_S)
         return max(1, min(int(self._limit), int(ramp)))
 
     @property

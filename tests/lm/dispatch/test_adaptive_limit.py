@@ -31,6 +31,14 @@ def test_a_server_that_allows_64_is_busy_and_rarely_refuses(ceiling: int) -> Non
     assert before.limit.settled in range(60, 67)
 
 
+@pytest.mark.parametrize(("ceiling", "after_s"), [(128, 0.2), (1_000, 0.5), (10_000, 0.5)])
+def test_any_limit_begins_small_and_is_reached_soon(ceiling: int, after_s: float) -> None:
+    limit = AdaptiveLimit(ceiling, 7.0)
+    assert limit.at(7.0) == 32
+    assert limit.at(7.0 + after_s / 4) < ceiling / 2
+    assert limit.at(7.0 + after_s) == ceiling == limit.settled
+
+
 def test_a_burst_of_refusals_cuts_once() -> None:
     limit = AdaptiveLimit(128, 0.0)
     sent = [limit.sent(level, 1.0) for level in range(1, 129)]
