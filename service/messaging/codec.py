@@ -47,8 +47,12 @@ _ids = Random()  # noqa: S311 - ids of traces are no secrets
 
 def header(headers: Headers, name: str) -> str | None:
     """Return the first value of a header, decoded as UTF-8, or `None` if it is absent."""
-    first = headers.first(name) if isinstance(headers, LazyHeaders) else first_value(headers, name)
+    first = _raw(headers, name)
     return None if first is None else first.decode("utf-8", "replace")
+
+
+def _raw(headers: Headers, name: str) -> bytes | None:
+    return headers.first(name) if isinstance(headers, LazyHeaders) else first_value(headers, name)
 
 
 @lru_cache(maxsize=64)
@@ -109,28 +113,26 @@ def decode(topic: Topic[M], record: Record) -> M:
 
 
 def _decode(topic: Topic[M], record: Record) -> M:
-    name = header(record.headers, "ce_type")
-    kind = _by_name(topic.types).get(name or "")
-    if kind is None:
+    known = _decoders(topic.types).get(_raw(record.headers, "ce_type"))
+    if known is None:
         expected = " or ".join(kind.ce_type for kind in topic.types)
-        raise _unreadable(record, f"expected a record of type {expected}, got {name!r}")
+        raise _unreadable(record, f"expected a record of type {expected}, got {header(record.headers, 'ce_type')!r}")
     if record.value is None:
         raise _unreadable(record, "expected a JSON value, got none")
+    kind, decoder = known
     try:
         kind.check_json(record.value)
-        return _decoder(kind).decode(record.value)  # type: ignore[no-any-return]
+        return decoder.decode(record.value)  # type: ignore[no-any-return]
     except (ValueError, RecursionError) as error:
-        raise _unreadable(record, f"{name}: {_explained(error)}") from error
+        raise _unreadable(record, f"{kind.ce_type}: {_explained(error)}") from error
 
 
 @cache
-def _by_name(kinds: tuple[type[Message], ...]) -> dict[str, type[Message]]:
-    return {kind.ce_type: kind for kind in kinds}
-
-
-@cache
-def _decoder(kind: type[Message]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+def _decoders(
+    kinds: tuple[type[Message], ...],
+) -> dict[bytes | None, tuple[type[Message], msgspec.json.Decoder[Any]]]:
+    """Return each of these types of message with its decoder, by the value of its type header."""
+    return {kind.ce_type.encode(): (kind, msgspec.json.Decoder(kind)) for kind in kinds}
 
 
 def _explained(error: Exception) -> str:

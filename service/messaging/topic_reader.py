@@ -5,7 +5,7 @@ too; their messages are `DeadLetter`.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 
 import anyio
@@ -24,6 +24,8 @@ _BATCH = 1_000
 _POLL_S = 0.2
 _SILENCE_S = 60.0
 _RESUME_S = 10.0
+# The topics into which dead letters are put back.
+_INPUTS = frozenset(topic.name for topic in STAGE_INPUTS)
 
 Remember = Callable[[Message], None]
 
@@ -51,6 +53,7 @@ class Tail:
         self._topics = topics
         self._partitions = partitions
         self._put_back = put_back
+        self._with_copies = {each for each in partitions if topics[each.topic].name in _INPUTS}
         self._skipped = SkippedRecords(broker)
         self._complete = complete
         begins = {partition: reader.position(partition) for partition in partitions if partition not in put_back}
@@ -143,16 +146,15 @@ class Tail:
     async def records(self, timeout_s: float = _POLL_S) -> list[Record]:
         """Return the next records, or an empty list if none arrive within `timeout_s`."""
         found = await self._reader.poll(_BATCH, timeout_s)
-        for record in found:
-            self.latest_ms = max(self.latest_ms, record.timestamp_ms)
-            if record.partition in self._marks:
-                self._last[record.partition] = record
+        if found:
+            self.latest_ms = max(self.latest_ms, *[record.timestamp_ms for record in found])
+            last = {record.partition: record for record in found}
+            self._last.update((each, record) for each, record in last.items() if each in self._marks)
         return found
 
     async def next(self, timeout_s: float = _POLL_S) -> list[Message]:
         """Return the next readable messages, or an empty list if none arrive within `timeout_s`."""
-        found = [self.readable(record) for record in await self.records(timeout_s)]
-        return [message for message in found if message is not None]
+        return self.readable_of(await self.records(timeout_s))
 
     def decode(self, record: Record) -> Message:
         """Return the message of a record; a dead letter becomes a `DeadLetter`.
@@ -186,13 +188,17 @@ class Tail:
         """Return whether a replay had passed a dead letter by the time this reader was opened."""
         return letter.offset < self._put_back[letter.partition]
 
+    def readable_of(self, records: Iterable[Record]) -> list[Message]:
+        """Return the messages of records, without those that are not `readable`."""
+        return [message for record in records if (message := self.readable(record)) is not None]
+
     def readable(self, record: Record) -> Message | None:
         """Return the message of a record, or `None` for a poison record or one that was put back.
 
         The stage that consumes a poison record writes its dead letter. A record that was put back is a copy of one
         that was read earlier.
         """
-        if is_copy(record) and record.partition not in self._put_back:
+        if record.partition in self._with_copies and is_copy(record):
             return None
         try:
             return self.decode(record)
@@ -247,8 +253,7 @@ class Tail:
         Between two batches, `bookmark` belongs to the messages so far.
         """
         async for batch in self.record_batches_to_end():
-            found = [self.readable(record) for record in batch]
-            yield [message for message in found if message is not None]
+            yield self.readable_of(batch)
 
     async def messages_to_end(self) -> AsyncIterator[Message]:
         """Yield the readable messages up to the current ends of the topics."""

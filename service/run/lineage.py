@@ -1,6 +1,5 @@
 """The lineage of a task, candidate, prompt or seed, from its prompt to its instances, for `seedstream explain`."""
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +10,7 @@ from service.errors import ConfigurationError
 from service.messaging import topics
 from service.messaging.broker import Broker
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS, DeadLetter
+from service.messaging.ids import numbers_of
 from service.messaging.messages import (
     Answer,
     CandidateVerdict,
@@ -31,7 +31,6 @@ from service.messaging.topic_reader import Tail
 from service.run.record_index import RecordIndex
 from service.run.record_lookup import look_up
 
-_CANDIDATE = re.compile(r"(p\d+)\.(\d+)")
 _ABOUT = (
     topics.PROMPTS,
     topics.CANDIDATES,
@@ -261,8 +260,8 @@ async def gather(broker: Broker, run: str, name: str, index: RecordIndex, at_mos
 
     An accepted task is compared with the earlier ones only if these are `at_most` that many.
     """
-    match = _CANDIDATE.fullmatch(name)
-    prompt_id, position = (match[1], int(match[2])) if match is not None else (name, None)
+    numbers = numbers_of(name)
+    prompt_id, position = (f"p{numbers[0]}", numbers[1]) if numbers is not None else (name, None)
     evidence = Evidence(name, prompt_id, position)
     async with Tail.of(broker, run, (topics.CONTROL, *DEAD_LETTER_TOPICS)) as tail:
         async for message in tail.messages_to_end():

@@ -67,12 +67,10 @@ class ProgressReader:
         await self._writer.finish(at_least)
 
     async def _apply(self, batch: Sequence[Record]) -> list[Message]:
-        messages = []
-        for record in batch:
-            self.index.add(record)
-            if (message := self.tail.readable(record)) is not None:
-                self.progress.apply(message)
-                messages.append(message)
+        self.index.add(batch)
+        messages = self.tail.readable_of(batch)
+        for message in messages:
+            self.progress.apply(message)
         self._writer.note(len(batch))
         if self._writer.is_due:
             await self._writer.finish()

@@ -6,15 +6,17 @@ that a number is found in few blocks. The answer is never too small: it covers a
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from service.checkpoints import State
 from service.messaging.broker import Partition, Record
+from service.messaging.ids import prompt_in
 
 _RECORDS = 1_024
 _NONE_LOW, _NONE_HIGH = 2**63 - 1, -1
-_DIGITS = 18
 # Behind every offset: where a last block ends.
 _BEYOND = 2**63
 _COLUMNS = {"begins": "q", "lows": "q", "highs": "q", "others": "B"}
@@ -30,19 +32,25 @@ class _Blocks:
     others: "array[int]" = field(default_factory=lambda: array("B"))
     records: int = 0
 
-    def add(self, offset: int, number: int | None) -> None:
-        if not self.begins or self.records == _RECORDS:
-            self.begins.append(offset)
-            self.lows.append(_NONE_LOW)
-            self.highs.append(_NONE_HIGH)
-            self.others.append(0)
-            self.records = 0
-        self.records += 1
-        if number is None:
-            self.others[-1] = 1
-        else:
-            self.lows[-1] = min(self.lows[-1], number)
-            self.highs[-1] = max(self.highs[-1], number)
+    def add(self, records: Sequence[Record]) -> None:
+        while records:
+            if not self.begins or self.records == _RECORDS:
+                self.begins.append(records[0].offset)
+                self.lows.append(_NONE_LOW)
+                self.highs.append(_NONE_HIGH)
+                self.others.append(0)
+                self.records = 0
+            room = _RECORDS - self.records
+            self._add_to_last(records[:room])
+            records = records[room:]
+
+    def _add_to_last(self, records: Sequence[Record]) -> None:
+        found = {prompt_in(record.key or b"") for record in records}
+        numbers = [number for number in found if number is not None]
+        self.records += len(records)
+        self.others[-1] |= None in found
+        self.lows[-1] = min(self.lows[-1], *numbers, _NONE_LOW)
+        self.highs[-1] = max(self.highs[-1], *numbers, _NONE_HIGH)
 
     def with_number(self, number: int | None) -> Iterator[tuple[int, int]]:
         """Yield the bounds of the blocks that may have this number, or another key if it is `None`."""
@@ -58,16 +66,17 @@ class RecordIndex:
     def __init__(self) -> None:
         self._blocks: dict[Partition, _Blocks] = {}
 
-    def add(self, record: Record) -> None:
-        """Take a record in; those of a partition come in the order of their offsets."""
-        blocks = self._blocks.get(record.partition)
-        if blocks is None:
-            blocks = self._blocks[record.partition] = _Blocks()
-        blocks.add(record.offset, prompt_number(record.key or b""))
+    def add(self, records: Iterable[Record]) -> None:
+        """Take records in; those of a partition come in the order of their offsets."""
+        for partition, some in groupby(records, attrgetter("partition")):
+            blocks = self._blocks.get(partition)
+            if blocks is None:
+                blocks = self._blocks[partition] = _Blocks()
+            blocks.add(list(some))
 
     def find(self, topic: str, key: str) -> Iterator[tuple[Partition, int, int]]:
         """Yield ranges of offsets, each with its end, that hold all records of a topic with this key."""
-        number = prompt_number(key.encode())
+        number = prompt_in(key.encode())
         for partition, blocks in self._blocks.items():
             if partition.topic == topic:
                 yield from ((partition, *bounds) for bounds in blocks.with_number(number))
@@ -90,11 +99,3 @@ class RecordIndex:
             index._blocks[Partition(topic, number)] = _Blocks(**found, records=records)
             at += count
         return index
-
-
-def prompt_number(key: bytes) -> int | None:
-    """Return the number of a prompt in its id or in that of one of its candidates, `None` for another key."""
-    head = key.partition(b".")[0]
-    if head[:1] == b"p" and head[1:].isdigit() and len(head) <= _DIGITS:
-        return int(head[1:])
-    return None

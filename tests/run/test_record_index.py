@@ -32,11 +32,11 @@ def test_all_records_with_a_key_are_in_the_ranges(log: list[tuple[str, int, str]
         patch.setattr(record_index, "_RECORDS", 3)
         index, split = RecordIndex(), data.draw(st.integers(0, len(log)))
         for record in records(log)[:split]:
-            index.add(record)
+            index.add([record])
         again = RecordIndex.restored(through_a_file(index.snapshot()))
         for record in records(log)[split:]:
-            index.add(record)
-            again.add(record)
+            index.add([record])
+            again.add([record])
         for record in records(log):
             for key in ((record.key or b"").decode(), (record.key or b"").decode().partition(".")[0]):
                 found = list(index.find(record.partition.topic, key))
@@ -44,10 +44,26 @@ def test_all_records_with_a_key_are_in_the_ranges(log: list[tuple[str, int, str]
                 assert any(place == record.partition and a <= record.offset < b for place, a, b in found)
 
 
+@given(LOGS, st.lists(st.integers(1, 9), max_size=40))
+def test_batches_are_indexed_like_single_records(log: list[tuple[str, int, str]], sizes: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record_index, "_RECORDS", 3)
+        single, batched, left = RecordIndex(), RecordIndex(), records(log)
+        for record in left:
+            single.add([record])
+        for size in sizes:
+            batched.add(left[:size])
+            left = left[size:]
+        batched.add(left)
+        for topic in ("a", "b"):
+            for key in {key for _, _, key in log}:
+                assert list(batched.find(topic, key)) == list(single.find(topic, key))
+
+
 def test_a_key_is_looked_for_in_few_places() -> None:
     index = RecordIndex()
     for record in records([("a", 0, f"p{number}.0") for number in range(100_000)]):
-        index.add(record)
+        index.add([record])
     ((_, begin, end),) = index.find("a", "p70000")
     assert begin <= 140_000 < end
     assert end - begin <= 2 * 1_024
