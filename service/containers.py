@@ -95,10 +95,12 @@ class DenseSet:
         page, place = self._table.look(number // _BITS)
         return page is not None and bool(page.bits[place] & 1 << number % _BITS)
 
-    def add(self, number: int) -> None:
-        """Add a number."""
+    def add(self, number: int) -> bool:
+        """Add a number; returns whether it is new."""
         page, place = self._table.row(number // _BITS)
-        page.bits[place] |= 1 << number % _BITS
+        before, bit = page.bits[place], 1 << number % _BITS
+        page.bits[place] = before | bit
+        return not before & bit
 
     def count(self) -> int:
         """Return the number of members, which are counted anew."""

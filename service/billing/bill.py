@@ -266,7 +266,8 @@ class Bill:
         cost: int | None = 0
         for each in (call, failed):
             if each is not None:
-                spent = self.stages.setdefault(stage, Spent())
+                if (spent := self.stages.get(stage)) is None:
+                    spent = self.stages[stage] = Spent()
                 cost = spent.add(each) if isinstance(each, Call) else spent.add_failed(each)
                 if each.prices is not None:
                     self.prices.add(each.prices)

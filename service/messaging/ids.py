@@ -1,6 +1,7 @@
 """Ids of prompts and tasks: `p<prompt>` and `p<prompt>.<position>`; seeds have others."""
 
 import re
+from functools import lru_cache
 
 _PROMPT = re.compile("p(0|[1-9][0-9]{0,17})")
 # Numbers with so many digits fit into 64 bits.
@@ -8,6 +9,8 @@ _LONGEST = 18
 _NUMBERED = re.compile("p(0|[1-9][0-9]{0,14})[.](0|[1-9][0-9]{0,2})")
 
 
+# An id is asked about by some ten readers of a process, soon after each other.
+@lru_cache(maxsize=8_192)
 def numbers_of(task_id: str) -> tuple[int, int] | None:
     """Return prompt and position of a machine task's id, `None` for another id."""
     found = _NUMBERED.fullmatch(task_id)

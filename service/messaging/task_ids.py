@@ -73,8 +73,7 @@ class TaskIdSet:
             self._size += task_id not in self.others
             self.others.add(task_id)
         else:
-            self._size += place not in self._bits
-            self._bits.add(place)
+            self._size += self._bits.add(place)
 
     def snapshot(self, name: str) -> Arrays:
         """Return the numbers as arrays under names that begin with `name`; `others` are not among them."""

@@ -243,9 +243,7 @@ class Progress:
     def _issue(self, seq: int) -> None:
         """Count a prompt once, however often its record or decision occurs."""
         self._take(seq)
-        if seq not in self._issued:
-            self._issued.add(seq)
-            self.prompts += 1
+        self.prompts += self._issued.add(seq)
 
     def _pool(self, task: PooledTask) -> None:
         self.pool += 1
@@ -259,13 +257,14 @@ class Progress:
         self._dead_prompts.discard(decision.prompt_seq)
         self.decided += 1
         self.failed_prompts += decision.failure is not None
-        self.accepted += decision.accepted
+        accepted = decision.accepted
+        self.accepted += accepted
         for verdict in decision.verdicts:
             if verdict.reason is None:
                 self._accepted.add(verdict.id)
             else:
                 self.rejected[verdict.reason.value] += 1
-        self.fruitless = 0 if decision.accepted else self.fruitless + 1
+        self.fruitless = 0 if accepted else self.fruitless + 1
         self.pool_promised = max(self.pool_promised, decision.pool_size)
 
     def _finish(self, task: FinishedTask) -> None:

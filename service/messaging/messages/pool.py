@@ -86,7 +86,7 @@ class Decision(AboutPrompt, frozen=True, kw_only=True):
     @property
     def accepted(self) -> int:
         """Number of accepted candidates."""
-        return sum(verdict.reason is None for verdict in self.verdicts)
+        return [verdict.reason for verdict in self.verdicts].count(None)
 
 
 class DecidedPrompt(AboutPrompt, frozen=True, kw_only=True):
