@@ -141,11 +141,6 @@ class Slots:
             self._give_back()
         return False
 
-    def drop(self, slot: Slot) -> None:
-        """Tell a call that stepped aside that it gets no slot again."""
-        if slot.waits is not None:
-            slot.waits.cancel()
-
     def close(self, slot: Slot, at_s: float) -> None:
         """Let a call make no further attempt after this time."""
         slot.closes_s = at_s

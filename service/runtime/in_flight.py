@@ -146,11 +146,15 @@ class InFlight(Generic[In]):
                     self._slots.close(call.slot, math.inf)
         return found
 
-    def drop_waiting(self) -> None:
-        """Drop calls that are not at a server now: their records will be delivered again; their cost is recorded."""
+    def make_no_more_attempts(self) -> None:
+        """Let an attempt that is at a server come to its end, and make no other.
+
+        Calls that are not at a server are dropped: their records will be delivered again; their cost is recorded.
+        """
+        now = anyio.current_time()
         for call in self._calls.values():
-            if call.slot is not None and call.slot.aside:
-                self._slots.drop(call.slot)
+            if call.slot is not None:
+                self._slots.close(call.slot, now)
             elif call.state is CallState.WAITING:
                 call.scope.cancel()
 

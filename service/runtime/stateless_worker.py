@@ -93,8 +93,8 @@ class StatelessWorker(Generic[In]):
         """Let calls in flight come to their end; records of calls that do not will be delivered again."""
         calls = assignment.calls
         with anyio.move_on_after(self._limits.drain_s) as patience:
+            calls.make_no_more_attempts()
             while calls.in_flight:
-                calls.drop_waiting()
                 await _stay_in_the_group(calls, member)
         if patience.cancelled_caught:
             tell = log.warning if self._limits.drain_s else log.info  # nobody waits: calls are dropped on purpose

@@ -81,7 +81,10 @@ class Ledger:
         return [(record.partition, record.offset) for entries in self.entries.values() for record, _ in entries]
 
     def completed_prompts(self) -> list[str]:
-        """Return the SHA-256 of the prompt text of each completion on the log."""
+        """Return the SHA-256 of the prompt text of each completion on the log. There is none before the definition."""
+        if not self.all(RunDefined):
+            assert not any(self.all(kind) for kind in (Answer, ClassifiedInstruction, TaskInstances))
+            return []
         return [hashlib.sha256(text.encode()).hexdigest() for text in self._completed_texts()]
 
     def _completed_texts(self) -> Iterator[str]:

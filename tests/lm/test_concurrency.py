@@ -203,7 +203,7 @@ async def test_who_is_dropped_on_the_way_back_gets_no_slot(turns: int) -> None:
             await lowlevel.checkpoint()
         dropped = slot.aside
         if dropped:
-            slots.drop(slot)
+            slots.close(slot, anyio.current_time())
     assert outcomes == [not dropped]
     assert slots.in_use == 0
 

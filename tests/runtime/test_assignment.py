@@ -101,6 +101,7 @@ class Desk:
     model: ScriptedModel
     calls: InFlight[Prompt]
     assignment: Assignment[Prompt]
+    drain: anyio.Event
 
     async def assign(self, partitions: frozenset[Partition]) -> None:
         """Assign partitions, and wait until it is known what is answered of them."""
@@ -140,7 +141,7 @@ async def desk(
             ):
                 session = Session(broker, producer, group, calls, background, anyio.Event(), limits)
                 assignment = Assignment(stage, RUN, slots or Slots(8), session, ends)
-                yield Desk(broker, group, model, assignment.calls, assignment)
+                yield Desk(broker, group, model, assignment.calls, assignment, session.drain)
                 calls.cancel_scope.cancel()
                 background.cancel_scope.cancel()
 
@@ -376,6 +377,37 @@ class SteppingAside(ScriptedModel):
             if not await self._slots.step_aside(slot, 3600.0):
                 raise CallDroppedError(None, cost=ONE_ATTEMPT)
         return await super().complete(prompt, sampling, slot)
+
+
+class Retrying(ScriptedModel):
+    """A model that is asked again at once after each answer, as after one without content, while its slot allows."""
+
+    def __init__(self, slots: Slots, hold: Hold) -> None:
+        super().__init__(always(hold))
+        self._slots = slots
+
+    async def complete(self, prompt: ModelInput, sampling: Sampling, slot: Slot | None = None) -> Completion:
+        assert slot is not None
+        while len(self.asked) < 9:
+            await super().complete(prompt, sampling, slot)
+            if not await self._slots.step_aside(slot, 0.0):
+                break
+        raise CallDroppedError(None, cost=ONE_ATTEMPT)
+
+
+async def test_an_attempt_that_fails_during_a_drain_is_the_last(tmp_path: Path) -> None:
+    slots, hold = Slots(8), Hold()
+    model = Retrying(slots, hold)
+    async with desk(tmp_path, model, slots=slots) as worker:
+        await send(worker.broker, examples.prompt(0))
+        await worker.assign(ONLY)
+        await worker.deliver()
+        await model.until_asked(1)
+        worker.drain.set()
+        worker.calls.make_no_more_attempts()
+        hold.release()
+        await until(worker.broker, lambda: worker.calls.in_flight == 0)
+    assert model.asked == ["<p0>"]
 
 
 async def test_a_call_dropped_with_its_partition_is_made_on_return(tmp_path: Path) -> None:
