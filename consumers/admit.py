@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 from anyio import to_thread
 
 from service.checkpoints import Fold, State
-from service.containers import Arrays, DenseSet
+from service.containers import DenseSet
 from service.errors import RecordsGoneError
 from service.messaging import topics
 from service.messaging.messages import (
@@ -31,7 +29,9 @@ from service.runtime.stage import Outcome
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.semantic import Embedder, Meanings
 from service.selfinstruct.similarity import Encoded, SimilarityIndex
-from service.selfinstruct.vectors import VectorIndex
+
+if TYPE_CHECKING:
+    from service.selfinstruct.vectors import VectorIndex
 
 
 class Admit:
@@ -52,7 +52,7 @@ class Admit:
         self.restores = (topics.POOL_TEXTS if embedder is None else topics.POOL, topics.DECIDED)
         self._recipe = recipe
         self._embedder = embedder
-        self._vectors = VectorIndex()
+        self._vectors = None if embedder is None else _no_vectors()
         self._hints = hints
         self._index = SimilarityIndex(recipe.filters.rouge_threshold)
         self._ids = TaskIds()
@@ -78,7 +78,7 @@ class Admit:
         """
         if isinstance(message, PooledText):
             check_next(message, len(self._ids))
-            if self._embedder is not None and isinstance(message, PooledTask):
+            if self._embedder is not None and self._vectors is not None and isinstance(message, PooledTask):
                 self._vectors.add(vector_of(message, self._embedder.model))
             self._index.add(message.instruction)
             self._ids.append(message.id)
@@ -103,9 +103,9 @@ class Admit:
         index = self._index.encoded()
         arrays = {
             **self._decided.snapshot("decided"),
-            **{f"index.{each.name}": [memoryview(getattr(index, each.name))] for each in fields(index)},
+            **{f"index.{each.name}": [getattr(index, each.name)] for each in fields(index)},
             "ids": [self._ids.snapshot()],
-            "vectors": self._vectors.snapshot(),
+            "vectors": [] if self._vectors is None else self._vectors.snapshot(),
         }
         return State(values, arrays)
 
@@ -117,8 +117,9 @@ class Admit:
         self._seeds.update(values["seeds"])
         self._decided.restore("decided", arrays)
         self._with_decision, self._promised = values["with_decision"], values["promised"]
-        self._index.load(Encoded(**{each.name: _array(arrays, f"index.{each.name}") for each in fields(Encoded)}))
-        self._vectors.restore(vectors)
+        self._index.load(Encoded(*(arrays[f"index.{each.name}"][0] for each in fields(Encoded))))
+        if self._vectors is not None:
+            self._vectors.restore(vectors)
         if self._hints is not None:
             self._hints.resume("decided", arrays)
 
@@ -135,7 +136,9 @@ class Admit:
 
     async def __call__(self, batch: Sequence[Input]) -> Outcome:
         """Return what follows from a batch of answers, failures and seeds, judged in their order."""
-        meanings = Meanings(self._embedder, self._vectors.overlay()) if self._embedder is not None else None
+        meanings = None
+        if self._embedder is not None and self._vectors is not None:
+            meanings = Meanings(self._embedder, self._vectors.overlay())
         overlay = self._index.overlay()
         batch_pool = BatchPool(self._recipe, overlay, self._ids, self._hints, meanings)
         fresh = list(self._fresh(batch))
@@ -154,9 +157,10 @@ class Admit:
                 yield place, message
 
 
-def _array(arrays: Arrays, name: str) -> npt.NDArray[Any]:
-    (view,) = arrays[name]
-    return np.asarray(view)
+def _no_vectors() -> "VectorIndex":
+    from service.selfinstruct.vectors import VectorIndex  # noqa: PLC0415 - numpy, for those who compare meanings alone
+
+    return VectorIndex()
 
 
 def _gone(topic: Topic[Message], expected: str) -> RecordsGoneError:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from service.errors import BrokerError
 from service.messaging.messages import (
@@ -27,7 +28,9 @@ from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.semantic import Meanings
 from service.selfinstruct.similarity import Overlay
 from service.selfinstruct.tasks import Candidate
-from service.selfinstruct.vectors import Vector, as_text, from_text
+
+if TYPE_CHECKING:
+    from service.selfinstruct.vectors import Vector
 
 Input = Answer | FailedPrompt | SubmittedSeed
 
@@ -115,6 +118,8 @@ class BatchPool:
     def _embedding(self, pool_seq: int) -> Embedding | None:
         if self.meanings is None:
             return None
+        from service.selfinstruct.vectors import as_text  # noqa: PLC0415 - numpy, for those who compare meanings alone
+
         return Embedding(model=self.meanings.model, vector=as_text(self.meanings.vector(pool_seq)))
 
     def _id_at(self, position: int) -> str:
@@ -154,12 +159,14 @@ def _id(answer: Answer, verdict: Verdict) -> str:
     return f"{answer.prompt_id}.{verdict.candidate.position}"
 
 
-def vector_of(task: PooledTask, model: str) -> Vector:
+def vector_of(task: PooledTask, model: str) -> "Vector":
     """Return the stored vector of a task of the pool.
 
     Raises:
         BrokerError: it has none of this model.
     """
+    from service.selfinstruct.vectors import from_text  # noqa: PLC0415 - numpy, for those who compare meanings alone
+
     if task.embedding is None or task.embedding.model != model:
         has = f"one of {task.embedding.model}" if task.embedding is not None else "none"
         raise BrokerError(

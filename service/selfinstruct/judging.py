@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from service.selfinstruct.filters import refusal
 from service.selfinstruct.recipe import Recipe, SemanticFilter
-from service.selfinstruct.semantic import Meanings
 from service.selfinstruct.similarity import Match
 from service.selfinstruct.tasks import Candidate, Reason
-from service.selfinstruct.vectors import Neighbour
+
+if TYPE_CHECKING:  # a recipe that compares no meanings needs no numpy
+    from service.selfinstruct.semantic import Meanings
+    from service.selfinstruct.vectors import Neighbour
 
 
 class Pool(Protocol):
@@ -36,7 +38,7 @@ class Verdict:
     candidate: Candidate
     reason: Reason | None = None
     nearest: Match | None = None
-    neighbour: Neighbour | None = None
+    neighbour: "Neighbour | None" = None
 
     @property
     def accepted(self) -> bool:
@@ -45,7 +47,7 @@ class Verdict:
 
 
 def judge(
-    recipe: Recipe, candidates: Iterable[Candidate], pool: Pool, meanings: Meanings | None = None
+    recipe: Recipe, candidates: Iterable[Candidate], pool: Pool, meanings: "Meanings | None" = None
 ) -> tuple[Verdict, ...]:
     """Return one verdict for each candidate, in order, and add the accepted ones to `pool` and `meanings`.
 
@@ -55,7 +57,7 @@ def judge(
     return tuple(_verdict(recipe, candidate, pool, meanings) for candidate in candidates)
 
 
-def _verdict(recipe: Recipe, candidate: Candidate, pool: Pool, meanings: Meanings | None) -> Verdict:
+def _verdict(recipe: Recipe, candidate: Candidate, pool: Pool, meanings: "Meanings | None") -> Verdict:
     if (reason := refusal(recipe.filters, candidate)) is not None:
         return Verdict(candidate, reason)
     text = candidate.instruction
@@ -73,7 +75,7 @@ def _verdict(recipe: Recipe, candidate: Candidate, pool: Pool, meanings: Meaning
     return Verdict(candidate, neighbour=neighbour)
 
 
-def _is_too_near(neighbour: Neighbour | None, semantic: SemanticFilter | None) -> bool:
+def _is_too_near(neighbour: "Neighbour | None", semantic: SemanticFilter | None) -> bool:
     if neighbour is None or semantic is None or semantic.threshold is None:
         return False
     return neighbour.score > semantic.threshold

@@ -5,9 +5,10 @@ verdicts only under a recipe with a threshold.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from service.selfinstruct.vectors import Neighbour, Vector, VectorOverlay
+if TYPE_CHECKING:  # a recipe that compares no meanings needs no numpy
+    from service.selfinstruct.vectors import Neighbour, Vector, VectorOverlay
 
 
 class Embedder(Protocol):
@@ -18,7 +19,7 @@ class Embedder(Protocol):
         """The model's name; vectors of different models cannot be compared."""
         ...
 
-    def embed(self, texts: Sequence[str], /) -> Vector:
+    def embed(self, texts: Sequence[str], /) -> "Vector":
         """Return the vectors of texts, one per row (`vectors.quantised`); a vector depends on its own text only."""
         ...
 
@@ -26,13 +27,13 @@ class Embedder(Protocol):
 class Meanings:
     """Embeddings of the pool and of the tasks that a batch adds to it; positions are those of the pool."""
 
-    def __init__(self, embedder: Embedder, overlay: VectorOverlay) -> None:
+    def __init__(self, embedder: Embedder, overlay: "VectorOverlay") -> None:
         self.model = embedder.model
         self._embedder = embedder
         self._overlay = overlay
         self._last: tuple[str, Vector] | None = None
 
-    def nearest(self, text: str) -> Neighbour | None:
+    def nearest(self, text: str) -> "Neighbour | None":
         """Return the task nearest in meaning, the first of equals; None while the pool is empty."""
         return self._overlay.nearest(self._embedded(text))
 
@@ -40,10 +41,10 @@ class Meanings:
         """Append a text and return its position."""
         return self._overlay.add(self._embedded(text))
 
-    def vector(self, position: int) -> Vector:
+    def vector(self, position: int) -> "Vector":
         return self._overlay[position]
 
-    def _embedded(self, text: str) -> Vector:
+    def _embedded(self, text: str) -> "Vector":
         """Return a text's vector. The last one is cached: `nearest` has just embedded a text that `add` accepts."""
         if self._last is None or self._last[0] != text:
             self._last = text, self._embedder.embed([text])[0]

@@ -3,16 +3,13 @@
 import ctypes
 import secrets
 import weakref
+from array import array
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import accumulate
 from threading import Lock
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from service.selfinstruct.similarity.full_scan import Scores, summary
 from service.selfinstruct.similarity.library import NONE, checked, library
 from service.selfinstruct.similarity.scores import FullScan, Match
 from service.selfinstruct.similarity.tokens import ROUGE, Tokenizer
@@ -33,12 +30,16 @@ _BLOCK = 256
 class Encoded:
     """Texts as codes of words, and the words: what an index can be loaded from. Each end counts from the first item."""
 
-    ends: npt.NDArray[np.uint64]
+    ends: memoryview
     """The end of each text in `units`."""
-    units: npt.NDArray[np.uint16]
-    word_ends: npt.NDArray[np.uint64]
+    units: memoryview
+    word_ends: memoryview
     """The end of each word in `words`."""
-    words: npt.NDArray[np.uint8]
+    words: memoryview
+
+
+# The arrays of `Encoded`: type codes of the module `array`.
+_KINDS = {"ends": "Q", "units": "H", "word_ends": "Q", "words": "B"}
 
 
 class SimilarityIndex:
@@ -129,6 +130,9 @@ class SimilarityIndex:
 
         This takes some 0.1 ms per thousand texts: for display, not for verdicts.
         """
+        # numpy, which takes as long to import as a command may start, and which verdicts do not need.
+        from service.selfinstruct.similarity.full_scan import summary  # noqa: PLC0415
+
         return summary(self._scores(text, 0, self._count), count)
 
     def full_scans(self, count: int, workers: int = 1) -> Iterator[list[FullScan]]:
@@ -138,6 +142,8 @@ class SimilarityIndex:
             count: the number of nearest texts in a full scan.
             workers: the number of threads; -1 for some for each core.
         """
+        from service.selfinstruct.similarity.full_scan import summary  # noqa: PLC0415 - as in `full_scan`
+
         with self._lock:
             self._take_in()
         with ThreadPoolExecutor(workers if workers > 0 else None) as threads:
@@ -166,14 +172,10 @@ class SimilarityIndex:
         with self._lock:
             self._take_in()
             checked(self._library.index_saved_sizes(self._handle, first_text, first_word, sizes))
-            copy = Encoded(
-                np.empty(sizes[0], np.uint64),
-                np.empty(sizes[1], np.uint16),
-                np.empty(sizes[2], np.uint64),
-                np.empty(sizes[3], np.uint8),
-            )
-            checked(self._library.index_save(self._handle, first_text, first_word, *_pointers(copy)))
-        return copy
+            arrays = [array(kind, [0]) * size for kind, size in zip(_KINDS.values(), sizes, strict=True)]
+            addresses = (each.buffer_info()[0] for each in arrays)
+            checked(self._library.index_save(self._handle, first_text, first_word, *addresses))
+        return Encoded(*(memoryview(each) for each in arrays))
 
     def load(self, encoded: Encoded) -> None:
         """Append what `encoded` of another index has returned, which began where this one ends.
@@ -181,28 +183,33 @@ class SimilarityIndex:
         Raises:
             ValueError: it does not fit; the index may have a part of it and must not be used.
         """
-        arrays: list[npt.NDArray[Any]] = [encoded.ends, encoded.units, encoded.word_ends, encoded.words]
-        for array, kind in zip(arrays, (np.uint64, np.uint16, np.uint64, np.uint8), strict=True):
-            if array.dtype != kind or array.ndim != 1 or not array.flags.c_contiguous:
-                raise ValueError(f"expected a plain array of {kind.__name__}, got {array.dtype} {array.shape}")
-        sizes = (ctypes.c_uint64 * 4)(*(len(array) for array in arrays))
+        # ctypes gives no address of memory that is read-only, as that of a mapped file is.
+        import numpy as np  # noqa: PLC0415 - for those who load alone
+
+        arrays: list[memoryview] = [getattr(encoded, each.name) for each in fields(encoded)]
+        for each, kind in zip(arrays, _KINDS.values(), strict=True):
+            if each.format != kind or each.ndim != 1 or not each.c_contiguous:
+                raise ValueError(f"expected a plain array of type {kind}, got {each.format} {each.shape}")
+        sizes = (ctypes.c_uint64 * 4)(*map(len, arrays))
+        addresses = [np.asarray(each).ctypes.data for each in arrays]
         with self._lock:
             self._take_in()
             try:
-                checked(self._library.index_load(self._handle, sizes, *_pointers(encoded)))
+                checked(self._library.index_load(self._handle, sizes, *addresses))
             finally:
                 self._count = int(self._library.index_size(self._handle))
 
-    def _scores(self, text: str, first: int, last: int) -> Scores:
-        scores, encoded = np.empty(last - first), self._encode(text)
+    def _scores(self, text: str, first: int, last: int) -> "array[float]":
+        scores, encoded = array("d", [0.0]) * (last - first), self._encode(text)
         with self._lock:
             self._take_in()
-            checked(self._library.index_scores(self._handle, encoded, len(encoded), first, last, scores.ctypes.data))
+            address, _ = scores.buffer_info()
+            checked(self._library.index_scores(self._handle, encoded, len(encoded), first, last, address))
         return scores
 
-    def _scores_before(self, position: int) -> Scores:
-        scores = np.empty(position)
-        checked(self._library.index_scores_before(self._handle, position, scores.ctypes.data))
+    def _scores_before(self, position: int) -> "array[float]":
+        scores = array("d", [0.0]) * position
+        checked(self._library.index_scores_before(self._handle, position, scores.buffer_info()[0]))
         return scores
 
     def _settle(self) -> None:
@@ -213,18 +220,12 @@ class SimilarityIndex:
     def _take_in(self) -> None:
         """Hand the waiting texts to the library. Texts may be added meanwhile."""
         while texts := self._waiting[:_AT_ONCE]:
-            ends = np.cumsum([len(text) for text in texts], dtype=np.uint64)
+            ends = array("Q", accumulate(map(len, texts)))
             before = self._library.index_size(self._handle)
             try:
-                checked(self._library.index_add(self._handle, b"".join(texts), ends.ctypes.data, len(texts)))
+                checked(self._library.index_add(self._handle, b"".join(texts), ends.buffer_info()[0], len(texts)))
             finally:
                 del self._waiting[: self._library.index_size(self._handle) - before]
-
-
-def _pointers(encoded: Encoded) -> tuple[int, int, int, int]:
-    """Return the addresses of the arrays, in the order of the library."""
-    ends, units, word_ends, words = encoded.ends, encoded.units, encoded.word_ends, encoded.words
-    return ends.ctypes.data, units.ctypes.data, word_ends.ctypes.data, words.ctypes.data
 
 
 class Overlay:
