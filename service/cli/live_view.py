@@ -13,6 +13,7 @@ from rich.live import Live
 
 from service.cli.pace import Pace
 from service.cli.rendering import fitted_panel, summary, task_view
+from service.cli.terminal_text import on_terminal
 from service.messaging.messages import FinishedTask, Message
 from service.run.progress import Progress
 
@@ -58,11 +59,6 @@ def _write_line(line: bytes) -> None:
         raise BrokenPipeError  # it was closed before the process started
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
-
-
-def on_terminal() -> bool:
-    """Return whether standard output is a terminal; rich alone also says so of a pipe if FORCE_COLOR is set."""
-    return sys.stdout is not None and sys.stdout.isatty() and Console().is_terminal
 
 
 @asynccontextmanager

@@ -6,8 +6,6 @@ import anyio
 import typer
 
 from service.cli import options
-from service.cli.run import refuse_early, run_to_target
-from service.run.definition import AskedRun
 
 _TASKS = 10
 
@@ -23,6 +21,9 @@ def preview(
     seed: options.Seed = None,
 ) -> None:
     """Finish a few tasks and print them; nothing is stored, the calls are paid for."""
+    from service.cli.run_to_target import refuse_early, run_to_target  # noqa: PLC0415 - `--help` needs none of it
+    from service.run.definition import AskedRun  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory(prefix="seedstream-preview-") as folder:
         settings = options.settings_from(
             options.RunOptions(broker=f"sqlite:{folder}", run="preview"),

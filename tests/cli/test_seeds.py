@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.cli.seeds import outcome, unknown_seeds
+from service.cli.seed_adding import outcome, unknown_seeds
 from service.errors import SeedTaskError
 from tests.support import examples
 

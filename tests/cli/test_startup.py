@@ -45,6 +45,7 @@ _KAFKA = {"aiokafka", "service.adapters.kafka"}
 _HTTP = {"aiohttp", "prometheus_client", "service.simulator", "service.adapters.openai", "service.adapters.llamacpp"}
 _JUDGING = {"numpy", "numba", "rapidfuzz", "rouge_score", "service.selfinstruct.similarity", "service.adapters.minilm"}
 _WORK = {"producers.prompts", "consumers.generate", "consumers.admit", "service.pipeline.stages"}
+_LOG = {"service.adapters.sqlite", "service.messaging.codec", "service.run.definition"}
 _EVERYTHING_ELSE = {"anyio", "asyncio", "pydantic", "rich", "structlog", "service.settings", "service.cli.options"}
 
 
@@ -67,11 +68,17 @@ def test_help_and_version_import_no_command() -> None:
     assert loaded & (_KAFKA | _HTTP | _JUDGING | _WORK | _EVERYTHING_ELSE) == set()
 
 
+def test_the_help_of_a_command_does_not_import_what_it_runs() -> None:
+    loaded = loaded_by(_RUNNING, "run --help", "preview --help", "check --help", "seeds add --help")
+    assert loaded & (_KAFKA | _HTTP | _JUDGING | _WORK | _LOG) == set()
+
+
 def test_commands_import_what_they_use(tmp_path: Path) -> None:
     where = f"--broker sqlite:{tmp_path}"
     assert "numpy" not in loaded_by(_RUNNING, f"run --lm simulator --target 1 {where}")
     loaded = loaded_by(
         _RUNNING,
+        f"run --lm simulator --target 1 {where}",
         f"status {where}",
         f"watch {where}",
         f"cost {where}",

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from service.adapters.minilm import embedder
-from service.cli.run import refuse_early
+from service.cli.run_to_target import refuse_early
 from service.errors import ConfigurationError, RunMismatchError
 from service.messaging.messages import RunDefined
 from service.run.definition import AskedRun, check_same

@@ -1,0 +1,92 @@
+"""The checks of `seedstream check`, in their order, and the lines that they print."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import typer
+from anyio import to_thread
+
+from service.bootstrap.asked_model import AskedModel, other_api, other_api_remedy
+from service.bootstrap.open_broker import check_writable, open_log
+from service.bootstrap.open_embedder import check_embedder
+from service.bootstrap.open_model import open_model, probe
+from service.bootstrap.open_run import open_existing
+from service.cli.terminal_text import clean
+from service.cli.trial_report import check_steps
+from service.dataset.seed_warnings import seed_warnings
+from service.errors import RunNotFoundError
+from service.lm.dispatch import Patience
+from service.messaging.messages import RunDefined
+from service.run.definition import AskedRun
+from service.run.goals import look
+from service.selfinstruct.tasks import SeedTask
+from service.settings import Settings
+
+_IMPATIENT = Patience(attempts=3, closed_s=10.0, refused_first_s=0.0)
+_BEWARE = "beware: "
+
+
+async def check_all(settings: Settings) -> None:
+    """Check the seeds, the recipe, the run, the log and the model in turn, and print a line for each finding."""
+    asked_run = AskedRun(settings)
+    definition, seeds = asked_run.new
+    _tell("seeds", _described(seeds, definition.seeds))
+    for warning in seed_warnings(definition.recipe, seeds):
+        _tell("seeds", f"{_BEWARE}{clean(warning)}")
+    _tell("recipe", f"{definition.recipe.title}, digest {definition.recipe.digest}")
+    if definition.recipe.semantic is not None:
+        await to_thread.run_sync(check_embedder, definition.recipe)
+        _tell("meanings", f"{definition.recipe.semantic.model} is installed")
+    definition = await _check_run(asked_run) or definition
+    _tell("templates", f"digest {definition.templates.digest}")
+    if settings.on_kafka:
+        async with open_log(settings):
+            _tell("log", f"{settings.broker} answers, and the topics of the run are correct")
+    else:
+        await to_thread.run_sync(check_writable, settings)
+        _tell("log", f"{settings.sqlite_file} is writable")
+    at_once = settings.model_copy(update={"lm_batch": False})
+    async with open_model(at_once, _IMPATIENT) as asked:
+        async for line in _try_model(asked):
+            _tell("model", line)
+        if (api := other_api(asked, definition.recipe)) is not None:
+            _tell("model", f"{_BEWARE}asked over {api}; {other_api_remedy(definition.recipe)}")
+        async for line in check_steps(definition, seeds, asked, settings):
+            _tell("trial", line)
+
+
+def _described(seeds: Sequence[SeedTask], digest: str) -> str:
+    """Return the number of seeds, the number of classification tasks among them, and the digest."""
+    classification = sum(seed.is_classification is True for seed in seeds)
+    unsaid = sum(seed.is_classification is None for seed in seeds)
+    rest = f", {unsaid} not labelled" if unsaid else ""
+    return f"{len(seeds)} tasks, {classification} of them classification{rest}, digest {digest}"
+
+
+async def _check_run(asked: AskedRun) -> RunDefined | None:
+    """Check that an existing run matches the settings and can continue; return its definition, if there is a run."""
+    try:
+        async with open_existing(asked.settings) as broker:
+            progress = await look(broker, asked)
+    except RunNotFoundError:
+        return None
+    if progress.defined is None:
+        return None
+    recipe = progress.defined.recipe
+    await to_thread.run_sync(check_embedder, recipe)
+    _tell("run", f"{asked.settings.run} has {progress.finished} tasks: {recipe.title}, digest {recipe.digest}")
+    return progress.defined
+
+
+async def _try_model(asked: AskedModel) -> AsyncIterator[str]:
+    away = await probe(asked)
+    for endpoint in asked.endpoints:
+        if endpoint in away:
+            yield f"{_BEWARE}{clean(str(away[endpoint]))}"
+            continue
+        for line in endpoint.describe().lines:
+            yield clean(line)
+
+
+def _tell(what: str, found: str) -> None:
+    mark = "!! " if found.startswith(_BEWARE) else "ok "
+    typer.echo(f"{mark} {what:<10} {found}")
