@@ -1,6 +1,7 @@
 """Commands whose modules are imported when they are called: `--help` and `--version` import none of them."""
 
 import gc
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -45,7 +46,18 @@ def _not_loaded() -> None:
     """Stand for a function that is not imported."""
 
 
+def _import_log() -> None:
+    """Import structlog without rich, 50 ms, which it imports for tracebacks in colour that we do not print."""
+    if not {"rich", "structlog"} & sys.modules.keys():
+        sys.modules["rich"] = None  # type: ignore[assignment]  # so that `import rich` fails, as if it were not there
+        try:
+            import_module("structlog")
+        finally:
+            del sys.modules["rich"]
+
+
 def _load(place: str) -> Any:
+    _import_log()
     module, _, name = place.partition(":")
     found = getattr(import_module(module), name)
     if isinstance(found, typer.Typer):

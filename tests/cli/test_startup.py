@@ -70,7 +70,7 @@ def test_help_and_version_import_no_command() -> None:
 
 def test_the_help_of_a_command_does_not_import_what_it_runs() -> None:
     loaded = loaded_by(_RUNNING, "run --help", "preview --help", "check --help", "seeds add --help")
-    assert loaded & (_KAFKA | _HTTP | _JUDGING | _WORK | _LOG) == set()
+    assert loaded & (_KAFKA | _HTTP | _JUDGING | _WORK | _LOG | {"rich"}) == set()
 
 
 def test_commands_import_what_they_use(tmp_path: Path) -> None:
