@@ -126,7 +126,7 @@ class InFlight(Generic[In]):
                 call.lost = True
                 if call.state is CallState.BEGUN and call.slot is not None:
                     call.scope.deadline = revoked_s + limits.revoked_s
-                    self._slots.close(call.slot, revoked_s + limits.drain_s)
+                    self._close(call.slot, revoked_s + limits.drain_s)
                 elif not call.has_begun:
                     call.scope.cancel()
 
@@ -143,7 +143,7 @@ class InFlight(Generic[In]):
                 found[call.record.offset] = False
                 call.lost, call.scope.deadline = False, math.inf
                 if call.slot is not None:
-                    self._slots.close(call.slot, math.inf)
+                    self._close(call.slot, math.inf)
         return found
 
     def make_no_more_attempts(self) -> None:
@@ -151,12 +151,15 @@ class InFlight(Generic[In]):
 
         Calls that are not at a server are dropped: their records will be delivered again; their cost is recorded.
         """
-        now = anyio.current_time()
         for call in self._calls.values():
             if call.slot is not None:
-                self._slots.close(call.slot, now)
+                self._slots.close(call.slot, anyio.current_time())
             elif call.state is CallState.WAITING:
                 call.scope.cancel()
+
+    def _close(self, slot: Slot, at_s: float) -> None:
+        """Let a call make no further attempt after this time, and none at all once the worker stops."""
+        self._slots.close(slot, anyio.current_time() if self.stopping else at_s)
 
     async def wait_for_fewer(self, timeout_s: float) -> None:
         """Wait until a call ends, `timeout_s` at most; a call that has ended since the last time counts."""

@@ -395,7 +395,8 @@ class Retrying(ScriptedModel):
         raise CallDroppedError(None, cost=ONE_ATTEMPT)
 
 
-async def test_an_attempt_that_fails_during_a_drain_is_the_last(tmp_path: Path) -> None:
+@pytest.mark.parametrize("partition", ["stays", "is revoked", "comes back"])
+async def test_an_attempt_that_fails_during_a_drain_is_the_last(tmp_path: Path, partition: str) -> None:
     slots, hold = Slots(8), Hold()
     model = Retrying(slots, hold)
     async with desk(tmp_path, model, slots=slots) as worker:
@@ -405,6 +406,11 @@ async def test_an_attempt_that_fails_during_a_drain_is_the_last(tmp_path: Path) 
         await model.until_asked(1)
         worker.drain.set()
         worker.calls.make_no_more_attempts()
+        calls = worker.calls.begun_on(P0)
+        if partition != "stays":
+            worker.calls.lose(ONLY, anyio.current_time() + DEADLINE_S)
+        if partition == "comes back":
+            worker.calls.regain(calls)
         hold.release()
         await until(worker.broker, lambda: worker.calls.in_flight == 0)
     assert model.asked == ["<p0>"]
