@@ -65,7 +65,9 @@ class Pipeline:
             self.dispatcher.restrict(limits=fleet_limits(self.progress.goal))
             done = anyio.Event()
             async with anyio.create_task_group() as following:
-                following.start_soon(self._follow, reader, observe, done, following)
+                polls = InterruptedPolls(done)
+                following.start_soon(polls.watch)
+                following.start_soon(self._follow, reader, observe, done, polls)
                 await self._run_stages()
                 done.set()
             await reader.save()
@@ -101,10 +103,8 @@ class Pipeline:
             self._stop.set()
 
     async def _follow(
-        self, reader: ProgressReader, observe: Observer, done: anyio.Event, tasks: anyio.abc.TaskGroup
+        self, reader: ProgressReader, observe: Observer, done: anyio.Event, polls: InterruptedPolls
     ) -> None:
-        polls = InterruptedPolls(done)
-        tasks.start_soon(polls.watch)
         while not done.is_set():
             await self._observe(await reader.next(polls), observe)
         async for messages in reader.batches_to_end():

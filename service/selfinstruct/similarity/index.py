@@ -6,7 +6,7 @@ import weakref
 from array import array
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import accumulate
 from threading import Lock
 
@@ -186,7 +186,7 @@ class SimilarityIndex:
         # ctypes gives no address of memory that is read-only, as that of a mapped file is.
         import numpy as np  # noqa: PLC0415 - for those who load alone
 
-        arrays: list[memoryview] = [getattr(encoded, each.name) for each in fields(encoded)]
+        arrays: list[memoryview] = [getattr(encoded, name) for name in _KINDS]
         for each, kind in zip(arrays, _KINDS.values(), strict=True):
             if each.format != kind or each.ndim != 1 or not each.c_contiguous:
                 raise ValueError(f"expected a plain array of type {kind}, got {each.format} {each.shape}")
