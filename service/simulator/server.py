@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import anyio
 from aiohttp import web
 
+from service.http_server import serving
 from service.simulator.admin_routes import admin_routes
 from service.simulator.batch.routes import batch_routes
 from service.simulator.completion_routes import completion_routes
@@ -34,15 +34,13 @@ def application(simulator: Simulator) -> web.Application:
 async def serve(options: SimulatorOptions, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Simulator]:
     """Run a simulator until the block is left; port 0 binds a free port, which `Simulator.url` contains."""
     simulator = Simulator(options)
-    runner = web.AppRunner(
-        application(simulator), access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_TIMEOUT_S
-    )
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
-        bound_host, bound_port = runner.addresses[0][:2]
-        simulator.url = f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}/v1"
+    async with serving(
+        application(simulator),
+        host,
+        port,
+        backlog=_BACKLOG,
+        shutdown_timeout_s=_SHUTDOWN_TIMEOUT_S,
+        handler_cancellation=True,
+    ) as address:
+        simulator.url = f"http://{address}/v1"
         yield simulator
-    finally:
-        with anyio.CancelScope(shield=True):
-            await runner.cleanup()

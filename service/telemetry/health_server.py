@@ -1,6 +1,7 @@
 """HTTP server for a worker's liveness, readiness and Prometheus metrics."""
 
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 
 import anyio
 from aiohttp import web
@@ -11,6 +12,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from service.errors import ConfigurationError
+from service.http_server import serving
 from service.pipeline.roles import Worked
 from service.pipeline.stall import StallWatch
 from service.telemetry.lm_metrics import model_numbers
@@ -99,15 +101,10 @@ async def serve_operations(
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
+    async with AsyncExitStack() as stack:
         try:
-            await web.TCPSite(runner, host, port).start()
+            await stack.enter_async_context(serving(app, host, port))
         except OSError as error:
             raise ConfigurationError(f"--http-port: cannot listen on {host}:{port}: {error.strerror}") from error
         task_status.started()
         await anyio.sleep_forever()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await runner.cleanup()

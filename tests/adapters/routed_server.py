@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import orjson
 from aiohttp import web
 
+from service.http_server import serving
 from tests.adapters.scripted_server import Reply
 
 
@@ -20,10 +21,5 @@ async def routed_server(routes: Mapping[str, Reply]) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with serving(app, shutdown_timeout_s=0.1) as address:
+        yield f"http://{address}"

@@ -9,6 +9,8 @@ import anyio
 import orjson
 from aiohttp import web
 
+from service.http_server import serving
+
 _MAX_REQUEST_BYTES = 1 << 20
 
 
@@ -71,14 +73,9 @@ async def scripted_server(*steps: Step) -> AsyncIterator[ScriptedServer]:
     server = ScriptedServer("", list(steps))
     app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
     app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving(app, shutdown_timeout_s=0.1) as address:
+        server.url = f"http://{address}"
         yield server
-    finally:
-        await runner.cleanup()
 
 
 def completion(text: object = "a text", finish: object = "stop", **more: object) -> Reply:

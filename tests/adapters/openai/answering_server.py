@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from service.adapters.openai import OpenAIEndpoint, OpenAIOptions
+from service.http_server import serving
 from service.lm.port import Completion
 from service.selfinstruct.model_input import CLASSIFICATION, ModelInput
 from service.selfinstruct.recipe import Sampling
@@ -51,12 +52,7 @@ async def conversation(answer: Answer, **options: Any) -> AsyncIterator[Conversa
 
     app = web.Application()
     app.router.add_post("/{path:.*}", handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        chosen = {"base_url": f"http://127.0.0.1:{runner.addresses[0][1]}", "model": "asked", **options}
+    async with serving(app, shutdown_timeout_s=0.1) as address:
+        chosen = {"base_url": f"http://{address}", "model": "asked", **options}
         async with OpenAIEndpoint(OpenAIOptions(**chosen)) as endpoint:
             yield Conversation(endpoint, bodies)
-    finally:
-        await runner.cleanup()

@@ -15,6 +15,7 @@ from anyio import lowlevel
 
 from service.adapters.openai import OpenAIOptions
 from service.adapters.openai_batch import BatchEndpoint, BatchOptions
+from service.http_server import serving
 from service.lm.errors import LanguageModelError
 from service.lm.port import Completion
 from service.selfinstruct.model_input import ModelInput
@@ -149,17 +150,14 @@ async def batch_api(options: SimulatorOptions = PLAIN) -> AsyncIterator[BatchApi
 
     app = application(api.simulator)
     app.middlewares.append(with_troubles)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        api.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield api
-    finally:
-        for trouble in api.troubles:
-            if isinstance(trouble, Hold):
-                trouble.released.set()
-        await runner.cleanup()
+    async with serving(app, shutdown_timeout_s=0.1) as address:
+        api.url = f"http://{address}"
+        try:
+            yield api
+        finally:
+            for trouble in api.troubles:
+                if isinstance(trouble, Hold):
+                    trouble.released.set()
 
 
 @dataclass

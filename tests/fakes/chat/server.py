@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio
 import orjson
 from aiohttp import web
 
+from service.http_server import serving
 from tests.fakes.chat.model import ChatModel, Reply
 from tests.fakes.chat.steps import Body
 
@@ -19,15 +19,8 @@ _SHUTDOWN_TIMEOUT_S = 0.1
 @asynccontextmanager
 async def serve(model: ChatModel, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
     """Serve a model while the block runs, and yield its address (…/v1). Port 0 takes a free one."""
-    runner = web.AppRunner(_application(model), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        bound_host, bound_port = runner.addresses[0][:2]
-        yield f"http://{bound_host}:{bound_port}/v1"
-    finally:
-        with anyio.CancelScope(shield=True):
-            await runner.cleanup()
+    async with serving(_application(model), host, port, shutdown_timeout_s=_SHUTDOWN_TIMEOUT_S) as address:
+        yield f"http://{address}/v1"
 
 
 def _application(model: ChatModel) -> web.Application:
