@@ -54,7 +54,7 @@ class Admit:
         self._embedder = embedder
         self._vectors = None if embedder is None else _no_vectors()
         self._hints = hints
-        self._index = SimilarityIndex(recipe.filters.rouge_threshold)
+        self._index = SimilarityIndex.of(recipe.filters)
         self._ids = TaskIds()
         self._seeds: set[str] = set()
         self._decided = DenseSet()

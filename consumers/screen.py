@@ -13,7 +13,7 @@ class Screen:
 
     def __init__(self, recipe: Recipe) -> None:
         self._filters = recipe.filters
-        self._index = SimilarityIndex(recipe.filters.rouge_threshold)
+        self._index = SimilarityIndex.of(recipe.filters)
 
     def follow(self, task: PooledTask) -> None:
         """Add the next task of the pool.

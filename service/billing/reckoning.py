@@ -14,13 +14,12 @@ from service.billing.pricing import Price, cost_usd
 from service.lm.usage import Usage
 from service.selfinstruct.asking import ask_for_instances, ask_whether_classification
 from service.selfinstruct.model_input import ModelInput
-from service.selfinstruct.recipe import Form, Recipe, RecipeName
+from service.selfinstruct.recipe import Form, Recipe
 from service.selfinstruct.tasks import SeedTask
 from service.selfinstruct.templates import Templates
 
 # For English text; a model's own count differs by some ten percent.
 _CHARACTERS_PER_TOKEN = 4.3
-_TASKS_PER_REPLY = {RecipeName.SELF_INSTRUCT: 7, RecipeName.ALPACA: 17}
 _ACCEPTED = 0.5
 _FINISHED = 0.9
 _INSTANCES_PER_TASK = 2
@@ -56,7 +55,7 @@ def rates_by_length(recipe: Recipe, templates: Templates, seeds: Sequence[SeedTa
     marks = _MARKS_PER_TEXT[recipe.form]
     instruction = _middle([seed.instruction for seed in seeds]) + marks
     instance = _middle([f"{seed.instances[0].input} {seed.instances[0].output}" for seed in seeds]) + 2 * marks
-    written = _TASKS_PER_REPLY[recipe.name]
+    written = recipe.most_tasks
     if not recipe.has_classification_step:
         calls = {GENERATE: Usage(_tokens(prompt.as_text), ceil(written * (instruction + instance)))}
         return Rates(calls, written * _ACCEPTED, 1.0, _basis_by_length("5 in 10 of the tasks written are accepted"))

@@ -18,7 +18,7 @@ from service.cli.output_file import write
 from service.dataset.export import Chunks
 from service.dataset.neighbours import as_neighbours
 from service.messaging.topic_reader import Tail
-from service.messaging.topics import POOL
+from service.messaging.topics import CONTROL, POOL
 from service.settings import Settings
 
 
@@ -45,7 +45,7 @@ def _at_most_the_cores(workers: int | None) -> int:
 
 
 async def _neighbours(settings: Settings, output: Path | None, workers: int, report: Callable[[float], None]) -> None:
-    async with open_existing(settings) as broker, Tail.of(broker, settings.run, [POOL]) as tail:
+    async with open_existing(settings) as broker, Tail.of(broker, settings.run, [CONTROL, POOL]) as tail:
         lines = _Told(as_neighbours(tail.messages_to_end(), workers, report))
         await write(lines.chunks(), output)
     if not lines.any:

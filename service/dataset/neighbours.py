@@ -7,8 +7,9 @@ import orjson
 from anyio import to_thread
 
 from service.dataset.export import Chunks
-from service.messaging.messages import Message, Origin, PooledTask, check_next
-from service.selfinstruct.similarity import FullScan, SimilarityIndex
+from service.messaging.messages import Message, Origin, PooledTask, RunDefined, check_next
+from service.selfinstruct.recipe import Language
+from service.selfinstruct.similarity import TOKENIZERS, FullScan, SimilarityIndex
 
 # The number that the original stores with each accepted instruction.
 NEAREST = 10
@@ -21,21 +22,21 @@ class _Task:
     is_human: bool
 
 
-async def as_neighbours(pool: AsyncIterator[Message], workers: int, report: Callable[[float], None]) -> Chunks:
+async def as_neighbours(messages: AsyncIterator[Message], workers: int, report: Callable[[float], None]) -> Chunks:
     """Yield a JSON line for each machine task of a pool, in pool order, with its nearest tasks among those before it.
 
     Every task is compared with all tasks before it, so the work grows with the square of the pool size.
 
     Args:
-        pool: the records of the topic `pool`.
+        messages: the records of the topics `control` and `pool`; the run's definition names the language of its words.
         workers: the number of threads; -1 for one per core.
         report: called after each block with the share of the work that is done, 0 … 1.
 
     Raises:
         BrokerError: the numbers of the pool's tasks have a gap.
     """
-    tasks = [task async for task in _tasks(pool)]
-    index = SimilarityIndex(1.0)  # used for surveys only, which have no threshold
+    tasks, language = await _read(messages)
+    index = SimilarityIndex(1.0, tokenizer=TOKENIZERS[language])  # used for surveys only, which have no threshold
     await to_thread.run_sync(_add_all, index, tasks)
     blocks = index.full_scans(NEAREST, workers)
     done = 0
@@ -45,13 +46,16 @@ async def as_neighbours(pool: AsyncIterator[Message], workers: int, report: Call
         report((done / len(tasks)) ** 2)
 
 
-async def _tasks(pool: AsyncIterator[Message]) -> AsyncIterator[_Task]:
-    expected = 0
-    async for task in pool:
-        if isinstance(task, PooledTask):
-            check_next(task, expected)
-            yield _Task(task.id, task.instruction, task.origin is Origin.HUMAN)
-            expected += 1
+async def _read(messages: AsyncIterator[Message]) -> tuple[list[_Task], Language]:
+    tasks: list[_Task] = []
+    language = Language.EN
+    async for message in messages:
+        if isinstance(message, PooledTask):
+            check_next(message, len(tasks))
+            tasks.append(_Task(message.id, message.instruction, message.origin is Origin.HUMAN))
+        elif isinstance(message, RunDefined):
+            language = message.recipe.filters.language
+    return tasks, language
 
 
 def _add_all(index: SimilarityIndex, tasks: Iterable[_Task]) -> None:

@@ -73,7 +73,9 @@ def hints_on(definition: RunDefined) -> "Hints":
     from service.pool.hint_reader import report_wrong_hint
     from service.pool.hints import Hints
 
-    return Hints(definition.recipe.filters.rouge_threshold, report_wrong_hint)
+    return Hints(
+        definition.recipe.filters.rouge_threshold, report_wrong_hint, language=definition.recipe.filters.language
+    )
 
 
 def screening(broker: Broker, definition: RunDefined) -> "Screening":

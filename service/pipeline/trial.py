@@ -101,7 +101,7 @@ async def _tried(stage: Stage[Any], message: Message) -> Tried:
 
 
 def _judged(definition: RunDefined, seeds: Sequence[SeedTask], answer: Answer) -> tuple[Verdict, ...]:
-    index = SimilarityIndex(definition.recipe.filters.rouge_threshold)
+    index = SimilarityIndex.of(definition.recipe.filters)
     for seed in seeds:
         index.add(seed.instruction)
     return judge(definition.recipe, answer.candidates, index)

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+from unicodedata import unidata_version
 
 from service.containers import Arrays, DenseSet
 from service.messaging.messages import Answer, ScreenedCandidates, ScreenedText
 from service.selfinstruct.filters import refusal
 from service.selfinstruct.judging import Pool
-from service.selfinstruct.recipe import Filters
+from service.selfinstruct.recipe import Filters, Language
 from service.selfinstruct.similarity import Match
 
 # To be raised with every change after which another text may be the nearest, or have another score.
@@ -60,9 +61,10 @@ class Ground(Pool, Protocol):
         ...
 
 
-def scorer_of(threshold: float) -> str:
-    """Return the identity of a comparison, equal in processes that compare alike: rule, version, threshold."""
-    return hashlib.sha256(f"{_SCORER} > {threshold!r}".encode()).hexdigest()[:16]
+def scorer_of(threshold: float, language: Language = Language.EN) -> str:
+    """Return the identity of a comparison, equal in processes that compare alike: rule, version, threshold, tokens."""
+    tokens = "" if language is Language.EN else f" {language} {unidata_version}"
+    return hashlib.sha256(f"{_SCORER} > {threshold!r}{tokens}".encode()).hexdigest()[:16]
 
 
 def digest_of(text: str) -> str:
@@ -93,7 +95,7 @@ def screen(filters: Filters, answer: Answer, pool: Searched) -> ScreenedCandidat
         prompt_id=answer.prompt_id,
         prompt_seq=answer.prompt_seq,
         pool_seen=len(pool),
-        scorer=scorer_of(filters.rouge_threshold),
+        scorer=scorer_of(filters.rouge_threshold, filters.language),
         candidates=tuple(_screened(text, pool.nearest(text)) for text in texts),
     )
 
@@ -136,11 +138,17 @@ class Hints:
     Messages may be taken while another thread judges.
     """
 
-    def __init__(self, threshold: float, tell: Callable[[WrongHint], None], remembered: int = _REMEMBERED) -> None:
+    def __init__(
+        self,
+        threshold: float,
+        tell: Callable[[WrongHint], None],
+        remembered: int = _REMEMBERED,
+        language: Language = Language.EN,
+    ) -> None:
         self.tally: Counter[Use] = Counter()
         self.believed = True
         self.threshold = threshold
-        self._scorer = scorer_of(threshold)
+        self._scorer = scorer_of(threshold, language)
         self._tell = tell
         self._remembered = remembered
         self._hints: dict[int, Hint] = {}

@@ -5,11 +5,10 @@ from math import ceil
 
 from service.billing.estimates import Expectation, spent_usd
 from service.run.progress import Progress
-from service.selfinstruct.recipe import RecipeName
+from service.selfinstruct.recipe import SELF_INSTRUCT
 
-# The most tasks that a reply can hold: numbers 9 to 15, and 4 to 20. The yield is assumed to be this high until prompts
-# have been decided, so that a small target is not overshot at the start; further prompts follow a moment later.
-_MOST_PER_REPLY = {RecipeName.SELF_INSTRUCT: 7.0, RecipeName.ALPACA: 17.0}
+# Weight of the assumption that replies are full, in prompts: a small target is not overshot at the start, and further
+# prompts follow a moment later.
 _FIRST_WEIGHT = 2.0
 # Limit on pending instructions, as a multiple of the missing tasks; above it, no prompts are issued.
 _MOST_ON_THE_WAY = 2
@@ -71,6 +70,6 @@ def survival(progress: Progress) -> float:
 
 def tasks_per_prompt(progress: Progress) -> float:
     """Return the estimated number of finished tasks per prompt, from the decisions so far and a prior."""
-    recipe = progress.defined.recipe.name if progress.defined is not None else RecipeName.SELF_INSTRUCT
-    accepted = (progress.accepted + _FIRST_WEIGHT * _MOST_PER_REPLY[recipe]) / (progress.decided + _FIRST_WEIGHT)
+    recipe = progress.defined.recipe if progress.defined is not None else SELF_INSTRUCT
+    accepted = (progress.accepted + _FIRST_WEIGHT * recipe.most_tasks) / (progress.decided + _FIRST_WEIGHT)
     return accepted * survival(progress)

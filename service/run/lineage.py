@@ -30,6 +30,7 @@ from service.messaging.messages import (
 from service.messaging.topic_reader import Tail
 from service.run.record_index import RecordIndex
 from service.run.record_lookup import look_up
+from service.selfinstruct.recipe import Language
 
 _ABOUT = (
     topics.PROMPTS,
@@ -168,11 +169,12 @@ class Evidence:
             return None
         # The index is compiled code with numpy: most explanations, and every other command that reads a run, need none.
         from service.dataset.neighbours import NEAREST  # noqa: PLC0415
-        from service.selfinstruct.similarity import SimilarityIndex  # noqa: PLC0415
+        from service.selfinstruct.similarity import TOKENIZERS, SimilarityIndex  # noqa: PLC0415
 
         task = self.pool[self.id]
         before = sorted(self.pool.values(), key=lambda each: each.pool_seq)[: task.pool_seq]
-        index = SimilarityIndex(1.0)  # asked for surveys only
+        language = self.defined.recipe.filters.language if self.defined is not None else Language.EN
+        index = SimilarityIndex(1.0, tokenizer=TOKENIZERS[language])  # asked for surveys only
         for each in before:
             index.add(each.instruction)
         full_scan = index.full_scan(task.instruction, NEAREST)

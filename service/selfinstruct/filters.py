@@ -5,15 +5,16 @@ import re
 import string
 from collections.abc import Callable
 
-from service.selfinstruct.recipe import Filters
+from service.selfinstruct.recipe import Filters, Language
 from service.selfinstruct.tasks import Candidate, Reason
+from service.selfinstruct.unicode_words import count_words, holds_phrase, is_mid_sentence_mark
 
 
 def refusal(filters: Filters, candidate: Candidate) -> Reason | None:
     """Return the first reason to reject the candidate, or None; the parser's own reason comes before all others.
 
-    Words are split by `str.split`. Openings are compared literally and case-sensitively: a capitalized candidate
-    starts with `Write a program`. Follows `post_process_gpt3_response` of self-instruct.
+    In English, words are split by `str.split`. Openings are compared literally and case-sensitively: a capitalized
+    candidate starts with `Write a program`. Follows `post_process_gpt3_response` of self-instruct.
     """
     if candidate.rejection is not None:
         return candidate.rejection
@@ -25,31 +26,39 @@ def _is_empty(_: Filters, candidate: Candidate) -> bool:
 
 
 def _is_too_short(filters: Filters, candidate: Candidate) -> bool:
-    """Return whether the text has too few words; False for a text that begins outside ASCII.
+    """Return whether the text has too few words; False for a text that is rejected for its beginning.
 
-    Another filter rejects such a text for its beginning, and its words may have no blanks between them.
+    The words of such a text may have no blanks between them.
     """
-    return candidate.instruction[0].isascii() and len(candidate.instruction.split()) < filters.min_words
+    return not _starts_outside_ascii(filters, candidate) and _words(filters, candidate) < filters.min_words
 
 
 def _is_too_long(filters: Filters, candidate: Candidate) -> bool:
-    return len(candidate.instruction.split()) > filters.max_words
+    return _words(filters, candidate) > filters.max_words
+
+
+def _words(filters: Filters, candidate: Candidate) -> float:
+    text = candidate.instruction
+    return len(text.split()) if filters.language is Language.EN else count_words(text)
 
 
 def _has_blocked_word(filters: Filters, candidate: Candidate) -> bool:
-    return _any_word(filters.blocked_words).search(candidate.instruction) is not None
+    if filters.language is Language.EN:
+        return _any_word(filters.blocked_words).search(candidate.instruction) is not None
+    return any(holds_phrase(candidate.instruction, word) for word in filters.blocked_words)
 
 
 def _has_blocked_opening(filters: Filters, candidate: Candidate) -> bool:
     return candidate.instruction.startswith(filters.blocked_openings)
 
 
-def _starts_with_punctuation(_: Filters, candidate: Candidate) -> bool:
-    return candidate.instruction[0] in string.punctuation
+def _starts_with_punctuation(filters: Filters, candidate: Candidate) -> bool:
+    first = candidate.instruction[0]
+    return first in string.punctuation or (filters.allow_non_ascii and is_mid_sentence_mark(first))
 
 
-def _starts_outside_ascii(_: Filters, candidate: Candidate) -> bool:
-    return not candidate.instruction[0].isascii()
+def _starts_outside_ascii(filters: Filters, candidate: Candidate) -> bool:
+    return not filters.allow_non_ascii and not candidate.instruction[0].isascii()
 
 
 def _has_empty_output(filters: Filters, candidate: Candidate) -> bool:

@@ -4,11 +4,13 @@ Two recipes are published: `SELF_INSTRUCT` (Wang et al. 2023, arXiv:2212.10560, 
 2023 and its code). A run records the hash of its recipe; a changed parameter makes another recipe.
 """
 
+import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, Literal
 
 
@@ -24,6 +26,13 @@ class Form(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Language(StrEnum):
+    """The language that the filters are made for: English, as in the papers, or any (`unicode_words`)."""
+
+    EN = "en"
+    ANY = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,11 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Limits for candidates. A ROUGE-L F-measure strictly above `rouge_threshold` rejects a candidate."""
+    """Limits for candidates. A ROUGE-L F-measure strictly above `rouge_threshold` rejects a candidate.
+
+    `language` decides how words are counted, and compared by ROUGE-L. `allow_non_ascii` accepts instructions that begin
+    with a character outside ASCII.
+    """
 
     min_words: int
     max_words: int
@@ -52,6 +65,8 @@ class Filters:
     blocked_openings: tuple[str, ...]
     rouge_threshold: float
     allow_empty_output: bool = False
+    language: Language = Language.EN
+    allow_non_ascii: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,8 @@ class Recipe:
     machine's share while there are too few machine tasks. `classification_prompts` is the share of prompts that show
     only classification seeds. `capitalize` lower-cases all but the first letter of a candidate, as the original does.
     `semantic`, `form` and `chat_model` are part of neither paper. `chat_model` says that a chat model replies: its
-    text is parsed without a fixed form, and refusals and chatter are rejected.
+    text is parsed without a fixed form, and refusals and chatter are rejected. `tasks_per_reply` is the number of tasks
+    that a prompt asks for; None: as published.
     """
 
     name: RecipeName
@@ -90,11 +106,17 @@ class Recipe:
     semantic: SemanticFilter | None = None
     form: Form = Form.TEXT
     chat_model: bool = False
+    tasks_per_reply: int | None = None
 
     @property
     def has_classification_step(self) -> bool:
         """Whether further calls classify accepted instructions and write their instances (False: Alpaca)."""
         return self.classification_sampling is not None
+
+    @property
+    def most_tasks(self) -> int:
+        """The most tasks that a reply holds."""
+        return self.tasks_per_reply or TASKS_PER_REPLY[self.name]
 
     @property
     def api(self) -> Literal["chat", "completions"]:
@@ -116,18 +138,45 @@ class Recipe:
         return replace(self, filters=replace(self.filters, rouge_threshold=rouge_threshold))
 
 
-# Parameters that were added after the first runs, and their values in those runs.
-_ADDED_LATER: dict[str, Any] = {"semantic": None, "form": Form.TEXT, "chat_model": False}
+# The most tasks of a reply to the published prompts: numbers 9 to 15, and 4 to 20.
+TASKS_PER_REPLY = {RecipeName.SELF_INSTRUCT: 7, RecipeName.ALPACA: 17}
+
+# Parameters that were added after the first runs, and their values in those runs; a dot leads into a nested table.
+# Each new one has a value here that is empty, or is left out of records while it has this value (`without_unset`).
+_ADDED_LATER: dict[str, Any] = {
+    "semantic": None,
+    "form": Form.TEXT,
+    "chat_model": False,
+    "tasks_per_reply": None,
+    "filters.language": Language.EN,
+    "filters.allow_non_ascii": False,
+}
+# Those of them that have always been written to records.
+_ALWAYS_WRITTEN = frozenset({"semantic", "form", "chat_model"})
 
 
 @lru_cache(maxsize=16)
 def _digest(recipe: Recipe) -> str:
     knobs = asdict(recipe)
-    for name, value in _ADDED_LATER.items():
-        if knobs[name] == value:
-            del knobs[name]
+    _leave_out(knobs, _ADDED_LATER)
     canonical = json.dumps(knobs, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def without_unset(knobs: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe's fields as a record has them: without parameters of later versions that are not set."""
+    kept = copy.deepcopy(knobs)
+    _leave_out(kept, {name: value for name, value in _ADDED_LATER.items() if name not in _ALWAYS_WRITTEN})
+    return kept
+
+
+def _leave_out(knobs: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Delete the fields that have these values."""
+    for path, value in values.items():
+        *tables, name = path.split(".")
+        table = reduce(dict.__getitem__, tables, knobs)
+        if table[name] == value:
+            del table[name]
 
 
 # Words for things that a language model cannot see or make (both originals).

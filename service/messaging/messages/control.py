@@ -12,7 +12,7 @@ from service.messaging.messages.base import NULL, Message
 from service.messaging.messages.calls import FailedCall
 from service.messaging.unknown_fields import refuse_unknown
 from service.open_enum import OpenEnum
-from service.selfinstruct.recipe import Recipe
+from service.selfinstruct.recipe import Recipe, without_unset
 from service.selfinstruct.templates import Templates
 
 
@@ -29,6 +29,11 @@ class RunDefined(Message, frozen=True, kw_only=True):
     seed_count: int
     random_seed: int
     made_by: str
+
+    def to_json(self) -> bytes:
+        """Return the message as JSON, without parameters that earlier versions do not know and that are not set."""
+        fields = msgspec.to_builtins(self)
+        return msgspec.json.encode(fields | {"recipe": without_unset(fields["recipe"])})
 
     @classmethod
     def check_json(cls, value: bytes) -> None:

@@ -6,6 +6,16 @@ through `library`.
 
 from service.selfinstruct.similarity.index import Encoded, Overlay, SimilarityIndex
 from service.selfinstruct.similarity.scores import FullScan, Match
-from service.selfinstruct.similarity.tokens import ROUGE, Tokenizer
+from service.selfinstruct.similarity.tokens import ROUGE, TOKENIZERS, UNICODE, Tokenizer
 
-__all__ = ["ROUGE", "Encoded", "FullScan", "Match", "Overlay", "SimilarityIndex", "Tokenizer"]
+__all__ = [
+    "ROUGE",
+    "TOKENIZERS",
+    "UNICODE",
+    "Encoded",
+    "FullScan",
+    "Match",
+    "Overlay",
+    "SimilarityIndex",
+    "Tokenizer",
+]

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from threading import Lock
 
+from service.selfinstruct.recipe import Filters
 from service.selfinstruct.similarity.library import NONE, checked, library
 from service.selfinstruct.similarity.scores import FullScan, Match
-from service.selfinstruct.similarity.tokens import ROUGE, Tokenizer
+from service.selfinstruct.similarity.tokens import ROUGE, TOKENIZERS, Tokenizer
 
 # Maximum number of texts in the tail, which are compared one by one; a longer tail becomes a segment.
 _TAIL = 4_096
@@ -68,6 +69,11 @@ class SimilarityIndex:
         # Encoded texts that the library does not have yet: the last ones of `_count`.
         self._waiting: list[bytes] = []
         self._count = 0
+
+    @classmethod
+    def of(cls, filters: Filters) -> "SimilarityIndex":
+        """Return an empty index with the threshold and the tokens of a recipe."""
+        return cls(filters.rouge_threshold, tokenizer=TOKENIZERS[filters.language])
 
     def __len__(self) -> int:
         return self._count

@@ -7,6 +7,9 @@ tokens with a byte that is in none of them, and name that byte as the only one t
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from service.selfinstruct.recipe import Language
+from service.selfinstruct.unicode_words import SEPARATORS, separated
+
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
@@ -23,9 +26,18 @@ class Tokenizer:
         ]
 
 
+def _words(text: str) -> bytes:
+    return separated(text).encode()
+
+
 def _lower(text: str) -> bytes:
     return text.lower().encode("utf-8", "surrogatepass")
 
 
 # `rouge_score.tokenize.tokenize(text, None)`: every other character of a text in lower case separates tokens.
 ROUGE = Tokenizer(_lower, b"abcdefghijklmnopqrstuvwxyz0123456789")
+# Words of any language (`unicode_words`), between bytes that are in none of them.
+UNICODE = Tokenizer(_words, bytes(byte for byte in range(256) if byte not in SEPARATORS.encode()))
+
+# The tokens that ROUGE-L compares, by the language of the filters.
+TOKENIZERS = {Language.EN: ROUGE, Language.ANY: UNICODE}
