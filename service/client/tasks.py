@@ -19,6 +19,7 @@ from service.messaging.broker import Broker, Partition, Reader, Record
 from service.messaging.messages import FinishedTask
 from service.messaging.skipped_records import SkippedRecords
 from service.messaging.topics import TASKS
+from service.task_groups import unwrapped_task_group
 
 _BATCH = 500
 _WAIT_S = 0.2
@@ -228,15 +229,10 @@ def share_of(run: str, subscription: Subscription) -> Share:
 @asynccontextmanager
 async def served(window: Window, serve: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Serve a window beside the block; the block begins when the group is joined, and its errors pass unchanged."""
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(serve)
-            try:
-                await window.wait_until_open()
-                yield
-            finally:
-                window.close()
-    except BaseExceptionGroup as group:
-        if len(group.exceptions) > 1:
-            raise
-        raise group.exceptions[0] from group.exceptions[0].__cause__  # hides the task group from the caller
+    async with unwrapped_task_group() as tasks:
+        tasks.start_soon(serve)
+        try:
+            await window.wait_until_open()
+            yield
+        finally:
+            window.close()

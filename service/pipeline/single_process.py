@@ -64,9 +64,7 @@ class Pipeline:
             caught_up(self.progress)
             self.dispatcher.restrict(limits=fleet_limits(self.progress.goal))
             done = anyio.Event()
-            async with anyio.create_task_group() as following:
-                polls = InterruptedPolls(done)
-                following.start_soon(polls.watch)
+            async with InterruptedPolls.until(done) as polls, anyio.create_task_group() as following:
                 following.start_soon(self._follow, reader, observe, done, polls)
                 await self._run_stages()
                 done.set()

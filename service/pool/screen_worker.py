@@ -10,6 +10,7 @@ dead letter topic of `hints`, which has as many partitions as `hints` and is emp
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -18,7 +19,7 @@ from anyio import to_thread
 from service.errors import DecodeError
 from service.messaging import codec
 from service.messaging.broker import Broker, Partition, Producer, Reader, Record
-from service.messaging.interrupted_poll import poll_until
+from service.messaging.interrupted_poll import InterruptedPolls
 from service.messaging.messages import Answer, PooledTask, ScreenedCandidates
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import CANDIDATES, HINTS, POOL
@@ -71,13 +72,14 @@ class Screening:
                 Tail.of(self._broker, self._run, (POOL,)) as pool,
                 self._broker.reader([self._source]) as reader,
                 self._broker.producer() as producer,
+                InterruptedPolls.until(stop) as polls,
             ):
                 async for record in pool.to_end():
                     self._follow(pool, record)
                 reader.seek(self._source, await self._decided())
                 ready.set()
                 while not stop.is_set():
-                    answers = await self._next(reader, stop)
+                    answers = await self._next(reader, polls)
                     began_s = anyio.current_time()
                     await self._catch_up(pool)
                     if answers:
@@ -113,7 +115,7 @@ class Screening:
         committed = await self._broker.committed(self._filter, self._source)
         return committed.offset if committed is not None else 0
 
-    async def _next(self, reader: Reader, stop: anyio.Event) -> list[tuple[Record, Answer]]:
+    async def _next(self, reader: Reader, polls: InterruptedPolls) -> list[tuple[Record, Answer]]:
         """Return the next answers to screen, or none for now."""
         now_s = anyio.current_time()
         position = reader.position(self._source)
@@ -121,10 +123,10 @@ class Screening:
             self._lead.note(await self._decided(), now_s)
         if not self._owned or position > self._lead.offset + _MOST_AHEAD:
             with anyio.move_on_after(_WAIT_S):
-                await stop.wait()
+                await polls.stop.wait()
             return []
         first = self._lead.begin(now_s, self._round_s)
-        records = await poll_until(stop, lambda: reader.poll(max(0, first - position) + _BATCH, _POLL_S))
+        records = await polls.poll(partial(reader.poll, max(0, first - position) + _BATCH, _POLL_S))
         self._at_end = not records
         return list(self._mine(record for record in records if record.offset >= first))
 

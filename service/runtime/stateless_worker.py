@@ -126,16 +126,16 @@ class StatelessWorker(Generic[In]):
 
 
 async def _take_until_drained(assignment: Assignment[In], session: Session) -> None:
-    calls, member, polls = assignment.calls, session.member, InterruptedPolls(session.drain)
-    session.background.start_soon(polls.watch)
-    while not calls.stopping:
-        if room := calls.room:
-            records = await polls.poll(partial(member.poll, room, _POLL_S))
-            if not calls.stopping:
-                for record in assignment.deliver(records):
-                    calls.begin(record)
-        else:
-            await _stay_in_the_group(calls, member)
+    calls, member = assignment.calls, session.member
+    async with InterruptedPolls.until(session.drain) as polls:
+        while not calls.stopping:
+            if room := calls.room:
+                records = await polls.poll(partial(member.poll, room, _POLL_S))
+                if not calls.stopping:
+                    for record in assignment.deliver(records):
+                        calls.begin(record)
+            else:
+                await _stay_in_the_group(calls, member)
 
 
 async def _stay_in_the_group(calls: InFlight[In], member: GroupMember) -> None:

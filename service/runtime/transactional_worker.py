@@ -15,6 +15,7 @@ A checkpoint (`service.runtime.stage_memory`) saves the beginning of a rebuild.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Generic
 
 import anyio
@@ -34,7 +35,7 @@ from service.messaging.broker import (
     TransactionalProducer,
 )
 from service.messaging.dead_letters import dead_letter
-from service.messaging.interrupted_poll import poll_until
+from service.messaging.interrupted_poll import InterruptedPolls
 from service.messaging.messages import Message
 from service.messaging.start_offset import OFFSETS_EXPIRE, check_not_beyond_end
 from service.messaging.topic_reader import Tail
@@ -87,12 +88,12 @@ class TransactionalWorker(Generic[In]):
         Raises:
             FencedError, OutcomeUnknownError: another instance has taken over, or nobody knows; end the process.
         """
-        async with AsyncExitStack() as stack:
+        async with InterruptedPolls.until(drain) as polls, AsyncExitStack() as stack:
             reading = await stack.enter_async_context(AsyncExitStack())
             tail = await reading.enter_async_context(Tail.of(self._broker, self._run, self._stage.restores))
             memory = StageMemory(self._stage, tail, self._source, self._checkpoints)
             await memory.resume()
-            if not await self._stand_by(memory, drain):
+            if not await self._stand_by(memory, polls):
                 return
             producer = await stack.enter_async_context(self._broker.transactional_producer(self._group))
             await memory.read_to_end()
@@ -107,18 +108,18 @@ class TransactionalWorker(Generic[In]):
                 log.info("stage.ready", stage=self._stage.name)
             async with self._broker.reader([self._source]) as reader:
                 reader.seek(self._source, start)
-                await self._work(reader, producer, memory, drain)
+                await self._work(reader, producer, memory, polls)
             await memory.save()
 
-    async def _stand_by(self, memory: StageMemory, drain: anyio.Event) -> bool:
+    async def _stand_by(self, memory: StageMemory, polls: InterruptedPolls) -> bool:
         """Follow the results of the active instance until this one is elected; returns whether it was."""
         if self._election is None:
             return True
         while not self._election.won:
-            if drain.is_set():
+            if polls.stop.is_set():
                 await memory.save()
                 return False
-            await memory.apply(await poll_until(drain, memory.records))
+            await memory.apply(await polls.poll(memory.records))
         return True
 
     async def _start(self, producer: TransactionalProducer, answered_below: int) -> int:
@@ -148,29 +149,29 @@ class TransactionalWorker(Generic[In]):
                 await producer.commit()
 
     async def _work(
-        self, reader: Reader, producer: TransactionalProducer, memory: StageMemory, drain: anyio.Event
+        self, reader: Reader, producer: TransactionalProducer, memory: StageMemory, polls: InterruptedPolls
     ) -> None:
-        while not (drain.is_set() and self._election is not None):
+        while not (polls.stop.is_set() and self._election is not None):
             if self._election is not None:
                 self._election.check()
             if not self._stage.wants_more():
-                if drain.is_set():
+                if polls.stop.is_set():
                     return
                 with anyio.move_on_after(_LOOK_S):
-                    await drain.wait()
+                    await polls.stop.wait()
                 continue
             at_most = 1 if reader.position(self._source) <= self._singly_until else _MAX_BATCH
-            records = await self._poll(reader, at_most, drain)
+            records = await self._poll(reader, at_most, polls)
             if records:
                 await self._handle(records, reader, producer, memory)
                 await memory.save_if_due()
-            elif drain.is_set() and await self._exhausted(reader):
+            elif polls.stop.is_set() and await self._exhausted(reader):
                 return
 
-    async def _poll(self, reader: Reader, at_most: int, drain: anyio.Event) -> list[Record]:
-        if drain.is_set():
+    async def _poll(self, reader: Reader, at_most: int, polls: InterruptedPolls) -> list[Record]:
+        if polls.stop.is_set():
             return await reader.poll(at_most, 0.0)
-        return await poll_until(drain, lambda: reader.poll(at_most, _POLL_S))
+        return await polls.poll(partial(reader.poll, at_most, _POLL_S))
 
     async def _exhausted(self, reader: Reader) -> bool:
         end = await self._broker.end_offset(self._source, Isolation.READ_COMMITTED)

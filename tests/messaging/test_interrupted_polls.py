@@ -26,11 +26,9 @@ async def broker(tmp_path: Path) -> AsyncIterator[SqliteBroker]:
 
 async def test_a_stop_ends_the_poll_under_way_and_loses_no_record(broker: SqliteBroker) -> None:
     stop, polled = anyio.Event(), list[list[Record]]()
-    polls = InterruptedPolls(stop)
     async with broker.reader([P0]) as reader:
         with anyio.fail_after(DEADLINE_S):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(polls.watch)
+            async with InterruptedPolls.until(stop) as polls, anyio.create_task_group() as tasks:
                 await send(broker, "a")
                 polled.append(await polls.poll(partial(reader.poll, 10, _FOR_EVER_S)))
                 tasks.start_soon(_set_when_blocked, stop)
@@ -43,9 +41,9 @@ async def test_a_stop_ends_the_poll_under_way_and_loses_no_record(broker: Sqlite
 async def test_no_poll_begins_after_a_stop(broker: SqliteBroker) -> None:
     stop = anyio.Event()
     stop.set()
-    async with broker.reader([P0]) as reader:
+    async with broker.reader([P0]) as reader, InterruptedPolls.until(stop) as polls:
         await send(broker, "a")
-        assert await InterruptedPolls(stop).poll(partial(reader.poll, 10, _FOR_EVER_S)) == []
+        assert await polls.poll(partial(reader.poll, 10, _FOR_EVER_S)) == []
 
 
 async def _set_when_blocked(stop: anyio.Event) -> None:

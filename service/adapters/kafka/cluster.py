@@ -31,6 +31,7 @@ from service.adapters.kafka.options import KafkaOptions
 from service.adapters.kafka.topic_watch import TopicWatch
 from service.errors import BrokerError, BrokersGoneError, OutcomeUnknownError, TopicMissingError
 from service.messaging.broker import Committed, Isolation, Member, Partition
+from service.task_groups import unwrapped_task_group
 
 T = TypeVar("T")
 
@@ -68,14 +69,10 @@ class Cluster:
         cluster = cls(options)
         try:
             await cluster._connect()
-            async with anyio.create_task_group() as tasks:
+            async with unwrapped_task_group() as tasks:
                 tasks.start_soon(cluster._watch)
                 yield cluster
                 tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            if len(group.exceptions) > 1:
-                raise
-            raise group.exceptions[0] from group.exceptions[0].__cause__  # hides the task group from the caller
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_ANSWER_S), suppress(KafkaError, OSError):
                 for consumer in cluster._ends.values():

@@ -37,6 +37,7 @@ from service.lm.port import Completion
 from service.lm.usage import Usage
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
+from service.task_groups import unwrapped_task_group
 
 _NOTHING = Usage(0, 0)
 
@@ -67,16 +68,11 @@ class BatchEndpoint:
         """
         openai, questions = options.openai, PendingQuestions()
         credentials = Credentials(openai.profile.auth, openai.extra_headers, openai.api_key)
-        try:
-            async with Transport.open(openai, credentials) as transport, anyio.create_task_group() as tasks:
-                server = BatchServer(options, transport, sleep)
-                tasks.start_soon(Batching(server, questions, tasks, clock).run)
-                yield cls(options, questions, credentials)
-                tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            if len(group.exceptions) > 1:
-                raise
-            raise group.exceptions[0] from group.exceptions[0].__cause__  # hides the task group from the caller
+        async with Transport.open(openai, credentials) as transport, unwrapped_task_group() as tasks:
+            server = BatchServer(options, transport, sleep)
+            tasks.start_soon(Batching(server, questions, tasks, clock).run)
+            yield cls(options, questions, credentials)
+            tasks.cancel_scope.cancel()
 
     def use_key(self, key: SecretStr | None) -> None:
         """Send this API key from the next call on, or none.
