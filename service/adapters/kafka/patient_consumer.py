@@ -6,6 +6,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.client import ConnectionGroup
 
+from service.adapters.kafka import header_names
+
 # A broker answers one fetch of a consumer at a time, and a fetch leaves out paused partitions and those whose records
 # are not taken yet. A fetch that waits long for the others would delay the next one for these.
 _WAIT_MS = 100
@@ -13,6 +15,8 @@ _WAIT_MS = 100
 # A partition whose leader moves to another broker waits for the fetch there to end.
 _WAIT_IDLE_MS = 15_000
 _IDLE_AFTER_S = 3.0
+
+header_names.allow_any()
 
 
 class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]

@@ -71,12 +71,6 @@ async def fetch(
             found = await consumer.getmany(timeout_ms=round(timeout_s * 1000), max_records=max_records)
     except KafkaError as error:
         raise cluster.translated("reading", error, *needed) from error
-    except UnicodeDecodeError as error:
-        places = ", ".join(f"{key.topic}/{key.partition}" for key in sorted(consumer.assignment()))
-        raise BrokerError(
-            f"reading {places}: another program wrote a record with a header whose name is not UTF-8 ({error}), and "
-            "Kafka's client cannot read past it"
-        ) from error
     return [_record(each) for records in found.values() for each in records]
 
 
