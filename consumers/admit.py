@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
@@ -27,11 +26,8 @@ from service.pool.batch import BatchPool, Input, vector_of
 from service.pool.hints import Hints
 from service.runtime.stage import Outcome
 from service.selfinstruct.recipe import Recipe
-from service.selfinstruct.semantic import Embedder, Meanings
+from service.selfinstruct.semantic import Embedder, MeaningIndex
 from service.selfinstruct.similarity import Encoded, SimilarityIndex
-
-if TYPE_CHECKING:
-    from service.selfinstruct.vectors import VectorIndex
 
 
 class Admit:
@@ -51,8 +47,7 @@ class Admit:
             raise ValueError("an embedder belongs to a recipe that compares meanings, and to no other")
         self.restores = (topics.POOL_TEXTS if embedder is None else topics.POOL, topics.DECIDED)
         self._recipe = recipe
-        self._embedder = embedder
-        self._vectors = None if embedder is None else _no_vectors()
+        self._meanings = None if embedder is None else MeaningIndex(embedder)
         self._hints = hints
         self._index = SimilarityIndex.of(recipe.filters)
         self._ids = TaskIds()
@@ -78,8 +73,8 @@ class Admit:
         """
         if isinstance(message, PooledText):
             check_next(message, len(self._ids))
-            if self._embedder is not None and self._vectors is not None and isinstance(message, PooledTask):
-                self._vectors.add(vector_of(message, self._embedder.model))
+            if self._meanings is not None and isinstance(message, PooledTask):
+                self._meanings.vectors.add(vector_of(message, self._meanings.model))
             self._index.add(message.instruction)
             self._ids.append(message.id)
             if message.origin is Origin.HUMAN:
@@ -105,7 +100,7 @@ class Admit:
             **self._decided.snapshot("decided"),
             **{f"index.{each.name}": [getattr(index, each.name)] for each in fields(index)},
             "ids": [self._ids.snapshot()],
-            "vectors": [] if self._vectors is None else self._vectors.snapshot(),
+            "vectors": [] if self._meanings is None else self._meanings.vectors.snapshot(),
         }
         return State(values, arrays)
 
@@ -118,8 +113,8 @@ class Admit:
         self._decided.restore("decided", arrays)
         self._with_decision, self._promised = values["with_decision"], values["promised"]
         self._index.load(Encoded(*(arrays[f"index.{each.name}"][0] for each in fields(Encoded))))
-        if self._vectors is not None:
-            self._vectors.restore(vectors)
+        if self._meanings is not None:
+            self._meanings.vectors.restore(vectors)
         if self._hints is not None:
             self._hints.resume("decided", arrays)
 
@@ -136,11 +131,8 @@ class Admit:
 
     async def __call__(self, batch: Sequence[Input]) -> Outcome:
         """Return what follows from a batch of answers, failures and seeds, judged in their order."""
-        meanings = None
-        if self._embedder is not None and self._vectors is not None:
-            meanings = Meanings(self._embedder, self._vectors.overlay())
-        overlay = self._index.overlay()
-        batch_pool = BatchPool(self._recipe, overlay, self._ids, self._hints, meanings)
+        meanings = None if self._meanings is None else self._meanings.overlay()
+        batch_pool = BatchPool(self._recipe, self._index.overlay(), self._ids, self._hints, meanings)
         fresh = list(self._fresh(batch))
         results = await to_thread.run_sync(batch_pool.take_all, fresh)
         taken = {place for place, _ in fresh}
@@ -155,12 +147,6 @@ class Admit:
             if name not in seen and name not in self._seeds and name not in self._decided:
                 seen.add(name)
                 yield place, message
-
-
-def _no_vectors() -> "VectorIndex":
-    from service.selfinstruct.vectors import VectorIndex  # noqa: PLC0415 - numpy, for those who compare meanings alone
-
-    return VectorIndex()
 
 
 def _gone(topic: Topic[Message], expected: str) -> RecordsGoneError:

@@ -24,6 +24,21 @@ class Embedder(Protocol):
         ...
 
 
+class MeaningIndex:
+    """The vectors of the pool's tasks, in its order, and the model that they are of."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        from service.selfinstruct.vectors import VectorIndex  # noqa: PLC0415 - numpy, where meanings are compared alone
+
+        self.model = embedder.model
+        self.vectors = VectorIndex()
+        self._embedder = embedder
+
+    def overlay(self) -> "Meanings":
+        """Return an empty layer over this index, for tasks that are not yet committed."""
+        return Meanings(self._embedder, self.vectors.overlay())
+
+
 class Meanings:
     """Embeddings of the pool and of the tasks that a batch adds to it; positions are those of the pool."""
 
