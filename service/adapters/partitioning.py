@@ -5,8 +5,8 @@ from service.messaging.broker import NewRecord
 from service.messaging.record_size import max_bytes_of, size_of
 
 
-def check_size(record: NewRecord, max_record_bytes: int) -> None:
-    """Raise unless key, value and headers together are within the limit of the record's topic.
+def checked_size(record: NewRecord, max_record_bytes: int) -> int:
+    """Return the bytes of key, value and headers together, which are within the limit of the record's topic.
 
     Raises:
         RecordTooLargeError: the record exceeds the limit.
@@ -22,6 +22,7 @@ def check_size(record: NewRecord, max_record_bytes: int) -> None:
             name.encode()
         except UnicodeEncodeError as error:
             raise BrokerError(f"{record.topic}: expected header names that UTF-8 can encode, got {name!r}") from error
+    return size
 
 
 def partition_number(record: NewRecord, partitions: int, turn: int) -> int:

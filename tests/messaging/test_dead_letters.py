@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from consumers.admit import Admit
 from producers import replay
 from producers.replay import DeadLetterReplay
-from service.adapters.partitioning import check_size
+from service.adapters.partitioning import checked_size
 from service.errors import BrokerError, DecodeError, RecordTooLargeError
 from service.messaging import codec, topics
 from service.messaging.broker import Broker, Committed, Headers, NewRecord, Partition, Record
@@ -247,7 +247,7 @@ SMALL_HEADERS = (("ce_type", b"something.else"), ("empty", None))
 )
 def test_a_dead_letter_of_any_record_fits_its_topic(record: Record, left_out: str) -> None:
     letter = dead_letter(record, DecodeError("é" * 10_000), "generate")
-    check_size(letter, MAX_RECORD_BYTES)
+    checked_size(letter, MAX_RECORD_BYTES)
     facts = facts_of(letter)
     assert facts["left_out"].endswith(left_out)
     assert [facts[name] for name in ("topic", "partition", "offset")] == [topics.PROMPTS.of(RUN), "1", "7"]

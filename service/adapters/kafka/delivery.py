@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, RecordL
 
 from service.adapters.kafka.cluster import Cluster
 from service.adapters.kafka.options import KafkaOptions
-from service.adapters.partitioning import check_size, partition_number
+from service.adapters.partitioning import checked_size, partition_number
 from service.errors import RecordTooLargeError
 from service.messaging.broker import NewRecord
 from service.messaging.record_size import max_bytes_of
@@ -29,7 +29,7 @@ async def place(cluster: Cluster, records: Sequence[NewRecord], turn: int) -> Pl
     placed = []
     for number, record in enumerate(records):
         width = await cluster.width(record.topic)
-        check_size(record, cluster.options.max_record_bytes)
+        checked_size(record, cluster.options.max_record_bytes)
         placed.append((record, partition_number(record, width, turn + number)))
     return placed
 

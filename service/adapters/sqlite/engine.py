@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from service.adapters.partitioning import check_size, partition_number
+from service.adapters.partitioning import checked_size, partition_number
 from service.adapters.sqlite.log import PartitionLog
 from service.adapters.sqlite.storage import Storage, Write
 from service.errors import BrokerError, TopicMissingError
@@ -128,12 +128,12 @@ class LogEngine:
 
     def append(self, unfinished: Unfinished, records: Sequence[NewRecord]) -> None:
         """Assign offsets to records, to all of them or, on an error, to none."""
-        placed = [(self._place(record), record) for record in records]
+        placed = [(self._place(record), checked_size(record, self._max_record_bytes), record) for record in records]
         now_ms = time.time_ns() // 1_000_000
-        for partition, new in placed:
+        for partition, size, new in placed:
             log = self._logs[partition]
             record = Record(partition, log.next_offset, new.key, new.value, new.headers, now_ms)
-            log.append(unfinished.number, record)
+            log.append(unfinished.number, record, size)
             unfinished.write.records.append(record)
             unfinished.write.ends[partition] = log.next_offset
 
@@ -189,7 +189,6 @@ class LogEngine:
 
     def _place(self, record: NewRecord) -> Partition:
         width = self._widths.get(record.topic) or len(self.partitions(record.topic))
-        check_size(record, self._max_record_bytes)
         return Partition(record.topic, partition_number(record, width, self._writes))
 
     async def _flush(self) -> None:
