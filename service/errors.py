@@ -56,6 +56,10 @@ class TemplateError(ConfigurationError):
     """A prompt template is missing or lacks one of its markers."""
 
 
+class RecipeError(ConfigurationError):
+    """A recipe file cannot be read or has an unknown knob or a wrong value; the message names file and knob."""
+
+
 class RunMismatchError(ConfigurationError):
     """The run exists with another recipe, other seeds or other templates; the message lists every difference."""
 

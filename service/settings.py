@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from service.billing.pricing import PriceTable, table_in_force
 from service.errors import ConfigurationError
-from service.selfinstruct.recipe import Form, RecipeName
+from service.selfinstruct.recipe import Form, Language, RecipeName
 
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 FormChoice = Literal["auto", "text", "json"]
@@ -49,6 +49,11 @@ Names = Annotated[
     BeforeValidator(lambda given: [name.strip() for name in given.split(",")] if isinstance(given, str) else given),
 ]
 
+RecipeChoice = Annotated[
+    RecipeName | Path,
+    BeforeValidator(lambda given: Path(given) if str(given).endswith(".toml") else RecipeName(given)),
+]
+
 BrokerAddress = Annotated[str, StringConstraints(pattern=r"^(?:sqlite:.+|kafka://[^\s/,]+:\d+(?:,[^\s/,]+:\d+)*)$")]
 
 # Every setting that holds a secret has one of these words in its name.
@@ -61,6 +66,7 @@ _EXPECTED = {
     "broker": "expected sqlite:DIR, or kafka://HOST:PORT with more of them after commas",
     "prices": "expected a table (in the variable: JSON) with version and models",
     "lm_headers": "expected a table (in the variable: JSON) of names and values",
+    "recipe": "expected self-instruct, alpaca, or a file whose name ends in .toml",
     "lm_omit": "expected names, separated by commas",
     "lm_thinking_tokens": "expected a number of tokens, or auto",
 }
@@ -111,7 +117,12 @@ class Settings(BaseSettings):
         default="sqlite:runs", description="location of the log: sqlite:DIR or kafka://HOST:PORT,…"
     )
     run: RunName = Field(default="default", description="name of the run")
-    recipe: RecipeName = Field(default=RecipeName.SELF_INSTRUCT, description="recipe: self-instruct or alpaca")
+    recipe: RecipeChoice = Field(
+        default=RecipeName.SELF_INSTRUCT, description="recipe: self-instruct, alpaca, or a file ending in .toml"
+    )
+    language: Language | None = Field(
+        default=None, description="language of the filters: en, as in the papers, or any; default: the recipe's"
+    )
     form: FormChoice = Field(
         default="auto",
         description="format of prompts and replies: text, json or auto (json for chat models, else text)",

@@ -16,7 +16,7 @@ import orjson
 import typer
 
 from service.cli.terminal_text import safe_json
-from service.selfinstruct.recipe import RecipeName
+from service.selfinstruct.recipe import Language
 from service.settings import LmKind, Settings, load_settings
 from service.telemetry.log_setup import configure_logging
 
@@ -29,6 +29,14 @@ class TaskChoice(StrEnum):
     ALL = "all"
 
 
+RecipeOrFile = Annotated[
+    str | None,
+    typer.Option("--recipe", help="Recipe: self-instruct, alpaca, or a file ending in .toml.", metavar="NAME|FILE"),
+]
+LanguageOfFilters = Annotated[
+    Language | None,
+    typer.Option("--language", help="Language of the filters: en, as in the papers, or any; default: the recipe's."),
+]
 Semantic = Annotated[
     bool | None,
     typer.Option(
@@ -90,7 +98,8 @@ class RunOptions(OptionGroup):
 class RecipeOptions(OptionGroup):
     """The recipe of a new run, its seed tasks and its templates."""
 
-    recipe: Annotated[RecipeName | None, typer.Option("--recipe", help="Recipe for the generation of tasks.")] = None
+    recipe: RecipeOrFile = None
+    language: LanguageOfFilters = None
     form: Annotated[
         str | None,
         typer.Option(

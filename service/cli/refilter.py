@@ -13,13 +13,15 @@ from service.bootstrap.open_broker import open_log
 from service.bootstrap.open_embedder import check_model
 from service.bootstrap.open_run import open_existing
 from service.cli import options
+from service.cli.recipes import recipe_like
 from service.cli.threshold_range import Thresholds
 from service.errors import ConfigurationError, RunNotFoundError
 from service.messaging.messages import GoalSet
 from service.pipeline.refilter import Curve, draw_curve, judge_again, refilter_into
 from service.run.progress import Progress
 from service.run.progress_reader import read_progress
-from service.selfinstruct.recipe import Recipe, SemanticFilter
+from service.selfinstruct.recipe import Language, Recipe, SemanticFilter
+from service.selfinstruct.recipe_changes import with_language
 from service.selfinstruct.tasks import Reason
 from service.settings import Settings, load_settings
 
@@ -45,6 +47,8 @@ class FilterOptions(options.OptionGroup):
     block: Annotated[
         list[str] | None, typer.Option("--block", help="Block this word or phrase as well. Repeatable.")
     ] = None
+    recipe: options.RecipeOrFile = None
+    language: options.LanguageOfFilters = None
     semantic: options.Semantic = None
     semantic_threshold: options.SemanticThreshold = None
 
@@ -64,8 +68,9 @@ def refilter(
     With a range of thresholds, print the counts at each threshold and at the run's own. The log is read once. Each
     threshold has a pool of its own: 1,600 candidates take 0.6 seconds of a core per threshold, 7,400 about 6 seconds.
     """
-    settings = options.settings_from(run, semantic_threshold=filters.semantic_threshold)
-    change = _Change.of_options(filters)
+    asked = {"recipe": filters.recipe, "language": filters.language, "semantic_threshold": filters.semantic_threshold}
+    settings = options.settings_from(run, **asked)
+    change = _Change.of_options(filters, settings)
     thresholds = Thresholds.parse(filters.threshold) if filters.threshold is not None else None
     if thresholds is not None and thresholds.is_range:
         if into is not None:
@@ -103,8 +108,13 @@ def _words(block: list[str] | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """The requested changes to a recipe; a value of None changes nothing."""
+    """The requested changes to a recipe; a value of None changes nothing.
 
+    `asked` has a recipe to begin with in place of the run's.
+    """
+
+    asked: Settings | None
+    language: Language | None
     min_words: int | None
     max_words: int | None
     block: tuple[str, ...]
@@ -112,14 +122,19 @@ class _Change:
     threshold: float | None = None
 
     @classmethod
-    def of_options(cls, filters: FilterOptions) -> "_Change":
+    def of_options(cls, filters: FilterOptions, settings: Settings) -> "_Change":
         meanings = None
         if filters.semantic or filters.semantic_threshold is not None:
             check_model()
             meanings = SemanticFilter(threshold=filters.semantic_threshold)
-        return cls(filters.min_words, filters.max_words, _words(filters.block), meanings)
+        asked = settings if filters.recipe is not None else None
+        return cls(asked, filters.language, filters.min_words, filters.max_words, _words(filters.block), meanings)
 
     def of(self, recipe: Recipe) -> Recipe:
+        if self.asked is not None:
+            recipe = recipe_like(recipe, self.asked)
+        elif self.language not in (None, recipe.filters.language):
+            recipe = with_language(recipe, self.language)
         old = recipe.filters
         filters = replace(
             old,

@@ -1,12 +1,13 @@
 """Warnings about seed tasks, given before any call is paid for: a run is only as good as the tasks in its prompts."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from service.dataset.seed_ids import is_own_id
 from service.errors import ConfigurationError
 from service.selfinstruct.filters import refusal
-from service.selfinstruct.recipe import Recipe
+from service.selfinstruct.recipe import Language, Recipe
 from service.selfinstruct.tasks import Candidate, Reason, SeedTask
 
 _FEW = 0.05
@@ -14,10 +15,14 @@ _HUGE_CHARACTERS = 4_000
 _SHOWN = 5
 _FEWEST_ALIKE = 3
 _BY_LANGUAGE = {Reason.LEADING_NON_ASCII.value, Reason.TOO_SHORT.value}
+_BY_WORDS = {Reason.BLOCKED_WORD.value, Reason.BLOCKED_OPENING.value}
 _ENGLISH = (
     "the recipe's filters are made for English: they split words at spaces and refuse texts that do "
-    "not begin with an ASCII character"
+    "not begin with an ASCII character; `--language any` is for other languages"
 )
+_WORDS = "a recipe file can unblock words and openings (`--recipe FILE.toml`)"
+# A name such as getUserName, which is another one in small letters.
+_MIXED_CASE = re.compile(r"[a-z][A-Z]")
 
 
 def check_seeds(recipe: Recipe, seeds: Sequence[SeedTask]) -> None:
@@ -30,7 +35,7 @@ def check_seeds(recipe: Recipe, seeds: Sequence[SeedTask]) -> None:
     if refused.total() == len(seeds):
         raise ConfigurationError(
             f"the recipe would refuse every one of these {len(seeds)} seed tasks if a model had written them "
-            f"({_counts(refused)}), and so all that a model writes like them; {_ENGLISH}"
+            f"({_counts(refused)}), and so all that a model writes like them{_remedy(recipe, refused)}"
         )
 
 
@@ -38,11 +43,12 @@ def seed_warnings(recipe: Recipe, seeds: Sequence[SeedTask]) -> Iterator[str]:
     """Yield a line for each problem: seeds that the filters reject, empty, huge or equal outputs, repetitions."""
     refused = _refused(recipe, seeds)
     if refused.total() > _FEW * len(seeds):
-        why = f": {_ENGLISH}" if refused.keys() & _BY_LANGUAGE else ""
         yield (
             f"{refused.total()} of {len(seeds)} seed tasks would be refused if a model had written them "
-            f"({_counts(refused)}){why}"
+            f"({_counts(refused)}){_remedy(recipe, refused)}"
         )
+    if recipe.capitalize:
+        yield from _lost_case(seeds)
     renamed = [seed.id for seed in seeds if is_own_id(seed.id)]
     if renamed:
         yield f"ids like those of generated tasks have the prefix `seed_` in the run: {_listed(renamed)}"
@@ -50,6 +56,25 @@ def seed_warnings(recipe: Recipe, seeds: Sequence[SeedTask]) -> Iterator[str]:
     twice = [words for words, count in Counter(seed.instruction for seed in seeds).items() if count > 1]
     if twice:
         yield f"{_tasks(len(twice), 'instruction')} more than once, for example {twice[0][:60]!r}"
+
+
+def _remedy(recipe: Recipe, refused: Counter[str]) -> str:
+    """Return what changes the verdicts on these seeds, behind a semicolon; empty if only other seeds do."""
+    remedies = []
+    if refused.keys() & _BY_LANGUAGE and recipe.filters.language is Language.EN:
+        remedies.append(_ENGLISH)
+    if refused.keys() & _BY_WORDS:
+        remedies.append(_WORDS)
+    return "".join(f"; {remedy}" for remedy in remedies)
+
+
+def _lost_case(seeds: Sequence[SeedTask]) -> Iterator[str]:
+    names = [found.string for seed in seeds if (found := _MIXED_CASE.search(seed.instruction)) is not None]
+    if len(names) > _FEW * len(seeds):
+        yield (
+            f"{len(names)} of {len(seeds)} seed tasks have names in mixed case, and the recipe puts all that a model "
+            f"writes in small letters, for example {names[0][:60]!r}; `capitalize = false` in a recipe file keeps them"
+        )
 
 
 def _odd_outputs(seeds: Sequence[SeedTask]) -> Iterator[str]:

@@ -62,7 +62,7 @@ async def draw_curve(
     Raises:
         RunNotFoundError: the log has no definition of the run.
     """
-    before = await _recipe_of(source, run)
+    before = await recipe_of(source, run)
     recipe = change(before)
     own = recipe.filters.rouge_threshold
     wanted = sorted({own, *thresholds})
@@ -100,7 +100,12 @@ def _admit_by(recipe: Recipe) -> Admit:
     return Admit(recipe, embedder=embedder_for(recipe))
 
 
-async def _recipe_of(source: Broker, run: str) -> Recipe:
+async def recipe_of(source: Broker, run: str) -> Recipe:
+    """Return the recipe of a run.
+
+    Raises:
+        RunNotFoundError: the log has no definition of the run.
+    """
     control = Progress()
     async with Tail.of(source, run, [topics.CONTROL]) as tail:
         async for message in tail.messages_to_end():

@@ -12,6 +12,7 @@ from service.dataset.seeds import load_seeds, seeds_digest
 from service.dataset.templates import forms_in, load_every_form, load_templates
 from service.errors import ConfigurationError, RunMismatchError
 from service.messaging.messages import RunDefined
+from service.run.asked_recipe import AskedRecipe
 from service.selfinstruct.recipe import Form, Recipe, SemanticFilter, recipe_for
 from service.selfinstruct.tasks import SeedTask
 from service.selfinstruct.templates import Templates
@@ -54,6 +55,26 @@ class AskedRun:
         """
         return _define(self)
 
+    @cached_property
+    def recipe(self) -> AskedRecipe:
+        """Recipe of the settings."""
+        return AskedRecipe(self.settings)
+
+    @cached_property
+    def new_recipe(self) -> Recipe:
+        """Recipe of a new run.
+
+        Raises:
+            RecipeError: the recipe file cannot be used.
+            TemplateError: the folder of templates cannot be used.
+        """
+        settings = self.settings
+        published = recipe_for(self.recipe.name, form_for(settings), chat_model=settings.api == "chat")
+        recipe = self.recipe.changed(published)
+        if settings.compares_meanings:
+            recipe = replace(recipe, semantic=SemanticFilter(threshold=settings.semantic_threshold))
+        return recipe
+
     def templates(self, form: Form) -> Templates:
         """Return the templates of a form; the files of a form are read once.
 
@@ -65,22 +86,21 @@ class AskedRun:
         return self._templates[form]
 
     def check_files(self) -> None:
-        """Load the seeds, and the templates of every form in the user's folder, since an existing run has its own form.
+        """Load seeds, recipe, and the templates of every form in the user's folder; an existing run has its own form.
 
         Raises:
+            RecipeError: the recipe file cannot be used.
             SeedTaskError: as for `seeds`.
             TemplateError: the folder has no template, or one is invalid.
         """
         _ = self.seeds
+        _ = self.recipe.file
         self._templates.update(load_every_form(self.settings.templates))
 
 
 def _define(asked: AskedRun) -> NewRun:
     settings = asked.settings
-    recipe = recipe_for(settings.recipe, form_for(settings), chat_model=settings.api == "chat")
-    if settings.compares_meanings:
-        recipe = replace(recipe, semantic=SemanticFilter(threshold=settings.semantic_threshold))
-    seeds = asked.seeds
+    recipe, seeds = asked.new_recipe, asked.seeds
     needed = recipe.human_demonstrations + recipe.machine_demonstrations
     if len(seeds) < needed:
         raise ConfigurationError(
@@ -117,7 +137,7 @@ def check_same(existing: RunDefined, asked: AskedRun) -> None:
     """
     settings = asked.settings
     given = settings.model_fields_set
-    asked_recipe = _asked_recipe(existing.recipe, settings)
+    asked_recipe = _asked_recipe(existing.recipe, asked)
     differences = _recipe_differences(existing.recipe, asked_recipe)
     if "seeds" in given and (digest := seeds_digest(asked.seeds)) != existing.seeds:
         differences.append(
@@ -146,14 +166,20 @@ def _recipe_differences(has: Recipe, asked: Recipe) -> list[str]:
     return _differences("recipe", asdict(has), asdict(asked))
 
 
-def _asked_recipe(existing: Recipe, settings: Settings) -> Recipe:
+def _asked_recipe(existing: Recipe, asked: AskedRun) -> Recipe:
+    """Return the recipe that the settings ask for: the run's own as far as they say nothing else.
+
+    A published recipe is asked for by its name alone, which a run keeps whose filters were changed.
+    """
+    settings, file = asked.settings, asked.recipe.file
     given = settings.model_fields_set
     form = settings.asked_form or existing.form
-    name = settings.recipe if "recipe" in given else existing.name
+    name = asked.recipe.name if "recipe" in given else existing.name
     recipe = existing
-    if (name, form) != (existing.name, existing.form):
+    if file is not None or (name, form) != (existing.name, existing.form):
         recipe = recipe_for(name, form, chat_model=existing.chat_model)
-    semantic = existing.semantic
+    recipe = asked.recipe.changed(recipe)
+    semantic = recipe.semantic if file is not None and file.compares_meanings else existing.semantic
     if "semantic" in given:
         semantic = (semantic or SemanticFilter()) if settings.compares_meanings else None
     if settings.semantic_threshold is not None:

@@ -59,6 +59,32 @@ def test_an_invalid_range_or_a_range_with_into_is_refused(finished_runs: Finishe
     assert not (finished_runs.folder / "runs" / "many.sqlite3").exists()
 
 
+def test_refilter_judges_by_a_recipe_file(finished_runs: FinishedRuns, tmp_path: Path) -> None:
+    folder = finished_runs.copy_to(tmp_path)
+    (folder / "own.toml").write_text('extends = "self-instruct"\n[filters]\nrouge_threshold = 0.4\nmin_words = 9\n')
+    (folder / "other.toml").write_text('extends = "alpaca"\n')
+    by_file, by_options, published, other, made = run_side_by_side(
+        folder,
+        ("refilter", "--recipe", "own.toml", "--json"),
+        ("refilter", "--threshold", "0.4", "--min-words", "9", "--json"),
+        ("refilter", "--recipe", "self-instruct", "--json"),
+        ("refilter", "--recipe", "other.toml"),
+        ("refilter", "--recipe", "own.toml", "--into", "own"),
+    )
+    assert _json(by_file) == _json(by_options)
+    facts = _json(published)
+    assert facts["as_it_was"] == facts["judged_again"] != _json(by_file)["judged_again"]
+    assert (other.code, made.code) == (2, 0), made.err
+    assert "expected a recipe that extends self-instruct" in other.err
+    goes_on, differs = run_side_by_side(
+        folder,
+        ("goal", "--run", "own", "--recipe", "own.toml", "--target", "3"),
+        ("goal", "--recipe", "own.toml", "--target", "3"),
+    )
+    assert (goes_on.code, differs.code) == (0, 2), goes_on.err
+    assert "recipe.filters.rouge_threshold: the run has '0.7', asked for '0.4'" in differs.err
+
+
 def test_neighbours_agrees_with_explain_for_each_accepted_task(finished_runs: FinishedRuns, tmp_path: Path) -> None:
     tasks = [task for task in finished_runs.ledger().all(PooledTask) if task.origin is Origin.MACHINE]
     last, file = tasks[-1], tmp_path / "neighbours.jsonl"

@@ -6,7 +6,7 @@ from tests.support.commands import invoke
 
 
 @pytest.mark.parametrize(
-    "arguments", [("run", "--recipe", "foo"), ("worker", "foo"), ("topics", "manifest", "--authentication", "foo")]
+    "arguments", [("run", "--language", "foo"), ("worker", "foo"), ("topics", "manifest", "--authentication", "foo")]
 )
 def test_a_wrong_choice_is_told_in_plain_words(arguments: tuple[str, ...]) -> None:
     ended = invoke(*arguments)

@@ -91,8 +91,8 @@ def test_no_run_can_be_defined_with_seeds_that_are_all_refused(tmp_path: Path) -
 @pytest.mark.parametrize(("refused", "of"), [(1, 19), (2, 39), (3, 40), (7, 8)])
 def test_more_than_one_refused_seed_in_twenty_causes_a_warning(refused: int, of: int) -> None:
     (warning,) = told([*(seed(number, f"{BLOCKED} {number}") for number in range(refused)), *good(of - refused)])
-    said = f"{refused} of {of} seed tasks would be refused if a model had written them (blocked_word {refused})"
-    assert warning == said
+    said = f"{refused} of {of} seed tasks would be refused if a model had written them (blocked_word {refused}); "
+    assert warning.startswith(said)
 
 
 @pytest.mark.parametrize(("refused", "of"), [(0, 8), (1, 20), (2, 40)])
