@@ -13,10 +13,11 @@ from service.selfinstruct.replies.json_text import (
     with_plain_names,
 )
 from service.selfinstruct.replies.leaks import clean_reply
-from service.selfinstruct.replies.markup import stands_for_no_input, tidy_json_value
+from service.selfinstruct.replies.markup import tidy_json_value
 from service.selfinstruct.replies.offers import without_talk
 from service.selfinstruct.replies.pairs import read_labelled_pairs, read_pairs
 from service.selfinstruct.replies.refusals import is_refusal
+from service.selfinstruct.replies.stand_ins import stands_for_no_input
 from service.selfinstruct.tasks import Instance
 
 _LIST_NAMES = ("instances", "examples")

@@ -7,6 +7,7 @@ from service.selfinstruct.recipe import Form, Recipe, RecipeName
 from service.selfinstruct.replies.blocks import read_blocks
 from service.selfinstruct.replies.characters import printable
 from service.selfinstruct.replies.chatter import asks_back, is_no_task, is_thinking_aloud
+from service.selfinstruct.replies.debris import holds_debris, holds_next_example, holds_numbered_label
 from service.selfinstruct.replies.json_text import (
     MOST_OF_A_REPLY,
     Json,
@@ -17,20 +18,15 @@ from service.selfinstruct.replies.json_text import (
 )
 from service.selfinstruct.replies.leaks import clean_reply
 from service.selfinstruct.replies.lists import read_alone, read_list
-from service.selfinstruct.replies.markup import (
-    holds_debris,
-    holds_next_example,
-    holds_numbered_label,
+from service.selfinstruct.replies.markup import tidy, tidy_json_value, without_list_number
+from service.selfinstruct.replies.offers import without_talk
+from service.selfinstruct.replies.refusals import is_refusal, is_refused_task
+from service.selfinstruct.replies.stand_ins import (
     is_only_marks,
     is_placeholder,
     stands_for_no_input,
     stands_for_no_output,
-    tidy,
-    tidy_json_value,
-    without_list_number,
 )
-from service.selfinstruct.replies.offers import without_talk
-from service.selfinstruct.replies.refusals import is_refusal, is_refused_task
 from service.selfinstruct.tasks import Candidate, Instance, Reason
 
 _INSTRUCTION_NAMES = ("instruction", "task", "question", "prompt", "text", "description")

@@ -13,13 +13,9 @@ from service.selfinstruct.chat_instances import parse_chat_instances, parse_json
 from service.selfinstruct.recipe import Form, Recipe
 from service.selfinstruct.replies.characters import printable
 from service.selfinstruct.replies.chatter import asks_back, is_thinking_aloud
-from service.selfinstruct.replies.markup import (
-    holds_next_example,
-    is_only_marks,
-    is_placeholder,
-    stands_for_no_output,
-)
+from service.selfinstruct.replies.debris import holds_next_example
 from service.selfinstruct.replies.refusals import is_refusal
+from service.selfinstruct.replies.stand_ins import is_only_marks, is_placeholder, stands_for_no_output
 from service.selfinstruct.tasks import Instance, InstanceReason
 
 _EXAMPLE = re.compile(r"Example\s?\d*+\.?")

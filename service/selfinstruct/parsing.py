@@ -9,7 +9,8 @@ from typing import assert_never
 from service.selfinstruct.chat_parsing import parse_chat, parse_json
 from service.selfinstruct.recipe import Form, Recipe, RecipeName
 from service.selfinstruct.replies.characters import printable
-from service.selfinstruct.replies.markup import LIST_NUMBER, holds_debris, holds_numbered_label
+from service.selfinstruct.replies.debris import holds_debris, holds_numbered_label
+from service.selfinstruct.replies.markup import LIST_NUMBER
 from service.selfinstruct.tasks import Candidate, Instance, Reason
 
 _NUMBER = re.compile(r"\n\d++\s?\. ")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from service.selfinstruct.parsing import parse_instructions
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Recipe
-from service.selfinstruct.replies import markup
+from service.selfinstruct.replies import debris
 from service.selfinstruct.replies.characters import _LINE_BREAKS, _UNPRINTABLE, printable
 from service.selfinstruct.tasks import Candidate, Instance, Reason
 
@@ -189,9 +189,9 @@ def test_hostile_repetition_costs_linear_time(recipe: Recipe, unit: str) -> None
 
 
 def plainly_holds_debris(text: str) -> bool:
-    normal = markup._BLANKS.sub(lambda blanks: "\n" if "\n" in blanks[0] else " ", text)  # noqa: SLF001
-    patterns = (markup._LABEL_INSIDE, markup._NUMBER_AFTER_SENTENCE, markup._LEFT_OVER)  # noqa: SLF001
-    return any(each.search(normal) for each in patterns) or bool(markup._NUMBER_FIRST.match(normal))  # noqa: SLF001
+    normal = debris._BLANKS.sub(lambda blanks: "\n" if "\n" in blanks[0] else " ", text)  # noqa: SLF001
+    patterns = (debris._LABEL_INSIDE, debris._NUMBER_AFTER_SENTENCE, debris._LEFT_OVER)  # noqa: SLF001
+    return any(each.search(normal) for each in patterns) or bool(debris._NUMBER_FIRST.match(normal))  # noqa: SLF001
 
 
 MARKS = [
@@ -227,6 +227,6 @@ FRAGMENTS = st.sampled_from([*MARKS, *WORDS])
 
 @given(st.lists(FRAGMENTS | st.text(max_size=3), max_size=6).map("".join))
 def test_a_first_look_at_a_text_overlooks_no_debris(text: str) -> None:
-    assert markup.holds_debris(text) == plainly_holds_debris(text)
-    assert markup.holds_numbered_label(text) == bool(markup._NUMBERED_LABEL.search(text))  # noqa: SLF001
+    assert debris.holds_debris(text) == plainly_holds_debris(text)
+    assert debris.holds_numbered_label(text) == bool(debris._NUMBERED_LABEL.search(text))  # noqa: SLF001
     assert printable(text) == _UNPRINTABLE.sub("\ufffd", _LINE_BREAKS.sub("\n", text))

@@ -8,7 +8,8 @@ from itertools import pairwise
 from service.selfinstruct.replies.borders import without_border
 from service.selfinstruct.replies.chatter import is_afterword, is_closing, is_opening
 from service.selfinstruct.replies.labels import Label, Labels, with_fences_apart, without_wrapping_fences
-from service.selfinstruct.replies.markup import tidy, tidy_value, without_last_remark, without_outer_fence
+from service.selfinstruct.replies.markup import tidy, tidy_value, without_outer_fence
+from service.selfinstruct.replies.remarks import without_last_remark
 
 _LABELS = Labels("instruction|input|output")
 _SHARPS = re.compile(r"[ \t]*+(?:\*\*)?+#{2,}+(?:\*\*)?+[ \t]*+")

@@ -1,55 +1,27 @@
-"""Lists of tasks as chat models write them, and the single task in one item of a list."""
+"""Lists of tasks as chat models write them: where their items begin and end."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from service.selfinstruct.replies.chatter import is_closing, is_headed_thinking, is_opening
-from service.selfinstruct.replies.directives import is_directive
+from service.selfinstruct.replies.list_items import SENTENCE_END, Listed, behind_bullet, is_ornament, read_item
 from service.selfinstruct.replies.markup import (
     BULLET,
     FENCE,
-    FIELD_LABEL,
-    HEADING,
     LABEL_LINE,
     LIST_NUMBER,
-    RULE,
     behind_number,
     tidy,
 )
 
-_SENTENCE_END = re.compile(r"[.?!\u2026\u3002][\"'\u201d\u2019)\]*_`]*$")
-_BOLD_LINE = re.compile(r"\s*(?:\*\*|__)[^*_]*(?:\*\*|__)\W*")
-_INDENTED = re.compile(r"[ \t]{2,}\S")
 _TABLE_ROW = re.compile(r"[ \t]*+\|[ \t*]*+(?P<number>\d{1,3}+)[.)*]*+[ \t]*+\|(?P<text>[^|]++)\|[ \t]*+")
 _TABLE_RULE = re.compile(
     r"[ \t]*+\|?+(?:[ \t]*+:?+-{2,}+:?+[ \t]*+\|)+[ \t:-]*+|[ \t]*+\|[ \t]*+(?:#|no\.?|number)[ \t]*+\|[^|]*+\|",
     re.IGNORECASE,
 )
 _MOST_SKIPPED_NUMBERS = 2
-_LONGEST_TITLE_WORDS = 8
-_SHORTEST_LONG_WORD = 4
-_SHORTEST_TASK_WORDS = 4
-# A line of at least this length without an end of sentence may be wrapped; a shorter one needs no full stop.
-_SHORTEST_BROKEN_LINE = 50
-_ENDS_WITHIN = re.compile(
-    r"(?:,|\b(?:a|an|the|of|in|into|to|for|and|or|nor|but|with|without|from|by|on|at|that|which|who|whose|as|than|between"
-    r"|about|over|under|is|are|was|were|its|their|your|his|her|my|our|this|these|each|every|using|if|when|how|why))$",
-    re.IGNORECASE,
-)
-# A tag after a task: `(creative)`, `[easy]`, `#writing`.
-_TAG = re.compile(r"(?<=[.?!])[ ]*+(?:[*_]?\([\w ]{1,20}\)[*_]?|\[[\w ]{1,20}\]|#\w{1,20}|<br ?/?>|\\)$")
-_ANY_LABEL = re.compile(r"[ \t]*+[*_]*+[A-Za-z][\w ]{0,20}[*_]*+[:\uff1a]")
 _FEWEST_LINES_OF_A_LIST = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One item of a list; if it is not `readable`, its text is not a single task."""
-
-    text: str
-    readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,25 +106,6 @@ def _alone(item: Listed, following: int) -> Listed:
     return Listed(item.text, item.readable and not holds_next)
 
 
-def read_item(lines: Sequence[str], *, headed: bool = False) -> Listed:
-    """Return the task in the lines of one item, without the text below it (bullets, inputs, remarks).
-
-    A title on a line of its own is left out, and a sentence that was wrapped is joined. If the next line may or may not
-    continue the sentence, the item is not readable. `headed` says that the first line is a heading.
-    """
-    place = 0
-    if (below := _below_title(lines, headed=headed)) is not None:
-        place = below
-    parts = [_TAG.sub("", tidy(_behind_bullet(lines[place]) if place else lines[place]))]
-    readable = True
-    for above, line in pairwise(lines[place:]):
-        if not _continues(parts[-1], line):
-            readable = not _may_continue(parts[-1], line, broken_at=len(above))
-            break
-        parts.append(tidy(line))
-    return Listed(" ".join(parts), readable)
-
-
 def _marks(lines: Sequence[str]) -> Iterator[_Mark]:
     for place, line in enumerate(lines):
         if (found := LIST_NUMBER.match(line)) is not None:
@@ -192,7 +145,7 @@ def _start_of_last_run(start: _Mark, marks: Sequence[_Mark]) -> _Mark:
 def _without_openings(lines: Sequence[str]) -> list[str]:
     """Return the first paragraph that does more than introduce the list."""
     for paragraph in _paragraphs(lines):
-        while paragraph and (is_opening(paragraph[0]) or _leads_up(paragraph) or _is_ornament(paragraph[0])):
+        while paragraph and (is_opening(paragraph[0]) or _leads_up(paragraph) or is_ornament(paragraph[0])):
             paragraph = paragraph[1:]  # noqa: PLW2901 - the paragraph gets shorter
         if paragraph:
             return paragraph
@@ -210,7 +163,7 @@ def _unnumbered(lines: Sequence[str], *, cut: bool, marked: bool) -> list[Listed
     if len(bullets) > 1:
         ends = [*bullets[1:], len(lines)]
         return [
-            read_item([_behind_bullet(lines[start]), *lines[start + 1 : end]])
+            read_item([behind_bullet(lines[start]), *lines[start + 1 : end]])
             for start, end in zip(bullets, ends, strict=True)
         ]
     if marked:
@@ -221,16 +174,11 @@ def _unnumbered(lines: Sequence[str], *, cut: bool, marked: bool) -> list[Listed
     if len(paragraphs) == 1 and len(paragraphs[0]) >= _FEWEST_LINES_OF_A_LIST:
         paragraphs = [[line] for line in paragraphs[0]]
     if len(paragraphs) > 1:
-        whole = all(len(each) == 1 and _SENTENCE_END.search(each[0]) and not is_opening(each[0]) for each in paragraphs)
+        whole = all(len(each) == 1 and SENTENCE_END.search(each[0]) and not is_opening(each[0]) for each in paragraphs)
         if cut or not whole:
             return [Listed("\n".join(lines).strip(), readable=False)]
         return [Listed(tidy(each[0])) for each in paragraphs]
     return [read_item(paragraphs[0])] if paragraphs else [Listed("\n".join(lines).strip())]
-
-
-def _behind_bullet(line: str) -> str:
-    found = BULLET.match(line)
-    return line if found is None else found["rest"]
 
 
 def _paragraphs(lines: Sequence[str]) -> Iterator[list[str]]:
@@ -241,61 +189,3 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[list[str]]:
         elif paragraph:
             yield paragraph
             paragraph = []
-
-
-def _below_title(lines: Sequence[str], *, headed: bool) -> int | None:
-    """Return the index of the task below a title; None if the first line is the task."""
-    below = next((place for place, line in enumerate(lines) if place and line.strip()), None)
-    if below is None:
-        return None
-    title, is_bold = tidy(lines[0]), _BOLD_LINE.fullmatch(lines[0]) is not None
-    asks = is_directive(title)
-    marked = headed or is_bold or (lines[0].endswith(":") and not asks)
-    if not _may_be_task(lines, below, in_bullet=marked):
-        return None
-    if not title:
-        return below
-    if _SENTENCE_END.search(title) is not None or len(title.split()) > _LONGEST_TITLE_WORDS:
-        return None
-    begins = not lines[below].strip()[0].islower()
-    is_above = (_INDENTED.match(lines[below]) and not asks) or _is_in_title_case(title)
-    return below if marked or (begins and is_above) else None
-
-
-def _may_be_task(lines: Sequence[str], place: int, *, in_bullet: bool) -> bool:
-    """Return whether a line is long enough for a task; `in_bullet` also accepts a bullet, if it is the only one."""
-    line = lines[place]
-    if BULLET.match(line) is not None:
-        alone = sum(BULLET.match(each) is not None for each in lines) == 1
-        line = _behind_bullet(line) if in_bullet and alone else ""
-    return not _ends_item(line) and len(line.split()) >= _SHORTEST_TASK_WORDS
-
-
-def _is_in_title_case(title: str) -> bool:
-    long_words = [word for word in title.split() if len(word) >= _SHORTEST_LONG_WORD]
-    return len(long_words) > 1 and all(not word[0].islower() for word in long_words)
-
-
-def _continues(above: str, line: str) -> bool:
-    """Return whether a line continues the unfinished sentence of the line above."""
-    if not line.strip() or _SENTENCE_END.search(above) is not None or _ends_item(line):
-        return False
-    if above.endswith(":"):  # the next line may be the material of the task
-        return line.strip()[0].islower() and _SENTENCE_END.search(line) is not None
-    return line.strip()[0].islower() or _ENDS_WITHIN.search(above) is not None
-
-
-def _may_continue(above: str, line: str, *, broken_at: int) -> bool:
-    """Return whether it is undecidable if a line continues the sentence above it."""
-    if broken_at < _SHORTEST_BROKEN_LINE or not line.strip() or _SENTENCE_END.search(above) is not None:
-        return False
-    is_other = _ends_item(line) or _ANY_LABEL.match(line) is not None or is_closing(line) or line.endswith(":")
-    return not is_other and line.strip()[0].isalnum() and len(line.split()) >= _SHORTEST_TASK_WORDS
-
-
-def _ends_item(line: str) -> bool:
-    return BULLET.match(line) is not None or FIELD_LABEL.match(line) is not None or _is_ornament(line)
-
-
-def _is_ornament(line: str) -> bool:
-    return RULE.fullmatch(line) is not None or HEADING.fullmatch(line) is not None

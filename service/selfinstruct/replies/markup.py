@@ -1,4 +1,4 @@
-"""Markdown around texts, list numbers before them, and remains of either inside them."""
+"""Markdown around texts, and list numbers before them."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -42,11 +42,6 @@ _MOST_LABEL_WORDS = 4
 _FIELD_NAME = re.compile(
     r"(?P<mark>\*\*)?+(?:Input|Output|Class label|Answer|Response)(?(mark)(?::\*\*|\*\*:)|:)[ \t\n]*+(?=\S)"
 )
-_NEXT_EXAMPLE = re.compile(
-    r"\n[*_#> \t]*+(?:(?:Input|Output)[*_]*+[ \t]*+:"
-    r"|Example[ \t]*+\d{1,3}+[*_]*+[ \t]*+:?+[*_]*+[ \t]*+\n[*_]*+(?:Input|Output)\b)"
-    r"|\\n(?:Input|Output|Instruction):"
-)
 _BOLD_MARK = "**"
 _BOLD = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]++)(?<=\S)\*\*(?![\w*])")
 # One word in lower case, as in `__init__`, is a name.
@@ -62,68 +57,6 @@ _ROLE = re.compile(
 )
 _QUOTES = {'"': '"', "\u201c": "\u201d", "'": "'", "\u2018": "\u2019", "\u00ab": "\u00bb", "`": "`"}
 _EDGE_MARKS = re.compile(r"^(?:\*\*|__)(?=\s|$)|(?<=\s)(?:\*\*|__)$|^(?:\*\*|__)$")
-
-_LABEL_INSIDE = re.compile(
-    r"(?:^|[\n.?!:;][ \t\n]*+)[*_#\s]*+(?:\d{1,3}+[.)][ \t]*+)?+(?:\*\*|__)?+"
-    r"(?:(?:instruction|input|output|class label)[ \t]*+\d{0,3}+|(?:task|example)[ \t]*+\d{1,3}+)(?:\*\*|__)?+[ \t]*+:",
-    re.IGNORECASE,
-)
-_NUMBER_FIRST = re.compile(r"[*_#>\s]*+\(?\d{1,3}+(?:[ \t]?[.\uff0e](?!\d)|[)\uff09\u3001])[*_]*+(?:\s|(?=[^\W\d]))")
-_NUMBER_AFTER_SENTENCE = re.compile(
-    r"[.?!\"'\u201d\u2019)][*_]*+\s++[*_]*+\(?\d{1,3}+(?:[.)\uff0e\uff09\u3001](?=[\s*_])|[\uff0e\uff09\u3001])"
-)
-_LEFT_OVER = re.compile(
-    r"(?:^|\s)(?-i:\*\*(?![a-z])|__(?=[A-Z]))|(?:(?<=[\s.?!:])\*\*|(?<=[.?!:])__)(?:\s|$)|(?:^|\n)#{1,6}\s"
-    r"|###\s*+(?:$|\d|(?:task|instruction|example)\b)|<\|[^|\n]{1,40}\|>"
-    r"|<no ?input>|</?(?:think|thinking|thought)>|\[/?THINK\]|assistantfinal|\[/?INST\]|<(?:start|end)_of_turn>",
-    re.IGNORECASE,
-)
-# Each of the patterns above needs one of these characters, or the word `assistantfinal` in any case.
-_PART_OF_DEBRIS = re.compile(r"[\d:*_#<\[]")
-_NUMBERED_LABEL = re.compile(
-    r"(?:^|\s)[*_]*+\d{1,3}[.)][*_ ]++(?:Instruction|Input|Output)[*_]*+\s?:|(?:^|\s)[*_]*+Instruction[*_]*+ ?:\s"
-    r"|<no ?input>"
-)
-SALUTATION = re.compile(
-    r"[#*_> \t]*+(?:[\w. ]{0,20}output[*_]*+:[*_]*+\s*+)?+"
-    r"(?:dear|hi|hello|hey|to whom|subject|good (?:morning|day|evening))\b",
-    re.IGNORECASE,
-)
-_SIGN_OFF = re.compile(
-    r"\s*+(?:(?:(?:with|kind|best|warm(?:est)?|many) )?(?:kind |best |many )?(?:regards|wishes|thanks|love)"
-    r"|yours(?: \w+)?|sincerely|cheers|all the best)\b.{0,20}",
-    re.IGNORECASE,
-)
-_LAST_LINES = 4
-_SPEAKS_OF_ANSWERS = re.compile(r"\b(?:tasks?|instructions?|examples?|instances?|prompts?)\b", re.IGNORECASE)
-_BLANKS = re.compile(r"\s++")
-_ONLY_MARKUP = re.compile(r"[*_#`~\s-]*+")
-_ONLY_LABEL = re.compile(
-    r"[*_#\s]*+(?:example|input|output|class label|instruction|task|answer|response|text)"
-    r"[ \t]*+\d{0,3}+[*_]*+\s*+[:.]?+[*_\s]*+",
-    re.IGNORECASE,
-)
-_NEEDED = r"(?: (?:is |was )?(?:required|needed|necessary|provided|given))"
-_NO_INPUT = re.compile(
-    rf"(?:no[ _-]?(?:(?:specific|additional|further) )?(?:input|context){_NEEDED}?"
-    rf"|(?:none|n/?a|not applicable|not|nothing|empty|null|nil|no){_NEEDED}?(?: \(.{{0,80}}\)?)?"
-    r"|(?:this|the) (?:task|instruction) (?:requires|needs|has) no (?:specific |additional |further )?input"
-    r"|[-\u2013\u2014.\u2026]{0,3})",
-    re.IGNORECASE,
-)
-_AROUND_NO_INPUT = " \t\n*_`\"'\\\u201c\u201d<>()[]/."
-_LONGEST_NO_INPUT = 120
-_SAYS_NO_INPUT = re.compile(
-    r"(?:\bno|n't|n\u2019t|\bnot|\bwithout)\b[^.!?\n]{0,40}\binputs?\b|\binputs?\b[^.!?\n]{0,20}\bnot\b", re.IGNORECASE
-)
-_PLACEHOLDER = re.compile(
-    r"(?:\w[\w ]{0,20}:\s*+)?+(?:\.{3}|\u2026|todo\.?"
-    r"|(?:the )?input text\.?"
-    r"|(?:the |some )?(?:text|article|paragraph|passage|sentence) (?:to be|you want|that needs)\b[^.\n]{0,40}\.?|"
-    r"[\[<{](?:insert|your|add|enter|paste|provide|some|the|a|an|text|input|output)\b[^\]>}\n]{0,80}[\]>}])",
-    re.IGNORECASE,
-)
-_NO_OUTPUT = re.compile(r"[<(\[](?:no ?(?:in|out)put|none|empty|null)[>)\]]\.?+|n/a|no ?output\.?+", re.IGNORECASE)
 
 
 def tidy(text: str) -> str:
@@ -200,39 +133,6 @@ def without_outer_fence(lines: Sequence[str], is_content: Callable[[str], bool])
     return [*lines[opening + 1 : closing], *lines[closing + 1 :]]
 
 
-def without_last_remark(
-    lines: Sequence[str], is_remark: Callable[[str], bool], is_content: Callable[[str], bool]
-) -> list[str]:
-    """Return lines without the paragraphs at their end that are remarks and hold no content.
-
-    A letter may end in the same words, so a remark after a letter has to mention tasks or examples.
-    """
-    kept = list(lines)
-    start = next((place for place in range(len(kept) - 1, -1, -1) if is_content(kept[place])), 0)
-    in_letter = any(map(SALUTATION.match, kept[start:]))
-    while True:
-        while kept and (not kept[-1].strip() or _is_remark_about_answers(kept, is_remark)):
-            kept.pop()
-        blank = next((place for place in range(len(kept) - 1, 0, -1) if not kept[place].strip()), None)
-        if blank is None:
-            return kept
-        paragraph = " ".join(kept[blank + 1 :])
-        goes_on = in_letter and not any(map(_SIGN_OFF.match, kept[max(start, blank - _LAST_LINES) : blank]))
-        if not is_remark(paragraph) or (goes_on and _SPEAKS_OF_ANSWERS.search(paragraph) is None):
-            return kept
-        if any(is_content(line) or FENCE.fullmatch(line) for line in kept[blank + 1 :]):
-            return kept
-        del kept[blank:]
-
-
-def _is_remark_about_answers(lines: Sequence[str], is_remark: Callable[[str], bool]) -> bool:
-    """Return whether the last line is a remark that mentions tasks or examples; a single line is an answer."""
-    line = lines[-1]
-    if not is_remark(line) or _SPEAKS_OF_ANSWERS.search(line) is None or line.lstrip().startswith(("#", ">")):
-        return False
-    return any(above.strip() for above in lines[:-1])
-
-
 def without_bold(text: str) -> str:
     """Return a text without the marks of bold type."""
     return _BOLD_UNDERSCORES.sub(r"\1", _BOLD.sub(r"\1", text))
@@ -246,29 +146,6 @@ def _unquoted(text: str) -> str:
     return inner.strip()
 
 
-def holds_debris(instruction: str) -> bool:
-    """Return whether an instruction still holds a list number, a label or a mark, and so is not a single task."""
-    if _PART_OF_DEBRIS.search(instruction) is None and "tantf" not in instruction.lower():
-        return False
-    instruction = _BLANKS.sub(lambda blanks: "\n" if "\n" in blanks[0] else " ", instruction)
-    return any(
-        found.search(instruction) is not None for found in (_LABEL_INSIDE, _NUMBER_AFTER_SENTENCE, _LEFT_OVER)
-    ) or (_NUMBER_FIRST.match(instruction) is not None)
-
-
-def holds_numbered_label(output: str) -> bool:
-    """Return whether an output continues with the labels of another task."""
-    if ":" not in output and "<no" not in output:
-        return False
-    return _NUMBERED_LABEL.search(output) is not None
-
-
-def holds_next_example(text: str) -> bool:
-    """Return whether an input or output continues with the labels of an instance, outside code."""
-    found = _NEXT_EXAMPLE.search(text)
-    return found is not None and text.count("```", 0, found.start()) % 2 == 0
-
-
 def behind_number(found: re.Match[str]) -> str:
     """Return the text after the number in a match of `LIST_NUMBER`, with the bold mark opened before the number."""
     bold = "" if found["closed"] or found["early"] else found["bold"] or ""
@@ -278,31 +155,3 @@ def behind_number(found: re.Match[str]) -> str:
 def without_list_number(text: str) -> str:
     number = LIST_NUMBER.match(text)
     return text if number is None else behind_number(number) + text[number.end() :]
-
-
-def is_only_marks(text: str) -> bool:
-    """Return whether a text consists only of marks, or only of a label."""
-    return _ONLY_MARKUP.fullmatch(text) is not None or _ONLY_LABEL.fullmatch(text) is not None
-
-
-def is_placeholder(text: str) -> bool:
-    """Return whether a text, apart from its label, is a placeholder such as `[insert a comment]`."""
-    return _PLACEHOLDER.fullmatch(text.strip()) is not None
-
-
-def stands_for_no_input(text: str) -> bool:
-    """Return whether a text, apart from the marks around it, is a phrase for a missing input, such as `None`."""
-    if len(text) > _LONGEST_NO_INPUT:
-        return False
-    bare = text.replace("&lt;", "").replace("&gt;", "").strip(_AROUND_NO_INPUT)
-    return "noinput" in bare.lower() or _NO_INPUT.fullmatch(bare) is not None
-
-
-def says_no_input(line: str) -> bool:
-    """Return whether a sentence states that a task needs no input."""
-    return _SAYS_NO_INPUT.search(line) is not None
-
-
-def stands_for_no_output(text: str) -> bool:
-    """Return whether a text is a phrase for a missing output, such as `N/A`."""
-    return _NO_OUTPUT.fullmatch(text.strip()) is not None

@@ -2,8 +2,8 @@
 
 import re
 
-from service.selfinstruct.replies.markup import SALUTATION
 from service.selfinstruct.replies.phrases import AGREEMENTS, WILLING, WORDS_OF_AN_AGREEMENT, any_of, start_of
+from service.selfinstruct.replies.remarks import SALUTATION
 
 _OFFER = re.compile(
     r"(?:please )?(?:let me know|feel free to ask|would you like|do you want|i can also)\b[^\n.?!]{0,60}\b"

@@ -8,16 +8,9 @@ from itertools import pairwise
 from service.selfinstruct.replies.borders import is_heading, without_border
 from service.selfinstruct.replies.chatter import is_afterword, is_opening, only_announces
 from service.selfinstruct.replies.labels import Label, Labels, with_fences_apart, without_wrapping_fences
-from service.selfinstruct.replies.markup import (
-    BULLET,
-    RULE,
-    says_no_input,
-    stands_for_no_input,
-    tidy_label,
-    tidy_value,
-    without_last_remark,
-    without_outer_fence,
-)
+from service.selfinstruct.replies.markup import BULLET, RULE, tidy_label, tidy_value, without_outer_fence
+from service.selfinstruct.replies.remarks import without_last_remark
+from service.selfinstruct.replies.stand_ins import says_no_input, stands_for_no_input
 
 # A single `#` begins a comment: programs end in `# Output: 3`.
 _LABELS = Labels("input|output", least_sharps=2)
