@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from service.adapters.kafka import topics
+from service.adapters.kafka import group_state, topics
 from service.adapters.kafka.cluster import Cluster
 from service.adapters.kafka.groups import KafkaGroupMember
 from service.adapters.kafka.options import KafkaOptions
@@ -83,14 +83,14 @@ class KafkaBroker:
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         """Return the offset and metadata that a group has committed for a partition, None if it has committed none."""
-        return (await self._cluster.committed_offsets(group, [partition])).get(partition)
+        return (await group_state.committed_offsets(self._cluster, group, [partition])).get(partition)
 
     async def committed_offsets(self, group: str, partitions: Sequence[Partition]) -> Offsets:
         """Return the committed offsets of a group for those of the partitions that have one."""
-        return await self._cluster.committed_offsets(group, partitions)
+        return await group_state.committed_offsets(self._cluster, group, partitions)
 
     async def members(self, group: str) -> Sequence[Member]:
-        return await self._cluster.members(group)
+        return await group_state.members(self._cluster, group)
 
     async def begin_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """Return the offset of the first record that is left of each partition; 0 if nothing was ever deleted."""

@@ -1,10 +1,10 @@
-"""Requests to the brokers beside reading and writing: topics, end offsets, committed offsets, members, liveness.
+"""Requests to the brokers beside reading and writing: topics, rights, end offsets, liveness.
 
 aiokafka's admin client raises every error that a broker returns. Here a request is retried until it succeeds, or until
 no broker has answered for `gone_after_s`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -12,16 +12,13 @@ import anyio
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
-    NoError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     for_code,
 )
-from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
@@ -30,7 +27,7 @@ from service.adapters.kafka.later_requests import TopicsRequest
 from service.adapters.kafka.options import KafkaOptions
 from service.adapters.kafka.topic_watch import TopicWatch
 from service.errors import BrokerError, BrokersGoneError, OutcomeUnknownError, TopicMissingError
-from service.messaging.broker import Committed, Isolation, Member, Partition
+from service.messaging.broker import Isolation, Partition
 from service.task_groups import unwrapped_task_group
 
 T = TypeVar("T")
@@ -190,32 +187,6 @@ class Cluster:
             "`seedstream topics create` creates the topics of a run"
         )
 
-    async def committed_offsets(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, Committed]:
-        """Return the offset and metadata that a group has committed for those of the partitions that have one."""
-        if not partitions:
-            return {}
-        numbers: dict[str, list[int]] = {}
-        for partition in partitions:
-            numbers.setdefault(partition.topic, []).append(partition.number)
-        request = OffsetFetchRequest(group, list(numbers.items()))
-
-        async def fetch() -> Any:
-            coordinator = await self.admin.find_coordinator(group)
-            answer = await self.admin._send_request(request, coordinator)  # noqa: SLF001 - see below
-            # `list_consumer_group_offsets` drops the error of the whole response, such as a coordinator that moves.
-            codes = [getattr(answer, "error_code", 0), *(each[-1] for _, each_of in answer.topics for each in each_of)]
-            _raise_first(codes, f"offsets of group {group}")
-            return answer.topics
-
-        needed = Right("DESCRIBE", "group", group), _describing(partitions)
-        found = await self.ask(f"committed offsets of {group}", fetch, *needed)
-        return {
-            Partition(topic, number): Committed(offset, metadata or "")
-            for topic, parts in found
-            for number, offset, metadata, _ in parts
-            if offset >= 0
-        }
-
     async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> dict[Partition, int]:
         """Return the offset behind the last record of each partition; if read-committed, behind the last stable one."""
         if not partitions:
@@ -227,7 +198,7 @@ class Cluster:
         found: dict[TopicPartition, int] = await self.ask(
             "ends of partitions",
             lambda: consumer.end_offsets(keys),
-            _describing(partitions),
+            describing(partitions),
         )
         return {partition: found[key] for partition, key in zip(partitions, keys, strict=True)}
 
@@ -238,7 +209,7 @@ class Cluster:
         consumer = await self._consumer(Isolation.READ_COMMITTED)
         keys = as_keys(partitions)
         found: dict[TopicPartition, int] = await self.ask(
-            "begins of partitions", lambda: consumer.beginning_offsets(keys), _describing(partitions)
+            "begins of partitions", lambda: consumer.beginning_offsets(keys), describing(partitions)
         )
         return {partition: found[key] for partition, key in zip(partitions, keys, strict=True)}
 
@@ -255,18 +226,6 @@ class Cluster:
                 if all(readable[partition] >= end for partition, end in written.items()):
                     return
                 await anyio.sleep(_MARKER_S)
-
-    async def members(self, group: str) -> list[Member]:
-        """Return the current members of a group, each with its partitions."""
-
-        async def fetch() -> Any:
-            (answer,) = await self.admin.describe_consumer_groups([group])
-            groups = answer.to_object()["groups"]
-            _raise_first([each["error_code"] for each in groups], f"members of group {group}")
-            return groups
-
-        (found,) = await self.ask(f"members of {group}", fetch, Right("DESCRIBE", "group", group))
-        return [_member(each) for each in found["members"]]
 
     async def _connect(self) -> None:
         where = self.options.bootstrap
@@ -314,23 +273,8 @@ class Cluster:
                     ) from error
 
 
-def _raise_first(codes: Iterable[int], what: str) -> None:
-    """Raise the first error among the codes of a response."""
-    for code in codes:
-        if (error := for_code(code)) is not NoError:
-            raise error(what)
-
-
-def _member(found: dict[str, Any]) -> Member:
-    """Parse a member in a broker's description of a group."""
-    owned: set[Partition] = set()
-    if found["member_assignment"]:
-        assignment = ConsumerProtocol.ASSIGNMENT.decode(found["member_assignment"])
-        owned = {Partition(topic, number) for topic, numbers in assignment.assignment for number in numbers}
-    return Member(found["client_id"], frozenset(owned))
-
-
-def _describing(partitions: Sequence[Partition]) -> Right:
+def describing(partitions: Sequence[Partition]) -> Right:
+    """Return the right to ask about partitions."""
     return Right("DESCRIBE", "topic", ", ".join(sorted({partition.topic for partition in partitions})))
 
 

@@ -7,15 +7,11 @@ poll takes them over before it returns a record. Polls may be cancelled. aiokafk
 does not poll, so its own check (`max_poll_interval_ms`) is turned off.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
-import orjson
-from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.cluster import ClusterMetadata
-from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     KafkaError,
@@ -28,11 +24,13 @@ from aiokafka.errors import (
 from aiokafka.errors import IllegalGenerationError as IllegalGeneration
 from aiokafka.protocol.commit import OffsetCommitRequest
 
-from service.adapters.group_assignor import share_out, topics_by_takers
+from service.adapters.kafka.assignor import KeepingAssignor
 from service.adapters.kafka.authorization import Right
 from service.adapters.kafka.cluster import Cluster, as_keys
+from service.adapters.kafka.group_state import committed_offsets
 from service.adapters.kafka.membership import GroupSession
 from service.adapters.kafka.readers import fetch, new_consumer, positions, stop
+from service.adapters.kafka.rebalances import Rebalances
 from service.errors import BrokerError, IllegalGenerationError
 from service.messaging.broker import Listener, Offsets, Partition, Record
 
@@ -50,8 +48,8 @@ class KafkaGroupMember:
         self._group = group
         self._on_revoked = on_revoked
         self._on_assigned = on_assigned
-        self._assignor = _KeepingAssignor(self._is_expelled)
-        self._rebalances = _Rebalances()
+        self._assignor = KeepingAssignor(self._is_expelled)
+        self._rebalances = Rebalances()
         self._session = GroupSession(cluster.options.session_timeout_s)
         options = cluster.options
         self._consumer = new_consumer(
@@ -201,7 +199,7 @@ class KafkaGroupMember:
         self._rebalances.taken(gained)
 
     async def _starts(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        committed = await self._cluster.committed_offsets(self._group, partitions)
+        committed = await committed_offsets(self._cluster, self._group, partitions)
         others = [partition for partition in partitions if partition not in committed]
         begins = await self._cluster.begin_offsets(others) if others else {}
         return begins | {partition: each.offset for partition, each in committed.items()}
@@ -253,109 +251,3 @@ class KafkaGroupMember:
             coordinator.check_errors()
         except KafkaError as error:
             raise self._cluster.translated(f"group {self._group}", error, *self._rights) from error
-
-
-class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Rebalance listener: passes the requests of the group from aiokafka's task to the member's polls."""
-
-    def __init__(self) -> None:
-        self.revoking: frozenset[Partition] | None = None
-        self.gained: frozenset[Partition] | None = None
-        self._settled = False
-        self._left = False
-        self._news = anyio.Event()
-        self._given_up = anyio.Event()
-
-    @property
-    def pending(self) -> bool:
-        """Whether the member has not finished its part of a rebalance."""
-        return not self._settled
-
-    async def wait(self, timeout_s: float) -> None:
-        """Wait until partitions are revoked or assigned, for at most `timeout_s`."""
-        if self.revoking is None and self.gained is None:
-            with anyio.move_on_after(timeout_s):
-                await self._news.wait()
-
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Block aiokafka's task until a poll has given the partitions up."""
-        self._settled, self.gained = False, None
-        self.revoking = _ours(revoked)
-        self._given_up = anyio.Event()
-        self._tell()
-        if not self._left:
-            await self._given_up.wait()
-
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Store the assignment; the next poll takes it over."""
-        self.gained = _ours(assigned)
-        self._tell()
-
-    def revoked(self) -> None:
-        """Mark the partitions as given up, and unblock aiokafka's task."""
-        self.revoking = None
-        self._given_up.set()
-
-    def taken(self, gained: frozenset[Partition]) -> None:
-        """Mark the gained partitions as taken over, unless a newer rebalance has begun meanwhile."""
-        if self.gained is gained:
-            self.gained, self._settled = None, True
-
-    def let_go(self) -> None:
-        """Never block aiokafka's task again: the member is leaving."""
-        self._left = True
-        self._given_up.set()
-
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = anyio.Event()
-
-
-class _KeepingAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
-    """Sticky assignor: as few partitions as possible change hands. Members report the partitions that they have had.
-
-    aiokafka's own sticky assignor stores those on its class, so two groups in one process would share them.
-    """
-
-    name = "seedstream"
-
-    def __init__(self, is_expelled: Callable[[], bool]) -> None:
-        self.owned: frozenset[Partition] = frozenset()
-        self._is_expelled = is_expelled
-
-    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        """Return this member's topics and partitions for the group leader; an expelled member has no partitions."""
-        if self._is_expelled():
-            self.owned = frozenset()
-        owned = [[partition.topic, partition.number] for partition in sorted(self.owned)]
-        return ConsumerProtocolMemberMetadata(0, sorted(topics), orjson.dumps(owned))
-
-    def assign(
-        self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
-    ) -> dict[str, ConsumerProtocolMemberAssignment]:
-        """Assign the partitions of each topic to the members that subscribe to it."""
-        shares: dict[str, set[Partition]] = {member: set() for member in members}
-        wanted = {name: frozenset(each.subscription) for name, each in members.items()}
-        for takers, topics in topics_by_takers(wanted).items():
-            partitions = [
-                Partition(topic, number) for topic in topics for number in cluster.partitions_for_topic(topic) or ()
-            ]
-            for name, share in share_out(partitions, {name: _said(members[name]) for name in takers}).items():
-                shares[name] |= share
-        return {name: ConsumerProtocolMemberAssignment(0, _by_topic(share), b"") for name, share in shares.items()}
-
-    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Do nothing: `owned` is set when the partitions are taken over."""
-
-
-def _by_topic(share: set[Partition]) -> list[tuple[str, list[int]]]:
-    topics = sorted({partition.topic for partition in share})
-    return [(topic, sorted(each.number for each in share if each.topic == topic)) for topic in topics]
-
-
-def _said(member: ConsumerProtocolMemberMetadata) -> frozenset[Partition]:
-    return frozenset(Partition(topic, number) for topic, number in orjson.loads(member.user_data or b"[]"))
-
-
-def _ours(keys: Iterable[TopicPartition]) -> frozenset[Partition]:
-    return frozenset(Partition(key.topic, key.partition) for key in keys)

@@ -17,7 +17,7 @@ from anyio import lowlevel
 
 from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
 from service.adapters.kafka.authorization import Right
-from service.adapters.kafka.cluster import Cluster, as_keys
+from service.adapters.kafka.cluster import Cluster, as_keys, describing
 from service.adapters.kafka.patient_consumer import PatientConsumer
 from service.errors import BrokerError, OutcomeUnknownError
 from service.messaging.broker import Isolation, Partition, Record
@@ -105,10 +105,9 @@ class KafkaReader:
         consumer = new_consumer(cluster)
         try:
             await cluster.ask("a connection", consumer.start)
-            keys = as_keys(partitions)
-            seeing = Right("DESCRIBE", "topic", ", ".join(sorted({partition.topic for partition in partitions})))
+            keys, seen = as_keys(partitions), describing(partitions)
             consumer.assign(keys)
-            begins = await cluster.ask("beginnings", lambda: consumer.beginning_offsets(keys), seeing) if keys else {}
+            begins = await cluster.ask("beginnings", lambda: consumer.beginning_offsets(keys), seen) if keys else {}
             for key in keys:
                 consumer.seek(key, begins[key])
             starts = {partition: begins[key] for partition, key in zip(partitions, keys, strict=True)}
