@@ -68,9 +68,13 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _leaks_are_reported_at_their_test() -> Iterator[None]:
-    """Collect garbage after each test: a connection that it left open would fail any later test."""
+def _leaks_are_reported_at_their_test(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Collect garbage after each test: a connection that it left open would fail any later test.
+
+    Captured log records hold errors, and these hold all that was in use when they were raised.
+    """
     yield
+    caplog.get_records("call").clear()
     gc.collect()
 
 

@@ -1,6 +1,5 @@
 """The cluster of the Kafka tests: brokers keep their records, and can be killed, paused and restarted."""
 
-import gc
 import ssl
 import time
 from collections.abc import Iterator
@@ -77,7 +76,6 @@ def test_the_secure_listener_authenticates_clients(brokers: Cluster, mechanism: 
     _produce(topic, "ours", sasl_plain_password=brokers.password, **login)
     with pytest.raises(KafkaError):
         _produce(topic, "a stranger's", sasl_plain_password="guessed", **login)
-    gc.collect()
 
 
 def test_a_user_may_do_what_access_control_lists_allow(guarded_kafka: Cluster) -> None:
