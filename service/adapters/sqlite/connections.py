@@ -1,7 +1,7 @@
 """Connections to a log's file, and the translation of SQLite's errors."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -97,13 +97,7 @@ def _refusal_of(path: Path) -> str:
 
 def connect_to_write(path: Path) -> sqlite3.Connection:
     """Open a file for writing, and create its tables, and the columns that an earlier version did not know."""
-    connection = _connect(path, "rwc")
-    try:
-        _prepare(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return _opened(path, "rwc", _prepare)
 
 
 def connect_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
@@ -112,26 +106,13 @@ def connect_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
     Raises:
         BrokerError: the folder cannot be written, and the file has a write-ahead log that SQLite cannot read there.
     """
-    connection = _connect(path, "ro")
     try:
-        _check(connection, path)
+        return _opened(path, "ro", _check), False
     except sqlite3.OperationalError as error:
-        connection.close()
         if primary_code(error) not in _WITHOUT_PERMISSION:
             raise
-    except BaseException:
-        connection.close()
-        raise
-    else:
-        return connection, False
     refuse_log_beside(path)
-    connection = _connect(path, "ro&immutable=1")
-    try:
-        _check(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection, True
+    return _opened(path, "ro&immutable=1", _check), True
 
 
 def refuse_log_beside(path: Path) -> None:
@@ -190,6 +171,17 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         check_same_thread=False,
         timeout=5.0,
     )
+
+
+def _opened(path: Path, mode: str, check: Callable[[sqlite3.Connection, Path], None]) -> sqlite3.Connection:
+    """Connect to a file and check it; the connection is closed if that fails."""
+    connection = _connect(path, mode)
+    try:
+        check(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
