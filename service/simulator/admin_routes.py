@@ -1,12 +1,12 @@
 """The `/admin/config` endpoint of llm-d-inference-sim: reads and changes the options while the simulator runs."""
 
-import orjson
 from aiohttp import web
 
 from service.errors import ConfigurationError
 from service.simulator.error_responses import BadRequestError, json_response
 from service.simulator.flags import as_json, options_from
 from service.simulator.state import Simulator
+from service.simulator.wire_formats import json_object
 
 
 def admin_routes(simulator: Simulator) -> list[web.RouteDef]:
@@ -17,19 +17,11 @@ def admin_routes(simulator: Simulator) -> list[web.RouteDef]:
 
     async def changed(request: web.Request) -> web.Response:
         try:
-            simulator.reconfigure(**options_from(_named(await request.read())))
+            simulator.reconfigure(**options_from(json_object(await request.read())))
+        except BadRequestError as error:
+            return error.answer(simulator.options)
         except ConfigurationError as error:
             return BadRequestError(str(error)).answer(simulator.options)
         return await shown(request)
 
     return [web.get("/admin/config", shown), web.post("/admin/config", changed)]
-
-
-def _named(raw: bytes) -> dict[str, object]:
-    try:
-        named = orjson.loads(raw)
-    except orjson.JSONDecodeError as cause:
-        raise ConfigurationError(f"the body is not JSON: {cause}") from cause
-    if not isinstance(named, dict):
-        raise ConfigurationError("the body is not a JSON object")
-    return named

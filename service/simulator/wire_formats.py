@@ -58,7 +58,7 @@ class Dialect:
         Raises:
             BadRequestError: the body is malformed or asks for an unsupported feature (`stream`, several choices).
         """
-        body = _json_object(raw)
+        body = json_object(raw)
         if body.get("stream"):
             raise BadRequestError("stream is true; the simulator answers in one piece only")
         if body.get("n", 1) not in (None, 1):
@@ -75,7 +75,12 @@ class Dialect:
         )
 
 
-def _json_object(raw: bytes) -> Body:
+def json_object(raw: bytes) -> Body:
+    """Return the JSON object in the body of a request.
+
+    Raises:
+        BadRequestError: there is none.
+    """
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as cause:
