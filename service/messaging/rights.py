@@ -74,13 +74,6 @@ class Right:
     operation: Operation
     prefixed: bool = False
 
-    def covers(self, resource: Resource, name: str, operation: Operation) -> bool:
-        """Return whether this right allows an operation."""
-        if resource is not self.resource or not (name.startswith(self.name) if self.prefixed else name == self.name):
-            return False
-        implied = operation is Operation.DESCRIBE and self.operation in (Operation.READ, Operation.WRITE)
-        return implied or operation is self.operation
-
 
 @dataclass(frozen=True, slots=True)
 class _Needs:

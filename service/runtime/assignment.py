@@ -81,11 +81,6 @@ class Assignment(Generic[In]):
         self._committing = anyio.Lock()
 
     @property
-    def recalling(self) -> int:
-        """Return of how many partitions it is not known yet what is answered."""
-        return len(self._recalling)
-
-    @property
     def awaited(self) -> int:
         """Return how many answers of other workers are awaited."""
         return sum(state.awaited for state in self._owned.values())

@@ -27,6 +27,14 @@ class DeniedError(BrokerError):
     """The account lacks a right."""
 
 
+def covers(right: Right, resource: Resource, name: str, operation: Operation) -> bool:
+    """Return whether a right allows an operation."""
+    if resource is not right.resource or not (name.startswith(right.name) if right.prefixed else name == right.name):
+        return False
+    implied = operation is Operation.DESCRIBE and right.operation in (Operation.READ, Operation.WRITE)
+    return implied or operation is right.operation
+
+
 @dataclass(eq=False)
 class GuardedBroker:
     """A real broker, as an account with these rights sees it. `used` are the rights that were needed."""
@@ -54,7 +62,7 @@ class GuardedBroker:
         return await self.real.topic_ids(topics)
 
     def _covering(self, resource: Resource, name: str, operation: Operation) -> set[Right]:
-        covering = {right for right in self.rights if right.covers(resource, name, operation)}
+        covering = {right for right in self.rights if covers(right, resource, name, operation)}
         if not covering:
             raise DeniedError(f"{operation} on {resource} {name} is denied")
         return covering
