@@ -31,7 +31,7 @@ from service.adapters.kafka.group_state import committed_offsets
 from service.adapters.kafka.membership import GroupSession
 from service.adapters.kafka.readers import fetch, new_consumer, positions, stop
 from service.adapters.kafka.rebalances import Rebalances
-from service.errors import BrokerError, IllegalGenerationError
+from service.errors import IllegalGenerationError
 from service.messaging.broker import Listener, Offsets, Partition, Record
 
 _NEVER_MS = 2**31 - 1
@@ -212,21 +212,8 @@ class KafkaGroupMember:
             return []
         if not self._fetched:  # a poll that was cancelled after its fetch leaves its records for the next one
             self._apply_pause()
-            failure = None
-            async with anyio.create_task_group() as race:
-
-                async def watch() -> None:
-                    await self._rebalances.wait(timeout_s + 1.0)
-                    race.cancel_scope.cancel()
-
-                race.start_soon(watch)
-                try:
-                    self._fetched = await fetch(self._cluster, self._consumer, max_records, timeout_s, *self._rights)
-                except BrokerError as error:  # raised below, outside the task group, which would wrap it
-                    failure = error
-                race.cancel_scope.cancel()
-            if failure is not None:
-                raise failure
+            with self._rebalances.interrupting(timeout_s + 1.0):
+                self._fetched = await fetch(self._cluster, self._consumer, max_records, timeout_s, *self._rights)
         if self._fetched or not self._rebalances.pending:
             self._positions |= await positions(self._consumer, sorted(self._owned))
         records, self._fetched = self._fetched, []

@@ -1,6 +1,7 @@
 """Passes what a group asks of a member from aiokafka's own task to the member's polls."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import anyio
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -18,6 +19,7 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
         self._left = False
         self._news = anyio.Event()
         self._given_up = anyio.Event()
+        self._interruptible = anyio.CancelScope()
 
     @property
     def pending(self) -> bool:
@@ -29,6 +31,14 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
         if self.revoking is None and self.gained is None:
             with anyio.move_on_after(timeout_s):
                 await self._news.wait()
+
+    @contextmanager
+    def interrupting(self, timeout_s: float) -> Iterator[None]:
+        """End the block when partitions are revoked or assigned, at the latest after `timeout_s`."""
+        with anyio.move_on_after(timeout_s) as self._interruptible:
+            if self.revoking is not None or self.gained is not None:
+                self._interruptible.cancel()
+            yield
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Block aiokafka's task until a poll has given the partitions up."""
@@ -62,6 +72,7 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
     def _tell(self) -> None:
         self._news.set()
         self._news = anyio.Event()
+        self._interruptible.cancel()
 
 
 def _ours(keys: Iterable[TopicPartition]) -> frozenset[Partition]:
