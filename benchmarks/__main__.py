@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import client, growth, pace, run_profile, throughput
+from benchmarks import client, growth, loop_steps, pace, run_profile, throughput
 from benchmarks import filter as filters
 from benchmarks.corpus import Corpus
 from benchmarks.machine import load, log_warnings_only
@@ -138,6 +138,7 @@ def write_docs(folder: Path, whole: Whole) -> None:
             "![CPU until ready by number of tasks](growth.svg)",
             f"{pace.HEADER}\n" + "\n".join(each.row() for each in whole.grown),
             profile,
+            loop_steps.find(throughput.CASES[1].name, None).table(),
         ]
     )
     (folder / "performance.md").write_text(f"{head}{_BEGIN}\n\n{tables}\n\n{_END}{tail}")

@@ -21,6 +21,9 @@ from service.selfinstruct.asking import ask_for_tasks
 from service.selfinstruct.sampling import sample_demonstrations
 from service.selfinstruct.tasks import Instance
 
+# Prompts of one transaction. More would hold up the event loop for more than some 5 ms.
+_MAX_AT_ONCE = 128
+
 
 def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int) -> Prompt:
     """Return prompt number `seq`: a function of the run's random seed, that number and the pool as it is known."""
@@ -127,7 +130,7 @@ class PromptProducer:
             return [ended]
         if definition is None or progress.awaits_seeds or progress.pool < progress.pool_promised:
             return []
-        count = affordable_prompts(progress, self._window)
+        count = min(affordable_prompts(progress, self._window), _MAX_AT_ONCE)
         return [write_prompt(definition, memory.pool, seq) for seq in progress.free_seqs(count)]
 
     async def _with_sample(self, progress: Progress, message: Message) -> Message:

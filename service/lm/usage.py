@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Usage(Struct, frozen=True):
+class Usage(Struct, frozen=True, gc=False):
     """Tokens of one or several answers; cached ones are part of the prompt's, reasoning ones of the completion's."""
 
     prompt_tokens: int

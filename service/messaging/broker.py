@@ -76,7 +76,7 @@ class Isolation(StrEnum):
     READ_UNCOMMITTED = "read_uncommitted"
 
 
-class Partition(Struct, frozen=True, order=True):
+class Partition(Struct, frozen=True, gc=False, order=True):
     """A partition of a topic, numbered from 0; prints as `topic/number`."""
 
     topic: str
@@ -94,7 +94,7 @@ class TopicSpec:
     partitions: int
 
 
-class NewRecord(Struct, frozen=True):
+class NewRecord(Struct, frozen=True, gc=False):
     """A record to write. Without `partition`, the murmur2 hash of the key selects one, as in Kafka's own clients."""
 
     topic: str

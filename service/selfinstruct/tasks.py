@@ -7,7 +7,7 @@ from msgspec import Struct
 from service.open_enum import OpenEnum
 
 
-class Instance(Struct, frozen=True):
+class Instance(Struct, frozen=True, gc=False):
     """One (input, output) pair of a task. The input may be empty; the output of a finished task is not."""
 
     input: str
@@ -55,7 +55,7 @@ class InstanceReason(OpenEnum):
     CHATTER = "chatter"
 
 
-class Candidate(Struct, frozen=True):
+class Candidate(Struct, frozen=True, gc=False):
     """One instruction proposed by the model, at its place in the reply (from 0).
 
     `instance` came with it under Alpaca. `rejection` is set if the parser itself rejected it.

@@ -13,11 +13,13 @@ NULL: Any = msgspec.field(default_factory=NoneType)
 _encoder = msgspec.json.Encoder()
 
 
-class Message(Struct, frozen=True):
+class Message(Struct, frozen=True, gc=False):
     """Base class of record values; `ce_type` is the CloudEvents type, `key_field` the field that becomes the key.
 
     A version stops at a type `io.seedstream.…` that it does not know, since its view of the run would be wrong. Types
     `io.seedstream-optional.…` are for records that it may pass over.
+
+    Messages have no cycles, so that Python's garbage collection leaves them out.
     """
 
     ce_type: ClassVar[str]

@@ -7,7 +7,7 @@ from service.lm.port import Completion, FinishReason
 from service.lm.usage import Usage
 
 
-class Call(Struct, frozen=True, kw_only=True):
+class Call(Struct, frozen=True, gc=False, kw_only=True):
     """A call that returned a completion, with its cost. The completion is untrusted text.
 
     `wasted` is the usage that the server reported for failed attempts. `cost_usd` is the cost of `usage` and `wasted`
@@ -43,7 +43,7 @@ class Call(Struct, frozen=True, kw_only=True):
         return self.finish_reason is FinishReason.LENGTH
 
 
-class FailedCall(Struct, frozen=True, kw_only=True):
+class FailedCall(Struct, frozen=True, gc=False, kw_only=True):
     """The cost of a call that failed for good; `wasted` is the usage that the server reported for its attempts."""
 
     attempts: int

@@ -114,7 +114,7 @@ class DeadLettersPutBack(Message, frozen=True, kw_only=True):
     below: int
 
 
-class GivenPrice(Struct, frozen=True, kw_only=True):
+class GivenPrice(Struct, frozen=True, gc=False, kw_only=True):
     """The price of a model's tokens that was given by options, in US dollars per million.
 
     `model` is the setting of that name; it is `None` for the local model and the simulator.

@@ -17,7 +17,7 @@ class Origin(StrEnum):
     MACHINE = "machine"
 
 
-class Embedding(Struct, frozen=True, kw_only=True):
+class Embedding(Struct, frozen=True, gc=False, kw_only=True):
     """Embedding of a text by `model`; `vector` is base64 of 384 components of one signed byte each."""
 
     model: str
@@ -51,7 +51,7 @@ class PooledTask(PooledText, frozen=True, kw_only=True, omit_defaults=True):
         return 0 if self.provenance is None else self.provenance.depth
 
 
-class SemanticNeighbour(Struct, frozen=True, kw_only=True):
+class SemanticNeighbour(Struct, frozen=True, gc=False, kw_only=True):
     """The pool task nearest in meaning to a candidate: its id, and the cosine similarity (-1 … 1) by `model`."""
 
     nearest: str
@@ -59,7 +59,7 @@ class SemanticNeighbour(Struct, frozen=True, kw_only=True):
     model: str
 
 
-class CandidateVerdict(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CandidateVerdict(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """The verdict on a candidate, accepted if `reason` is `None`. `nearest` and `score` are set for `too_similar`.
 
     `semantic` is set if the recipe compares meanings and no other filter rejected the candidate. It affects only the
@@ -97,7 +97,7 @@ class DecidedPrompt(AboutPrompt, frozen=True, kw_only=True):
     pool_size: int
 
 
-class ScreenedText(Struct, frozen=True, kw_only=True):
+class ScreenedText(Struct, frozen=True, gc=False, kw_only=True):
     """A hint on the candidate with this `digest`: the nearest pool task above the threshold, or `None`.
 
     `nearest` is a `pool_seq`, the lowest among tasks of equal score.

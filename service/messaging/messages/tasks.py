@@ -10,7 +10,7 @@ from service.messaging.messages.prompts import Answer
 from service.selfinstruct.tasks import Instance, InstanceReason
 
 
-class Provenance(Struct, frozen=True, kw_only=True):
+class Provenance(Struct, frozen=True, gc=False, kw_only=True):
     """Origin of a machine-written instruction: its prompt, parents, recipe, templates and model.
 
     `depth` is 1 if all parents are human tasks.
