@@ -12,6 +12,7 @@ from service.errors import ConfigurationError
 from service.simulator import SimulatorOptions, serve
 from service.simulator.faults import FAILURES
 from service.simulator.flags import options_from
+from service.simulator.options import Vocabulary
 from service.simulator.retry_after import RetryAfterForm
 
 _PLAIN = SimulatorOptions()
@@ -116,6 +117,7 @@ def simulator(
     near_duplicate_rate: Annotated[
         float, typer.Option(help="Share (0 … 1) of candidates similar to a task in the prompt.")
     ] = (_PLAIN.near_duplicate_rate),
+    vocabulary: Annotated[Vocabulary, typer.Option(help="Language of the text, or code.")] = _PLAIN.vocabulary,
 ) -> None:
     """Serve the simulator until it is interrupted.
 
@@ -123,7 +125,8 @@ def simulator(
 
     /sim/requests shows the journal of requests; /admin/config changes the options of the running simulator.
     """
-    flags = options.values_of(served, latency, keys, faults, batches) | {"near_duplicate_rate": near_duplicate_rate}
+    flags = options.values_of(served, latency, keys, faults, batches)
+    flags |= {"near_duplicate_rate": near_duplicate_rate, "vocabulary": vocabulary}
     anyio.run(_serve, _simulator_options(flags), listen.host, listen.port)
 
 

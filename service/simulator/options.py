@@ -3,9 +3,21 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 
 from service.errors import ConfigurationError
 from service.simulator.retry_after import RetryAfterForm
+
+
+class Vocabulary(StrEnum):
+    """The language or script of the simulator's text, or code."""
+
+    EN = "en"
+    ZH = "zh"
+    RU = "ru"
+    TR = "tr"
+    CODE = "code"
+
 
 MODEL = "seedstream-simulator"
 _WHOLE = 100.0
@@ -33,7 +45,8 @@ class SimulatorOptions:
     `batch_expired_rate` is the share (0 … 1) of lines that expire. Injected failures apply to lines.
     Text: rates are shares (0 … 1) of candidates, except `truncation_rate` and `unusable_rate`, which are shares of
     replies (for Alpaca, `unusable_rate` is a share of tasks). `classification_rate` is the share of fresh instructions
-    that ask for a label. Numbers of tasks in a reply are (least, most); a reply still ends at the request's `stop`.
+    that ask for a label. `vocabulary` is the language of instructions and instances. Numbers of tasks in a reply are
+    (least, most); a reply still ends at the request's `stop`.
     """
 
     seed: int = 0
@@ -67,6 +80,7 @@ class SimulatorOptions:
     max_batch_requests: int = 50_000
     max_batch_tokens: int = 0
 
+    vocabulary: Vocabulary = Vocabulary.EN
     near_duplicate_rate: float = 0.1
     blocked_word_rate: float = 0.03
     too_short_rate: float = 0.02

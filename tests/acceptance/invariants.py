@@ -6,9 +6,6 @@ ROUGE-L comes from the package `rouge_score` here, not from the index of the pro
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from rouge_score.rouge_scorer import RougeScorer
-from rouge_score.tokenize import tokenize
-
 from service.messaging.messages import (
     Answer,
     ClassifiedInstruction,
@@ -22,6 +19,7 @@ from service.messaging.messages import (
     TaskInstances,
 )
 from tests.acceptance.ledger import Ledger
+from tests.selfinstruct import reference
 
 
 def check(ledger: Ledger, target: int, *, without: "Sequence[Invariant]" = ()) -> None:
@@ -148,14 +146,15 @@ def all_seeds_are_in_the_pool(ledger: Ledger) -> None:
 
 
 def no_machine_task_is_too_similar_to_an_earlier_one(ledger: Ledger) -> None:
-    scorer = RougeScorer(["rougeL"], use_stemmer=False)
+    language = ledger.definition.recipe.filters.language
+    score, words = reference.scorer_of(language), reference.words_of(language)
     bags: list[tuple[str, Counter[str]]] = []
     for task in ledger.all(PooledTask):
-        bag = Counter(tokenize(task.instruction, None))
+        bag = Counter(words(task.instruction))
         for earlier, other in bags if task.origin is Origin.MACHINE else ():
             # F is 2 LCS / (m + n), and the LCS of two texts is at most the number of words that they share.
             if 2 * (bag & other).total() > ledger.threshold * (bag.total() + other.total()):
-                assert scorer.score(earlier, task.instruction)["rougeL"].fmeasure <= ledger.threshold
+                assert score(earlier, task.instruction) <= ledger.threshold
         bags.append((task.instruction, bag))
 
 

@@ -65,6 +65,15 @@ class Ledger:
         return self.all(FinishedTask)
 
     @property
+    def candidates(self) -> dict[str, str]:
+        """Return the instruction of each candidate by its id."""
+        return {
+            f"{answer.prompt_id}.{each.position}": each.instruction
+            for answer in self.all(Answer)
+            for each in answer.candidates
+        }
+
+    @property
     def accepted(self) -> list[str]:
         """Return the ids of accepted candidates in the order of the decisions."""
         return [each.id for decision in self.all(Decision) for each in decision.verdicts if each.reason is None]

@@ -1,20 +1,41 @@
 """ROUGE-L from the package rouge_score, the reference for the product's own, and a faster loop by rapidfuzz."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from rapidfuzz import process
 from rapidfuzz.distance import LCSseq
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenize import tokenize
 
-from service.selfinstruct.similarity import Match
+from service.selfinstruct.recipe import Language
+from service.selfinstruct.similarity import UNICODE, Match
 
-_SCORER = RougeScorer(["rougeL"], use_stemmer=False)
+
+class _AnyWords:
+    """The words of any language, as `rouge_score` takes a tokenizer."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return UNICODE.tokens(text)
 
 
-def score(one: str, other: str) -> float:
-    fmeasure: float = _SCORER.score(one, other)["rougeL"].fmeasure
+_SCORERS = {
+    Language.EN: RougeScorer(["rougeL"], use_stemmer=False),
+    Language.ANY: RougeScorer(["rougeL"], tokenizer=_AnyWords()),
+}
+
+
+def score(one: str, other: str, language: Language = Language.EN) -> float:
+    fmeasure: float = _SCORERS[language].score(one, other)["rougeL"].fmeasure
     return fmeasure
+
+
+def words_of(language: Language) -> Callable[[str], list[str]]:
+    return UNICODE.tokens if language is Language.ANY else partial(tokenize, stemmer=None)
+
+
+def scorer_of(language: Language) -> Callable[[str, str], float]:
+    return partial(score, language=language)
 
 
 def f_measure(lcs: int, one: int, other: int) -> float:

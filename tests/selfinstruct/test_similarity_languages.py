@@ -5,11 +5,11 @@ import random
 from collections.abc import Callable
 
 import pytest
-from rouge_score.rouge_scorer import RougeScorer
 
 from service.selfinstruct.recipe import SELF_INSTRUCT, Language
 from service.selfinstruct.recipe_changes import with_language
 from service.selfinstruct.similarity import UNICODE, Match, SimilarityIndex
+from tests.selfinstruct import reference
 
 ANY = with_language(SELF_INSTRUCT, Language.ANY)
 THRESHOLD = ANY.filters.rouge_threshold
@@ -29,19 +29,7 @@ WITHOUT_SPACES = ("chinese", "japanese", "thai")
 PAIRS = 20_000 // len(WORDS)
 
 
-class Words:
-    """The tokenizer of the filters, as `rouge_score` takes one."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return UNICODE.tokens(text)
-
-
-SCORER = RougeScorer(["rougeL"], tokenizer=Words())
-
-
-def score(one: str, other: str) -> float:
-    fmeasure: float = SCORER.score(one, other)["rougeL"].fmeasure
-    return fmeasure
+score = reference.scorer_of(Language.ANY)
 
 
 def writer_of(script: str) -> Callable[[random.Random], list[str]]:

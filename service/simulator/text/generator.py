@@ -12,6 +12,7 @@ from service.simulator.text.instructions import InstructionWriter
 from service.simulator.text.json_answers import write_json
 from service.simulator.text.prompt_parser import Request, Stage, recognise
 from service.simulator.text.word_tables import seeded
+from service.simulator.text.wording import Wording, wording_in
 
 _TOKEN = re.compile(r"\S+")
 # Bounds of the share of a truncated reply that is kept.
@@ -50,7 +51,7 @@ def write_reply(options: SimulatorOptions, prompt: str, json_stage: Stage | None
         return _json_reply(options, prompt, json_stage)
     request = recognise(prompt)
     if request.stage is Stage.CLASSIFICATION:
-        return Reply(instances.verdict(options.seed, request.instruction))
+        return Reply(instances.verdict(wording_in(options.vocabulary), options.seed, request.instruction))
     rng = seeded(options.seed, prompt)
     truncated = rng.random() < options.truncation_rate
     text = _WRITERS[request.stage](_Task(options, rng, prompt, request))
@@ -91,6 +92,10 @@ class _Task:
         return writer.write(self.rng.randint(*least_and_most))
 
     @property
+    def wording(self) -> Wording:
+        return wording_in(self.options.vocabulary)
+
+    @property
     def unusable(self) -> bool:
         return self.rng.random() < self.options.unusable_rate
 
@@ -111,24 +116,24 @@ def _alpaca(task: _Task) -> str:
 
 
 def _alpaca_instance(task: _Task, number: int) -> str:
-    text = "<noinput>" if task.rng.random() < _ALPACA_NO_INPUT else instances.prose(task.rng, 1)
-    output = f"{number}. Output:\n{instances.prose(task.rng, task.rng.randint(1, 2))}"
+    text = "<noinput>" if task.rng.random() < _ALPACA_NO_INPUT else instances.prose(task.wording, task.rng, 1)
+    output = f"{number}. Output:\n{instances.prose(task.wording, task.rng, task.rng.randint(1, 2))}"
     return output if task.unusable else f"{number}. Input:\n{text}\n{output}"
 
 
 def _generation_instances(task: _Task) -> str:
     write = instances.unusable_generation if task.unusable else instances.generation_instances
-    return write(task.rng)
+    return write(task.wording, task.rng)
 
 
 def _classification_instances(task: _Task) -> str:
     if task.unusable:
-        return instances.unusable_classification(task.rng)
-    return instances.classification_instances(task.rng, task.request.instruction)
+        return instances.unusable_classification(task.wording, task.rng)
+    return instances.classification_instances(task.wording, task.rng, task.request.instruction)
 
 
 def _prose(task: _Task) -> str:
-    return f" {instances.prose(task.rng, task.rng.randint(2, 4))}"
+    return f" {instances.prose(task.wording, task.rng, task.rng.randint(2, 4))}"
 
 
 _WRITERS: dict[Stage, Callable[[_Task], str]] = {

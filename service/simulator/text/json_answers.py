@@ -10,6 +10,7 @@ from service.simulator.options import SimulatorOptions
 from service.simulator.text import instances
 from service.simulator.text.instructions import InstructionWriter
 from service.simulator.text.prompt_parser import Stage
+from service.simulator.text.wording import wording_in
 
 Body = Mapping[str, Any]
 
@@ -42,13 +43,13 @@ def write_json(options: SimulatorOptions, rng: random.Random, prompt: str, stage
     instruction = about[-1] if about else ""
     match stage:
         case Stage.CLASSIFICATION:
-            verdict = instances.verdict(options.seed, instruction).strip() == "Yes"
+            verdict = instances.verdict(wording_in(options.vocabulary), options.seed, instruction).strip() == "Yes"
             return json.dumps({"is_classification": verdict})
         case Stage.GENERATION_INSTANCES | Stage.CLASSIFICATION_INSTANCES:
             return json.dumps({"instances": _pairs(options, rng, instruction, stage)})
         case Stage.ALPACA:
             written = InstructionWriter(options, rng, prompt, stage).write(rng.randint(*options.alpaca_tasks_per_reply))
-            return json.dumps({"tasks": [{"instruction": text, **_pair(rng)} for text in written]})
+            return json.dumps({"tasks": [{"instruction": text, **_pair(options, rng)} for text in written]})
         case _:
             written = InstructionWriter(options, rng, prompt, stage).write(rng.randint(*options.tasks_per_reply))
             return json.dumps({"instructions": written})
@@ -80,11 +81,13 @@ def _pairs(options: SimulatorOptions, rng: random.Random, instruction: str, stag
     if rng.random() < options.unusable_rate:
         return []
     if stage is Stage.CLASSIFICATION_INSTANCES:
-        labels = instances.labels_of(instruction, rng)
-        return [{"output": label.capitalize(), "input": instances.prose(rng, 1)} for label in labels]
-    return [_pair(rng) for _ in range(rng.randint(1, _MOST_PAIRS))]
+        wording = wording_in(options.vocabulary)
+        labels = instances.labels_of(wording, rng, instruction)
+        return [{"output": label.capitalize(), "input": instances.prose(wording, rng, 1)} for label in labels]
+    return [_pair(options, rng) for _ in range(rng.randint(1, _MOST_PAIRS))]
 
 
-def _pair(rng: random.Random) -> dict[str, str]:
-    given = "" if rng.random() < _NO_INPUT else instances.prose(rng, 1)
-    return {"input": given, "output": instances.prose(rng, rng.randint(1, 2))}
+def _pair(options: SimulatorOptions, rng: random.Random) -> dict[str, str]:
+    wording = wording_in(options.vocabulary)
+    given = "" if rng.random() < _NO_INPUT else instances.prose(wording, rng, 1)
+    return {"input": given, "output": instances.prose(wording, rng, rng.randint(1, 2))}

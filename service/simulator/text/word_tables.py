@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, cycle, product
 from typing import TypeVar
@@ -13,6 +13,7 @@ from service.simulator.text import vocabulary
 T = TypeVar("T")
 
 Draw = Callable[[], float]
+Tables = Mapping[str, Sequence[str]]
 
 _SIZE = 8192
 _LONG_TAIL = 0.8
@@ -61,7 +62,7 @@ def _full_names() -> list[str]:
     return [f"{next(first)} {last}" for last in _made_up("names")]
 
 
-def _mixed(rare: Sequence[str], common: Sequence[str]) -> tuple[str, ...]:
+def mixed(rare: Sequence[str], common: Sequence[str]) -> tuple[str, ...]:
     """Return a table that takes a quarter of its cells from a long list of rare items."""
     return (*weighted(rare, _LONG_TAIL), *(3 * weighted(common, 0.5)))
 
@@ -72,14 +73,14 @@ def _slots() -> dict[str, tuple[str, ...]]:
         "adjective": weighted(vocabulary.ADJECTIVES, 0.5),
         "trait": weighted([_with_article(trait) for trait in vocabulary.TRAITS], 0.5),
         "person": weighted(vocabulary.PERSONS, 0.5),
-        "place": _mixed([f"the town of {made_up}" for made_up in _made_up("towns")], vocabulary.PLACES),
+        "place": mixed([f"the town of {made_up}" for made_up in _made_up("towns")], vocabulary.PLACES),
         "activity": weighted(vocabulary.ACTIVITIES, 0.5),
         "form": weighted(vocabulary.FORMS, 0.5),
         "quality": weighted(vocabulary.QUALITIES, 0.5),
         "source": weighted(vocabulary.SOURCES, 0.5),
         "moment": weighted(vocabulary.MOMENTS, 0.5),
         "number": weighted(vocabulary.NUMBERS, 0.5),
-        "name": _mixed(_full_names(), vocabulary.NAMES),
+        "name": mixed(_full_names(), vocabulary.NAMES),
         "write": weighted(vocabulary.WRITE, 0.5),
         "explain": weighted(vocabulary.EXPLAIN, 0.5),
         "give": weighted(vocabulary.GIVE, 0.5),
@@ -96,14 +97,14 @@ class Frame:
     """A sentence template as a format string, with one word table for each gap."""
 
     form: str
-    gaps: tuple[tuple[str, ...], ...]
+    gaps: tuple[Sequence[str], ...]
 
     @classmethod
-    def compile(cls, line: str) -> "Frame":
+    def compile(cls, line: str, tables: Tables) -> "Frame":
         """Parse a line such as `Explain {noun}` and look up its tables."""
         literal, *slots = line.replace("%", "%%").split("{")
         pairs = [slot.split("}", 1) for slot in slots]
-        return cls("%s".join([literal, *(rest for _, rest in pairs)]), tuple(TABLES[name] for name, _ in pairs))
+        return cls("%s".join([literal, *(rest for _, rest in pairs)]), tuple(tables[name] for name, _ in pairs))
 
     def fill(self, draw: Draw) -> str:
         """Return the sentence with words drawn for its gaps; it starts with a capital letter."""
@@ -111,19 +112,20 @@ class Frame:
         return text[0].upper() + text[1:]
 
 
-def _compiled(lines: str, exponent: float) -> tuple[Frame, ...]:
-    return weighted([Frame.compile(line) for line in lines.strip().splitlines()], exponent)
+def compiled(lines: str, exponent: float, tables: Tables) -> tuple[Frame, ...]:
+    """Return a table of the sentence templates in these lines; the first ones are more frequent."""
+    return weighted([Frame.compile(line, tables) for line in lines.strip().splitlines()], exponent)
 
 
 def _tails() -> tuple[str, ...]:
     draw = seeded(0, "tails").random
-    tails = _compiled(frames.TAILS, 0.3)
+    tails = compiled(frames.TAILS, 0.3, TABLES)
     return tuple(f" {pick(tails, draw).fill(draw)}" if draw() < _WITH_TAIL else "" for _ in range(_SIZE // 2))
 
 
 TABLES["tail"] = _tails()
-GENERATION = _compiled(frames.GENERATION, 0.4)
-CLASSIFICATION = _compiled(frames.CLASSIFICATION, 0.4)
-BLOCKED = _compiled(frames.BLOCKED, 0.0)
-SHORT = _compiled(frames.SHORT, 0.0)
-SENTENCES = _compiled(frames.SENTENCES, 0.3)
+GENERATION = compiled(frames.GENERATION, 0.4, TABLES)
+CLASSIFICATION = compiled(frames.CLASSIFICATION, 0.4, TABLES)
+BLOCKED = compiled(frames.BLOCKED, 0.0, TABLES)
+SHORT = compiled(frames.SHORT, 0.0, TABLES)
+SENTENCES = compiled(frames.SENTENCES, 0.3, TABLES)
