@@ -79,8 +79,8 @@ def test_check_and_run_tell_of_refused_seeds_before_any_call(tmp_path: Path) -> 
         turkish, code, any_language = run_side_by_side(
             tmp_path,
             ("check", *model.flags, "--seeds", SEEDS / "tr.jsonl"),
-            ("check", *model.flags, "--seeds", SEEDS / "code.jsonl"),
-            ("check", *model.flags, "--seeds", SEEDS / "ru.jsonl", "--language", "any"),
+            ("check", *model.flags, "--seeds", SEEDS / "code.jsonl", "--run", "code"),
+            ("check", *model.flags, "--seeds", SEEDS / "ru.jsonl", "--language", "any", "--run", "any"),
         )
     for ended in refused:
         assert ended.code == 2
@@ -91,7 +91,7 @@ def test_check_and_run_tell_of_refused_seeds_before_any_call(tmp_path: Path) -> 
     assert "2 of 12 seed tasks would be refused if a model had written them (blocked_" in _told(code.out)
     assert "`--recipe FILE.toml`" in _told(code.out)
     assert "seed tasks have names in mixed case" in _told(code.out)
-    assert (any_language.code, "beware" in _told(any_language.out)) == (0, False), any_language.err
+    assert (any_language.code, "seeds beware" in _told(any_language.out)) == (0, False), any_language.err
 
 
 def _told(out: bytes) -> str:
