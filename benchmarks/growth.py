@@ -4,7 +4,8 @@
     python -m benchmarks.growth --tasks 1000000              # ten gigabytes of log, which takes some minutes to write
     python -m benchmarks.growth --tasks 100000 --keep DIR    # the log is written there once, and used again
     python -m benchmarks.growth --only status admit run      # these alone
-    python -m benchmarks.growth --kafka                      # on a real Kafka, with the take-over by a standby
+    python -m benchmarks.growth --kafka                      # on a Kafka of its own, with the take-over by a standby
+    python -m benchmarks.growth --kafka HOST:PORT --keep DIR # on one that runs; the log is written once, and used again
     python -m benchmarks.growth --source DIR                 # the code in another folder
 
 A log is written by the project's own codec (`benchmarks.grown_log`). Everything is measured in a process of its own,
@@ -24,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -269,13 +270,23 @@ def kept(folder: Path | None) -> Iterator[Path]:
             yield Path(name)
 
 
+@contextmanager
+def _kafka(given: str | None) -> Iterator[str | None]:
+    """Yield the address of a Kafka: the given one, or if that is empty, a new one; `None` for the embedded log."""
+    if given == "":
+        with kafka() as cluster:
+            yield cluster.bootstrap
+    else:
+        yield given
+
+
 def main() -> None:
     """Measure at the sizes that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, nargs="+", default=_SIZES)
     parser.add_argument("--only", nargs="+", default=(), help="some of the commands and roles")
-    parser.add_argument("--keep", type=Path, help="a folder for embedded logs, which are used again")
-    parser.add_argument("--kafka", action="store_true", help="on a real Kafka instead of the embedded log")
+    parser.add_argument("--keep", type=Path, help="a folder for logs and checkpoints, which are used again")
+    parser.add_argument("--kafka", nargs="?", const="", help="on a real Kafka: one that runs, or a new one")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     parser.add_argument("--source", type=Path, default=_ROOT, help="a folder with the code to measure")
     given = parser.parse_args()
@@ -283,8 +294,7 @@ def main() -> None:
     os.chdir(_ROOT)
     print(f"{load()}\n{HEADER}", flush=True)
     found = []
-    with kept(None if given.kafka else given.keep) as folder, kafka() if given.kafka else nullcontext() as cluster:
-        address = cluster.bootstrap if cluster else None
+    with kept(None if given.kafka == "" else given.keep) as folder, _kafka(given.kafka) as address:
         for each in growth(given.tasks, folder, given.source.resolve(), address, given.only):
             print(each.row(), flush=True)
             found.append(each)

@@ -294,10 +294,8 @@ async def _put_back_below(broker: Broker, run: str, partitions: Sequence[Partiti
     The records on `control` say so for ever. Earlier versions wrote committed offsets alone, which Kafka deletes after
     some time without a replay.
     """
-    below = dict.fromkeys(partitions, 0)
-    for partition in partitions:
-        if (committed := await broker.committed(replay_group(run), partition)) is not None:
-            below[partition] = committed.offset
+    committed = await broker.committed_offsets(replay_group(run), partitions)
+    below = {each: committed[each].offset if each in committed else 0 for each in partitions}
     async with Tail.of(broker, run, [CONTROL]) as tail:
         async for message in tail.messages_to_end():
             if isinstance(message, DeadLettersPutBack):

@@ -27,20 +27,23 @@ def election_group(run: str, role: str) -> str:
 
 
 class LeaderElection:
-    """One candidate. It keeps its state during a rebalance, since the owner of a partition keeps it."""
+    """One candidate. It keeps its state during a rebalance, since the owner of a partition keeps it.
+
+    `turn` is set once this instance has been elected.
+    """
 
     def __init__(self, broker: Broker, run: str, role: str) -> None:
         self._broker = broker
         self._run = run
         self._role = role
-        self._won = anyio.Event()
+        self.turn = anyio.Event()
         self._lost = False
         self.settled = False
 
     @property
     def won(self) -> bool:
         """Return whether this instance is the active one."""
-        return self._won.is_set() and not self._lost
+        return self.turn.is_set() and not self._lost
 
     async def stand(self) -> None:
         """Be a candidate until cancelled."""
@@ -52,7 +55,7 @@ class LeaderElection:
     async def wait(self, timeout_s: float) -> bool:
         """Wait to be elected; returns whether this instance is active now."""
         with anyio.move_on_after(timeout_s):
-            await self._won.wait()
+            await self.turn.wait()
         return self.won
 
     def check(self) -> None:
@@ -71,10 +74,10 @@ class LeaderElection:
         if not owned and not self.settled:
             log.info("role.standing_by", role=self._role)
         self.settled = True
-        if owned and not self._won.is_set():
+        if owned and not self.turn.is_set():
             log.info("role.active", role=self._role)
-            self._won.set()
-        elif not owned and self._won.is_set():
+            self.turn.set()
+        elif not owned and self.turn.is_set():
             self._lost = True
 
 

@@ -96,7 +96,7 @@ class TransactionalWorker(Generic[In]):
             tail = await reading.enter_async_context(Tail.of(self._broker, self._run, self._stage.restores))
             memory = StageMemory(self._stage, tail, self._source, self._checkpoints)
             await memory.resume()
-            if not await self._stand_by(memory, polls):
+            if not await self._stand_by(memory, drain):
                 return
             producer = await stack.enter_async_context(self._broker.transactional_producer(self._group))
             await memory.read_to_end()
@@ -114,15 +114,18 @@ class TransactionalWorker(Generic[In]):
                 await self._work(reader, producer, memory, polls)
             await memory.save()
 
-    async def _stand_by(self, memory: StageMemory, polls: InterruptedPolls) -> bool:
+    async def _stand_by(self, memory: StageMemory, drain: anyio.Event) -> bool:
         """Follow the results of the active instance until this one is elected; returns whether it was."""
         if self._election is None:
             return True
-        while not self._election.won:
-            if polls.stop.is_set():
-                await memory.save()
-                return False
-            await memory.apply(await polls.poll(memory.records))
+        turn = self._election.turn
+        async with InterruptedPolls.until(drain, turn) as polls:
+            while not turn.is_set():
+                if drain.is_set():
+                    await memory.save()
+                    return False
+                await memory.apply(await polls.poll(memory.records))
+        self._election.check()
         return True
 
     async def _start(self, producer: TransactionalProducer, answered_below: int) -> int:

@@ -1,4 +1,4 @@
-"""Wrappers of real brokers that stall, as Kafka does while a partition, or a group, has no leader."""
+"""Wrappers of real brokers that stall, as Kafka does while a partition, or a group, has no leader, or nothing comes."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -8,6 +8,8 @@ import anyio
 
 from service.messaging.broker import GroupMember, Isolation, Listener, Offsets, Partition, Reader, Record
 from tests.fakes.brokers import BreakingBroker, BreakingMember
+
+_FOR_EVER_S = 1e6
 
 
 @dataclass(eq=False)
@@ -46,6 +48,30 @@ class _StalledReader:
         with anyio.move_on_after(timeout_s):
             await self.back.wait()
         return []
+
+    def position(self, partition: Partition) -> int:
+        return self.real.position(partition)
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        self.real.seek(partition, offset)
+
+
+@dataclass(eq=False)
+class PatientBroker(BreakingBroker):
+    """A wrapper of a real broker whose polls wait for records until they are cancelled."""
+
+    @asynccontextmanager
+    async def reader(self, partitions: Sequence[Partition]) -> AsyncIterator[Reader]:
+        async with self.real.reader(partitions) as reader:
+            yield _PatientReader(reader)
+
+
+@dataclass
+class _PatientReader:
+    real: Reader
+
+    async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+        return await self.real.poll(max_records, _FOR_EVER_S if timeout_s > 0 else 0.0)
 
     def position(self, partition: Partition) -> int:
         return self.real.position(partition)

@@ -8,6 +8,7 @@ import pytest
 
 from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.adapters.kafka.cluster import Cluster as Brokers
+from service.messaging.broker import Isolation, NewRecord, Partition, TopicSpec
 from tests.acceptance.invariants import check, no_call_is_recorded_twice
 from tests.acceptance.model import simulated
 from tests.acceptance.program import Program, start
@@ -84,6 +85,21 @@ def test_any_broker_may_die_in_the_middle_of_a_run(three: Cluster, tmp_path: Pat
     assert sorted(three.console_consumer(work.topic("tasks"))) == sorted(
         (record.value or b"").decode() for record, _ in ledger.entries[type(ledger.tasks[0])]
     )
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("isolation", list(Isolation))
+async def test_a_new_leader_tells_where_its_partition_ends(three: Cluster, isolation: Isolation) -> None:
+    place = Partition(f"led-{isolation.value}", 0)
+    async with KafkaBroker.open(KafkaOptions(bootstrap=three.bootstrap)) as broker:
+        await broker.create_topics([TopicSpec(place.topic, 1)])
+        async with broker.producer() as producer:
+            await producer.send([NewRecord(place.topic, b"x", partition=0)])
+        assert await broker.end_offset(place, isolation) == 1
+        leader = await anyio.to_thread.run_sync(three.leader, place.topic)
+        await anyio.to_thread.run_sync(three.kill, leader)
+        assert await broker.end_offset(place, isolation) == 1
+        await anyio.to_thread.run_sync(three.restart, leader)
 
 
 def _staff(fleet: Fleet) -> None:

@@ -3,12 +3,10 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 from uuid import uuid4
 
 import anyio
 import pytest
-from aiokafka.conn import AIOKafkaConnection
 
 from service.adapters.kafka import KafkaBroker, KafkaOptions
 from service.messaging import topics
@@ -17,6 +15,7 @@ from service.pipeline.role import Role
 from service.pipeline.stall import read_waiting
 from service.runtime.assignment import ends_of
 from tests.kafka.cluster import Cluster
+from tests.kafka.requests import count_of
 from tests.support.logs import DEADLINE_S
 
 pytestmark = [pytest.mark.kafka, pytest.mark.anyio]
@@ -39,24 +38,6 @@ async def opened(kafka: Cluster) -> AsyncIterator[tuple[KafkaBroker, str]]:
 
 def partitions_of(topic: str) -> list[Partition]:
     return [Partition(topic, number) for number in range(_PARTITIONS)]
-
-
-@pytest.fixture
-def requests(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count the requests of this process to Kafka, by kind."""
-    sent: Counter[str] = Counter()
-    send = AIOKafkaConnection.send
-
-    def counted(self: AIOKafkaConnection, request: Any, *more: Any, **named: Any) -> Any:
-        sent[type(request).__name__] += 1
-        return send(self, request, *more, **named)
-
-    monkeypatch.setattr(AIOKafkaConnection, "send", counted)
-    return sent
-
-
-def count_of(requests: Counter[str], kind: str) -> int:
-    return sum(count for name, count in requests.items() if kind in name)
 
 
 async def test_an_idle_reader_sends_hardly_any_request(kafka: Cluster, requests: Counter[str]) -> None:

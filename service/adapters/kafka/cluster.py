@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import anyio
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     KafkaConnectionError,
@@ -25,6 +25,7 @@ from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellati
 from service.adapters.kafka.authorization import Right, not_authorized, operations, refusal
 from service.adapters.kafka.later_requests import TopicsRequest
 from service.adapters.kafka.options import KafkaOptions
+from service.adapters.kafka.partition_offsets import PartitionOffsets
 from service.adapters.kafka.topic_watch import TopicWatch
 from service.errors import BrokerError, BrokersGoneError, OutcomeUnknownError, TopicMissingError
 from service.messaging.broker import Isolation, Partition
@@ -49,8 +50,7 @@ class Cluster:
         self.options = options
         self.admin = AIOKafkaAdminClient(**options.client_options())
         self._widths: dict[str, int] = {}
-        self._ends: dict[Isolation, AIOKafkaConsumer] = {}
-        self._opening = anyio.Lock()
+        self._offsets = PartitionOffsets(self.admin)
         self._watched = TopicWatch()
 
     @classmethod
@@ -72,8 +72,6 @@ class Cluster:
                 tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_ANSWER_S), suppress(KafkaError, OSError):
-                for consumer in cluster._ends.values():
-                    await consumer.stop()
                 await cluster.admin.close()
 
     async def ask(self, what: str, question: Callable[[], Awaitable[T]], *needed: Right) -> T:
@@ -189,29 +187,20 @@ class Cluster:
 
     async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> dict[Partition, int]:
         """Return the offset behind the last record of each partition; if read-committed, behind the last stable one."""
+        return await self._offsets_of(partitions, "ends", lambda: self._offsets.ends(partitions, isolation))
+
+    async def begin_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Return the offset of the first record that is left of each partition; 0 if nothing was ever deleted."""
+        return await self._offsets_of(partitions, "begins", lambda: self._offsets.begins(partitions))
+
+    async def _offsets_of(
+        self, partitions: Sequence[Partition], what: str, question: Callable[[], Awaitable[dict[Partition, int]]]
+    ) -> dict[Partition, int]:
         if not partitions:
             return {}
         for topic in {partition.topic for partition in partitions}:
             await self.width(topic)
-        consumer = await self._consumer(isolation)
-        keys = as_keys(partitions)
-        found: dict[TopicPartition, int] = await self.ask(
-            "ends of partitions",
-            lambda: consumer.end_offsets(keys),
-            describing(partitions),
-        )
-        return {partition: found[key] for partition, key in zip(partitions, keys, strict=True)}
-
-    async def begin_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """Return the offset of the first record that is left of each partition; 0 if nothing was ever deleted."""
-        for topic in {partition.topic for partition in partitions}:
-            await self.width(topic)
-        consumer = await self._consumer(Isolation.READ_COMMITTED)
-        keys = as_keys(partitions)
-        found: dict[TopicPartition, int] = await self.ask(
-            "begins of partitions", lambda: consumer.beginning_offsets(keys), describing(partitions)
-        )
-        return {partition: found[key] for partition, key in zip(partitions, keys, strict=True)}
+        return await self.ask(f"{what} of partitions", question, describing(partitions))
 
     async def wait_until_visible(self, partitions: Sequence[Partition]) -> None:
         """Wait until read-committed readers see everything that has been written so far, for at most a second.
@@ -236,15 +225,6 @@ class Cluster:
             raise BrokerError(f"expected a Kafka broker at {where} ({self.options.security.protocol}): {error}") from (
                 error
             )
-
-    async def _consumer(self, isolation: Isolation) -> AIOKafkaConsumer:
-        """Return a consumer for `end_offsets` only: aiokafka applies the isolation level of the consumer there."""
-        async with self._opening:
-            if isolation not in self._ends:
-                consumer = AIOKafkaConsumer(isolation_level=isolation.value, **self.options.client_options())
-                self._ends[isolation] = consumer
-                await self.ask("a connection", consumer.start)
-            return self._ends[isolation]
 
     async def _watch(self) -> None:
         """Raise once no broker has answered for `gone_after_s`, or a topic in use is gone.

@@ -17,7 +17,7 @@ from anyio import lowlevel
 
 from service.adapters.kafka.aiokafka_workarounds import against_stray_cancellation
 from service.adapters.kafka.authorization import Right
-from service.adapters.kafka.cluster import Cluster, as_keys, describing
+from service.adapters.kafka.cluster import Cluster, as_keys
 from service.adapters.kafka.patient_consumer import PatientConsumer
 from service.errors import BrokerError, OutcomeUnknownError
 from service.messaging.broker import Isolation, Partition, Record
@@ -100,24 +100,23 @@ class KafkaReader:
     @asynccontextmanager
     async def open(cls, cluster: Cluster, partitions: Sequence[Partition]) -> "AsyncIterator[KafkaReader]":
         """Open a reader at the beginning of each partition."""
-        for partition in partitions:
-            await cluster.width(partition.topic)
+        begins = await cluster.begin_offsets(partitions)
         consumer = new_consumer(cluster)
         try:
             await cluster.ask("a connection", consumer.start)
-            keys, seen = as_keys(partitions), describing(partitions)
+            keys = as_keys(partitions)
             consumer.assign(keys)
-            begins = await cluster.ask("beginnings", lambda: consumer.beginning_offsets(keys), seen) if keys else {}
-            for key in keys:
-                consumer.seek(key, begins[key])
-            starts = {partition: begins[key] for partition, key in zip(partitions, keys, strict=True)}
-            yield cls(cluster, consumer, starts)
+            consumer.pause(*keys)  # until the first poll: some readers begin elsewhere
+            for partition, key in zip(partitions, keys, strict=True):
+                consumer.seek(key, begins[partition])
+            yield cls(cluster, consumer, begins)
         finally:
             await stop(consumer)
 
     async def poll(self, max_records: int, timeout_s: float) -> list[Record]:
         """Return records in order within each partition, an empty list if none comes within `timeout_s`."""
         if not self._fetched:  # a poll that was cancelled after its fetch leaves its records for the next one
+            self._consumer.resume(*self._consumer.paused())
             self._fetched = await fetch(self._cluster, self._consumer, max_records, timeout_s)
         self._positions |= await positions(self._consumer, list(self._positions))
         records, self._fetched = self._fetched, []
