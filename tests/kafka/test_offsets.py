@@ -23,9 +23,12 @@ def options(cluster: Cluster) -> KafkaOptions:
 
 
 async def fresh_topics(broker: KafkaBroker, count: int) -> list[Partition]:
+    """Return partitions of new topics, whose leaders have begun to lead."""
     names = [f"offsets-{uuid4().hex[:8]}" for _ in range(count)]
     await broker.create_topics([TopicSpec(name, 2) for name in names])
-    return [Partition(name, number) for name in names for number in range(2)]
+    partitions = [Partition(name, number) for name in names for number in range(2)]
+    await broker.end_offsets(partitions, Isolation.READ_COMMITTED)
+    return partitions
 
 
 @pytest.mark.parametrize("isolation", list(Isolation))
