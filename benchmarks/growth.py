@@ -19,7 +19,9 @@ standby that has read the log, after its leader was killed.
 import argparse
 import asyncio
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,6 +53,7 @@ _LOOK_S = 0.02
 _STOPPED = 128 + 15
 BARE = "sqlite3 alone"
 _READ_ALL = "import sqlite3, sys\nfor _ in sqlite3.connect(sys.argv[1]).execute('SELECT * FROM records'): pass"
+_WATCH = "watch"
 _WHOLE = "run"
 _TAKE_OVER = "take-over"
 # A standby has read the log when it used no more CPU than this in a while.
@@ -154,19 +157,24 @@ class Growth:
         """Measure the commands, the roles, and the run; without checkpoints, remove them before each."""
         if self._log.bootstrap is None and not self._checkpoints:
             yield self._bare()
-        commands = [["status"], ["cost"], ["explain", f"p{self._log.tasks // ACCEPTED // 2}.0"]]
-        if self._log.bootstrap is None:  # there it ends by itself, since nobody works on the run
-            commands.append(["watch"])
-        for command in filter(lambda each: self._wants(each[0]), commands):
-            usage = self._used(command[0], self._log.python("service", *command))
-            yield self._measured(command[0], usage.wall_s, usage.cpu_s, usage.rss_mib)
+        yield from self._commands()
         for role in filter(self._wants, _ROLES):
             self._used(role, self._log.python("benchmarks.growth_roles", role))
             yield self._measured(role, **orjson.loads((self._log.folder / "stdout").read_bytes()))
-        if self._log.bootstrap is not None:
+        if self._log.bootstrap is not None and self._wants(_TAKE_OVER):
             yield from self._take_overs()
         if self._wants(_WHOLE) or not self._checkpoints:  # it leaves the checkpoints
             yield self._whole()
+
+    def _commands(self) -> Iterator[Measured]:
+        commands = [["status"], ["cost"], ["explain", f"p{self._log.tasks // ACCEPTED // 2}.0"]]
+        if self._log.bootstrap is None:  # there it ends by itself, since nobody works on the run
+            commands.append([_WATCH])
+        for command in filter(lambda each: self._wants(each[0]), commands):
+            usage = self._used(command[0], self._log.python("service", *command))
+            yield self._measured(command[0], usage.wall_s, usage.cpu_s, usage.rss_mib)
+        if self._log.bootstrap is not None and self._wants(_WATCH):
+            yield self._watched()
 
     def _wants(self, what: str) -> bool:
         return not self._only or what in self._only
@@ -209,6 +217,23 @@ class Growth:
                 usage = started.usage()
         self._check(_WHOLE, usage, _STOPPED)
         return self._measured(_WHOLE, first_s - usage.started_s, usage.cpu_s, usage.rss_mib)
+
+    def _watched(self) -> Measured:
+        """Measure `watch` until it shows its panel on a terminal, and stop it."""
+        if not self._checkpoints:
+            self._log.forget()
+        folder, (ours, theirs) = self._log.folder, os.openpty()
+        command = ["env", "TERM=xterm", *self._log.python("service", _WATCH)]
+        with measured.running(command, folder, Path(os.ttyname(theirs)), self._log.source) as started:
+            while started.process.poll() is None and not select.select([ours], [], [], _LOOK_S)[0]:
+                pass
+            shown_s = time.monotonic()
+            started.stop()
+            usage = started.usage()
+        os.close(ours)
+        os.close(theirs)
+        self._check(_WATCH, usage, -signal.SIGTERM)
+        return self._measured(_WATCH, shown_s - usage.started_s, usage.cpu_s, usage.rss_mib)
 
     def _take_overs(self) -> Iterator[Measured]:
         """Measure how long each role is without a leader once a standby has been elected."""
