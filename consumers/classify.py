@@ -31,7 +31,8 @@ class Classify:
 
     async def __call__(self, instruction: Instruction, slot: Slot | None = None) -> Sequence[ClassifiedInstruction]:
         """Return the instruction with the model's answer; an answer that says neither is never taken for a no."""
-        prompt = ask_whether_classification(self.recipe, self.templates, instruction.instruction)
+        topic = instruction.provenance.topic
+        prompt = ask_whether_classification(self.recipe, self.templates, instruction.instruction, topic)
         call = Call.of(await self.model.complete(prompt, self.sampling, slot))
         verdict = is_classification(call.completion)
         unread = None if verdict is not None else f'expected yes or no, got "{excerpt(call.completion)}"'

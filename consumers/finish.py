@@ -83,4 +83,5 @@ def finished_task(message: TaskInstances, task_seq: int) -> FinishedTask:
         task_seq=task_seq,
         is_classification=message.is_classification,
         instances=message.instances,
+        topic=message.provenance.topic,
     )

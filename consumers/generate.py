@@ -34,4 +34,8 @@ class Generate:
     def give_up(self, prompt: Prompt, error: CallFailedError) -> Sequence[FailedPrompt]:
         """Return the record of a failure. It ends in a decision too, which gives the credit of its prompt back."""
         spent = FailedCall.of(error)
-        return [FailedPrompt(prompt_id=prompt.id, prompt_seq=prompt.seq, failure=str(error), spent=spent)]
+        return [
+            FailedPrompt(
+                prompt_id=prompt.id, prompt_seq=prompt.seq, failure=str(error), spent=spent, topic=prompt.topic
+            )
+        ]

@@ -40,7 +40,13 @@ class WriteInstances:
         if task.is_classification is None:
             return [_without(task, task.failure)]
         recipe, is_classification = self.recipe, task.is_classification
-        prompt = ask_for_instances(recipe, self.templates, task.instruction, is_classification=is_classification)
+        prompt = ask_for_instances(
+            recipe,
+            self.templates,
+            task.instruction,
+            is_classification=is_classification,
+            topic=task.provenance.topic,
+        )
         sampling = self.classification if is_classification else self.generation
         call = Call.of(await self.model.complete(prompt, sampling, slot))
         parsed = parse_instances(recipe, call.completion, is_classification=is_classification, truncated=call.truncated)

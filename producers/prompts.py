@@ -11,6 +11,7 @@ from producers.memory import ProducerMemory, Readers
 from producers.run_endings import Endings, limits_dollars
 from producers.samples import sample_of_instances, sample_of_prompts
 from producers.sampling_pool import Demonstration, SamplingPool
+from producers.topic_draw import TopicDraw
 from service.checkpoints import NO_CHECKPOINTS, Checkpoints
 from service.messaging import codec
 from service.messaging.broker import Broker, TransactionalProducer
@@ -25,8 +26,8 @@ from service.selfinstruct.tasks import Instance
 _MAX_AT_ONCE = 128
 
 
-def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int) -> Prompt:
-    """Return prompt number `seq`: a function of the run's random seed, that number and the pool as it is known."""
+def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int, topic: str | None = None) -> Prompt:
+    """Return prompt number `seq`: a function of the run's random seed, that number, its topic and the known pool."""
     recipe, templates = definition.recipe, definition.templates
     rng = random.Random(f"{definition.random_seed}/{seq}")  # noqa: S311 - sampling, not secrecy
     only_classification = rng.random() < recipe.classification_prompts
@@ -35,7 +36,7 @@ def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int) -> Prompt
     else:
         shown = sample_demonstrations(recipe, pool.human, pool.machine, rng)
     asked = ask_for_tasks(
-        recipe, templates, [_as_shown(task) for task in shown], only_classification=only_classification
+        recipe, templates, [_as_shown(task) for task in shown], only_classification=only_classification, topic=topic
     )
     return Prompt(
         id=f"p{seq}",
@@ -47,6 +48,7 @@ def write_prompt(definition: RunDefined, pool: SamplingPool, seq: int) -> Prompt
         depth=1 + max(task.depth for task in shown),
         recipe=recipe.digest,
         templates=templates.digest,
+        topic=topic,
     )
 
 
@@ -68,6 +70,7 @@ class PromptProducer:
         self._broker = broker
         self._run = run
         self._window = window
+        self._topics = TopicDraw(patience)
         self._endings = Endings(run, patience)
         self._checkpoints = checkpoints
 
@@ -98,6 +101,7 @@ class PromptProducer:
         await memory.close_prompts_if_unneeded()
         await self._follow_costs_if_needed(memory)
         self._endings.try_again(progress)
+        self._topics.try_again(progress)
         while not drain.is_set() and progress.ended is None:
             if news := self._next(memory):
                 if not (isinstance(news[0], RunEnded) and await memory.read_costs()):
@@ -126,12 +130,15 @@ class PromptProducer:
         There are no prompts while the pool has been read less far than the decisions.
         """
         progress, definition = memory.progress, memory.progress.defined
+        self._topics.set_aside_fruitless(progress)
         if (ended := self._endings.ended(progress)) is not None:
             return [ended]
         if definition is None or progress.awaits_seeds or progress.pool < progress.pool_promised:
             return []
         count = min(affordable_prompts(progress, self._window), _MAX_AT_ONCE)
-        return [write_prompt(definition, memory.pool, seq) for seq in progress.free_seqs(count)]
+        topics = self._topics.draw(progress, count)
+        seqs = progress.free_seqs(len(topics))
+        return [write_prompt(definition, memory.pool, seq, topic) for seq, topic in zip(seqs, topics, strict=True)]
 
     async def _with_sample(self, progress: Progress, message: Message) -> Message:
         """Add an answer of the failed step to the message of a run that got nowhere; leave other messages alone."""

@@ -4,6 +4,7 @@ SeedstreamError
 ├── ConfigurationError            a setting, an argument or an input file is wrong; nothing was spent
 │   ├── SeedTaskError             a line of a seed file is not a seed task
 │   ├── TemplateError             a prompt template is missing or lacks a marker
+│   ├── SubjectError              a subject, or the file of its topics, is not usable
 │   ├── RunMismatchError          the run exists with another recipe, other seeds or other templates
 │   ├── RunNotFoundError          no run of this name exists
 │   └── KernelError               the compiled similarity index is missing, or was built from other sources
@@ -58,6 +59,10 @@ class TemplateError(ConfigurationError):
 
 class RecipeError(ConfigurationError):
     """A recipe file cannot be read or has an unknown knob or a wrong value; the message names file and knob."""
+
+
+class SubjectError(ConfigurationError):
+    """A subject, a system prompt, or a file with the topics of a subject is not usable; the message names the place."""
 
 
 class RunMismatchError(ConfigurationError):

@@ -1,7 +1,7 @@
 """Settings, read from flags, then `SEEDSTREAM_*` variables, then `seedstream.toml`, then defaults.
 
-This module alone reads the environment. Recipe, form, seeds, templates and random seed are fixed when a run is defined.
-For an existing run, explicit values of these settings must match its definition.
+This module alone reads the environment. Recipe, form, seeds, templates, subject and random seed are fixed when a run is
+defined. For an existing run, explicit values of these settings must match its definition.
 """
 
 import tomllib
@@ -135,6 +135,13 @@ class Settings(BaseSettings):
         default=None, description="file of seed tasks, JSON Lines or a JSON array; default: the bundled seed tasks"
     )
     templates: Path | None = Field(default=None, description="folder of prompt templates that replace the bundled ones")
+    about: str | None = Field(
+        default=None,
+        description="subject of the tasks: a text, a file ending in .txt, or a .toml file with topics and their shares",
+    )
+    system_prompt: str | None = Field(
+        default=None, description="system prompt that precedes every prompt: a text, or a file ending in .txt"
+    )
     target: Annotated[int, Field(ge=1)] = Field(default=100, description="number of finished tasks to produce")
     max_prompts: Annotated[int, Field(ge=1)] | None = Field(default=None, description="issue at most this many prompts")
     budget: Dollars | None = Field(

@@ -8,7 +8,7 @@ import typer.main
 from service.__main__ import app
 from service.adapters.openai.server_profiles import PROFILES, LengthName, SchemaField, Structure
 from service.messaging.topics import ALL
-from service.selfinstruct.templates import MARKERS
+from service.selfinstruct.templates import MARKERS, PLACEHOLDERS
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +30,11 @@ def test_the_readme_names_every_command_and_no_other() -> None:
 def test_the_docs_name_every_template() -> None:
     page = (ROOT / "docs/data.md").read_text("utf-8")
     assert [name for name in MARKERS if f"`{name}.txt`" not in page] == []
+
+
+def test_the_docs_name_every_placeholder_and_no_other() -> None:
+    table = (ROOT / "docs/subject.md").read_text("utf-8").split("| placeholder |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `(.+?)` ", table, re.MULTILINE) == list(PLACEHOLDERS)
 
 
 def test_the_table_of_servers_is_the_profiles() -> None:

@@ -13,6 +13,7 @@ from service.bootstrap.open_run import open_existing
 from service.cli.terminal_text import clean
 from service.cli.trial_report import check_steps
 from service.dataset.seed_warnings import seed_warnings
+from service.dataset.subject_warnings import subject_warnings
 from service.errors import RunNotFoundError
 from service.lm.dispatch import Patience
 from service.messaging.messages import RunDefined
@@ -23,6 +24,7 @@ from service.settings import Settings
 
 _IMPATIENT = Patience(attempts=3, closed_s=10.0, refused_first_s=0.0)
 _BEWARE = "beware: "
+_SHOWN_TOPICS = 20
 
 
 async def check_all(settings: Settings) -> None:
@@ -38,6 +40,7 @@ async def check_all(settings: Settings) -> None:
         _tell("meanings", f"{definition.recipe.semantic.model} is installed")
     definition = await _check_run(asked_run) or definition
     _tell("templates", f"digest {definition.templates.digest}")
+    _tell_subject(definition)
     if settings.on_kafka:
         async with open_log(settings):
             _tell("log", f"{settings.broker} answers, and the topics of the run are correct")
@@ -52,6 +55,18 @@ async def check_all(settings: Settings) -> None:
             _tell("model", f"{_BEWARE}asked over {api}; {other_api_remedy(definition.recipe)}")
         async for line in check_steps(definition, seeds, asked, settings):
             _tell("trial", line)
+
+
+def _tell_subject(definition: RunDefined) -> None:
+    subject = definition.templates.run_subject
+    if subject.about:
+        _tell("about", clean(subject.about))
+    if subject.topics:
+        shares = [f"{clean(topic)} {share:.1%}" for topic, share in subject.shares.items()]
+        more = f" and {len(shares) - _SHOWN_TOPICS} more" if len(shares) > _SHOWN_TOPICS else ""
+        _tell("topics", f"{', '.join(shares[:_SHOWN_TOPICS])}{more}")
+    for warning in subject_warnings(definition.recipe, definition.templates):
+        _tell("about", f"{_BEWARE}{warning}")
 
 
 def _described(seeds: Sequence[SeedTask], digest: str) -> str:

@@ -96,7 +96,7 @@ class RunOptions(OptionGroup):
 
 @dataclass(frozen=True, slots=True)
 class RecipeOptions(OptionGroup):
-    """The recipe of a new run, its seed tasks and its templates."""
+    """The recipe of a new run, its seed tasks, its templates and its subject."""
 
     recipe: RecipeOrFile = None
     language: LanguageOfFilters = None
@@ -121,6 +121,18 @@ class RecipeOptions(OptionGroup):
     templates: Annotated[
         Path | None,
         typer.Option("--templates", help="Folder of prompt templates that replace the bundled ones.", metavar="DIR"),
+    ] = None
+    about: Annotated[
+        str | None,
+        typer.Option(
+            "--about",
+            help="Subject of the tasks: a text, a .txt file, or a .toml file with topics and their shares.",
+            metavar="TEXT|FILE",
+        ),
+    ] = None
+    system_prompt: Annotated[
+        str | None,
+        typer.Option("--system-prompt", help="Text, or a .txt file, that precedes every prompt.", metavar="TEXT|FILE"),
     ] = None
 
 

@@ -18,6 +18,7 @@ from service.cli.terminal_text import clean
 from service.messaging.messages import FinishedTask
 from service.run.cost_report import cost_facts, paid_for
 from service.run.progress import Progress
+from service.run.topic_shares import TopicShare, topic_shares
 
 # Left out first where a terminal is small; the tasks, the budget, the calls and the pace always stay.
 _LESS_IMPORTANT = (
@@ -25,6 +26,7 @@ _LESS_IMPORTANT = (
     "by stage",
     "refused",
     "pool",
+    "topics",
     "tokens",
     "on the way",
     "accepted",
@@ -35,6 +37,9 @@ _LESS_IMPORTANT = (
     "cost",
 )
 _TINY_USD = 1e-5
+_SHOWN_TOPICS = 12
+# A topic with so many prompts in a row without an accepted task is pointed out.
+_MANY_FRUITLESS = 10
 _DIGITS, _DIGITS_OF_CENTS, _DIGITS_OF_TINY = 4, 6, 9
 
 
@@ -63,6 +68,7 @@ def summary(progress: Progress, pace: Pace | None = None, calls: str | None = No
     """
     facts = {
         "finished": f"{progress.finished} of {progress.target}{_classification(progress)}",
+        **({"topics": told} if (told := topics(progress)) else {}),
         "pool": f"{progress.pool} ({progress.seeds} human)",
         "accepted": f"{progress.accepted} of {progress.candidates} candidates ({acceptance(progress):.0%})",
         "refused": reasons(progress) or "none",
@@ -143,6 +149,30 @@ def reasons(progress: Progress) -> str:
     counts = [f"{reason} {count}" for reason, count in progress.rejected.most_common()]
     dropped = [f"{reason} {count} (without instances)" for reason, count in progress.dropped.most_common()]
     return clean(", ".join(counts + dropped))
+
+
+def topics(progress: Progress) -> str:
+    """Return a line for each topic of the run's subject: its tasks, and the shares reached and wanted.
+
+    Of many topics, those are shown that are furthest from their shares.
+    """
+    shares = topic_shares(progress)
+    shown = sorted(shares, key=_gap, reverse=True)[:_SHOWN_TOPICS] if len(shares) > _SHOWN_TOPICS else shares
+    lines = [_share(each) for each in shown]
+    if len(shares) > len(shown):
+        lines.append(f"and {len(shares) - len(shown)} more")
+    return "\n".join(lines)
+
+
+def _gap(share: TopicShare) -> float:
+    return abs((share.reached or 0.0) - share.wanted)
+
+
+def _share(share: TopicShare) -> str:
+    reached = "none" if share.reached is None else f"{share.reached:.1%}"
+    fruitless = f"; {share.fruitless} prompts in a row without an accepted task"
+    told = fruitless if share.fruitless >= _MANY_FRUITLESS else ""
+    return f"{clean(share.topic)}: {share.finished} tasks, {reached} ({share.wanted:.1%} wanted){told}"
 
 
 def dead_letters(progress: Progress) -> str:

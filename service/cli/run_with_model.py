@@ -17,6 +17,7 @@ from service.cli.run_output import RunOutput
 from service.cli.signals import EXIT_SIGNALLED, Stopped, say, stop_on_signal
 from service.cli.terminal_text import clean, on_terminal
 from service.dataset.seed_warnings import seed_warnings
+from service.dataset.subject_warnings import subject_warnings
 from service.lm.dispatch import Patience
 from service.lm.errors import EndpointRefusedError
 from service.messaging.broker import Broker
@@ -27,12 +28,14 @@ from service.pipeline.single_process import Pipeline
 from service.run.definition import AskedRun
 from service.run.goals import begin, check_budget, priced_as_before
 from service.run.progress import Progress
+from service.run.topic_shares import missed_shares
 from service.runtime.leader_election import elected
 from service.selfinstruct.tasks import SeedTask
 from service.settings import LmKind, Settings
 
 _PATIENCE_SESSIONS = 2.0
 _PATIENCE_S = 600.0
+_SHOWN_TOPICS = 5
 
 
 async def run_on(
@@ -72,6 +75,8 @@ def _say_before(
     """Print warnings about the seeds of a new run, and the expected cost of its target."""
     for warning in seed_warnings(definition.recipe, seeds):
         say(f"beware: {clean(warning)}")
+    for warning in subject_warnings(definition.recipe, definition.templates):
+        say(f"beware: {warning}")
     say(f"{definition.recipe.title}; {outlook_by_length(definition, seeds, goal.target, settings, model)}")
 
 
@@ -140,6 +145,9 @@ async def _ignore(_: Message) -> None:
 
 def _told(pipeline: Pipeline, ended: RunEnded | None, stopped: Stopped, hint: str) -> int:
     """Print the end of the run, and return its exit code."""
+    for share in missed_shares(pipeline.progress)[:_SHOWN_TOPICS]:
+        reached = f"{share.finished} tasks of topic {clean(share.topic)!r}, {share.reached:.1%} of all"
+        say(f"beware: {reached}, and {share.wanted:.1%} is wanted")
     if ended is not None:
         if ended.ending is Ending.TARGET_REACHED and on_terminal():
             say("`seedstream export` writes the tasks to a file; `seedstream explain ID` shows the origin of a task;")

@@ -112,7 +112,7 @@ def _tell(facts: dict[str, Any]) -> None:
     else:
         say(
             "its definition is lost, so it cannot be continued; salvage again, into another run, with the options that "
-            "the run began with (--recipe, --form, --seeds, --templates, --lm, --seed) to make that possible"
+            "the run began with (--recipe, --form, --seeds, --templates, --about, --lm, --seed) to make that possible"
         )
 
 

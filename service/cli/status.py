@@ -21,6 +21,7 @@ from service.pipeline.role import Role
 from service.pipeline.stall import read_waiting
 from service.run.cost_report import cost_facts
 from service.run.progress import Progress
+from service.run.topic_shares import topic_shares
 from service.selfinstruct.recipe import Recipe
 from service.settings import Settings
 
@@ -60,6 +61,8 @@ def facts(progress: Progress) -> dict[str, Any]:
         "run": defined.run if defined else None,
         "recipe": _recipe(defined.recipe) if defined else None,
         "templates": defined.templates.digest if defined else None,
+        "about": (defined.templates.run_subject.about or None) if defined else None,
+        "topics": [asdict(each) for each in topic_shares(progress)],
         "target": progress.target,
         "max_prompts": goal.max_prompts if goal else None,
         "reached": progress.reached,

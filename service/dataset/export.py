@@ -4,6 +4,8 @@
 - `alpaca`: one JSON array of `{instruction, input, output}`, one object per instance, as in Stanford Alpaca's
   `alpaca_data.json`.
 - `self-instruct`: JSON Lines in the schema of the seed tasks, so that a finished data set can seed another run.
+
+Tasks with a topic have a field `topic` in each format.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -37,7 +39,7 @@ async def as_alpaca(tasks: AsyncIterator[FinishedTask]) -> Chunks:
     async for task in tasks:
         for instance in task.instances:
             row = {"instruction": task.instruction, "input": instance.input, "output": instance.output}
-            yield before + orjson.dumps(row)
+            yield before + orjson.dumps(row | _topic(task))
             before = b",\n"
     yield b"\n]\n" if before == b",\n" else b"[]\n"
 
@@ -52,7 +54,11 @@ async def as_self_instruct(tasks: AsyncIterator[FinishedTask]) -> Chunks:
             "instances": [{"input": instance.input, "output": instance.output} for instance in task.instances],
             "is_classification": task.is_classification,
         }
-        yield orjson.dumps(row) + b"\n"
+        yield orjson.dumps(row | _topic(task)) + b"\n"
+
+
+def _topic(task: FinishedTask) -> dict[str, str]:
+    return {} if task.topic is None else {"topic": task.topic}
 
 
 FORMATS: dict[Format, Callable[[AsyncIterator[FinishedTask]], Chunks]] = {

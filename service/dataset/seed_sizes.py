@@ -66,7 +66,10 @@ def check_prompts_fit(recipe: Recipe, templates: Templates, seeds: Sequence[Seed
 
 
 def _asked(recipe: Recipe, templates: Templates, seeds: Sequence[SeedTask]) -> ModelInput:
-    return ask_for_tasks(recipe, templates, [(seed.instruction, seed.instances[0]) for seed in seeds])
+    shown = [(seed.instruction, seed.instances[0]) for seed in seeds]
+    topics = templates.run_subject.topics
+    longest = max(topics, key=lambda topic: len(topic.text) + len(topic.system), default=None)
+    return ask_for_tasks(recipe, templates, shown, topic=longest.name if longest is not None else None)
 
 
 def _characters(seed: SeedTask) -> int:

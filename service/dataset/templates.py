@@ -4,35 +4,46 @@ from importlib import resources
 from pathlib import Path
 
 from service.errors import TemplateError
-from service.selfinstruct.recipe import Form
-from service.selfinstruct.templates import MARKERS, Templates, names_of
+from service.selfinstruct.recipe import SELF_INSTRUCT, Form, Recipe
+from service.selfinstruct.subject import ABOUT, NO_SUBJECT, TOPIC, Subject
+from service.selfinstruct.templates import MARKERS, Templates, names_of, without_lines
 
 
-def load_templates(folder: Path | None, form: Form = Form.TEXT) -> Templates:
-    """Return the templates of a form; those in `folder` replace the built-in ones.
+def load_templates(
+    folder: Path | None, form: Form = Form.TEXT, recipe: Recipe = SELF_INSTRUCT, subject: Subject = NO_SUBJECT
+) -> Templates:
+    """Return the templates of a run; those in `folder` replace the built-in ones.
+
+    Raises:
+        TemplateError: as for `read_templates`.
+    """
+    return read_templates(folder, form).prepared(recipe, subject)
+
+
+def read_templates(folder: Path | None, form: Form) -> Templates:
+    """Return the templates of a form as their files have them; those in `folder` replace the built-in ones.
 
     Raises:
         TemplateError: the folder is missing or holds no template of the form, a file is unreadable, or a template does
-            not contain its marker exactly once.
+            not contain its marker exactly once, on a line without a placeholder of the subject.
     """
     names = names_of(form)
     own = resources.files("service").joinpath("resources/templates")
     texts = {name: own.joinpath(f"{name}.txt").read_text("utf-8") for name in names}
     if folder is not None:
         texts |= _overrides(folder, names, form)
-    return Templates(**texts)
+    return Templates.of(texts)
 
 
-def load_every_form(folder: Path | None) -> dict[Form, Templates]:
+def read_every_form(folder: Path | None) -> dict[Form, Templates]:
     """Return the templates of each form that a folder has files of; nothing if `folder` is None.
 
     Raises:
-        TemplateError: the folder is missing or holds no template, a file is unreadable, or a template does not contain
-            its marker exactly once.
+        TemplateError: the folder has no template, or as for `read_templates`.
     """
     if folder is None:
         return {}
-    return {form: load_templates(folder, form) for form in forms_in(folder) or {Form.TEXT}}
+    return {form: read_templates(folder, form) for form in forms_in(folder) or {Form.TEXT}}
 
 
 def forms_in(folder: Path) -> set[Form]:
@@ -59,4 +70,9 @@ def _read(path: Path, marker: str) -> str:
         raise TemplateError(f"{path}: expected a readable UTF-8 file: {error}") from error
     if text.count(marker) != 1:
         raise TemplateError(f"{path}: expected the marker {marker} exactly once, found it {text.count(marker)} times")
+    if marker not in without_lines(text, {ABOUT, TOPIC}):
+        raise TemplateError(
+            f"{path}: expected the marker {marker} on a line of its own, without {ABOUT} and {TOPIC}: a run without "
+            "a subject leaves their lines out"
+        )
     return text

@@ -24,7 +24,10 @@ def refuse_unknown(kind: type, data: object, what: str) -> None:
 
 
 def _unknown(kind: type, data: object, prefix: str = "") -> Iterator[str]:
-    if isinstance(data, Mapping):
+    if isinstance(data, list):
+        for number, each in enumerate(data):
+            yield from _unknown(kind, each, f"{prefix.removesuffix('.')}[{number}].")
+    elif isinstance(data, Mapping):
         known = _types_of_fields(kind)
         yield from (f"{prefix}{name}" for name, value in data.items() if name not in known and value)
         for name, inner in known.items():

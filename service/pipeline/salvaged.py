@@ -33,8 +33,8 @@ class Salvaged:
     accepted tasks that the pool lacks, `instances` the instances of Alpaca tasks that are lost but stand in an answer.
     `queues` holds the tasks with good instances in the order in which they were finished, by partition. `again` holds
     those that were certainly finished and whose own record is lost; they follow from their instances.
-    `made_by` holds the digests of recipe and templates by which the tasks were made; `unreadable` counts whole records
-    that are no messages.
+    `made_by` holds the digests of recipe and templates by which the tasks were made, and `topics` the topic of each
+    prompt that has one; `unreadable` counts whole records that are no messages.
     """
 
     definition: RunDefined | None = None
@@ -53,6 +53,7 @@ class Salvaged:
     queues: dict[Partition, list[str]] = field(default_factory=dict)
     again: list[str] = field(default_factory=list)
     made_by: set[tuple[str, str]] = field(default_factory=set)
+    topics: dict[str, str] = field(default_factory=dict)
     unreadable: int = 0
     ended_with: int = 0
     _human: set[str] = field(default_factory=set)
@@ -163,9 +164,14 @@ class Salvaged:
         self.pool[task.id] = task.pool_seq
         if task.provenance is not None:
             self.made_by.add((task.provenance.recipe, task.provenance.templates))
+            self._note_topic(task)
         if task.origin is Origin.HUMAN:
             self._human.add(task.id)
             self.seeds.add(task.id)
+
+    def _note_topic(self, task: MachineTask | PooledTask) -> None:
+        if task.provenance is not None and task.provenance.topic is not None:
+            self.topics[task.provenance.prompt_id] = task.provenance.topic
 
     def _decided(self, decision: Decision) -> None:
         self.decided.add(decision.prompt_id)
@@ -175,6 +181,7 @@ class Salvaged:
 
     def _worked_on(self, task: MachineTask) -> None:
         if task.id not in self.pool:
+            self._note_topic(task)
             self.spare[task.id] = task
             self.pool[task.id] = task.pool_seq
         match task:

@@ -129,6 +129,7 @@ class SalvagedCopy:
                 recipe=definition.recipe.digest if definition is not None else "",
                 verdicts=tuple(CandidateVerdict(id=name, reason=None) for name in names),
                 pool_size=max(self._found.pool[name] for name in names) + 1,
+                topic=self._found.topics.get(prompt),
             )
             for prompt, names in accepted.items()
             if (seq := seq_of(prompt)) is not None

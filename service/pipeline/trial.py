@@ -63,11 +63,12 @@ class Tried:
 
 
 def first_prompt(definition: RunDefined, seeds: Sequence[SeedTask]) -> Prompt:
-    """Return the first prompt of a run, `p0`, sampled from its seeds."""
+    """Return the first prompt of a run, `p0`, sampled from its seeds, on the topic with the largest share."""
     pool = SamplingPool()
     for place, seed in enumerate(seeds):
         pool.apply(PooledTask(pool_seq=place, id=seed.id, origin=Origin.HUMAN, instruction=seed.instruction, seed=seed))
-    return write_prompt(definition, pool, 0)
+    shares = definition.templates.run_subject.shares
+    return write_prompt(definition, pool, 0, max(shares, key=shares.__getitem__, default=None))
 
 
 async def try_steps(definition: RunDefined, seeds: Sequence[SeedTask], model: LanguageModel) -> AsyncIterator[Tried]:
@@ -79,11 +80,12 @@ async def try_steps(definition: RunDefined, seeds: Sequence[SeedTask], model: La
         EndpointRefusedError: the server refuses every call.
     """
     generate, *later = calling_stages(definition, model)
-    generated = await _tried(generate, first_prompt(definition, seeds))
+    prompt = first_prompt(definition, seeds)
+    generated = await _tried(generate, prompt)
     if isinstance(generated.message, Answer):
         generated = replace(generated, verdicts=_judged(definition, seeds, generated.message))
     yield generated
-    task: Message = _as_work(definition, (generated.accepted or [seeds[0].instruction])[0])
+    task: Message = _as_work(definition, (generated.accepted or [seeds[0].instruction])[0], prompt.topic)
     for stage in later:
         tried = await _tried(stage, task)
         yield tried
@@ -107,7 +109,7 @@ def _judged(definition: RunDefined, seeds: Sequence[SeedTask], answer: Answer) -
     return judge(definition.recipe, answer.candidates, index)
 
 
-def _as_work(definition: RunDefined, instruction: str) -> Instruction:
+def _as_work(definition: RunDefined, instruction: str, topic: str | None) -> Instruction:
     provenance = Provenance(
         prompt_id="p0",
         parents=(),
@@ -115,6 +117,7 @@ def _as_work(definition: RunDefined, instruction: str) -> Instruction:
         recipe=definition.recipe.digest,
         templates=definition.templates.digest,
         model="",
+        topic=topic,
     )
     return Instruction(id="p0.0", pool_seq=0, instruction=instruction, provenance=provenance)
 

@@ -80,6 +80,7 @@ class BatchPool:
             recipe=self.recipe.digest,
             failure=message.failure,
             pool_size=len(self.overlay),
+            topic=message.topic,
         )
 
     def _answer(self, answer: Answer) -> list[Message]:
@@ -93,6 +94,7 @@ class BatchPool:
             recipe=self.recipe.digest,
             verdicts=tuple(self._recorded(answer, verdict) for verdict in verdicts),
             pool_size=len(self.overlay),
+            topic=answer.topic,
         )
         tasks = [self._admitted(answer, verdict, before + place) for place, verdict in enumerate(accepted)]
         return [*chain.from_iterable(tasks), decision]

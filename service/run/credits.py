@@ -70,6 +70,10 @@ def survival(progress: Progress) -> float:
 
 def tasks_per_prompt(progress: Progress) -> float:
     """Return the estimated number of finished tasks per prompt, from the decisions so far and a prior."""
+    return accepted_per_prompt(progress) * survival(progress)
+
+
+def accepted_per_prompt(progress: Progress) -> float:
+    """Return the estimated number of accepted tasks per prompt, from the decisions so far and a prior."""
     recipe = progress.defined.recipe if progress.defined is not None else SELF_INSTRUCT
-    accepted = (progress.accepted + _FIRST_WEIGHT * recipe.most_tasks) / (progress.decided + _FIRST_WEIGHT)
-    return accepted * survival(progress)
+    return (progress.accepted + _FIRST_WEIGHT * recipe.most_tasks) / (progress.decided + _FIRST_WEIGHT)

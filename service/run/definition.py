@@ -3,23 +3,28 @@
 from dataclasses import asdict, replace
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from service.dataset.seed_ids import with_own_ids
 from service.dataset.seed_sizes import check_prompts_fit
 from service.dataset.seed_warnings import check_seeds
 from service.dataset.seeds import load_seeds, seeds_digest
-from service.dataset.templates import forms_in, load_every_form, load_templates
-from service.errors import ConfigurationError, RunMismatchError
+from service.dataset.subjects import load_subject
+from service.dataset.templates import forms_in, read_every_form, read_templates
+from service.errors import ConfigurationError, RunMismatchError, SubjectError
+from service.messaging import codec
 from service.messaging.messages import RunDefined
+from service.messaging.record_size import MAX_RECORD_BYTES, size_of
 from service.run.asked_recipe import AskedRecipe
+from service.run.differences import differences_of, subject_differences
 from service.selfinstruct.recipe import Form, Recipe, SemanticFilter, recipe_for
+from service.selfinstruct.subject import Subject
 from service.selfinstruct.tasks import SeedTask
-from service.selfinstruct.templates import Templates
+from service.selfinstruct.templates import MARKERS, Templates
 from service.settings import Settings
 
-_LONGEST_SHOWN = 80
-_CONTEXT = 20
+# Room for the rest of a record beside the definition in it.
+_HEADROOM_BYTES = 4 * 1024
 
 
 class NewRun(NamedTuple):
@@ -34,7 +39,7 @@ class AskedRun:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._templates: dict[Form, Templates] = {}
+        self._files: dict[Form, Templates] = {}
 
     @cached_property
     def seeds(self) -> tuple[SeedTask, ...]:
@@ -75,27 +80,38 @@ class AskedRun:
             recipe = replace(recipe, semantic=SemanticFilter(threshold=settings.semantic_threshold))
         return recipe
 
-    def templates(self, form: Form) -> Templates:
-        """Return the templates of a form; the files of a form are read once.
+    @cached_property
+    def subject(self) -> Subject:
+        """Subject of the run, empty unless the settings have one.
 
         Raises:
-            TemplateError: the user's folder has no template of the form, or one is invalid.
+            SubjectError: the text or the file of the subject or of the system prompt is not usable.
         """
-        if form not in self._templates:
-            self._templates[form] = load_templates(self.settings.templates, form)
-        return self._templates[form]
+        return load_subject(self.settings.about, self.settings.system_prompt)
+
+    def templates(self, recipe: Recipe, subject: Subject) -> Templates:
+        """Return the templates for a recipe and a subject; the files of a form are read once.
+
+        Raises:
+            TemplateError: the user's folder has no template of the recipe's form, or one is invalid.
+        """
+        if recipe.form not in self._files:
+            self._files[recipe.form] = read_templates(self.settings.templates, recipe.form)
+        return self._files[recipe.form].prepared(recipe, subject)
 
     def check_files(self) -> None:
-        """Load seeds, recipe, and the templates of every form in the user's folder; an existing run has its own form.
+        """Load seeds, recipe, subject, and the templates of every form; an existing run has its own form.
 
         Raises:
             RecipeError: the recipe file cannot be used.
             SeedTaskError: as for `seeds`.
+            SubjectError: as for `subject`.
             TemplateError: the folder has no template, or one is invalid.
         """
         _ = self.seeds
         _ = self.recipe.file
-        self._templates.update(load_every_form(self.settings.templates))
+        _ = self.subject
+        self._files.update(read_every_form(self.settings.templates))
 
 
 def _define(asked: AskedRun) -> NewRun:
@@ -108,17 +124,33 @@ def _define(asked: AskedRun) -> NewRun:
             f"got {len(seeds)}"
         )
     check_seeds(recipe, seeds)
-    check_prompts_fit(recipe, asked.templates(recipe.form), seeds)
+    templates = asked.templates(recipe, asked.subject)
+    check_prompts_fit(recipe, templates, seeds)
     definition = RunDefined(
         run=settings.run,
         recipe=recipe,
-        templates=asked.templates(recipe.form),
+        templates=templates,
         seeds=seeds_digest(seeds),
         seed_count=len(seeds),
         random_seed=settings.seed,
         made_by=f"seedstream {version('seedstream')}",
     )
+    _check_fits(definition)
     return NewRun(definition, with_own_ids(seeds))
+
+
+def _check_fits(definition: RunDefined) -> None:
+    """Raise unless the definition fits a record: the texts of many topics may not.
+
+    Raises:
+        SubjectError: it is too long.
+    """
+    size = size_of(codec.encode(definition, definition.run))
+    if size > MAX_RECORD_BYTES - _HEADROOM_BYTES:
+        raise SubjectError(
+            f"expected a definition of at most {MAX_RECORD_BYTES - _HEADROOM_BYTES} bytes, got {size}: shorten the "
+            "texts of the topics, or the templates"
+        )
 
 
 def form_for(settings: Settings) -> Form:
@@ -144,9 +176,13 @@ def check_same(existing: RunDefined, asked: AskedRun) -> None:
             f"seeds: the run has {existing.seed_count} with digest {existing.seeds}, "
             f"asked for {len(asked.seeds)} with digest {digest}"
         )
+    subject = existing.templates.run_subject
+    if not given.isdisjoint(("about", "system_prompt")):
+        differences += subject_differences(subject, asked.subject, given)
+        subject = asked.subject
     if "templates" in given:
-        asked_templates = asked.templates(existing.recipe.form)
-        differences += _differences("templates", asdict(existing.templates), asdict(asked_templates))
+        asked_templates = asked.templates(existing.recipe, subject)
+        differences += differences_of("templates", _texts(existing.templates), _texts(asked_templates))
     if "seed" in given and settings.seed != existing.random_seed:
         differences.append(f"seed: the run has {existing.random_seed}, asked for {settings.seed}")
     if asked_recipe.form is not existing.recipe.form:
@@ -163,7 +199,11 @@ def _recipe_differences(has: Recipe, asked: Recipe) -> list[str]:
     """Return a line for each field that differs, or the names alone of two recipes."""
     if has.name != asked.name:
         return [f"recipe: the run has {has.name}, asked for {asked.name}"]
-    return _differences("recipe", asdict(has), asdict(asked))
+    return differences_of("recipe", asdict(has), asdict(asked))
+
+
+def _texts(templates: Templates) -> dict[str, str]:
+    return {name: getattr(templates, name) for name in MARKERS}
 
 
 def _asked_recipe(existing: Recipe, asked: AskedRun) -> Recipe:
@@ -185,28 +225,3 @@ def _asked_recipe(existing: Recipe, asked: AskedRun) -> Recipe:
     if settings.semantic_threshold is not None:
         semantic = replace(semantic or SemanticFilter(), threshold=settings.semantic_threshold)
     return replace(recipe, semantic=semantic)
-
-
-def _differences(name: str, has: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """Return a line for each field that differs, nested fields included."""
-    lines: list[str] = []
-    for knob, value in has.items():
-        where, wanted = f"{name}.{knob}", asked[knob]
-        if isinstance(value, dict) and isinstance(wanted, dict):
-            lines += _differences(where, value, wanted)
-        elif value != wanted:
-            lines.append(f"{where}: {_contrast(value, wanted)}")
-    return lines
-
-
-def _contrast(has: object, asked: object) -> str:
-    """Describe the difference of two values; long texts are shown from just before their first difference."""
-    if isinstance(has, tuple) and isinstance(asked, tuple):
-        gone, new = [each for each in has if each not in asked], [each for each in asked if each not in has]
-        return f"only the run has {gone}, only asked for are {new}"
-    one, other = str(has), str(asked)
-    if max(len(one), len(other)) > _LONGEST_SHOWN:
-        differs = next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
-        start = max(0, differs - _CONTEXT)
-        one, other = f"…{one[start : start + _LONGEST_SHOWN]}…", f"…{other[start : start + _LONGEST_SHOWN]}…"
-    return f"the run has {one!r}, asked for {other!r}"

@@ -130,6 +130,7 @@ class Evidence:
             "parents": self._parents(),
             "recipe": self.decision.recipe if self.decision is not None else None,
             "templates": self._templates(),
+            "topic": self._topic(),
             "failure": self._failure(),
             "dead_letters": [_without_id(letter) for letter in self.dead_letters],
             "verdicts": self._verdicts(),
@@ -208,6 +209,10 @@ class Evidence:
             return self.prompt.templates
         provenance = self._provenance()
         return provenance.templates if provenance is not None else None
+
+    def _topic(self) -> str | None:
+        provenance = self._provenance()
+        return self.prompt.topic if self.prompt is not None else provenance.topic if provenance is not None else None
 
     def _provenance(self) -> Provenance | None:
         """Return the origin of an accepted task; in a salvaged run, its prompt may be lost."""

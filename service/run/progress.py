@@ -33,6 +33,7 @@ from service.messaging.messages import (
 )
 from service.messaging.task_ids import TaskIdSet
 from service.messaging.topics import CANDIDATES, CONTROL, PROMPTS
+from service.run.topic_counts import TopicCounts
 
 _SEEDS = SubmittedSeed.ce_type.rpartition("v")[0]
 
@@ -65,8 +66,9 @@ class Progress:
 
     `classification` is the number of finished classification tasks. `fruitless` is the number of prompts in a row
     without an accepted task, `fruitless_tasks` that of accepted tasks in a row that could not be finished.
-    `dead_letters` counts, by topic, the dead letters that have not been put back. `bill` holds the costs. `unread`
-    counts, by topic, the records that are missing in all of this, since only a newer version can read them.
+    `dead_letters` counts, by topic, the dead letters that have not been put back. `bill` holds the costs, `topics` the
+    counts by topic of the run's subject. `unread` counts, by topic of the log, the records that are missing in all of
+    this, since only a newer version can read them.
     """
 
     defined: RunDefined | None = None
@@ -90,6 +92,7 @@ class Progress:
     pool_promised: int = 0
     dead_letters: Counter[str] = field(default_factory=Counter)
     bill: Bill = field(default_factory=Bill)
+    topics: TopicCounts = field(default_factory=TopicCounts)
     unread: Counter[str] = field(default_factory=Counter, compare=False)
     _next_seq: int = 0
     _taken: DenseSet = field(default_factory=DenseSet, compare=False)
@@ -139,6 +142,20 @@ class Progress:
         return sum(name in self._accepted for name in self._dead_tasks)
 
     @property
+    def outstanding_by_topic(self) -> Counter[str]:
+        """Number of prompts of each topic that have no decision yet and are not stuck."""
+        stuck = self.topics.of_prompts(seq for seq in self._dead_prompts if seq in self._issued)
+        return Counter({name: each.prompts - each.decided - stuck[name] for name, each in self.topics.items()})
+
+    @property
+    def pending_by_topic(self) -> Counter[str]:
+        """Number of accepted instructions of each topic that are neither finished nor dropped nor stuck."""
+        stuck = self.topics.of_tasks(name for name in self._dead_tasks if name in self._accepted)
+        return Counter(
+            {name: each.accepted - each.finished - each.dropped - stuck[name] for name, each in self.topics.items()}
+        )
+
+    @property
     def stuck_seeds(self) -> int:
         """Number of seeds that are among the dead letters and not in the pool."""
         return len(self._dead_seeds - self._human)
@@ -175,12 +192,13 @@ class Progress:
 
         Whether a dead letter was put back is known only when they are read, so that they are read every time.
         """
-        bill = self.bill.snapshot()
-        arrays = dict(bill.arrays)
+        bill, topics = self.bill.snapshot(), self.topics.snapshot()
+        arrays = {**bill.arrays, **topics.arrays}
         for name in (*_NUMBERS, *_IDS):
             arrays.update(getattr(self, name).snapshot(name))
         values = {
             "bill": bill.values,
+            "topics": topics.values,
             "human": list(self._human),
             **{name: getattr(self, name) for name in _COUNTS},
             **{name: dict(getattr(self, name)) for name in _COUNTERS},
@@ -196,7 +214,9 @@ class Progress:
         fields: dict[str, Any] = {name: values[name] for name in _COUNTS}
         fields |= {name: Counter(values[name]) for name in _COUNTERS}
         fields |= {name: _of_json(values[name]) for name in _MESSAGES}
-        progress = cls(bill=Bill.restored(State(values["bill"], state.arrays)), _human=set(values["human"]), **fields)
+        fields["bill"] = Bill.restored(State(values["bill"], state.arrays))
+        fields["topics"] = TopicCounts.restored(State(values["topics"], state.arrays))
+        progress = cls(_human=set(values["human"]), **fields)
         for name in _NUMBERS:
             getattr(progress, name).restore(name, state.arrays)
         for name in _IDS:
@@ -208,6 +228,7 @@ class Progress:
         match message:
             case Prompt():
                 self._issue(message.seq)
+                self.topics.issue(message.seq, message.topic)
             case Decision():
                 self._decide(message)
             case PooledTask():
@@ -265,6 +286,7 @@ class Progress:
             else:
                 self.rejected[verdict.reason.value] += 1
         self.fruitless = 0 if accepted else self.fruitless + 1
+        self.topics.decide(decision)
         self.pool_promised = max(self.pool_promised, decision.pool_size)
 
     def _finish(self, task: FinishedTask) -> None:
@@ -272,16 +294,20 @@ class Progress:
         self.classification += task.is_classification is True
         self.instances += len(task.instances)
         outcome = self.bill.outcome(task.pool_seq)
-        if outcome not in (None, USABLE, FINISHED):
+        was_dropped, was_usable = outcome not in (None, USABLE, FINISHED), outcome == USABLE
+        if outcome is not None and was_dropped:
             self.dropped = self.dropped - Counter([outcome])
-        self.usable += outcome != USABLE
+        self.usable += not was_usable
+        self.topics.finish(task, was_dropped=was_dropped, was_usable=was_usable)
         self._end(task.id)
 
     def _complete(self, message: TaskInstances) -> None:
         """Count the first outcome of an instruction; a later, better one counts once the task is finished."""
         if message.rejection is None:
             self.fruitless_tasks = 0
-        if self.bill.outcome(message.pool_seq) is None:
+        is_first = self.bill.outcome(message.pool_seq) is None
+        self.topics.complete(message, is_first=is_first)
+        if is_first:
             self.usable += message.rejection is None
             if message.rejection is not None:
                 self.fruitless_tasks += 1

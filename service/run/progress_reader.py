@@ -17,7 +17,7 @@ from service.run.record_index import RecordIndex
 # Nothing is counted of the two others.
 COUNTED = tuple(topic for topic in ALL if topic not in (HINTS, INSTRUCTIONS))
 # The state that `ProgressReader` saves; a change of its meaning needs another version.
-PROGRESS = Fold("progress", 1)
+PROGRESS = Fold("progress", 2)
 # A command that has read fewer records leaves no checkpoint behind.
 MANY = 5_000
 

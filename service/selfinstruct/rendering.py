@@ -1,6 +1,8 @@
-"""Prompts from templates. Each marker is replaced literally and once, so no value can pass for a marker."""
+"""Prompts from templates. All markers and placeholders are replaced at once, so no value can pass for one of them."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from service.errors import TemplateError
 from service.selfinstruct.tasks import Instance
@@ -9,20 +11,25 @@ DEMONSTRATIONS = "{{demonstrations}}"
 INSTRUCTION = "{{instruction}}"
 _NO_INPUT = "<noinput>"
 
+NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
-def render_instructions(template: str, instructions: Sequence[str]) -> str:
+
+def render_instructions(template: str, instructions: Sequence[str], subject: Mapping[str, str] = NO_VALUES) -> str:
     """Return the prompt that asks for more instructions; it ends with the number of the next one (`9.`).
 
-    Blanks at the end of the template are removed. Follows `encode_prompt` of self-instruct.
+    Blanks at the end of the template are removed. Follows `encode_prompt` of self-instruct. `subject` has the values of
+    the placeholders of the subject.
 
     Raises:
         TemplateError: the template does not contain `{{demonstrations}}` exactly once.
     """
     lines = [f"{number}. {one_line(instruction)}" for number, instruction in enumerate(instructions, start=1)]
-    return _fill(template.rstrip(), DEMONSTRATIONS, "\n".join([*lines, f"{len(lines) + 1}."]))
+    return fill(template.rstrip(), DEMONSTRATIONS, "\n".join([*lines, f"{len(lines) + 1}."]), subject)
 
 
-def render_alpaca(template: str, demonstrations: Sequence[tuple[str, Instance]]) -> str:
+def render_alpaca(
+    template: str, demonstrations: Sequence[tuple[str, Instance]], subject: Mapping[str, str] = NO_VALUES
+) -> str:
     """Return the prompt that shows (instruction, instance) pairs and asks for more; it ends with `4. Instruction:`.
 
     Blanks at the end of the template are removed. Follows `encode_prompt` of stanford_alpaca.
@@ -32,10 +39,10 @@ def render_alpaca(template: str, demonstrations: Sequence[tuple[str, Instance]])
     """
     shown = [_alpaca_block(number, *task) for number, task in enumerate(demonstrations, start=1)]
     opening = f"###\n{len(shown) + 1}. Instruction:"
-    return _fill(template.rstrip(), DEMONSTRATIONS, "".join([*shown, opening]))
+    return fill(template.rstrip(), DEMONSTRATIONS, "".join([*shown, opening]), subject)
 
 
-def render_instruction(template: str, instruction: str) -> str:
+def render_instruction(template: str, instruction: str, subject: Mapping[str, str] = NO_VALUES) -> str:
     """Return the prompt that asks about one instruction: whether it is classification, or for its instances.
 
     Blanks at the end of the template are kept: in the original, a prompt for instances ends with a line feed.
@@ -43,7 +50,7 @@ def render_instruction(template: str, instruction: str) -> str:
     Raises:
         TemplateError: the template does not contain `{{instruction}}` exactly once.
     """
-    return _fill(template, INSTRUCTION, instruction.strip())
+    return fill(template, INSTRUCTION, instruction.strip(), subject)
 
 
 def _alpaca_block(number: int, instruction: str, instance: Instance) -> str:
@@ -71,6 +78,18 @@ def check_marker(template: str, marker: str) -> None:
         )
 
 
-def _fill(template: str, marker: str, text: str) -> str:
+def fill(template: str, marker: str, text: str, subject: Mapping[str, str] = NO_VALUES) -> str:
+    """Return a template with its marker and the placeholders of the subject replaced.
+
+    Raises:
+        TemplateError: the template does not contain the marker exactly once.
+    """
     check_marker(template, marker)
-    return template.replace(marker, text)
+    return fill_placeholders(template, {**subject, marker: text})
+
+
+def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with these placeholders replaced; placeholders within a value stay as they are."""
+    if not values:
+        return text
+    return re.sub("|".join(map(re.escape, values)), lambda found: values[found[0]], text)

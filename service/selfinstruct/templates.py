@@ -1,10 +1,20 @@
-"""Prompt templates, and the markers that values replace."""
+"""Prompt templates, the marker that each must contain, and the placeholders that it may contain.
+
+Placeholders whose values are the same in all prompts of a run are filled in when the run is defined, and lines with a
+placeholder that has no value are left out. So the definition holds final texts, except for the marker and the subject.
+"""
 
 import hashlib
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
-from service.selfinstruct.recipe import Form
+from msgspec import UNSET, UnsetType
+
+from service.selfinstruct.recipe import RECIPES, Form, Recipe, RecipeName
+from service.selfinstruct.subject import ABOUT, NO_SUBJECT, TOPIC, Subject
 
 # The marker that each template must contain exactly once.
 MARKERS = {
@@ -22,6 +32,12 @@ MARKERS = {
     "json_alpaca": "{{demonstrations}}",
 }
 
+# The number of tasks to write, and that of the list with the tasks shown.
+TASKS = "{{tasks}}"
+ALL_TASKS = "{{all_tasks}}"
+# The placeholders that a template may contain, any number of times.
+PLACEHOLDERS = (ABOUT, TOPIC, TASKS, ALL_TASKS)
+
 _JSON = "json_"
 
 
@@ -35,7 +51,7 @@ class Templates:
     """One template for each kind of prompt; field names are file names without `.txt`. A run has those of its form.
 
     A template of the form JSON is two messages: the text above the first line `---` is the system message, the rest the
-    user message.
+    user message. `subject` fills the placeholders of the subject; it is not set for a run without one.
     """
 
     instructions: str = ""
@@ -50,18 +66,79 @@ class Templates:
     json_instances_generation: str = ""
     json_instances_classification: str = ""
     json_alpaca: str = ""
+    subject: Subject | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, texts: Mapping[str, Any]) -> "Templates":
+        """Return the templates with these texts, by name."""
+        return cls(**texts)
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that change with any character of any template."""
+        """Sixteen hexadecimal digits that change with any character of any template, and of the subject."""
         return _digest(self)
+
+    @property
+    def run_subject(self) -> Subject:
+        """The subject of the run, all of it empty for a run without one."""
+        return NO_SUBJECT if isinstance(self.subject, UnsetType) else self.subject
+
+    def prepared(self, recipe: Recipe, subject: Subject = NO_SUBJECT) -> "Templates":
+        """Return the templates of a run, from those that files contain."""
+        unset = {ABOUT, TOPIC} - subject.placeholders
+        texts: dict[str, str] = {}
+        for name in MARKERS:
+            written, all_tasks = _numbers_of_tasks(name, recipe)
+            text = without_lines(getattr(self, name), unset)
+            texts[name] = text.replace(TASKS, str(written)).replace(ALL_TASKS, str(all_tasks))
+        return replace(self, **texts, subject=UNSET if subject == NO_SUBJECT else subject)
+
+
+def _numbers_of_tasks(name: str, recipe: Recipe) -> tuple[int, int]:
+    """Return how many tasks a template asks for, and how many there are then; as published if the recipe is another."""
+    of = RecipeName.ALPACA if name.removeprefix(_JSON) == "alpaca" else RecipeName.SELF_INSTRUCT
+    own = recipe if recipe.name is of else RECIPES[of]
+    return own.most_tasks, own.human_demonstrations + own.machine_demonstrations + own.most_tasks
+
+
+def without_lines(template: str, placeholders: Collection[str]) -> str:
+    """Return a template without the lines that contain one of these placeholders.
+
+    A blank line behind such a line is left out too if it would follow another blank line, or begin the template.
+    """
+    kept: list[str] = []
+    has_left_out = False
+    for line in template.split("\n"):
+        if any(each in line for each in placeholders):
+            has_left_out = True
+        elif has_left_out and not line.strip() and not (kept and kept[-1].strip()):
+            has_left_out = False
+        else:
+            has_left_out = False
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def used_templates(recipe: Recipe) -> list[str]:
+    """Return the names of the templates that the prompts of a recipe are written from; those for tasks come first."""
+    if recipe.name is RecipeName.ALPACA:
+        names = ["alpaca"]
+    else:
+        names = ["instructions", "classification", "instances_generation", "instances_classification"]
+        if recipe.classification_prompts:
+            names.insert(1, "instructions_classification")
+    return [f"{_JSON}{name}" if recipe.form is Form.JSON else name for name in names]
 
 
 @lru_cache(maxsize=16)
 def _digest(templates: Templates) -> str:
     sha = hashlib.sha256()
     for field in fields(templates):
+        if field.name not in MARKERS:
+            continue
         text: str = getattr(templates, field.name)
         if text or not field.name.startswith(_JSON):
             sha.update(f"{field.name}\0{len(text)}\0{text}\0".encode())
+    if not isinstance(templates.subject, UnsetType):
+        sha.update(json.dumps(asdict(templates.subject), sort_keys=True).encode())
     return sha.hexdigest()[:16]

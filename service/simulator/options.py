@@ -45,8 +45,9 @@ class SimulatorOptions:
     `batch_expired_rate` is the share (0 … 1) of lines that expire. Injected failures apply to lines.
     Text: rates are shares (0 … 1) of candidates, except `truncation_rate` and `unusable_rate`, which are shares of
     replies (for Alpaca, `unusable_rate` is a share of tasks). `classification_rate` is the share of fresh instructions
-    that ask for a label. `vocabulary` is the language of instructions and instances. Numbers of tasks in a reply are
-    (least, most); a reply still ends at the request's `stop`.
+    that ask for a label. If a prompt contains `hard_words`, a share of `hard_rate` of its candidates is too short.
+    `vocabulary` is the language of instructions and instances. Numbers of tasks in a reply are (least, most); a reply
+    still ends at the request's `stop`.
     """
 
     seed: int = 0
@@ -84,6 +85,8 @@ class SimulatorOptions:
     near_duplicate_rate: float = 0.1
     blocked_word_rate: float = 0.03
     too_short_rate: float = 0.02
+    hard_words: str = ""
+    hard_rate: float = 0.5
     truncation_rate: float = 0.02
     unusable_rate: float = 0.03
     classification_rate: float = 0.2

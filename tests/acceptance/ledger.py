@@ -102,11 +102,16 @@ class Ledger:
         recipe, templates = self.definition.recipe, self.definition.templates
         for task in self.all(ClassifiedInstruction):
             if task.call is not None:
-                yield ask_whether_classification(recipe, templates, task.instruction).text
+                topic = task.provenance.topic
+                yield ask_whether_classification(recipe, templates, task.instruction, topic).text
         for written in self.all(TaskInstances):
             if written.call is not None:
                 yield ask_for_instances(
-                    recipe, templates, written.instruction, is_classification=written.is_classification is True
+                    recipe,
+                    templates,
+                    written.instruction,
+                    is_classification=written.is_classification is True,
+                    topic=written.provenance.topic,
                 ).text
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from service.dataset.templates import forms_in, load_every_form, load_templates
+from service.dataset.templates import forms_in, load_templates, read_every_form
 from service.errors import TemplateError
 from service.selfinstruct.recipe import Form
 from service.selfinstruct.templates import MARKERS, Templates, names_of
@@ -24,7 +24,7 @@ def test_a_folder_of_the_other_form_is_refused_by_name(tmp_path: Path) -> None:
     assert forms_in(tmp_path) == {Form.TEXT}
     with pytest.raises(TemplateError, match="it has templates of the form text, and the run has the form json"):
         load_templates(tmp_path, Form.JSON)
-    assert load_every_form(tmp_path).keys() == {Form.TEXT}
+    assert read_every_form(tmp_path).keys() == {Form.TEXT}
 
 
 def test_a_byte_order_mark_is_no_part_of_a_template(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from service.errors import DecodeError
 from service.messaging import codec, topics
 from service.messaging.broker import NewRecord, Partition, Record
 from service.messaging.codec import cause_of, decode, encode, has_cause, header
-from service.messaging.messages import CandidateVerdict, GoalSet, Message, Origin, PooledTask
+from service.messaging.messages import CandidateVerdict, Decision, GoalSet, Message, Origin, PooledTask
 from service.messaging.topics import ALL, TOPIC_OF_TYPE
 from tests.support import examples
 from tests.support.logs import RUN
@@ -215,7 +215,12 @@ TASK = PooledTask(pool_seq=0, id="s0", origin=Origin.HUMAN, instruction="Name a 
 @pytest.mark.parametrize(
     ("message", "missing"),
     [
-        (examples.prompt(0), {"system", "form"}),
+        (examples.prompt(0), {"system", "form", "topic"}),
+        (examples.answer(0), {"topic"}),
+        (examples.failed(0), {"topic"}),
+        (examples.decision(0), {"topic"}),
+        (Decision(prompt_id="p0", prompt_seq=0, recipe="rr", pool_size=0), {"topic"}),
+        (examples.finished(0), {"topic"}),
         (TASK, {"embedding"}),
         (examples.goal(1), {"price"}),
         (examples.classified("p0.0", is_classification=None), set[str]()),
@@ -225,6 +230,7 @@ TASK = PooledTask(pool_seq=0, id="s0", origin=Origin.HUMAN, instruction="Name a 
 def test_a_field_without_a_value_is_null_unless_added_later(message: Message, missing: set[str]) -> None:
     written = json.loads(message.to_json())
     assert set(message.__struct_fields__) - set(written) == missing
+    assert "topic" not in json.dumps(written)
     assert json.loads(msgspec.json.encode(VERDICT)) == {"id": "p0.0", "reason": None, "nearest": None, "score": None}
 
 

@@ -84,6 +84,5 @@ def test_a_new_run_reads_the_built_in_files_once(folder: Path) -> None:
 def test_a_run_is_defined_once() -> None:
     asked = AskedRun(load_settings({}))
     assert asked.new is asked.new
-    assert asked.templates(Form.TEXT) is asked.new.definition.templates
     assert asked.seeds is asked.seeds
     assert asked.new.seeds == asked.seeds

@@ -13,7 +13,7 @@ from service.selfinstruct.asking import (
 from service.selfinstruct.model_input import CLASSIFICATION, TASKS, AnswerSchema, ModelInput, schema_of_tasks
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, Sampling, recipe_for
 from service.selfinstruct.tasks import Instance
-from service.selfinstruct.templates import Templates
+from service.selfinstruct.templates import MARKERS, Templates
 
 TEMPLATES = {form: load_templates(None, form) for form in Form}
 JSON = recipe_for(RecipeName.SELF_INSTRUCT, Form.JSON, chat_model=True)
@@ -172,12 +172,12 @@ def test_an_answer_fits_its_schema_or_not(schema: AnswerSchema, answer: str, *, 
 
 def test_a_template_without_its_marker_is_refused() -> None:
     with pytest.raises(TemplateError, match="instruction"):
-        ask_whether_classification(JSON, Templates(**dict.fromkeys(Templates.__slots__, "x")), "Name a river.")
+        ask_whether_classification(JSON, Templates.of(dict.fromkeys(MARKERS, "x")), "Name a river.")
 
 
 def test_a_template_may_have_no_system_message() -> None:
-    values = dict.fromkeys(Templates.__slots__, "x") | {"json_classification": "Is it? {{instruction}}"}
-    asked = ask_whether_classification(JSON, Templates(**values), "Name a river.")
+    values = dict.fromkeys(MARKERS, "x") | {"json_classification": "Is it? {{instruction}}"}
+    asked = ask_whether_classification(JSON, Templates.of(values), "Name a river.")
     assert (asked.system, asked.text) == ("", "Is it? Name a river.")
 
 

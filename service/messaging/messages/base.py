@@ -9,6 +9,8 @@ from msgspec import Struct
 # The default of an optional field that is written as null. A class with `omit_defaults` leaves out fields that have
 # their default, and takes no notice of defaults that a factory makes.
 NULL: Any = msgspec.field(default_factory=NoneType)
+# The same for an empty list.
+NONE: Any = msgspec.field(default_factory=lambda: ())
 
 _encoder = msgspec.json.Encoder()
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from service.errors import RecordsGoneError
-from service.messaging.messages.base import NULL, AboutPrompt, Message
+from service.messaging.messages.base import NONE, NULL, AboutPrompt, Message
 from service.messaging.messages.tasks import Provenance
 from service.selfinstruct.tasks import Reason, SeedTask
 
@@ -73,15 +73,16 @@ class CandidateVerdict(Struct, frozen=True, gc=False, kw_only=True, omit_default
     semantic: SemanticNeighbour | None = None
 
 
-class Decision(AboutPrompt, frozen=True, kw_only=True):
+class Decision(AboutPrompt, frozen=True, kw_only=True, omit_defaults=True):
     """The verdicts on a prompt's candidates. `pool_size` is the size of the pool after this decision."""
 
     ce_type = "io.seedstream.decision.v1"
 
     recipe: str
-    verdicts: tuple[CandidateVerdict, ...] = ()
-    failure: str | None = None
+    verdicts: tuple[CandidateVerdict, ...] = NONE
+    failure: str | None = NULL
     pool_size: int
+    topic: str | None = None
 
     @property
     def accepted(self) -> int:

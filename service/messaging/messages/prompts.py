@@ -1,6 +1,6 @@
 """Messages of `prompts` and `candidates`."""
 
-from service.messaging.messages.base import AboutPrompt, Message
+from service.messaging.messages.base import NULL, AboutPrompt, Message
 from service.messaging.messages.calls import Call, FailedCall
 from service.selfinstruct.model_input import ModelInput, schema_of_tasks
 from service.selfinstruct.recipe import Form, Recipe
@@ -10,7 +10,8 @@ from service.selfinstruct.tasks import Candidate, SeedTask
 class Prompt(Message, frozen=True, kw_only=True, omit_defaults=True):
     """A prompt to complete. `seq` counts from 0 without gaps; `demonstrations` are ids of pool tasks, in prompt order.
 
-    `form` is that of the recipe. In form JSON, `text` is the user message and `system` the system message.
+    `form` is that of the recipe. In form JSON, `text` is the user message and `system` the system message; in form
+    text, `system` is the run's own system prompt. `topic` is a topic of the run's subject.
     """
 
     ce_type = "io.seedstream.prompt.v1"
@@ -24,13 +25,14 @@ class Prompt(Message, frozen=True, kw_only=True, omit_defaults=True):
     depth: int
     recipe: str
     templates: str
+    topic: str | None = None
 
     def as_input(self, recipe: Recipe) -> ModelInput:
         """Return the prompt as input of the model, with the JSON schema of its reply if the recipe has one."""
         return ModelInput(self.text, self.system or "", schema_of_tasks(recipe))
 
 
-class Answer(AboutPrompt, frozen=True, kw_only=True):
+class Answer(AboutPrompt, frozen=True, kw_only=True, omit_defaults=True):
     """The complete reply to a prompt, and the candidates parsed from it."""
 
     ce_type = "io.seedstream.answer.v1"
@@ -41,6 +43,7 @@ class Answer(AboutPrompt, frozen=True, kw_only=True):
     templates: str
     call: Call
     candidates: tuple[Candidate, ...]
+    topic: str | None = None
 
     @classmethod
     def of(cls, prompt: Prompt, call: Call, candidates: tuple[Candidate, ...]) -> "Answer":
@@ -54,16 +57,18 @@ class Answer(AboutPrompt, frozen=True, kw_only=True):
             templates=prompt.templates,
             call=call,
             candidates=candidates,
+            topic=prompt.topic,
         )
 
 
-class FailedPrompt(AboutPrompt, frozen=True, kw_only=True):
+class FailedPrompt(AboutPrompt, frozen=True, kw_only=True, omit_defaults=True):
     """A prompt whose call failed for good; it gets a decision too, which frees its place in the window."""
 
     ce_type = "io.seedstream.failed-prompt.v1"
 
     failure: str
-    spent: FailedCall | None = None
+    spent: FailedCall | None = NULL
+    topic: str | None = None
 
 
 class SubmittedSeed(Message, frozen=True, kw_only=True):

@@ -10,10 +10,10 @@ from service.messaging.messages.prompts import Answer
 from service.selfinstruct.tasks import Instance, InstanceReason
 
 
-class Provenance(Struct, frozen=True, gc=False, kw_only=True):
+class Provenance(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """Origin of a machine-written instruction: its prompt, parents, recipe, templates and model.
 
-    `depth` is 1 if all parents are human tasks.
+    `depth` is 1 if all parents are human tasks. `topic` is that of the prompt, if the run's subject has topics.
     """
 
     prompt_id: str
@@ -22,6 +22,7 @@ class Provenance(Struct, frozen=True, gc=False, kw_only=True):
     recipe: str
     templates: str
     model: str
+    topic: str | None = None
 
     @classmethod
     def of(cls, answer: Answer, recipe: str) -> "Provenance":
@@ -33,6 +34,7 @@ class Provenance(Struct, frozen=True, gc=False, kw_only=True):
             recipe=recipe,
             templates=answer.templates,
             model=answer.call.model,
+            topic=answer.topic,
         )
 
 
@@ -101,14 +103,18 @@ class NumberedTask(Message, frozen=True, kw_only=True):
     id: str
 
 
-class FinishedTask(NumberedTask, frozen=True, kw_only=True):
-    """A finished task, the output of a run. `task_seq` counts from 0 without gaps, in order of completion."""
+class FinishedTask(NumberedTask, frozen=True, kw_only=True, omit_defaults=True):
+    """A finished task, the output of a run. `task_seq` counts from 0 without gaps, in order of completion.
+
+    `topic` is that of its provenance.
+    """
 
     instruction: str
     is_classification: bool | None
     instances: tuple[Instance, ...]
     pool_seq: int
     provenance: Provenance
+    topic: str | None = None
 
 
 def subject_of(message: AboutInstruction | FinishedTask) -> Subject:

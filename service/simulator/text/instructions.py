@@ -32,6 +32,8 @@ class InstructionWriter:
 
     def _write_one(self) -> str:
         options = self.options
+        if options.hard_words and options.hard_words in self.prompt and self.rng.random() < options.hard_rate:
+            return pick(self.wording.short, self.rng.random).fill(self.rng.random)
         share = self.rng.random()
         if share < options.near_duplicate_rate:
             return self._near_duplicate()
