@@ -34,14 +34,31 @@ def first_value(headers: ParsedHeaders, name: str) -> bytes | None:
     return None
 
 
-class LazyHeaders:
-    """Headers of a record that are parsed when they are asked for: most readers need one or two of them."""
+class FirstHeaders:
+    """The first headers that many records have in common; an object of its own, by which an adapter knows them."""
 
-    __slots__ = ()
+    __slots__ = ("parsed",)
+
+    def __init__(self, parsed: ParsedHeaders) -> None:
+        self.parsed = parsed
+
+    def are_of(self, headers: "Headers") -> bool:
+        """Return whether headers begin with these."""
+        if isinstance(headers, LazyHeaders):
+            return headers.begin_with(self)
+        return headers[: len(self.parsed)] == self.parsed
+
+
+class LazyHeaders(Struct, frozen=True, gc=False, eq=False):
+    """Headers of a record that are parsed when they are asked for: most readers need one or two of them."""
 
     def first(self, name: str) -> bytes | None:
         """Return the first value of a header, or `None` if it is absent or has no value."""
         return first_value(self.parsed(), name)
+
+    def begin_with(self, first: FirstHeaders) -> bool:
+        """Return whether these headers are the first ones."""
+        return first.are_of(self.parsed())
 
     def parsed(self) -> ParsedHeaders:
         """Return all headers."""

@@ -6,6 +6,7 @@ restarts uses it to find the inputs that already have an output. The record also
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -18,6 +19,7 @@ from msgspec import structs
 from service.errors import DecodeError, NewerVersionError
 from service.messaging.broker import (
     Decoded,
+    FirstHeaders,
     Headers,
     LazyHeaders,
     NewRecord,
@@ -35,6 +37,7 @@ CAUSE = "seedstream_cause"
 _WRITER = "seedstream_version"
 _VERSION = version("seedstream")
 _TRACE = "traceparent"
+_BEFORE: ParsedHeaders = (("ce_specversion", b"1.0"),)
 _BEHIND: ParsedHeaders = ((_WRITER, _VERSION.encode()), ("content-type", b"application/json"))
 _TYPES = "io.seedstream."
 _TRACE_PARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -47,7 +50,7 @@ _ids = Random()  # noqa: S311 - ids of traces are no secrets
 
 def header(headers: Headers, name: str) -> str | None:
     """Return the first value of a header, decoded as UTF-8, or `None` if it is absent."""
-    first = _raw(headers, name)
+    first = headers.first(name) if isinstance(headers, LazyHeaders) else first_value(headers, name)
     return None if first is None else first.decode("utf-8", "replace")
 
 
@@ -70,7 +73,7 @@ def _trace(cause: Record | None) -> str:
 @lru_cache(maxsize=256)
 def _envelope(kind: type[Message], run: str) -> tuple[str, ParsedHeaders, ParsedHeaders]:
     """Return the topic of a type of message, and the headers before and behind its id that are always the same."""
-    before = (("ce_specversion", b"1.0"), ("ce_type", kind.ce_type.encode()))
+    before = (*_BEFORE, ("ce_type", kind.ce_type.encode()))
     return TOPIC_OF_TYPE[kind].of(run), before, (("ce_source", f"/seedstream/{run}".encode()),)
 
 
@@ -106,33 +109,60 @@ def decode(topic: Topic[M], record: Record) -> M:
     known = record.decoded
     if known is not None and known.is_of(record) and type(known.message) in topic.types:
         return known.message  # type: ignore[no-any-return]
-    message = _decode(topic, record)
+    message: M = _decoder_of(topic.types).decode(record)
     if record.value is not None:
         structs.force_setattr(record, "decoded", Decoded(record.value, record.headers, message))
     return message
 
 
-def _decode(topic: Topic[M], record: Record) -> M:
-    known = _decoders(topic.types).get(_raw(record.headers, "ce_type"))
-    if known is None:
-        expected = " or ".join(kind.ce_type for kind in topic.types)
-        raise _unreadable(record, f"expected a record of type {expected}, got {header(record.headers, 'ce_type')!r}")
-    if record.value is None:
-        raise _unreadable(record, "expected a JSON value, got none")
-    kind, decoder = known
-    try:
-        kind.check_json(record.value)
-        return decoder.decode(record.value)  # type: ignore[no-any-return]
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(record, f"{kind.ce_type}: {_explained(error)}") from error
+def part_decoder(topic: Topic[M]) -> Callable[[Record], M]:
+    """Return a function that decodes as `decode` does, for a reader of parts: the record does not keep the message."""
+    return _decoder_of(topic.types).decode
+
+
+class _Decoder:
+    """Decodes the records of a topic. Most have the topic's first type, and begin as `encode` begins them."""
+
+    def __init__(self, kinds: tuple[type[Message], ...]) -> None:
+        self._expected = " or ".join(kind.ce_type for kind in kinds)
+        self._readers: dict[bytes | None, Callable[[bytes], Message]] = {
+            kind.ce_type.encode(): _reader(kind) for kind in kinds
+        }
+        self._usual = FirstHeaders((*_BEFORE, ("ce_type", kinds[0].ce_type.encode())))
+        self._usual_reader = _reader(kinds[0])
+
+    def decode(self, record: Record) -> Any:
+        """Return the message in a record, as the function `decode` does."""
+        value = record.value
+        usual = self._usual.are_of(record.headers)
+        read = self._usual_reader if usual else self._readers.get(_raw(record.headers, "ce_type"))
+        if read is None:
+            found = header(record.headers, "ce_type")
+            raise _unreadable(record, f"expected a record of type {self._expected}, got {found!r}")
+        if value is None:
+            raise _unreadable(record, "expected a JSON value, got none")
+        try:
+            return read(value)
+        except (ValueError, RecursionError) as error:
+            raise _unreadable(record, f"{header(record.headers, 'ce_type')}: {_explained(error)}") from error
 
 
 @cache
-def _decoders(
-    kinds: tuple[type[Message], ...],
-) -> dict[bytes | None, tuple[type[Message], msgspec.json.Decoder[Any]]]:
-    """Return each of these types of message with its decoder, by the value of its type header."""
-    return {kind.ce_type.encode(): (kind, msgspec.json.Decoder(kind)) for kind in kinds}
+def _decoder_of(kinds: tuple[type[Message], ...]) -> _Decoder:
+    return _Decoder(kinds)
+
+
+def _reader(kind: type[Message]) -> Callable[[bytes], Message]:
+    """Return the function that reads the JSON of a type of message."""
+    read = msgspec.json.Decoder(kind).decode
+    if kind.check_json.__func__ is Message.check_json.__func__:  # type: ignore[attr-defined]
+        return read
+
+    def checked(value: bytes) -> Message:
+        kind.check_json(value)
+        return read(value)
+
+    return checked
 
 
 def _explained(error: Exception) -> str:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.adapters.sqlite.stored_headers import StoredHeaders, dump
+from service.messaging.broker import FirstHeaders
 from service.messaging.codec import header
 
 _NAMES = st.sampled_from(["ce_type", "name", '"', "\\", "ce_type\\", "é", "", "\x00"])
@@ -21,3 +22,13 @@ def test_a_stored_header_is_found_as_in_the_original(headers: tuple[tuple[str, b
     assert header(stored, name) == header(headers, name)
     assert (tuple(stored), len(stored), stored[:2]) == (headers, len(headers), headers[:2])
     assert {stored} == {headers}
+
+
+@given(_HEADERS, _HEADERS)
+def test_first_headers_are_those_of_the_original(
+    headers: tuple[tuple[str, bytes | None], ...], others: tuple[tuple[str, bytes | None], ...]
+) -> None:
+    stored = StoredHeaders(dump(headers))
+    for first in (headers, headers[:1], others):
+        assert FirstHeaders(first).are_of(stored) == FirstHeaders(first).are_of(headers)
+    assert FirstHeaders(headers[:2]).are_of(stored)

@@ -63,5 +63,5 @@ def _of_record(
 ) -> int:
     key_length = -1 if key is None else len(key)
     value_length = -1 if value is None else len(value)
-    found = crc32(_PLACE.pack(position, timestamp_ms, previous, key_length, value_length))
-    return crc32(headers, crc32(value or b"", crc32(key or b"", found)))
+    place = _PLACE.pack(position, timestamp_ms, previous, key_length, value_length)
+    return crc32(b"".join((place, key or b"", value or b"", headers)))

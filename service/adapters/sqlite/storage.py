@@ -5,7 +5,7 @@ A record's row id is `partition id << 40 | offset`, so each partition is one con
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -230,13 +230,13 @@ class Storage:
             DamagedLogError: a record is damaged, or one is missing; the message names the first.
         """
         rows, beyond = self._scan(partition, start, end, limit)
-        base = position_of(self._ids[partition], 0)
         found: list[Record] = []
         due = start
         for values in rows:
             record, previous = record_of(partition, values), values[5]
             if record is None:
-                raise damaged(self._path, f"{partition}/{values[0] - base}: the record differs from its checksum")
+                offset = values[0] - position_of(self._ids[partition], 0)
+                raise damaged(self._path, f"{partition}/{offset}: the record differs from its checksum")
             if record.offset < due or (previous is not None and previous >= due):
                 raise damaged(
                     self._path, f"{partition}/{max(due, previous or 0)}: expected a record, and there is none"
@@ -266,16 +266,11 @@ class Storage:
             f"SELECT position, timestamp_ms, key, value, headers, {columns} FROM records "  # noqa: S608
             "WHERE position >= ? ORDER BY position LIMIT ?"
         )
-        rows: list[Any] = []
-        with (
-            translated(self._path, "expected to read the log"),
-            closing(self._reader.execute(statement, (first, limit + 1))) as cursor,
-        ):
-            for values in cursor:
-                if values[0] >= last or len(rows) == limit:
-                    return rows, values
-                rows.append(values)
-        return rows, None
+        rows = self._query(statement, (first, min(limit, end - start) + 1))
+        count = len(rows)
+        while count > 0 and (count > limit or rows[count - 1][0] >= last):
+            count -= 1
+        return rows[:count], rows[count] if count < len(rows) else None
 
     def close(self) -> None:
         """Close the file and release its lock; delete an empty file that need not be kept."""

@@ -5,16 +5,13 @@ from functools import cache
 
 import orjson
 
-from service.messaging.broker import LazyHeaders, ParsedHeaders
+from service.messaging.broker import FirstHeaders, LazyHeaders, ParsedHeaders
 
 
-class StoredHeaders(LazyHeaders):
+class StoredHeaders(LazyHeaders, frozen=True, gc=False, eq=False):
     """Headers in a row of the file; the JSON must be whole."""
 
-    __slots__ = ("_raw",)
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
+    _raw: bytes
 
     def first(self, name: str) -> bytes | None:
         """Return the first value of a header; it is searched for, as long as nothing in it is escaped."""
@@ -26,6 +23,10 @@ class StoredHeaders(LazyHeaders):
         value = self._raw[begin : self._raw.index(b'"', begin)]
         return value if value.isascii() and b"\\" not in value else super().first(name)
 
+    def begin_with(self, first: FirstHeaders) -> bool:
+        """Return whether these headers are the first ones, as `dump` writes them; they are not parsed."""
+        return self._raw.startswith(_dumped(first))
+
     def parsed(self) -> ParsedHeaders:
         return parse(self._raw)
 
@@ -34,6 +35,12 @@ class StoredHeaders(LazyHeaders):
 def _begin_of(name: str) -> bytes:
     """Return how a header with a value begins. No other place of a row looks like it: quotes in texts are escaped."""
     return orjson.dumps([name, ""])[:-2]
+
+
+@cache
+def _dumped(first: FirstHeaders) -> bytes:
+    """Return how a row begins whose first headers are these."""
+    return dump(first.parsed)[:-1]
 
 
 def dump(headers: Iterable[tuple[str, bytes | None]]) -> bytes:
