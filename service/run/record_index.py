@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from service.checkpoints import State
 from service.messaging.broker import Partition, Record
-from service.messaging.ids import prompt_in
+from service.messaging.ids import prompt_in, prompts_in
 
 _RECORDS = 1_024
 _NONE_LOW, _NONE_HIGH = 2**63 - 1, -1
@@ -45,10 +45,9 @@ class _Blocks:
             records = records[room:]
 
     def _add_to_last(self, records: Sequence[Record]) -> None:
-        found = {prompt_in(record.key or b"") for record in records}
-        numbers = [number for number in found if number is not None]
+        numbers, has_others = prompts_in([record.key or b"" for record in records])
         self.records += len(records)
-        self.others[-1] |= None in found
+        self.others[-1] |= has_others
         self.lows[-1] = min(self.lows[-1], *numbers, _NONE_LOW)
         self.highs[-1] = max(self.highs[-1], *numbers, _NONE_HIGH)
 

@@ -1,8 +1,10 @@
 """Numbers in the ids of prompts and tasks."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from service.messaging.ids import numbers_of, prompt_in, seq_of
+from service.messaging.ids import numbers_of, prompt_in, prompts_in, seq_of
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,13 @@ def test_a_task_id_has_two_numbers(name: str, numbers: tuple[int, int] | None) -
 @pytest.mark.parametrize(("name", "number"), [("p3", 3), ("p0", 0), ("p03", None), ("p3.0", None), ("s3", None)])
 def test_a_prompt_id_has_one_number(name: str, number: int | None) -> None:
     assert seq_of(name) == number
+
+
+_KEYS = st.lists(st.sampled_from([b"p1", b"p1.0", b"p20.x", b"seed", b"p3\n", b"x\np4", b"\n", b"", b"p" + b"9" * 18]))
+
+
+@given(_KEYS)
+def test_keys_are_read_together_as_one_by_one(keys: list[bytes]) -> None:
+    each = {prompt_in(key) for key in keys}
+    numbers, has_others = prompts_in(keys)
+    assert (sorted(numbers), has_others) == (sorted(number for number in each if number is not None), None in each)
