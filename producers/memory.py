@@ -8,7 +8,7 @@ from producers.sampling_pool import SamplingPool
 from service.checkpoints import Checkpoints, CheckpointWriter, Fold, State
 from service.checkpoints.own_records import OwnRecords
 from service.errors import CheckpointUnfitError, DecodeError, NewerVersionError
-from service.messaging import topics
+from service.messaging import codec, topics
 from service.messaging.bookmark import Bookmark
 from service.messaging.broker import Broker, Record
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
@@ -20,6 +20,16 @@ PRODUCER = Fold("producer", 3)
 _FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS, *DEAD_LETTER_TOPICS)
 # Whole completions, most of the log: read only if a limit in dollars needs the cost of the other stages' calls.
 _FOLLOWED_FOR_COSTS = (topics.CANDIDATES, topics.CLASSIFIED)
+
+# The parts of messages that are remembered.
+PARTS = topics.by_name(
+    topics.SHOWN,
+    topics.COUNTED_DECISIONS,
+    topics.PAID_INSTANCES,
+    topics.COUNTED_TASKS,
+    topics.PAID_ANSWERS,
+    topics.PAID_CLASSIFICATIONS,
+)
 
 
 @dataclass(slots=True)
@@ -108,12 +118,11 @@ class ProducerMemory:
     async def catch_up(self) -> None:
         """Read the prompts, and then all else, to the present end of the log."""
         async for records in self._readers.prompts.record_batches_to_end():
-            for record in records:
-                self._recall(record)
+            self._recall(records)
             await self._note(len(records))
-        async for messages in self._readers.followed.batches_to_end():
-            self.apply(messages)
-            await self._note(len(messages))
+        async for records in self._readers.followed.record_batches_to_end():
+            self.apply(self._readers.followed.parts_of(records, PARTS))
+            await self._note(len(records))
         await self.read_costs()
 
     async def next(self) -> Sequence[Message]:
@@ -131,8 +140,7 @@ class ProducerMemory:
         """Remember what the active producer writes as well, for a while."""
         await self.next()
         prompts = await self._readers.prompts.records(0.0)
-        for record in prompts:
-            self._recall(record)
+        self._recall(prompts)
         await self._note(len(prompts))
 
     async def close_prompts_if_unneeded(self) -> None:
@@ -149,9 +157,10 @@ class ProducerMemory:
         """Read the cost of calls up to now; returns whether any was new."""
         new = False
         if self._readers.costs is not None:
-            async for message in self._readers.costs.messages_to_end():
-                self.progress.bill.apply(message)
-                new = True
+            async for records in self._readers.costs.record_batches_to_end():
+                for message in self._readers.costs.parts_of(records, PARTS):
+                    self.progress.bill.apply(message)
+                    new = True
         return new
 
     def remember(self, written: Sequence[Message]) -> None:
@@ -177,18 +186,19 @@ class ProducerMemory:
         if self._writer.is_due:
             await self.save()
 
-    def _recall(self, record: Record) -> None:
-        """Take the number of a prompt, even of one that cannot be read.
+    def _recall(self, records: Sequence[Record]) -> None:
+        """Take the numbers of prompts, even of those that cannot be read.
 
         A prompt of a newer version counts as issued, since workers of that version answer it.
         """
-        tail = self._readers.prompts
-        try:
-            self.progress.apply(tail.decode(record))
-        except DecodeError as error:
-            tail.skip(record, error)
-            prompt_id = (record.key or b"").decode("utf-8", "replace")
-            self.progress.reserve(prompt_id, issued=isinstance(error, NewerVersionError))
+        decode = codec.part_decoder(topics.COUNTED_PROMPTS)
+        for record in records:
+            try:
+                self.progress.apply(decode(record))
+            except DecodeError as error:
+                self._readers.prompts.skip(record, error)
+                prompt_id = (record.key or b"").decode("utf-8", "replace")
+                self.progress.reserve(prompt_id, issued=isinstance(error, NewerVersionError))
 
     def _taken(self) -> tuple[Bookmark, State]:
         return self._readers.bookmark(), State.of_parts(progress=self.progress.snapshot(), pool=self.pool.snapshot())

@@ -8,7 +8,7 @@ from msgspec import convert, to_builtins
 
 from service.checkpoints import State
 from service.containers import Arrays
-from service.messaging.messages import Message, Origin, PooledTask
+from service.messaging.messages import Message, Origin, PooledTask, ShownTask
 from service.messaging.task_ids import TaskIds
 from service.selfinstruct.tasks import SeedTask
 
@@ -89,7 +89,7 @@ class SamplingPool:
 
     def apply(self, message: Message) -> None:
         """Add a task of the pool."""
-        if not isinstance(message, PooledTask):
+        if not isinstance(message, (PooledTask, ShownTask)):
             return
         if message.origin is Origin.MACHINE:
             self.machine.append(message.id, message.instruction, message.depth)

@@ -10,7 +10,9 @@ rows, which takes some twenty bytes per prompt or accepted instruction.
 """
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
 
 from service.billing.moments import Moments
 from service.billing.recent_cost import RecentAcceptances
@@ -22,11 +24,17 @@ from service.messaging.messages import (
     Call,
     CallsDropped,
     ClassifiedInstruction,
+    CountedDecision,
+    CountedTask,
     Decision,
     FailedCall,
     FailedPrompt,
     FinishedTask,
     Message,
+    PaidAnswer,
+    PaidCall,
+    PaidClassification,
+    PaidInstances,
     TaskInstances,
 )
 from service.selfinstruct.tasks import InstanceReason
@@ -109,8 +117,7 @@ class Bill:
     def outcome(self, pool_seq: int) -> str | None:
         """Return the outcome of an accepted instruction: "usable", `FINISHED` or a reason; `None` before it has one."""
         page, place = self._tasks.look(pool_seq)
-        state = _NOTHING if page is None else page.state[place]
-        return None if state == _NOTHING else USABLE if state == _USABLE else self._outcomes[state]
+        return self._name_of(_NOTHING if page is None else page.state[place])
 
     def snapshot(self) -> State:
         """Return the state of this bill; `restored` makes the same bill of it."""
@@ -155,21 +162,13 @@ class Bill:
         bill._tasks.restore("tasks", state.arrays)
         return bill
 
-    def apply(self, message: Message) -> None:
-        """Add one message to the bill; messages of other types are ignored."""
-        match message:
-            case Answer() | FailedPrompt():
-                self._generated(message)
-            case Decision():
-                self._decided(message)
-            case ClassifiedInstruction() | TaskInstances():
-                self._completed(message)
-            case FinishedTask():
-                self._become(*self._tasks.row(message.pool_seq), _FINISHED)
-            case CallsDropped():
-                self._dropped(message)
-            case _:
-                pass
+    def apply(self, message: Message) -> str | None:
+        """Add one message to the bill; messages of other types are ignored.
+
+        Returns the outcome that the instruction of an instances or task message had before.
+        """
+        add = self._ADD.get(type(message))
+        return None if add is None else add(self, message)
 
     def _dropped(self, message: CallsDropped) -> None:
         """Count the cost of dropped calls as failed; the calls are made again."""
@@ -177,13 +176,16 @@ class Bill:
         fates, fate = (self.candidates, FAILED) if message.stage == GENERATE else (self.tasks, CALL_FAILED)
         fates[fate] += cost or 0
 
-    def _generated(self, message: Answer | FailedPrompt) -> None:
+    def _answered(self, answer: Answer | PaidAnswer) -> None:
+        page, place = self._prompts.row(answer.prompt_seq)
+        if not self._is_repeated(GENERATE, page.answered, place, answer.call):
+            self._generated(page, place, self._pay(GENERATE, answer.call, None))
+
+    def _failed(self, failed: FailedPrompt) -> None:
+        self._generated(*self._prompts.row(failed.prompt_seq), self._pay(GENERATE, None, failed.spent))
+
+    def _generated(self, page: _Prompts, place: int, cost: int | None) -> None:
         """Count a call for a prompt. Only the first record is decided on; the cost of a second one counts as failed."""
-        call = message.call if isinstance(message, Answer) else None
-        page, place = self._prompts.row(message.prompt_seq)
-        if call is not None and self._is_repeated(GENERATE, page.answered, place, call):
-            return
-        cost = self._pay(GENERATE, call, message.spent if isinstance(message, FailedPrompt) else None)
         if page.cost[place]:
             self.candidates[FAILED] += cost or 0
             return
@@ -194,7 +196,7 @@ class Bill:
         self.awaited -= bool(page.fate[place])
         self._join(page, place)
 
-    def _decided(self, decision: Decision) -> None:
+    def _decided(self, decision: Decision | CountedDecision) -> None:
         page, place = self._prompts.row(decision.prompt_seq)
         if page.fate[place]:
             return
@@ -207,10 +209,11 @@ class Bill:
 
     def _number_of(self, fate: tuple[str, ...]) -> int:
         """Return the number of a fate (`_fate`), from 1; there are far fewer fates than prompts."""
-        if fate not in self._fates:
+        number = self._fates.get(fate)
+        if number is None:
             self._fate_of_number.append(fate)
-            self._fates[fate] = len(self._fate_of_number)
-        return self._fates[fate]
+            number = self._fates[fate] = len(self._fate_of_number)
+        return number
 
     def _join(self, page: _Prompts, place: int) -> None:
         """Divide the cost of a prompt among its candidates, once both are known."""
@@ -224,17 +227,31 @@ class Bill:
         for number, name in enumerate(names):
             self.candidates[name] += share + (number < rest)
 
-    def _completed(self, message: ClassifiedInstruction | TaskInstances) -> None:
+    def _classified(self, message: ClassifiedInstruction | PaidClassification) -> None:
         page, place = self._tasks.row(message.pool_seq)
-        stage, answered = (
-            (CLASSIFY, page.classified) if isinstance(message, ClassifiedInstruction) else (INSTANCES, page.written)
-        )
-        if message.call is None or not self._is_repeated(stage, answered, place, message.call):
-            self._charge(page, place, self._pay(stage, message.call, message.spent) or 0)
-        if isinstance(message, TaskInstances) and page.state[place] == _NOTHING:
+        if message.call is None or not self._is_repeated(CLASSIFY, page.classified, place, message.call):
+            self._charge(page, place, self._pay(CLASSIFY, message.call, message.spent))
+
+    def _written(self, message: TaskInstances | PaidInstances) -> str | None:
+        page, place = self._tasks.row(message.pool_seq)
+        if message.call is None or not self._is_repeated(INSTANCES, page.written, place, message.call):
+            self._charge(page, place, self._pay(INSTANCES, message.call, message.spent))
+        before = page.state[place]
+        if before == _NOTHING:
             self._become(
                 page, place, _USABLE if message.rejection is None else self._dropped_for(message.rejection.value)
             )
+        return self._name_of(before)
+
+    def _finished(self, task: FinishedTask | CountedTask) -> str | None:
+        page, place = self._tasks.row(task.pool_seq)
+        before = page.state[place]
+        self._become(page, place, _FINISHED)
+        return self._name_of(before)
+
+    def _name_of(self, state: int) -> str | None:
+        """Return the outcome of an instruction in a state; `None` before it has one."""
+        return None if state == _NOTHING else USABLE if state == _USABLE else self._outcomes[state]
 
     def _dropped_for(self, reason: str) -> int:
         """Return the state of an instruction that was dropped for a reason."""
@@ -243,7 +260,7 @@ class Bill:
             self._outcomes.append(reason)
         return self._states[reason]
 
-    def _charge(self, page: _Tasks, place: int, cost: int) -> None:
+    def _charge(self, page: _Tasks, place: int, cost: int | None) -> None:
         """Add to the cost of an accepted instruction."""
         if cost:
             before, state = page.cost[place], page.state[place]
@@ -261,19 +278,18 @@ class Bill:
         if before < _FINISHED <= state:
             self.task_costs.add(cost)
 
-    def _pay(self, stage: str, call: Call | None, failed: FailedCall | None) -> int | None:
+    def _pay(self, stage: str, call: Call | PaidCall | None, failed: FailedCall | None) -> int | None:
         """Count a call for the stage and return its cost; None if it is not known."""
-        cost: int | None = 0
-        for each in (call, failed):
-            if each is not None:
-                if (spent := self.stages.get(stage)) is None:
-                    spent = self.stages[stage] = Spent()
-                cost = spent.add(each) if isinstance(each, Call) else spent.add_failed(each)
-                if each.prices is not None:
-                    self.prices.add(each.prices)
-        return cost
+        paid = call or failed
+        if paid is None:
+            return 0
+        if (spent := self.stages.get(stage)) is None:
+            spent = self.stages[stage] = Spent()
+        if paid.prices is not None:
+            self.prices.add(paid.prices)
+        return spent.add_failed(paid) if isinstance(paid, FailedCall) else spent.add(paid)
 
-    def _is_repeated(self, stage: str, answered: memoryview, place: int, call: Call) -> bool:
+    def _is_repeated(self, stage: str, answered: memoryview, place: int, call: Call | PaidCall) -> bool:
         """Return whether a completion is for an input that already had one; if so, count it as repeated."""
         if not answered[place]:
             answered[place] = 1
@@ -282,10 +298,25 @@ class Bill:
         self.stages[stage].repeated += 1
         return True
 
+    _ADD: ClassVar[Mapping[type[Message], Callable[[Any, Any], str | None]]] = {
+        Answer: _answered,
+        PaidAnswer: _answered,
+        FailedPrompt: _failed,
+        Decision: _decided,
+        CountedDecision: _decided,
+        ClassifiedInstruction: _classified,
+        PaidClassification: _classified,
+        TaskInstances: _written,
+        PaidInstances: _written,
+        FinishedTask: _finished,
+        CountedTask: _finished,
+        CallsDropped: _dropped,
+    }
 
-def _fate(decision: Decision) -> tuple[str, ...]:
+
+def _fate(decision: Decision | CountedDecision) -> tuple[str, ...]:
     """Return the outcome of each candidate of a prompt, sorted; the outcome of the prompt if it has no candidates."""
     if decision.failure is not None:
         return (FAILED,)
-    names = (ACCEPTED if verdict.reason is None else verdict.reason.value for verdict in decision.verdicts)
+    names = [ACCEPTED if verdict.reason is None else verdict.reason._value_ for verdict in decision.verdicts]
     return tuple(sorted(names)) or (NO_CANDIDATES,)

@@ -82,11 +82,10 @@ class RecentAcceptances:
 
     def _forget(self) -> None:
         """Drop the oldest prompts while the others have at least `size` acceptances."""
-        while True:
-            number, oldest = next(iter(self._stretches.items()))
-            if self._sum.accepted - oldest.accepted < self._size:
-                return
+        number = self._newest - len(self._stretches) + 1
+        while self._sum.accepted - (oldest := self._stretches[number]).accepted >= self._size:
             del self._stretches[number]
+            number += 1
             self._sum.accepted -= oldest.accepted
             self._sum.cost -= oldest.cost
             self._sum.unpaid -= oldest.unpaid

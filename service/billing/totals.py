@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from service.lm.usage import Usage
-from service.messaging.messages import Call, FailedCall
+from service.messaging.messages import Call, FailedCall, PaidCall
 
 PICO = 10**12
 _DEAREST_USD = 1e5
@@ -56,18 +56,19 @@ class Spent:
     def __add__(self, other: "Spent") -> "Spent":
         return Spent(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
-    def add(self, call: Call) -> int | None:
+    def add(self, call: Call | PaidCall) -> int | None:
         """Count an answered call and return its cost; None if it is not known."""
         self.calls += 1
         self.attempts += call.attempts
-        self._waste(call.wasted)
-        if call.usage is None:
+        if call.wasted is not None:
+            self._waste(call.wasted)
+        if (usage := call.usage) is None:
             self.uncounted += 1
         else:
-            self.prompt_tokens += call.usage.prompt_tokens
-            self.completion_tokens += call.usage.completion_tokens
-            self.cached_tokens += call.usage.cached_tokens
-            self.reasoning_tokens += call.usage.reasoning_tokens
+            self.prompt_tokens += usage.prompt_tokens
+            self.completion_tokens += usage.completion_tokens
+            self.cached_tokens += usage.cached_tokens
+            self.reasoning_tokens += usage.reasoning_tokens
         picos = picos_of(call.cost_usd)
         if picos is None:
             self.unpriced += 1
@@ -91,10 +92,9 @@ class Spent:
             self.failed_cost += picos
         return picos
 
-    def _waste(self, wasted: Usage | None) -> None:
-        if wasted is not None:
-            self.wasted_prompt_tokens += wasted.prompt_tokens
-            self.wasted_completion_tokens += wasted.completion_tokens
+    def _waste(self, wasted: Usage) -> None:
+        self.wasted_prompt_tokens += wasted.prompt_tokens
+        self.wasted_completion_tokens += wasted.completion_tokens
 
     @property
     def known_usd(self) -> float | None:

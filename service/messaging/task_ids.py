@@ -68,12 +68,12 @@ class TaskIdSet:
 
     def add(self, task_id: str) -> None:
         """Add an id."""
-        place = _place_of(task_id)
-        if place is None:
+        numbers = numbers_of(task_id)
+        if numbers is None or numbers[1] >= _POSITIONS:
             self._size += task_id not in self.others
             self.others.add(task_id)
         else:
-            self._size += self._bits.add(place)
+            self._size += self._bits.add(numbers[0] * _POSITIONS + numbers[1])
 
     def snapshot(self, name: str) -> Arrays:
         """Return the numbers as arrays under names that begin with `name`; `others` are not among them."""

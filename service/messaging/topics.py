@@ -6,7 +6,7 @@ partition, since their order determines the run's state. `ARCHITECTURE.md` shows
 
 import re
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from service.messaging import messages
 from service.messaging.broker import DEAD_LETTERS, TopicSpec
@@ -67,8 +67,19 @@ CONTROL: Topic[
 )
 
 # Topics for readers that need a part of each record alone: the other fields are not decoded.
+COUNTED_PROMPTS: Topic[messages.CountedPrompt] = Topic(PROMPTS.name, (messages.CountedPrompt,), fanned_out=True)
+PAID_ANSWERS: Topic[messages.PaidAnswer | messages.FailedPrompt | messages.SubmittedSeed] = Topic(
+    CANDIDATES.name, (messages.PaidAnswer, messages.FailedPrompt, messages.SubmittedSeed)
+)
+SHOWN: Topic[messages.ShownTask] = Topic(POOL.name, (messages.ShownTask,))
 POOL_TEXTS: Topic[messages.PooledText] = Topic(POOL.name, (messages.PooledText,))
 DECIDED: Topic[messages.DecidedPrompt] = Topic(DECISIONS.name, (messages.DecidedPrompt,))
+COUNTED_DECISIONS: Topic[messages.CountedDecision] = Topic(DECISIONS.name, (messages.CountedDecision,))
+PAID_CLASSIFICATIONS: Topic[messages.PaidClassification] = Topic(
+    CLASSIFIED.name, (messages.PaidClassification,), fanned_out=True
+)
+PAID_INSTANCES: Topic[messages.PaidInstances] = Topic(INSTANCES.name, (messages.PaidInstances,))
+COUNTED_TASKS: Topic[messages.CountedTask] = Topic(TASKS.name, (messages.CountedTask,), fanned_out=True)
 NUMBERED: Topic[messages.NumberedTask] = Topic(TASKS.name, (messages.NumberedTask,), fanned_out=True)
 
 ALL: tuple[Topic[Message], ...] = (
@@ -83,6 +94,12 @@ ALL: tuple[Topic[Message], ...] = (
     TASKS,
     CONTROL,
 )
+
+
+def by_name(*of: Topic[Any]) -> dict[str, Topic[Message]]:
+    """Return topics by their names within a run."""
+    return {topic.name: topic for topic in of}
+
 
 _OF_A_RUN = re.compile(rf"seedstream\.(.+)\.(?:{'|'.join(each.name for each in ALL)})(?:{re.escape(DEAD_LETTERS)})?")
 

@@ -5,9 +5,10 @@ decision or a result arrives all the same.
 """
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count, islice
-from typing import Any
+from typing import Any, ClassVar
 
 from service.billing.bill import FINISHED, USABLE, Bill
 from service.billing.totals import Spent
@@ -18,15 +19,21 @@ from service.messaging.broker import Partition, Record
 from service.messaging.dead_letters import DeadLetter
 from service.messaging.ids import seq_of
 from service.messaging.messages import (
+    CountedDecision,
+    CountedPrompt,
+    CountedTask,
     Decision,
     FinishedTask,
     GoalSet,
     Message,
     Origin,
+    PaidInstances,
     PooledTask,
+    PooledText,
     Prompt,
     RunDefined,
     RunEnded,
+    ShownTask,
     SubmittedSeed,
     TaskInstances,
     TopicIds,
@@ -224,90 +231,83 @@ class Progress:
         return progress
 
     def apply(self, message: Message) -> None:
-        """Update the counts from a message."""
-        match message:
-            case Prompt():
-                self._issue(message.seq)
-                self.topics.issue(message.seq, message.topic)
-            case Decision():
-                self._decide(message)
-            case PooledTask():
-                self._pool(message)
-            case FinishedTask():
-                self._finish(message)
-            case TaskInstances():
-                self._complete(message)
-            case DeadLetter():
-                self._bury(message)
-            case _:
-                self._control(message)
-        self.bill.apply(message)  # last: it is asked for the outcome that a task had before
+        """Update the counts from a message, or from the part of it that is counted."""
+        before = self.bill.apply(message)
+        count = self._COUNT.get(type(message))
+        if count is not None:
+            count(self, message, before)
 
-    def _control(self, message: Message) -> None:
-        match message:
-            case RunDefined():
-                self.defined = message
-            case GoalSet():
-                self.goal, self.ended = message, None
-            case RunEnded() if message.target == self.target and message.goal in (None, self.goal):
-                self.ended = message
-            case TopicIds():
-                self.topic_ids = message
-            case _:
-                pass
+    def _define(self, defined: RunDefined, _: str | None) -> None:
+        self.defined = defined
+
+    def _set(self, goal: GoalSet, _: str | None) -> None:
+        self.goal, self.ended = goal, None
+
+    def _rest(self, ended: RunEnded, _: str | None) -> None:
+        if ended.target == self.target and ended.goal in (None, self.goal):
+            self.ended = ended
+
+    def _name_topics(self, topic_ids: TopicIds, _: str | None) -> None:
+        self.topic_ids = topic_ids
 
     def _take(self, seq: int) -> None:
         self._taken.add(seq)
-        while self._next_seq in self._taken:
-            self._next_seq += 1
+        if seq == self._next_seq:
+            while self._next_seq in self._taken:
+                self._next_seq += 1
 
     def _issue(self, seq: int) -> None:
         """Count a prompt once, however often its record or decision occurs."""
-        self._take(seq)
-        self.prompts += self._issued.add(seq)
+        if self._issued.add(seq):
+            self.prompts += 1
+            self._take(seq)
 
-    def _pool(self, task: PooledTask) -> None:
+    def _prompt(self, prompt: Prompt | CountedPrompt, _: str | None) -> None:
+        self._issue(prompt.seq)
+        self.topics.issue(prompt.seq, prompt.topic)
+
+    def _pool(self, task: PooledText, _: str | None) -> None:
         self.pool += 1
         if task.origin is Origin.HUMAN:
             self.seeds += 1
             self._human.add(task.id)
 
-    def _decide(self, decision: Decision) -> None:
+    def _decide(self, decision: Decision | CountedDecision, _: str | None) -> None:
         self._issue(decision.prompt_seq)
         self._decided.add(decision.prompt_seq)
         self._dead_prompts.discard(decision.prompt_seq)
         self.decided += 1
         self.failed_prompts += decision.failure is not None
-        accepted = decision.accepted
-        self.accepted += accepted
+        accepted = 0
         for verdict in decision.verdicts:
             if verdict.reason is None:
+                accepted += 1
                 self._accepted.add(verdict.id)
             else:
-                self.rejected[verdict.reason.value] += 1
+                self.rejected[verdict.reason._value_] += 1
+        self.accepted += accepted
         self.fruitless = 0 if accepted else self.fruitless + 1
         self.topics.decide(decision)
         self.pool_promised = max(self.pool_promised, decision.pool_size)
 
-    def _finish(self, task: FinishedTask) -> None:
+    def _finish(self, task: FinishedTask | CountedTask, before: str | None) -> None:
+        """Count a task that is finished; `before` is the outcome that it had until now."""
         self.finished += 1
         self.classification += task.is_classification is True
         self.instances += len(task.instances)
-        outcome = self.bill.outcome(task.pool_seq)
-        was_dropped, was_usable = outcome not in (None, USABLE, FINISHED), outcome == USABLE
-        if outcome is not None and was_dropped:
-            self.dropped = self.dropped - Counter([outcome])
+        was_dropped, was_usable = before not in (None, USABLE, FINISHED), before == USABLE
+        if before is not None and was_dropped:
+            self.dropped = self.dropped - Counter([before])
         self.usable += not was_usable
         self.topics.finish(task, was_dropped=was_dropped, was_usable=was_usable)
         self._end(task.id)
 
-    def _complete(self, message: TaskInstances) -> None:
+    def _complete(self, message: TaskInstances | PaidInstances, before: str | None) -> None:
         """Count the first outcome of an instruction; a later, better one counts once the task is finished."""
         if message.rejection is None:
             self.fruitless_tasks = 0
-        is_first = self.bill.outcome(message.pool_seq) is None
-        self.topics.complete(message, is_first=is_first)
-        if is_first:
+        self.topics.complete(message, is_first=before is None)
+        if before is None:
             self.usable += message.rejection is None
             if message.rejection is not None:
                 self.fruitless_tasks += 1
@@ -319,7 +319,7 @@ class Progress:
         self._ended.add(name)
         self._dead_tasks.discard(name)
 
-    def _bury(self, letter: DeadLetter) -> None:
+    def _bury(self, letter: DeadLetter, _: str | None) -> None:
         """Record a prompt, task or seed as stuck unless its dead letter was put back or it already has an outcome.
 
         A stage that read its input again may have written a dead letter twice; it counts once.
@@ -341,6 +341,25 @@ class Progress:
             self._dead_seeds.add(letter.id)
         elif (seq := seq_of(letter.id)) is not None and seq not in self._decided:
             self._dead_prompts.add(seq)
+
+    _COUNT: ClassVar[Mapping[type[Message], Callable[[Any, Any, str | None], None]]] = {
+        Prompt: _prompt,
+        CountedPrompt: _prompt,
+        Decision: _decide,
+        CountedDecision: _decide,
+        PooledTask: _pool,
+        PooledText: _pool,
+        ShownTask: _pool,
+        FinishedTask: _finish,
+        CountedTask: _finish,
+        TaskInstances: _complete,
+        PaidInstances: _complete,
+        DeadLetter: _bury,
+        RunDefined: _define,
+        GoalSet: _set,
+        RunEnded: _rest,
+        TopicIds: _name_topics,
+    }
 
 
 def _as_json(message: Message | None) -> list[str] | None:

@@ -10,12 +10,34 @@ from service.messaging.dead_letters import DEAD_LETTER_TOPICS
 from service.messaging.interrupted_poll import InterruptedPolls
 from service.messaging.messages import Message
 from service.messaging.topic_reader import Tail
-from service.messaging.topics import ALL, HINTS, INSTRUCTIONS
+from service.messaging.topics import (
+    ALL,
+    COUNTED_DECISIONS,
+    COUNTED_PROMPTS,
+    COUNTED_TASKS,
+    HINTS,
+    INSTRUCTIONS,
+    PAID_ANSWERS,
+    PAID_CLASSIFICATIONS,
+    PAID_INSTANCES,
+    POOL_TEXTS,
+    by_name,
+)
 from service.run.progress import Progress
 from service.run.record_index import RecordIndex
 
 # Nothing is counted of the two others.
 COUNTED = tuple(topic for topic in ALL if topic not in (HINTS, INSTRUCTIONS))
+# The parts of those messages that are counted.
+PARTS = by_name(
+    COUNTED_PROMPTS,
+    PAID_ANSWERS,
+    POOL_TEXTS,
+    COUNTED_DECISIONS,
+    PAID_CLASSIFICATIONS,
+    PAID_INSTANCES,
+    COUNTED_TASKS,
+)
 # The state that `ProgressReader` saves; a change of its meaning needs another version.
 PROGRESS = Fold("progress", 2)
 # A command that has read fewer records leaves no checkpoint behind.
@@ -45,7 +67,7 @@ class ProgressReader:
         """Read up to the current end of the log. `tell` gets the share that is read, 0 … 1, again and again."""
         left, read = await self.tail.left(), 0
         async for batch in self.tail.record_batches_to_end():
-            await self._apply(batch)
+            await self._apply(batch, self.tail.parts_of(batch, PARTS))
             read += len(batch)
             tell(read / max(left, read, 1))
 
@@ -55,20 +77,19 @@ class ProgressReader:
         With `polls`, the wait for messages is one of those.
         """
         records = await (self.tail.records() if polls is None else polls.poll(self.tail.records))
-        return await self._apply(records)
+        return await self._apply(records, self.tail.readable_of(records))
 
     async def batches_to_end(self) -> AsyncIterator[list[Message]]:
         """Yield messages as `next` returns them, up to the current end of the log."""
         async for batch in self.tail.record_batches_to_end():
-            yield await self._apply(batch)
+            yield await self._apply(batch, self.tail.readable_of(batch))
 
     async def save(self, at_least: int = 1) -> None:
         """Write a checkpoint, if at least this many records were read since the last one."""
         await self._writer.finish(at_least)
 
-    async def _apply(self, batch: Sequence[Record]) -> list[Message]:
+    async def _apply(self, batch: Sequence[Record], messages: list[Message]) -> list[Message]:
         self.index.add(batch)
-        messages = self.tail.readable_of(batch)
         for message in messages:
             self.progress.apply(message)
         self._writer.note(len(batch))

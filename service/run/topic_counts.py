@@ -7,7 +7,14 @@ from dataclasses import asdict, dataclass
 from service.checkpoints import State
 from service.containers import PagedTable
 from service.messaging.ids import numbers_of
-from service.messaging.messages import Decision, FinishedTask, TaskInstances
+from service.messaging.messages import (
+    CountedDecision,
+    CountedTask,
+    Decision,
+    FinishedTask,
+    PaidInstances,
+    TaskInstances,
+)
 
 
 @dataclass(slots=True)
@@ -72,7 +79,7 @@ class TopicCounts:
                 self._of(topic).prompts += 1
                 page.topic[place] = self._numbers[topic]
 
-    def decide(self, decision: Decision) -> None:
+    def decide(self, decision: Decision | CountedDecision) -> None:
         """Count a decision."""
         self.issue(decision.prompt_seq, decision.topic)
         if decision.topic is not None:
@@ -82,7 +89,7 @@ class TopicCounts:
             count.accepted += accepted
             count.fruitless = 0 if accepted else count.fruitless + 1
 
-    def complete(self, message: TaskInstances, *, is_first: bool) -> None:
+    def complete(self, message: TaskInstances | PaidInstances, *, is_first: bool) -> None:
         """Count an outcome of an instruction, which may have had one before."""
         if (topic := message.provenance.topic) is None:
             return
@@ -94,7 +101,7 @@ class TopicCounts:
             count.dropped += not is_usable
             count.fruitless_tasks += not is_usable
 
-    def finish(self, task: FinishedTask, *, was_dropped: bool, was_usable: bool) -> None:
+    def finish(self, task: FinishedTask | CountedTask, *, was_dropped: bool, was_usable: bool) -> None:
         """Count a finished task, with its outcome before."""
         if task.topic is not None:
             count = self._of(task.topic)

@@ -9,7 +9,7 @@ The types of a field are checked when a record is decoded, and not when a messag
 """
 
 from service.messaging.messages.base import Message
-from service.messaging.messages.calls import Call, FailedCall
+from service.messaging.messages.calls import Call, FailedCall, PaidCall
 from service.messaging.messages.control import (
     CallsDropped,
     DeadLettersPutBack,
@@ -23,6 +23,8 @@ from service.messaging.messages.control import (
 )
 from service.messaging.messages.pool import (
     CandidateVerdict,
+    CountedDecision,
+    CountedVerdict,
     DecidedPrompt,
     Decision,
     Embedding,
@@ -32,14 +34,25 @@ from service.messaging.messages.pool import (
     ScreenedCandidates,
     ScreenedText,
     SemanticNeighbour,
+    ShownTask,
     check_next,
 )
-from service.messaging.messages.prompts import Answer, FailedPrompt, Prompt, SubmittedSeed
+from service.messaging.messages.prompts import (
+    Answer,
+    CountedPrompt,
+    FailedPrompt,
+    PaidAnswer,
+    Prompt,
+    SubmittedSeed,
+)
 from service.messaging.messages.tasks import (
     ClassifiedInstruction,
+    CountedTask,
     FinishedTask,
     Instruction,
     NumberedTask,
+    PaidClassification,
+    PaidInstances,
     Provenance,
     TaskInstances,
     subject_of,
@@ -51,6 +64,10 @@ __all__ = [
     "CallsDropped",
     "CandidateVerdict",
     "ClassifiedInstruction",
+    "CountedDecision",
+    "CountedPrompt",
+    "CountedTask",
+    "CountedVerdict",
     "DeadLettersPutBack",
     "DecidedPrompt",
     "Decision",
@@ -66,6 +83,10 @@ __all__ = [
     "Message",
     "NumberedTask",
     "Origin",
+    "PaidAnswer",
+    "PaidCall",
+    "PaidClassification",
+    "PaidInstances",
     "PooledTask",
     "PooledText",
     "Prompt",
@@ -75,6 +96,7 @@ __all__ = [
     "ScreenedCandidates",
     "ScreenedText",
     "SemanticNeighbour",
+    "ShownTask",
     "SubmittedSeed",
     "TaskInstances",
     "TopicIds",

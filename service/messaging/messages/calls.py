@@ -43,6 +43,16 @@ class Call(Struct, frozen=True, gc=False, kw_only=True):
         return self.finish_reason is FinishReason.LENGTH
 
 
+class PaidCall(Struct, frozen=True, kw_only=True, gc=False):
+    """The part of a `Call` that a bill needs."""
+
+    usage: Usage | None
+    attempts: int
+    cost_usd: float | None
+    wasted: Usage | None = None
+    prices: str | None = None
+
+
 class FailedCall(Struct, frozen=True, gc=False, kw_only=True):
     """The cost of a call that failed for good; `wasted` is the usage that the server reported for its attempts."""
 

@@ -51,6 +51,24 @@ class PooledTask(PooledText, frozen=True, kw_only=True, omit_defaults=True):
         return 0 if self.provenance is None else self.provenance.depth
 
 
+class Generation(Struct, frozen=True, gc=False, kw_only=True):
+    """The part of a `Provenance` that later prompts need."""
+
+    depth: int
+
+
+class ShownTask(PooledText, frozen=True, kw_only=True):
+    """The part of a `PooledTask` that prompts show, and its depth."""
+
+    seed: SeedTask | None = None
+    provenance: Generation | None = None
+
+    @property
+    def depth(self) -> int:
+        """Generations of prompts between this task and human tasks; 0 for a human task."""
+        return 0 if self.provenance is None else self.provenance.depth
+
+
 class SemanticNeighbour(Struct, frozen=True, gc=False, kw_only=True):
     """The pool task nearest in meaning to a candidate: its id, and the cosine similarity (-1 … 1) by `model`."""
 
@@ -87,7 +105,7 @@ class Decision(AboutPrompt, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def accepted(self) -> int:
         """Number of accepted candidates."""
-        return [verdict.reason for verdict in self.verdicts].count(None)
+        return [verdict.reason is None for verdict in self.verdicts].count(True)
 
 
 class DecidedPrompt(AboutPrompt, frozen=True, kw_only=True):
@@ -96,6 +114,26 @@ class DecidedPrompt(AboutPrompt, frozen=True, kw_only=True):
     ce_type = Decision.ce_type
 
     pool_size: int
+
+
+class CountedVerdict(Struct, frozen=True, gc=False, kw_only=True):
+    """The part of a `CandidateVerdict` that is counted."""
+
+    id: str
+    reason: Reason | None
+
+
+class CountedDecision(DecidedPrompt, frozen=True, kw_only=True):
+    """The part of a `Decision` that is counted."""
+
+    verdicts: tuple[CountedVerdict, ...] = ()
+    failure: str | None = None
+    topic: str | None = None
+
+    @property
+    def accepted(self) -> int:
+        """Number of accepted candidates."""
+        return [verdict.reason is None for verdict in self.verdicts].count(True)
 
 
 class ScreenedText(Struct, frozen=True, gc=False, kw_only=True):

@@ -1,7 +1,7 @@
 """Messages of `prompts` and `candidates`."""
 
 from service.messaging.messages.base import NULL, AboutPrompt, Message
-from service.messaging.messages.calls import Call, FailedCall
+from service.messaging.messages.calls import Call, FailedCall, PaidCall
 from service.selfinstruct.model_input import ModelInput, schema_of_tasks
 from service.selfinstruct.recipe import Form, Recipe
 from service.selfinstruct.tasks import Candidate, SeedTask
@@ -32,6 +32,16 @@ class Prompt(Message, frozen=True, kw_only=True, omit_defaults=True):
         return ModelInput(self.text, self.system or "", schema_of_tasks(recipe))
 
 
+class CountedPrompt(Message, frozen=True, kw_only=True):
+    """The part of a `Prompt` that is counted."""
+
+    ce_type = Prompt.ce_type
+
+    id: str
+    seq: int
+    topic: str | None = None
+
+
 class Answer(AboutPrompt, frozen=True, kw_only=True, omit_defaults=True):
     """The complete reply to a prompt, and the candidates parsed from it."""
 
@@ -59,6 +69,14 @@ class Answer(AboutPrompt, frozen=True, kw_only=True, omit_defaults=True):
             candidates=candidates,
             topic=prompt.topic,
         )
+
+
+class PaidAnswer(AboutPrompt, frozen=True, kw_only=True):
+    """The part of an `Answer` that a bill needs."""
+
+    ce_type = Answer.ce_type
+
+    call: PaidCall
 
 
 class FailedPrompt(AboutPrompt, frozen=True, kw_only=True, omit_defaults=True):

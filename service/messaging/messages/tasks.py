@@ -5,7 +5,7 @@ from typing import TypedDict
 from msgspec import Struct
 
 from service.messaging.messages.base import Message
-from service.messaging.messages.calls import Call, FailedCall
+from service.messaging.messages.calls import Call, FailedCall, PaidCall
 from service.messaging.messages.prompts import Answer
 from service.selfinstruct.tasks import Instance, InstanceReason
 
@@ -94,6 +94,36 @@ class TaskInstances(AboutInstruction, frozen=True, kw_only=True):
     spent: FailedCall | None = None
 
 
+class PaidClassification(Message, frozen=True, kw_only=True):
+    """The part of a `ClassifiedInstruction` that a bill needs."""
+
+    ce_type = ClassifiedInstruction.ce_type
+
+    id: str
+    pool_seq: int
+    call: PaidCall | None = None
+    spent: FailedCall | None = None
+
+
+class CountedProvenance(Struct, frozen=True, gc=False, kw_only=True):
+    """The part of a `Provenance` that is counted."""
+
+    topic: str | None = None
+
+
+class PaidInstances(Message, frozen=True, kw_only=True):
+    """The part of a `TaskInstances` that is counted."""
+
+    ce_type = TaskInstances.ce_type
+
+    id: str
+    pool_seq: int
+    provenance: CountedProvenance
+    rejection: InstanceReason | None = None
+    call: PaidCall | None = None
+    spent: FailedCall | None = None
+
+
 class NumberedTask(Message, frozen=True, kw_only=True):
     """The beginning of a `FinishedTask`, for readers that need no more of it."""
 
@@ -114,6 +144,19 @@ class FinishedTask(NumberedTask, frozen=True, kw_only=True, omit_defaults=True):
     instances: tuple[Instance, ...]
     pool_seq: int
     provenance: Provenance
+    topic: str | None = None
+
+
+class CountedInstance(Struct, frozen=True, gc=False):
+    """An instance of which nothing is needed but that it is there."""
+
+
+class CountedTask(NumberedTask, frozen=True, kw_only=True):
+    """The part of a `FinishedTask` that is counted."""
+
+    is_classification: bool | None
+    instances: tuple[CountedInstance, ...]
+    pool_seq: int
     topic: str | None = None
 
 
