@@ -81,6 +81,16 @@ def rate_of(ledger: Ledger, topic: str) -> float:
     return sum(reason is not None for reason in reasons) / len(reasons)
 
 
+def check_exports(folder: Path, topics: list[str]) -> None:
+    """Check that the other formats name the topics too."""
+    for form in ("alpaca", "self-instruct"):
+        assert run(folder, "export", "--format", form, "--output", f"{form}.json").code == 0
+    rows = json.loads((folder / "alpaca.json").read_text())
+    assert {row["topic"] for row in rows} == set(topics)
+    lines = (folder / "self-instruct.json").read_text().splitlines()
+    assert [json.loads(line)["topic"] for line in lines] == topics
+
+
 def test_commands_show_topics_and_their_shares(tmp_path: Path) -> None:
     file = topics_file(tmp_path)
     one = ("run", "--lm", "simulator", "--target", "40", "--concurrency", "1", "--about", file)
@@ -96,13 +106,9 @@ def test_commands_show_topics_and_their_shares(tmp_path: Path) -> None:
     tasks = [json.loads(line) for line in run(tmp_path, "export").lines]
     consumed = [json.loads(line) for line in run(tmp_path, "consume", "--until-end").lines]
     assert [task["topic"] for task in tasks] == [task["topic"] for task in consumed]
-    assert Counter(task["topic"] for task in tasks) == {name: each["finished"] for name, each in topics.items()}
-    for form in ("alpaca", "self-instruct"):
-        run(tmp_path, "export", "--format", form, "--output", f"{form}.json")
-    rows = json.loads((tmp_path / "alpaca.json").read_text())
-    assert {row["topic"] for row in rows} == set(SHARES)
-    lines = (tmp_path / "self-instruct.json").read_text().splitlines()
-    assert [json.loads(line)["topic"] for line in lines] == [task["topic"] for task in tasks]
+    counted = Counter({name: each["finished"] for name, each in topics.items()})
+    assert Counter(task["topic"] for task in tasks) == +counted
+    check_exports(tmp_path, [task["topic"] for task in tasks])
     explained = json.loads(run(tmp_path, "explain", tasks[7]["id"], "--json").out)
     assert explained["topic"] == tasks[7]["topic"]
     assert f"  {tasks[7]['topic']}\n" in run(tmp_path, "explain", tasks[7]["id"]).out.decode()
@@ -121,9 +127,10 @@ def test_a_topic_without_yield_does_not_hang_the_run(tmp_path: Path) -> None:
     told = {each["topic"]: each for each in json.loads(run(tmp_path, "status", "--json").out)["topics"]}
     assert told["roaming"]["finished"] == 0
     assert told["roaming"]["fruitless"] >= 10
-    assert f"{told['roaming']['fruitless']} prompts in a row without" in run(tmp_path, "status").out.decode()
+    shown = " ".join(run(tmp_path, "status").out.decode().replace("│", " ").split())
+    assert f"{told['roaming']['fruitless']} prompts in a row without an accepted task" in shown
     others = 1 - SHARES["roaming"]
-    assert told["billing"]["reached"] == pytest.approx(SHARES["billing"] / others, abs=0.05)
+    assert told["billing"]["reached"] == pytest.approx(SHARES["billing"] / others, abs=0.1)
 
 
 @pytest.mark.parametrize("flags", [("--lm-api", "chat"), ("--recipe", "alpaca")], ids=["chat", "alpaca"])
@@ -170,3 +177,16 @@ def test_a_run_goes_on_with_its_subject_or_none(tmp_path: Path) -> None:
     assert refused.code == 2
     assert "about: the run has 'rivers', asked for 'lakes'" in refused.err
     assert all("about this subject: rivers\n" in prompt.text for prompt in read_ledger(tmp_path).all(Prompt))
+
+
+def test_a_run_that_is_judged_again_keeps_its_topics(tmp_path: Path) -> None:
+    command = ("run", "--lm", "simulator", "--target", "30", "--about", topics_file(tmp_path))
+    assert run(tmp_path, *command).code == 0
+    assert run(tmp_path, "refilter", "--threshold", "0.9", "--into", "again").code == 0
+    assert run(tmp_path, "run", "--lm", "simulator", "--run", "again").code == 0
+    before, after = read_ledger(tmp_path), read_ledger(tmp_path, "again")
+    topics = {prompt.id: prompt.topic for prompt in before.all(Prompt)}
+    assert {prompt.id: prompt.topic for prompt in after.all(Prompt)} == topics
+    assert len(after.tasks) == 30
+    assert all(task.topic == topics[task.provenance.prompt_id] for task in after.tasks)
+    assert all(decision.topic == topics[decision.prompt_id] for decision in after.all(Decision))

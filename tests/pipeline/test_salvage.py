@@ -266,3 +266,11 @@ async def test_what_is_uncertain_does_not_count_as_come_back(open_broker: OpenBr
         progress, found, _ = await salvaged(broker, kept, partitions=1)
     assert (progress.finished, found.tasks_before, found.came_back) == (3, 3, 0)
     assert (found.is_exact, found.maybe_lost) == (False, list(_NAMES))
+
+
+def test_the_topic_of_a_prompt_is_known_from_its_tasks() -> None:
+    found = Salvaged()
+    provenance = structs.replace(examples.PROVENANCE, prompt_id="p7", topic="billing")
+    found.apply(structs.replace(examples.pooled(3), provenance=provenance))
+    found.apply(structs.replace(examples.instruction("p8.0"), provenance=structs.replace(provenance, prompt_id="p8")))
+    assert found.topics == {"p7": "billing", "p8": "billing"}
