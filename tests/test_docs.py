@@ -7,7 +7,9 @@ import typer.main
 
 from service.__main__ import app
 from service.adapters.openai.server_profiles import PROFILES, LengthName, SchemaField, Structure
+from service.dataset.recipe_files import KNOBS, RANGES, toml_value, values_of
 from service.messaging.topics import ALL
+from service.selfinstruct.recipe import ALPACA, RECIPES, SELF_INSTRUCT, Language
 from service.selfinstruct.templates import MARKERS, PLACEHOLDERS
 
 ROOT = Path(__file__).parents[1]
@@ -63,3 +65,39 @@ _IN_WORDS = {
 
 def _cells(line: str) -> list[str]:
     return re.split(r"\s*\|\s*", line)
+
+
+def test_the_tables_of_knobs_are_the_knobs() -> None:
+    page = (ROOT / "docs/recipes.md").read_text("utf-8")
+    tables = [table.split("\n\n")[0].partition("\n")[2] for table in page.split("| knob |")[1:]]
+    mine, sampling = [
+        {cells[1].strip("`"): cells[2:-1] for line in table.splitlines() if (cells := _cells(line))[1].startswith("`")}
+        for table in tables
+    ]
+    assert mine.keys() == {name for name in KNOBS if "_sampling." not in name}
+    assert sampling.keys() == {name.rpartition(".")[2] for name in KNOBS if "_sampling." in name}
+    for name, (values, *published, _) in mine.items():
+        assert values == _range_of(name)
+        assert published == [_as_told(values_of(recipe).get(name)) for recipe in RECIPES.values()]
+    for knob, (values, *told) in sampling.items():
+        assert values == _range_of(f"instruction_sampling.{knob}")
+        tables_of = ("instruction", "classification", "generation_instances", "classification_instances")
+        assert told == [
+            *(_as_told(values_of(SELF_INSTRUCT)[f"{table}_sampling.{knob}"]) for table in tables_of),
+            _as_told(values_of(ALPACA)[f"instruction_sampling.{knob}"]),
+        ]
+
+
+_KINDS = {bool: "`true`, `false`", int: "whole number", float: "number", str: "text", Language: "`en`, `any`"}
+
+
+def _range_of(name: str) -> str:
+    least, most = RANGES.get(name.rpartition(".")[2], (None, None))
+    limits = "" if least is None else f" from {least}" if most is None else f" {least} … {most}"
+    return f"{_KINDS.get(KNOBS[name], 'list of texts')}{limits}"
+
+
+def _as_told(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{len(value)} texts" if isinstance(value, tuple) and len(value) > 9 else f"`{toml_value(value)}`"

@@ -1,10 +1,13 @@
 """Recipes by their names, files and runs, for `seedstream recipe`."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from service.bootstrap.open_run import open_existing
-from service.dataset.recipe_files import SUFFIX, as_toml, values_of
+from service.dataset.recipe_files import SUFFIX, as_toml, toml_value, values_of
 from service.errors import RecipeError
 from service.pipeline.refilter import recipe_of
 from service.run.asked_recipe import AskedRecipe
@@ -28,14 +31,14 @@ async def recipe_of_run(settings: Settings) -> Recipe:
         return await recipe_of(broker, settings.run)
 
 
-async def compared(settings: Settings, one: str, other: str) -> tuple[Recipe, Recipe]:
+def compared(settings: Settings, one: str, other: str) -> tuple[Recipe, Recipe]:
     """Return two recipes by their names: published ones and files have the form of the run, if one of them is a run.
 
     Raises:
         RecipeError: a file is not usable.
         RunNotFoundError: there is no such run.
     """
-    runs = {name: await recipe_of_run(_at(settings, name)) for name in (one, other) if _is_run(name)}
+    runs = {name: anyio.run(recipe_of_run, _at(settings, name)) for name in (one, other) if _is_run(name)}
     like = next(iter(runs.values()), None)
     mine, theirs = (runs[name] if name in runs else _in_form_of(settings, name, like) for name in (one, other))
     return mine, theirs
@@ -46,6 +49,16 @@ def differences(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
     mine, theirs = _all_values(one), _all_values(other)
     names = dict.fromkeys([*mine, *theirs])
     return {name: (mine.get(name), theirs.get(name)) for name in names if mine.get(name) != theirs.get(name)}
+
+
+def in_words(found: Mapping[str, tuple[Any, Any]]) -> Iterator[str]:
+    """Yield a line for each knob that differs: both values as in a file, of lists what only one of them has."""
+    for name, (mine, theirs) in found.items():
+        if isinstance(mine, tuple) and isinstance(theirs, tuple) and set(mine) != set(theirs):
+            only = [tuple(each for each in one if each not in other) for one, other in ((mine, theirs), (theirs, mine))]
+            yield f"{name}: only {toml_value(only[0])} | only {toml_value(only[1])}"
+        else:
+            yield f"{name}: {' | '.join('none' if each is None else toml_value(each) for each in (mine, theirs))}"
 
 
 def _all_values(recipe: Recipe) -> dict[str, Any]:

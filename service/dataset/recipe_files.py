@@ -214,24 +214,25 @@ def _value(recipe: Recipe, name: str) -> Any:
 
 def as_toml(recipe: Recipe) -> str:
     """Return a complete recipe file; it gives this recipe again in the same form."""
-    lines, last = [f"{_EXTENDS} = {_toml(recipe.name)}"], ""
+    lines, last = [f"{_EXTENDS} = {toml_value(recipe.name)}"], ""
     values = values_of(recipe)
     for name in sorted(values, key=lambda each: "." in each):
         table, _, knob = name.rpartition(".")
         if table != last:
             lines += ["", f"[{table}]"]
             last = table
-        lines.append(f"{knob} = {_toml(values[name])}")
+        lines.append(f"{knob} = {toml_value(values[name])}")
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """Return the value of a knob in TOML."""
     match value:
         case bool():
             return str(value).lower()
         case str():
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case tuple():
-            return f"[{', '.join(map(_toml, value))}]"
+            return f"[{', '.join(map(toml_value, value))}]"
         case _:
             return repr(value)

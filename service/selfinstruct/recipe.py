@@ -125,8 +125,9 @@ class Recipe:
 
     @property
     def title(self) -> str:
-        """Display name: recipe, form, and whether it is for chat models."""
-        return f"{self.name.value}, form {self.form.value}{' for chat models' if self.chat_model else ''}"
+        """Display name: recipe, form, whether it is for chat models, and for any language."""
+        language = "" if self.filters.language is Language.EN else f", language {self.filters.language.value}"
+        return f"{self.name.value}, form {self.form.value}{' for chat models' if self.chat_model else ''}{language}"
 
     @property
     def digest(self) -> str:
