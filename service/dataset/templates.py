@@ -5,8 +5,8 @@ from pathlib import Path
 
 from service.errors import TemplateError
 from service.selfinstruct.recipe import SELF_INSTRUCT, Form, Recipe
-from service.selfinstruct.subject import ABOUT, NO_SUBJECT, TOPIC, Subject
-from service.selfinstruct.templates import MARKERS, Templates, names_of, without_lines
+from service.selfinstruct.subject import NO_SUBJECT, Subject
+from service.selfinstruct.templates import MARKERS, OF_LINES, Templates, names_of, without_lines
 
 
 def load_templates(
@@ -70,9 +70,9 @@ def _read(path: Path, marker: str) -> str:
         raise TemplateError(f"{path}: expected a readable UTF-8 file: {error}") from error
     if text.count(marker) != 1:
         raise TemplateError(f"{path}: expected the marker {marker} exactly once, found it {text.count(marker)} times")
-    if marker not in without_lines(text, {ABOUT, TOPIC}):
+    if marker not in without_lines(text, OF_LINES):
         raise TemplateError(
-            f"{path}: expected the marker {marker} on a line of its own, without {ABOUT} and {TOPIC}: a run without "
-            "a subject leaves their lines out"
+            f"{path}: expected the marker {marker} on a line of its own, without {', '.join(OF_LINES)}: not every run "
+            "has their lines"
         )
     return text

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from service.selfinstruct.recipe import RECIPES, Form, Recipe, RecipeName
+from service.selfinstruct.recipe import RECIPES, Form, Language, Recipe, RecipeName
 from service.selfinstruct.subject import ABOUT, NO_SUBJECT, TOPIC, Subject
 
 # The marker that each template must contain exactly once.
@@ -35,8 +35,12 @@ MARKERS = {
 # The number of tasks to write, and that of the list with the tasks shown.
 TASKS = "{{tasks}}"
 ALL_TASKS = "{{all_tasks}}"
-# The placeholders that a template may contain, any number of times.
-PLACEHOLDERS = (ABOUT, TOPIC, TASKS, ALL_TASKS)
+# Lines with these are for recipes for English, and for those for any language.
+ENGLISH = "{{english}}"
+ANY_LANGUAGE = "{{any_language}}"
+# The placeholders that a template may contain, any number of times; lines with the first ones are not in every run.
+OF_LINES = (ABOUT, TOPIC, ENGLISH, ANY_LANGUAGE)
+PLACEHOLDERS = (*OF_LINES, TASKS, ALL_TASKS)
 
 _JSON = "json_"
 
@@ -85,11 +89,14 @@ class Templates:
 
     def prepared(self, recipe: Recipe, subject: Subject = NO_SUBJECT) -> "Templates":
         """Return the templates of a run, from those that files contain."""
-        unset = {ABOUT, TOPIC} - subject.placeholders
+        mine, other = ENGLISH, ANY_LANGUAGE
+        if recipe.filters.language is Language.ANY:
+            mine, other = other, mine
+        unset = {ABOUT, TOPIC, other} - subject.placeholders
         texts: dict[str, str] = {}
         for name in MARKERS:
             written, all_tasks = _numbers_of_tasks(name, recipe)
-            text = without_lines(getattr(self, name), unset)
+            text = without_lines(getattr(self, name), unset).replace(mine, "")
             texts[name] = text.replace(TASKS, str(written)).replace(ALL_TASKS, str(all_tasks))
         return replace(self, **texts, subject=UNSET if subject == NO_SUBJECT else subject)
 

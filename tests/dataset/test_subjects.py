@@ -114,7 +114,7 @@ def test_a_system_prompt_is_given_once(tmp_path: Path) -> None:
 
 def test_a_marker_stands_apart_from_the_subject(tmp_path: Path) -> None:
     (tmp_path / "alpaca.txt").write_text("On {{about}}: {{demonstrations}}")
-    with pytest.raises(TemplateError, match=r"alpaca.txt: .* on a line of its own, without {{about}} and {{topic}}"):
+    with pytest.raises(TemplateError, match=r"alpaca.txt: .* on a line of its own, without {{about}}, {{topic}}"):
         load_templates(tmp_path)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from producers.sampling_pool import SamplingPool
 from service.billing.reckoning import rates_by_length
 from service.bootstrap.open_embedder import check_embedder
 from service.dataset.recipe_files import KNOBS, RANGES, as_toml, read_recipe, values_of
-from service.dataset.templates import load_templates
+from service.dataset.templates import read_templates
 from service.errors import ConfigurationError
 from service.lm.concurrency import Slot
 from service.lm.port import Completion
@@ -27,7 +27,8 @@ from service.pipeline.stages import calling_stages
 from service.selfinstruct.judging import judge
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.parsing import parse_instructions
-from service.selfinstruct.recipe import SELF_INSTRUCT, Language, Recipe, Sampling
+from service.selfinstruct.recipe import SELF_INSTRUCT, Form, Language, Recipe, RecipeName, Sampling, recipe_for
+from service.selfinstruct.recipe_changes import with_language
 from service.selfinstruct.semantic import Meanings
 from service.selfinstruct.similarity import SimilarityIndex
 from service.selfinstruct.tasks import Candidate, Instance
@@ -36,7 +37,7 @@ from tests.fakes.embedders import BagOfWords
 from tests.fakes.models import completed
 from tests.support import examples
 
-TEMPLATES = load_templates(None)
+FILES = {form: read_templates(None, form) for form in Form}
 POOL = (
     "Write a poem about the sea",
     "Name one two three four five six seven",
@@ -81,7 +82,8 @@ class Listening:
 
 
 def definition_of(recipe: Recipe) -> RunDefined:
-    return structs.replace(examples.definition(12, recipe), templates=TEMPLATES)
+    templates = FILES[recipe.form].prepared(recipe)
+    return structs.replace(examples.definition(12, recipe), templates=templates)
 
 
 def prompts_of(recipe: Recipe) -> list[tuple[str, ...]]:
@@ -161,7 +163,7 @@ CHANGES: dict[str, tuple[Any, set[str]]] = {
     "filters.blocked_openings": ([], {VERDICTS}),
     "filters.rouge_threshold": (0.9, {VERDICTS}),
     "filters.allow_empty_output": (True, {VERDICTS}),
-    "filters.language": ("any", {VERDICTS, ANSWERS}),
+    "filters.language": ("any", {VERDICTS, ANSWERS, PROMPTS}),
     "filters.allow_non_ascii": (True, {VERDICTS}),
     "semantic.threshold": (0.5, {VERDICTS}),
     **{
@@ -203,6 +205,29 @@ def test_a_knob_changes_what_it_is_for_alone(name: str, tmp_path: Path) -> None:
     before, after = observed(SELF_INSTRUCT), observed(recipe)
     assert {kind for kind in before if before[kind] != after[kind]} == kinds
     assert recipe.digest != SELF_INSTRUCT.digest
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "said"),
+    [
+        (RecipeName.SELF_INSTRUCT, Form.JSON, "Write 12 new tasks for it."),
+        (RecipeName.ALPACA, Form.JSON, "Write 12 more tasks, so that the set has 15."),
+        (RecipeName.ALPACA, Form.TEXT, "The list of 15 tasks follows"),
+    ],
+)
+def test_the_number_of_tasks_is_in_the_prompt(name: RecipeName, form: Form, said: str) -> None:
+    recipe = replace(recipe_for(name, form), tasks_per_reply=12)
+    assert all(said in text for text, _ in prompts_of(recipe))
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("name", RecipeName)
+def test_prompts_ask_for_the_language_of_the_tasks(name: RecipeName, form: Form) -> None:
+    english = recipe_for(name, form)
+    for recipe, asked in ((english, False), (with_language(english, Language.ANY), True)):
+        for text, system in prompts_of(recipe):
+            assert ("in the language of" in text + system) is asked
+            assert "{{" not in text + system
 
 
 def test_another_model_of_meanings_is_refused(tmp_path: Path) -> None:
