@@ -41,6 +41,12 @@ match sys.argv[1]:
         stages.finishing(None, definition, lambda: 1)
 print("loaded", *sys.modules, file=sys.stderr)
 """
+_TRUSTING = """
+import gc, ssl, sys
+import service.bootstrap.open_model
+contexts = [each for each in gc.get_objects() if isinstance(each, ssl.SSLContext)]
+print("loaded", *["aiohttp"] * len(contexts), *("certificates" for each in contexts if each.get_ca_certs()), file=sys.stderr)
+"""
 _KAFKA = {"aiokafka", "service.adapters.kafka"}
 _HTTP = {"aiohttp", "prometheus_client", "service.simulator", "service.adapters.openai", "service.adapters.llamacpp"}
 _JUDGING = {"numpy", "numba", "rapidfuzz", "rouge_score", "service.selfinstruct.similarity", "service.adapters.minilm"}
@@ -90,6 +96,10 @@ def test_commands_import_what_they_use(tmp_path: Path) -> None:
         f"config {where}",
     )
     assert loaded & (_KAFKA | _HTTP | _JUDGING | _WORK) == set()
+
+
+def test_no_certificates_are_loaded_before_they_are_needed() -> None:
+    assert loaded_by(_TRUSTING) == {"aiohttp"}
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class OpenAIEndpoint:
     _url: URL = field(init=False, repr=False)
     _credentials: Credentials = field(init=False, repr=False)
     _negotiation: Negotiation = field(init=False, repr=False)
-    _transport: Transport = field(default_factory=Transport, init=False, repr=False)
+    _transport: Transport = field(init=False, repr=False)
     _how: str = field(default="nothing was looked for", init=False, repr=False)
     _offers: tuple[ListedModel, ...] = field(default=(), init=False, repr=False)
 
@@ -57,6 +57,7 @@ class OpenAIEndpoint:
         self._negotiation = Negotiation(
             self.name, options.api, options.profile, thinking_tokens=options.thinking_tokens
         )
+        self._transport = Transport(options.base_url)
         self._credentials = Credentials(options.profile.auth, options.extra_headers, options.api_key)
 
     async def __aenter__(self) -> Self:

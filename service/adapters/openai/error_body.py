@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import orjson
 
 _SHOWN_CHARACTERS = 300
@@ -35,7 +34,7 @@ def shown(words: str, secrets: tuple[str, ...]) -> str:
 
 def words_of(error: Exception) -> str:
     """Return the type and the text of a connection's error: of one that was refused, the system's own text."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    cause = getattr(error, "os_error", error)
     return f"{type(error).__name__}: {cause}"
 
 

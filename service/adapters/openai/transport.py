@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-import aiohttp
 import anyio
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
+from service.adapters.openai.certificates import aiohttp, trusted_by
 from service.adapters.openai.error_body import shown, words_of
 from service.lm.errors import AttemptFailedError, CallFailedError, Failing
 
@@ -64,7 +63,7 @@ class _Connector(aiohttp.TCPConnector):
         req: aiohttp.ClientRequest,
         traces: list[Any],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the signature is aiohttp's
-    ) -> ResponseHandler:
+    ) -> aiohttp.client_proto.ResponseHandler:
         _use.get().reused = False
         return await super()._create_connection(req, traces, timeout)
 
@@ -74,16 +73,19 @@ class Transport:
     """An HTTP session, open inside `async with`; it ignores redirects, cookies and proxy settings.
 
     A pooled connection that died while idle fails at once. A failure after more than `stale_s` seconds means that the
-    server had begun to work on the request, which is then not repeated here.
+    server had begun to work on the request, which is then not repeated here. `base_url` tells whether TLS is needed.
     """
 
+    base_url: str
     stale_s: float = 1.0
     _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
 
     async def __aenter__(self) -> Self:
         """Open the session."""
         self._session = aiohttp.ClientSession(
-            connector=_Connector(keepalive_timeout=_KEEPALIVE_S, limit=0, ttl_dns_cache=_DNS_CACHE_S),
+            connector=_Connector(
+                keepalive_timeout=_KEEPALIVE_S, limit=0, ttl_dns_cache=_DNS_CACHE_S, ssl=await trusted_by(self.base_url)
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_S, sock_connect=_CONNECT_S),
             trust_env=False,

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
-import aiohttp
 import anyio
 from yarl import URL
 
+from service.adapters.openai.certificates import aiohttp, trusted_by
 from service.adapters.openai.credentials import Credentials
 from service.adapters.openai.error_body import shown, words_of
 from service.adapters.openai.error_response import refusal_of
@@ -55,7 +55,9 @@ class Transport:
         timeout = aiohttp.ClientTimeout(
             total=None, connect=_CONNECT_S, sock_connect=_CONNECT_S, sock_read=options.timeout_s
         )
-        connector = aiohttp.TCPConnector(keepalive_timeout=_KEEPALIVE_S, ttl_dns_cache=30)
+        connector = aiohttp.TCPConnector(
+            keepalive_timeout=_KEEPALIVE_S, ttl_dns_cache=30, ssl=await trusted_by(options.base_url)
+        )
         async with aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout, trust_env=False
         ) as session:

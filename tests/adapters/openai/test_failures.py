@@ -62,7 +62,10 @@ async def test_a_new_connection_that_closes_is_not_replaced(against: Against) ->
 
 
 async def test_a_call_that_may_have_reached_the_server_is_not_repeated() -> None:
-    async with scripted_server(completion(), Drop(), completion()) as server, Transport(stale_s=0.0) as transport:
+    async with (
+        scripted_server(completion(), Drop(), completion()) as server,
+        Transport(server.url, stale_s=0.0) as transport,
+    ):
         question = Question(URL(f"{server.url}/v1/completions"), {}, (), b"{}")
         await transport.ask(question, timeout_s=5.0)
         with pytest.raises(AttemptFailedError):
