@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from service.selfinstruct.replies.characters import printable
+from service.selfinstruct.replies.chatter import asks_back, is_thinking_aloud
+from service.selfinstruct.replies.debris import holds_next_example
 from service.selfinstruct.replies.json_text import (
     MOST_OF_A_REPLY,
     Json,
@@ -17,8 +19,13 @@ from service.selfinstruct.replies.markup import tidy_json_value
 from service.selfinstruct.replies.offers import without_talk
 from service.selfinstruct.replies.pairs import read_labelled_pairs, read_pairs
 from service.selfinstruct.replies.refusals import is_refusal
-from service.selfinstruct.replies.stand_ins import stands_for_no_input
-from service.selfinstruct.tasks import Instance
+from service.selfinstruct.replies.stand_ins import (
+    is_only_marks,
+    is_placeholder,
+    stands_for_no_input,
+    stands_for_no_output,
+)
+from service.selfinstruct.tasks import Instance, InstanceReason
 
 _LIST_NAMES = ("instances", "examples")
 _OUTPUT_NAMES = ("output", "class_label", "label", "answer", "response")
@@ -28,6 +35,7 @@ _REMARK_NAMES = frozenset({"explanation", "reason", "reasoning", "note", "notes"
 _LABELLED = re.compile(
     r"^[*_#> \t]*+(?:input|output|class label|example[ \t]*+\d*+)[*_]*+[ \t]*+:", re.IGNORECASE | re.MULTILINE
 )
+_FIELD = re.compile(r"^\w[\w ]{0,20}:\s*+")
 
 
 def parse_chat_instances(reply: str, *, is_classification: bool, truncated: bool) -> list[Instance]:
@@ -54,6 +62,27 @@ def parse_json_instances(reply: str, *, is_classification: bool, truncated: bool
     if not instances and not found.broken and (is_text or not looks_like_json(text)):
         return parse_chat_instances(reply, is_classification=is_classification, truncated=truncated)
     return instances
+
+
+def answers_among(instances: Sequence[Instance]) -> tuple[list[Instance], InstanceReason | None]:
+    """Return the instances that are neither talk nor pieces of markup, and the reason to reject the first talk."""
+    talk = [_talk(each) for each in instances]
+    answers = [each for each, reason in zip(instances, talk, strict=True) if reason is None and not _is_marked(each)]
+    return answers, next(filter(None, talk), None)
+
+
+def _talk(instance: Instance) -> InstanceReason | None:
+    """Return the reason to reject an instance that addresses the user instead of answering the task, or None."""
+    if is_refusal(instance.output) or is_refusal(_FIELD.sub("", instance.input, count=1)):
+        return InstanceReason.REFUSAL
+    return InstanceReason.CHATTER if asks_back(instance.output) or is_thinking_aloud(instance.output) else None
+
+
+def _is_marked(instance: Instance) -> bool:
+    given = instance.input
+    if stands_for_no_output(instance.output) or any(map(holds_next_example, (given, instance.output))):
+        return True
+    return any(is_only_marks(text) or is_placeholder(text) for text in (instance.output, given or instance.output))
 
 
 def _holds_list(value: Json) -> bool:

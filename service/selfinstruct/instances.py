@@ -9,19 +9,13 @@ import random
 import re
 from collections.abc import Sequence
 
-from service.selfinstruct.chat_instances import parse_chat_instances, parse_json_instances
 from service.selfinstruct.recipe import Form, Recipe
 from service.selfinstruct.replies.characters import printable
-from service.selfinstruct.replies.chatter import asks_back, is_thinking_aloud
-from service.selfinstruct.replies.debris import holds_next_example
-from service.selfinstruct.replies.refusals import is_refusal
-from service.selfinstruct.replies.stand_ins import is_only_marks, is_placeholder, stands_for_no_output
 from service.selfinstruct.tasks import Instance, InstanceReason
 
 _EXAMPLE = re.compile(r"Example\s?\d*+\.?")
 _INPUT = re.compile(r"Input\s*+(?:\d++\s*+)?:")
 _OUTPUT = re.compile(r"Output\s*+(?:\d++\s*+)?:")
-_FIELD = re.compile(r"^\w[\w ]{0,20}:\s*+")
 _CLASS_LABEL = "Class label:"
 
 
@@ -31,10 +25,11 @@ def parse_instances(recipe: Recipe, reply: str, *, is_classification: bool, trun
     In the papers' form, generation replies are input first and classification replies output first (paper, section
     2.2). `truncated` says that the model stopped at its token limit: the last instance, which was cut, is left out.
     """
-    if recipe.form is Form.JSON:
-        return tuple(parse_json_instances(reply, is_classification=is_classification, truncated=truncated))
-    if recipe.chat_model:
-        return tuple(parse_chat_instances(reply, is_classification=is_classification, truncated=truncated))
+    if recipe.form is Form.JSON or recipe.chat_model:
+        from service.selfinstruct.chat_instances import parse_chat_instances, parse_json_instances
+
+        parse = parse_json_instances if recipe.form is Form.JSON else parse_chat_instances
+        return tuple(parse(reply, is_classification=is_classification, truncated=truncated))
     parsed = _parse_classification(reply) if is_classification else _parse_generation(reply.strip())
     kept = parsed[:-1] if truncated else parsed
     return tuple(Instance(printable(instance.input), printable(instance.output)) for instance in kept)
@@ -57,12 +52,14 @@ def select_instances(
     """
     if not instances:
         return InstanceReason.NONE_PARSED
-    talk = {each: reason for each in instances if (reason := _talk(each)) is not None} if chat_model else {}
-    distinct = [each for each in dict.fromkeys(filter(_is_valid, instances)) if each not in talk]
+    talk = None
     if chat_model:
-        distinct = [each for each in distinct if not _is_marked(each)]
+        from service.selfinstruct.chat_instances import answers_among
+
+        instances, talk = answers_among(instances)
+    distinct = list(dict.fromkeys(filter(_is_valid, instances)))
     if not distinct:
-        return next(iter(talk.values()), InstanceReason.NONE_VALID)
+        return talk or InstanceReason.NONE_VALID
     if chat_model and is_classification and len(distinct) > 1:
         distinct = [each for each in distinct if each.input]
     if not distinct or _is_contradictory(distinct):
@@ -70,20 +67,6 @@ def select_instances(
     if len(distinct) <= max_instances:
         return tuple(distinct)
     return tuple(distinct[place] for place in sorted(rng.sample(range(len(distinct)), max_instances)))
-
-
-def _talk(instance: Instance) -> InstanceReason | None:
-    """Return the reason to reject an instance that addresses the user instead of answering the task, or None."""
-    if is_refusal(instance.output) or is_refusal(_FIELD.sub("", instance.input, count=1)):
-        return InstanceReason.REFUSAL
-    return InstanceReason.CHATTER if asks_back(instance.output) or is_thinking_aloud(instance.output) else None
-
-
-def _is_marked(instance: Instance) -> bool:
-    given = instance.input
-    if stands_for_no_output(instance.output) or any(map(holds_next_example, (given, instance.output))):
-        return True
-    return any(is_only_marks(text) or is_placeholder(text) for text in (instance.output, given or instance.output))
 
 
 def _parse_generation(reply: str) -> list[Instance]:

@@ -6,7 +6,6 @@ A reply is hostile text: every pattern here takes time linear in its length.
 import re
 from typing import assert_never
 
-from service.selfinstruct.chat_parsing import parse_chat, parse_json
 from service.selfinstruct.recipe import Form, Recipe, RecipeName
 from service.selfinstruct.replies.characters import printable
 from service.selfinstruct.replies.debris import holds_debris, holds_numbered_label
@@ -25,10 +24,8 @@ def parse_instructions(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[
     form, and the last piece of any other reply. A blank reply is one candidate. A piece that still holds a list number
     or a label is `MALFORMED`. Follows `post_process_gpt3_response` of both originals.
     """
-    if recipe.form is Form.JSON:
-        return parse_json(recipe, reply, truncated=truncated)
-    if recipe.chat_model:
-        return parse_chat(recipe, reply, truncated=truncated)
+    if recipe.form is Form.JSON or recipe.chat_model:
+        return _parse_chat_model(recipe, reply, truncated=truncated)
     match recipe.name:
         case RecipeName.SELF_INSTRUCT:
             return _parse_self_instruct(recipe, reply, truncated=truncated)
@@ -36,6 +33,13 @@ def parse_instructions(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[
             return _parse_alpaca(recipe, reply, truncated=truncated)
         case _:
             assert_never(recipe.name)
+
+
+def _parse_chat_model(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidate, ...]:
+    from service.selfinstruct.chat_parsing import parse_chat, parse_json
+
+    parse = parse_json if recipe.form is Form.JSON else parse_chat
+    return parse(recipe, reply, truncated=truncated)
 
 
 def _parse_self_instruct(recipe: Recipe, reply: str, *, truncated: bool) -> tuple[Candidate, ...]:

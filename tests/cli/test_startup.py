@@ -45,7 +45,8 @@ _TRUSTING = """
 import gc, ssl, sys
 import service.bootstrap.open_model
 contexts = [each for each in gc.get_objects() if isinstance(each, ssl.SSLContext)]
-print("loaded", *["aiohttp"] * len(contexts), *("certificates" for each in contexts if each.get_ca_certs()), file=sys.stderr)
+found = ["aiohttp" for each in contexts] + ["certificates" for each in contexts if each.get_ca_certs()]
+print("loaded", *found, file=sys.stderr)
 """
 _KAFKA = {"aiokafka", "service.adapters.kafka"}
 _HTTP = {"aiohttp", "prometheus_client", "service.simulator", "service.adapters.openai", "service.adapters.llamacpp"}
