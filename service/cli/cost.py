@@ -8,8 +8,8 @@ from rich.table import Table
 from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
 from service.billing.totals import Spent, usd_of
 from service.cli import options
+from service.cli.facts import dollars, essential_costs, unread
 from service.cli.reading import open_progress
-from service.cli.rendering import dollars, essential_costs, unread
 from service.run.cost_report import statement
 from service.run.progress import Progress
 from service.settings import Settings

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import floor, log10
 
 from service.billing.reckoning import Rates, estimate_cost, rates_by_length
-from service.cli.rendering import dollars
+from service.cli.facts import dollars
 from service.messaging.messages import RunDefined
 from service.pipeline.trial import first_prompt
 from service.run.cost_forecast import forecast_usd

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.cli.rendering import duration
+from service.cli.facts import duration
 from service.pipeline.members import Members
 from service.pipeline.role import Role
 from service.run.progress import Progress

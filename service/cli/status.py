@@ -11,10 +11,11 @@ from rich.console import Console
 
 from service.bootstrap.open_run import is_worked_on
 from service.cli import options
+from service.cli.facts import acceptance
 from service.cli.live_view import open_view
 from service.cli.pace import Pace
 from service.cli.reading import open_progress
-from service.cli.rendering import acceptance, panel
+from service.cli.rendering import panel
 from service.cli.standstill import Standstill, last_moved_s, waiting_at_most
 from service.pipeline.members import Members, read_members
 from service.pipeline.role import Role

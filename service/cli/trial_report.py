@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 
 from service.billing.reckoning import Rates
 from service.bootstrap.asked_model import AskedModel
+from service.cli.facts import dollars
 from service.cli.outlook import outlook
-from service.cli.rendering import dollars
 from service.cli.terminal_text import clean
 from service.errors import ConfigurationError
 from service.lm.errors import CallFailedError

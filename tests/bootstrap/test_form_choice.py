@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from service.bootstrap.api_key_file import read_key
 from service.bootstrap.asked_model import warn_of_other_api
 from service.bootstrap.open_model import open_model
-from service.cli.rendering import summary
+from service.cli.facts import summary
 from service.cli.status import facts
 from service.errors import ConfigurationError, RunMismatchError, TemplateError
 from service.lm.dispatch import Patience

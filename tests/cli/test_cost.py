@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from service.cli.cost import by_outcome, by_stage
-from service.cli.rendering import cost, dollars, essential_costs, summary, tokens
+from service.cli.facts import cost, dollars, essential_costs, summary, tokens
 from service.cli.status import facts
 from service.lm.usage import Usage
 from service.messaging.messages import FailedCall, GoalSet, Message

@@ -8,8 +8,8 @@ import pytest
 from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
 from service.billing.pricing import Price
 from service.billing.reckoning import CostEstimate, Rates, estimate_cost, rates_by_length
+from service.cli.facts import dollars
 from service.cli.outlook import outlook, outlook_by_length, outlook_of
-from service.cli.rendering import dollars
 from service.lm.usage import Usage
 from service.run.cost_forecast import forecast_usd
 from service.run.progress import Progress

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from service.cli.facts import summary
 from service.cli.pace import Pace
-from service.cli.rendering import summary
 from service.messaging.messages import RunEnded
 from service.run.progress import Progress
 from tests.support import examples

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 from rich.console import Console
 
+from service.cli.facts import duration, summary
 from service.cli.pace import Pace
-from service.cli.rendering import duration, fitted_panel, panel, summary, task_view
+from service.cli.rendering import fitted_panel, panel, task_view
 from service.cli.status import facts
 from service.cli.terminal_text import clean, escaped, safe_json
 from service.messaging.dead_letters import DeadLetter
