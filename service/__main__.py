@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from service.cli.lazy_command import add_lazy, import_quickly
+from service.cli.garbage import collect_rarely, spare_what_exists
+from service.cli.lazy_command import add_lazy
 from service.cli.usage_errors import PlainErrors
 from service.errors import OutputClosedError, SeedstreamError
 
@@ -83,7 +84,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # prints ? for characters that the encoding lacks
-    import_quickly()
+    collect_rarely()
     try:
         app()
     except* KeyboardInterrupt:
@@ -97,6 +98,8 @@ def main() -> None:
         first = next(_leaves(group))
         typer.echo(f"seedstream: {first}", err=True)
         sys.exit(first.exit_code)
+    finally:
+        spare_what_exists()
 
 
 def _leaves(group: BaseExceptionGroup[SeedstreamError]) -> Iterator[SeedstreamError]:

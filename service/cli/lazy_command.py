@@ -1,12 +1,13 @@
 """Commands whose modules are imported when they are called: `--help` and `--version` import none of them."""
 
-import gc
 import sys
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
+
+from service.cli.garbage import spare_what_exists
 
 # How to build the part of a command line that a module describes: as plain text, as the whole of it is.
 _PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
@@ -25,21 +26,10 @@ def add_lazy(app: typer.Typer, name: str, summary: str, place: str) -> None:
         def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
             """Import the module, and read the arguments as its command does."""
             command = _load(place)
-            if not gc.isenabled():  # see `import_quickly`
-                gc.freeze()
-                gc.enable()
+            spare_what_exists()
             return command.make_context(info_name, args, parent, **extra)
 
     app.command(name, cls=Lazy, help=summary)(_not_loaded)
-
-
-def import_quickly() -> None:
-    """Stop looking for garbage until the module of a command is imported; what exists then is never looked through.
-
-    Imports make a hundred thousand objects, and no garbage: to look for some, then and at exit, took a third of the
-    time of a short command.
-    """
-    gc.disable()
 
 
 def _not_loaded() -> None:

@@ -8,7 +8,6 @@ import typer
 
 from service.bootstrap.open_run import open_existing
 from service.checkpoints import Checkpoints
-from service.cli.garbage import spare_garbage_collection
 from service.messaging.broker import Broker
 from service.run.progress_reader import MANY, ProgressReader
 from service.settings import Settings
@@ -23,7 +22,6 @@ async def open_progress(settings: Settings) -> AsyncIterator[tuple[Broker, Progr
 
     After a long read, a checkpoint is left for the next command.
     """
-    spare_garbage_collection()
     async with (
         open_existing(settings) as broker,
         ProgressReader.open(broker, settings.run, Checkpoints(settings.state_folder)) as reader,

@@ -6,7 +6,6 @@ import anyio
 import typer
 
 from service.cli import options
-from service.cli.garbage import spare_garbage_collection
 from service.cli.options import TaskChoice
 from service.cli.terminal_text import on_terminal
 from service.errors import ConfigurationError
@@ -57,5 +56,4 @@ def run(
         )
     asked = AskedRun(settings)
     refuse_early(asked)
-    spare_garbage_collection()
     raise typer.Exit(anyio.run(partial(run_to_target, asked, tasks=tasks or TaskChoice.RESUME)))

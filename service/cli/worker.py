@@ -11,7 +11,6 @@ from anyio.abc import TaskGroup
 
 from service.bootstrap.open_broker import open_log
 from service.cli import options
-from service.cli.garbage import spare_garbage_collection
 from service.cli.signals import Stopped, stop_on_signal
 from service.errors import ConfigurationError
 from service.lm.dispatch import Patience
@@ -83,7 +82,6 @@ def worker(
             f"expected --broker kafka://HOST:PORT, got {settings.broker}: an embedded log belongs to one process; "
             "`seedstream run` has all roles in one process"
         )
-    spare_garbage_collection()
     anyio.run(_work, settings, list(dict.fromkeys(roles)))
 
 
