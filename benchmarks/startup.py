@@ -3,19 +3,26 @@
     python -m benchmarks.startup
 
 Each command runs `REPEATS` times in a process of its own, and the best time counts: the noise of a shared machine only
-adds. The modules are compiled, as they are in an image. Compare the multiples of `import typer` in the same run.
+adds. The modules are compiled, as they are in an image. Compare the multiples of `import typer` in the same run. The
+last lines are those of commands that ask a model on a server, and of a new run until its first request.
 """
 
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 REPEATS = 7
 _TASKS = "20"
 _BASE = ("-c", "import typer")
+_ON_SERVER = ("--lm-api", "completions", "--form", "text", "--model", "stub", "--lm-url")
+_DEADLINE_S = 60.0
 _COMMANDS = (
     "--version",
     "--help",
@@ -61,6 +68,65 @@ def best(arguments: Sequence[str], folder: Path, environment: Mapping[str, str])
     return min(cpu_s for cpu_s, _ in found), found[-1][1]
 
 
+@contextmanager
+def answering() -> Iterator[str]:
+    """Serve canned replies in another process. Yields the base URL."""
+    command = [sys.executable, "-m", "benchmarks.stub", "--replies", "100", "--kinds", "tasks", "instances", "verdict"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+        if process.stdout is None:
+            raise AssertionError
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+class _Model(BaseHTTPRequestHandler):
+    """Lists a model, and takes requests for completions without an answer."""
+
+    protocol_version = "HTTP/1.1"
+    asked = threading.Event()
+
+    def do_GET(self) -> None:
+        body = b'{"object": "list", "data": [{"id": "stub"}]}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.asked.set()
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def until_first_request(environment: Mapping[str, str]) -> tuple[float, float]:
+    """Start a new run, stop it at its first request to a model, and return its CPU seconds and its memory."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Model) as server, tempfile.TemporaryDirectory() as folder:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        _Model.asked.clear()
+        with subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "service", "run", *_ON_SERVER, url],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            if not _Model.asked.wait(_DEADLINE_S):
+                raise RuntimeError("a run made no request")
+            cpu_s = time.clock_gettime(~process.pid << 3 | 2)  # the clock that clock_getcpuclockid(3) names
+            process.kill()
+            _, _, used = os.wait4(process.pid, 0)
+            process.returncode = 0
+        server.shutdown()
+    return cpu_s, used.ru_maxrss / 1024
+
+
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory(prefix="seedstream-bench-") as name:
@@ -73,10 +139,15 @@ def main() -> None:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; the least of {REPEATS} runs each")
         print(f"{'command':45}{'CPU s':>8}{'x typer':>9}{'MB':>7}")
         base_s, _ = best(_BASE, folder, environment)
-        for arguments in (("-c", "pass"), _BASE, *(("-m", "service", *each.split()) for each in _COMMANDS)):
-            cpu_s, peak_mb = best(arguments, folder, environment)
-            label = " ".join(arguments).removeprefix("-m service ")
+
+        def show(label: str, cpu_s: float, peak_mb: float) -> None:
             print(f"{label:45}{cpu_s:8.3f}{cpu_s / base_s:9.1f}{peak_mb:7.0f}", flush=True)
+
+        for arguments in (("-c", "pass"), _BASE, *(("-m", "service", *each.split()) for each in _COMMANDS)):
+            show(" ".join(arguments).removeprefix("-m service "), *best(arguments, folder, environment))
+        with answering() as url:
+            show("check, with a server", *best(("-m", "service", "check", *_ON_SERVER, url), folder, environment))
+        show("run, to its first request", *min(until_first_request(environment) for _ in range(REPEATS)))
 
 
 if __name__ == "__main__":
