@@ -51,6 +51,11 @@ print("loaded", *found, file=sys.stderr)
 _KAFKA = {"aiokafka", "service.adapters.kafka"}
 _HTTP = {"aiohttp", "prometheus_client", "service.simulator", "service.adapters.openai", "service.adapters.llamacpp"}
 _JUDGING = {"numpy", "numba", "rapidfuzz", "rouge_score", "service.selfinstruct.similarity", "service.adapters.minilm"}
+_REPLIES = {
+    "service.selfinstruct.chat_parsing",
+    "service.selfinstruct.chat_instances",
+    "service.selfinstruct.replies.verdicts",
+}
 _WORK = {"producers.prompts", "consumers.generate", "consumers.admit", "service.pipeline.stages"}
 _LOG = {"service.adapters.sqlite", "service.messaging.codec", "service.run.definition"}
 _EVERYTHING_ELSE = {"anyio", "asyncio", "pydantic", "rich", "structlog", "service.settings", "service.cli.options"}
@@ -99,13 +104,21 @@ def test_commands_import_what_they_use(tmp_path: Path) -> None:
     assert loaded & (_KAFKA | _HTTP | _JUDGING | _WORK) == set()
 
 
+def test_what_asks_a_model_imports_neither_a_display_nor_readers_of_replies() -> None:
+    asking = _RUNNING.replace("print(", "from service.cli import checks, run_with_model\nprint(")
+    assert loaded_by(asking, "run --help") & ({"rich"} | _REPLIES) == set()
+
+
 def test_no_certificates_are_loaded_before_they_are_needed() -> None:
     assert loaded_by(_TRUSTING) == {"aiohttp"}
 
 
 @pytest.mark.parametrize(
     ("role", "unneeded"),
-    [(Role.GENERATE, _JUDGING), (Role.FINISH, _JUDGING | {"aiohttp", "consumers.generate", "consumers.admit"})],
+    [
+        (Role.GENERATE, _JUDGING | _REPLIES),
+        (Role.FINISH, _JUDGING | {"aiohttp", "consumers.generate", "consumers.admit"}),
+    ],
 )
 def test_a_worker_imports_the_stages_of_its_roles(role: Role, unneeded: set[str]) -> None:
     assert loaded_by(_BUILDING, role) & (unneeded | {"service.simulator", "service.adapters.llamacpp"}) == set()
