@@ -42,6 +42,12 @@ async def read_all(broker: Broker, partition: Partition = P0, start: int = 0) ->
     return found
 
 
+async def taken_effect(broker: Broker, transactional_id: str) -> None:
+    """Wait until committed offsets can be read, as the next owner of the id does: on Kafka, a moment after a commit."""
+    async with broker.transactional_producer(transactional_id):
+        pass
+
+
 async def poll_until(member: GroupMember, count: int) -> list[Record]:
     """Poll until this number of records has arrived."""
     found: list[Record] = []

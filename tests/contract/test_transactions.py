@@ -4,7 +4,7 @@ import pytest
 from service.errors import BrokerError, FencedError, RecordTooLargeError
 from service.messaging.broker import Committed, Isolation, NewRecord, Partition
 from tests.contract.conftest import OpenBroker
-from tests.contract.logs import DEADLINE_S, P0, Q0, create, read_all, send, texts, upto, values
+from tests.contract.logs import DEADLINE_S, P0, Q0, create, read_all, send, taken_effect, texts, upto, values
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +51,7 @@ async def test_committed_offsets_of_many_partitions_come_at_once(open_broker: Op
             await producer.begin()
             await producer.send_offsets("g", written)
             await producer.commit()
+        await taken_effect(broker, "t")
         assert await broker.committed_offsets("g", [P0, Partition("first", 2), Q0]) == written
         assert await broker.committed_offsets("another", [P0, Q0]) == {}
         assert await broker.committed_offsets("g", []) == {}
@@ -68,6 +69,7 @@ async def test_a_transaction_takes_the_offsets_of_one_group(open_broker: OpenBro
             await producer.begin()
             await producer.send_offsets("h", upto(7))
             await producer.commit()
+        await taken_effect(broker, "t")
         assert await broker.committed("g", P0) is None
         assert await broker.committed("h", P0) == Committed(7)
 
