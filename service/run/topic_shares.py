@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 from service.run.progress import Progress
 
-# A share is missed if it is further from the wanted one.
+# A share is missed if it is further from the wanted one than both of these; a prompt gives several tasks at once.
 _TOLERATED = 0.02
+_TOLERATED_TASKS = 10
+# A topic without a task is missed as well once so many prompts in a row gave none.
+_MANY_FRUITLESS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,15 @@ def topic_shares(progress: Progress) -> list[TopicShare]:
 
 
 def missed_shares(progress: Progress) -> list[TopicShare]:
-    """Return the shares that finished tasks miss by more than two percent of all of them, the worst first."""
-    gaps = [(abs((each.reached or 0.0) - each.wanted), each) for each in topic_shares(progress)]
-    missed = [(gap, each) for gap, each in gaps if gap > _TOLERATED and each.reached is not None]
+    """Return the shares that the finished tasks of a run miss, the worst first; none before any task is finished."""
+    shares = topic_shares(progress)
+    total = sum(each.finished for each in shares)
+    gaps = [(abs((each.reached or 0.0) - each.wanted), each) for each in shares if total]
+    missed = [(gap, each) for gap, each in gaps if _is_missed(each, gap, total)]
     return [each for _, each in sorted(missed, key=lambda found: -found[0])]
+
+
+def _is_missed(share: TopicShare, gap: float, total: int) -> bool:
+    if not share.finished and share.fruitless >= _MANY_FRUITLESS:
+        return True
+    return gap > max(_TOLERATED, _TOLERATED_TASKS / total)

@@ -261,3 +261,17 @@ def test_a_run_without_topics_draws_none() -> None:
     assert TopicDraw(100).draw(progress, 3) == [None, None, None]
     assert TopicDraw(100).draw(progress, 0) == []
     assert topic_shares(progress) == []
+
+
+def test_a_small_run_may_miss_shares_by_a_few_tasks() -> None:
+    progress = Progress()
+    progress.apply(defined())
+    for number in range(20):
+        progress.apply(finished(number, number, "a"))
+    assert missed_shares(progress) == []
+    for number in range(20, 40):
+        progress.apply(finished(number, number, "a"))
+    assert [each.topic for each in missed_shares(progress)] == ["a", "b"]
+    for seq in range(10):
+        progress.apply(decision(seq, "d", 0))
+    assert [each.topic for each in missed_shares(progress)] == ["a", "b", "d"]

@@ -38,7 +38,7 @@ class Provenance(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True
         )
 
 
-class Subject(TypedDict):
+class SharedFields(TypedDict):
     """The fields that all messages about an instruction have."""
 
     id: str
@@ -160,7 +160,7 @@ class CountedTask(NumberedTask, frozen=True, kw_only=True):
     topic: str | None = None
 
 
-def subject_of(message: AboutInstruction | FinishedTask) -> Subject:
+def subject_of(message: AboutInstruction | FinishedTask) -> SharedFields:
     """Return the fields that a message shares with those that follow from it."""
     return {
         "id": message.id,
