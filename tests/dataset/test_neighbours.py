@@ -8,6 +8,8 @@ from msgspec import structs
 from service.dataset.neighbours import as_neighbours
 from service.errors import BrokerError
 from service.messaging.messages import Message, Origin, PooledTask
+from service.selfinstruct.recipe import SELF_INSTRUCT, Language
+from service.selfinstruct.recipe_changes import with_language
 from tests.selfinstruct import reference
 from tests.support import examples
 
@@ -52,6 +54,14 @@ async def test_machine_tasks_have_neighbours_in_the_original_s_format() -> None:
     assert [orjson.loads(line) for line in b"".join(chunks).splitlines()] == expected
     assert len(expected) == 36
     assert (shares == sorted(shares), shares[-1]) == (True, 1.0)
+
+
+async def test_words_are_those_of_the_run_s_language() -> None:
+    tasks = [structs.replace(examples.pooled_seed(0), instruction="列出三种茶"), examples.pooled(1, "列出五种茶")]
+    for recipe, score in ((SELF_INSTRUCT, 0.0), (with_language(SELF_INSTRUCT, Language.ANY), 0.8)):
+        definition = examples.definition(1, recipe)
+        chunks = [chunk async for chunk in as_neighbours(stream([definition, *tasks]), 1, lambda _: None)]
+        assert orjson.loads(b"".join(chunks))["most_similar"] == {"列出三种茶": pytest.approx(score)}
 
 
 async def test_a_pool_without_machine_tasks_has_no_neighbours() -> None:

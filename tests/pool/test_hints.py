@@ -7,7 +7,7 @@ from service.messaging.messages import Answer, ScreenedCandidates, ScreenedText
 from service.pool.hints import Hint, Hints, Use, WrongHint, digest_of, is_audited, scorer_of, screen
 from service.selfinstruct.filters import refusal
 from service.selfinstruct.judging import Pool, judge
-from service.selfinstruct.recipe import SELF_INSTRUCT
+from service.selfinstruct.recipe import SELF_INSTRUCT, Language
 from service.selfinstruct.similarity import Match, SimilarityIndex
 from service.telemetry.screening_metrics import hint_numbers
 from tests.support import examples
@@ -115,6 +115,7 @@ def test_without_a_hint_the_whole_pool_is_searched() -> None:
 RIGHT = says(RIVERS, None, 1)
 UNFIT = {
     "another scorer": structs.replace(RIGHT, scorer=scorer_of(0.8)),
+    "words of another language": structs.replace(RIGHT, scorer=scorer_of(THRESHOLD, Language.ANY)),
     "more of the pool than there is": structs.replace(RIGHT, pool_seen=3),
     "less than nothing of the pool": structs.replace(RIGHT, pool_seen=-1),
     "another text": says(SUM, None, 1),

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.selfinstruct.filters import refusal
-from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Recipe
+from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Language, Recipe
+from service.selfinstruct.recipe_changes import with_language
 from service.selfinstruct.tasks import Candidate, Instance, Reason
 
 WORDS = [
@@ -124,3 +125,42 @@ def original_keeps(recipe: Recipe, instruction: str) -> bool:
 def test_any_text_is_kept_exactly_when_the_original_keeps_it(recipe: Recipe, words: list[str], glue: str) -> None:
     instruction = glue.join(words).strip()
     assert (reason(recipe, instruction) is None) is original_keeps(recipe, instruction)
+
+
+ANY = with_language(SELF_INSTRUCT, Language.ANY)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "expected"),
+    [
+        ("Объясните, почему море солёное", None),
+        ("Опишите реку", Reason.TOO_SHORT),
+        ("Üç çeşit çay say.", None),
+        ("列出三种中国茶", None),
+        ("写诗吧", Reason.TOO_SHORT),
+        ("茶" * 225, None),
+        ("茶" * 226, Reason.TOO_LONG),
+        ("word " * 151, Reason.TOO_LONG),
+        ("Open the FILE and close it", Reason.BLOCKED_WORD),
+        ("打开这个file然后关上它", Reason.BLOCKED_WORD),
+        ("Name the filename of three rivers", None),
+        ("Write a program that sorts rivers", Reason.BLOCKED_OPENING),
+        ("- Name one of the rivers", Reason.LEADING_PUNCTUATION),
+        ("。列出三种中国茶和产地", Reason.LEADING_PUNCTUATION),
+        ("— Назовите три вида хлеба", Reason.LEADING_PUNCTUATION),
+        ("¿Cuál es el río más largo?", None),
+        ("«Война и мир»: кто её написал?", None),
+        ("《红楼梦》的作者是谁？", None),  # noqa: RUF001
+        ("…… !?", Reason.TOO_SHORT),
+    ],
+)
+def test_filters_for_any_language(instruction: str, expected: Reason | None) -> None:
+    assert reason(ANY, instruction) is expected
+
+
+def test_letters_outside_ascii_may_be_allowed_in_english() -> None:
+    recipe = replace(SELF_INSTRUCT, filters=replace(SELF_INSTRUCT.filters, allow_non_ascii=True))
+    assert reason(recipe, "Écrire un poème court") is None
+    assert reason(recipe, "Écrire un poème") is Reason.TOO_SHORT
+    assert reason(recipe, "— un poème très court") is Reason.LEADING_PUNCTUATION
+    assert reason(SELF_INSTRUCT, "Écrire un poème court") is Reason.LEADING_NON_ASCII
