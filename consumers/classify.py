@@ -1,7 +1,8 @@
 """`instructions` → `classified`: is this a classification task? The model says yes or no."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from service.lm.concurrency import Slot
 from service.lm.errors import CallFailedError
@@ -15,8 +16,7 @@ from service.selfinstruct.replies.characters import excerpt
 from service.selfinstruct.templates import Templates
 
 
-@dataclass(frozen=True, slots=True)
-class Classify:
+class Classify(Struct, frozen=True):
     """Asks a few-shot question; the answer decides how instances are asked for (Self-Instruct §2.2, step 2)."""
 
     model: LanguageModel

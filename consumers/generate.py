@@ -1,7 +1,8 @@
 """`prompts` → `candidates`: each prompt completed by the model, the answer parsed, whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from service.lm.concurrency import Slot
 from service.lm.errors import CallFailedError
@@ -12,8 +13,7 @@ from service.selfinstruct.parsing import parse_instructions
 from service.selfinstruct.recipe import Recipe
 
 
-@dataclass(frozen=True, slots=True)
-class Generate:
+class Generate(Struct, frozen=True):
     """Shows the model a few tasks, so that it writes new ones (Self-Instruct §2.2, step 1)."""
 
     model: LanguageModel

@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from service.lm.concurrency import Slot
 from service.lm.errors import CallFailedError
@@ -16,8 +17,7 @@ from service.selfinstruct.tasks import Instance, InstanceReason
 from service.selfinstruct.templates import Templates
 
 
-@dataclass(frozen=True, slots=True)
-class WriteInstances:
+class WriteInstances(Struct, frozen=True):
     """Lets the model write instances of an accepted instruction (Self-Instruct §2.2, step 3).
 
     Classification tasks are asked for the label first; else the model writes inputs of one label only.

@@ -2,9 +2,8 @@
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from msgspec import convert, to_builtins
+from msgspec import Struct, convert, to_builtins
 
 from service.checkpoints import State
 from service.containers import Arrays
@@ -16,8 +15,7 @@ from service.selfinstruct.tasks import SeedTask
 _CHUNK = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class Demonstration:
+class Demonstration(Struct, frozen=True):
     """The part of a task that prompts show. Seed tasks bring their seed."""
 
     id: str

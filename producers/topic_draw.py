@@ -4,6 +4,7 @@ import heapq
 from dataclasses import dataclass, field
 
 import structlog
+from msgspec import Struct
 
 from service.run.credits import accepted_per_prompt, survival
 from service.run.progress import Progress
@@ -82,8 +83,7 @@ class TopicDraw:
         return half if so_far else min(half, _ENOUGH_AT_FIRST)
 
 
-@dataclass(frozen=True, slots=True)
-class _Yields:
+class _Yields(Struct, frozen=True):
     """Estimates of the tasks that prompts of a topic give. A topic with few prompts yet is judged by all of them."""
 
     progress: Progress

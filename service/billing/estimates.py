@@ -3,8 +3,9 @@
 A call of unknown cost counts as the average of its stage.
 """
 
-from dataclasses import dataclass
 from math import sqrt
+
+from msgspec import Struct
 
 from service.billing.bill import CLASSIFY, GENERATE, INSTANCES, Bill
 from service.billing.moments import Moments
@@ -50,8 +51,7 @@ def _downstream_scale(bill: Bill) -> float | None:
     return sum(estimate or 0.0 for estimate in estimates) / known if known else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """Mean and variance of a sample, in US dollars or in instructions, and its size."""
 
     mean: float
@@ -69,8 +69,7 @@ class _Seen:
         return self.variance * more * (1 + more / self.count)
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """Expected cost of undecided prompts and accepted instructions through all their stages.
 
     It is `complete` once all of these costs have been seen; until then, an unknown cost counts as zero.

@@ -1,6 +1,8 @@
 """A language model whose completions and failures carry their cost."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from service.billing.pricing import PriceTable, cost_usd, price_of
 from service.lm.call_cost import CallCost
@@ -12,8 +14,7 @@ from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Sampling
 
 
-@dataclass(frozen=True, slots=True)
-class PricedModel:
+class PricedModel(Struct, frozen=True):
     """A model with the prices of its tokens; `asked` is the model name in requests. No cost is guessed.
 
     The cost of a call is known if the server counted its tokens and the table has a price for the model. `batch` says

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import ceil
 from statistics import median
 
+from msgspec import Struct
+
 from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
 from service.billing.pricing import Price, cost_usd
 from service.lm.usage import Usage
@@ -39,8 +41,7 @@ class Rates:
     basis: str
 
 
-@dataclass(frozen=True, slots=True)
-class CostEstimate:
+class CostEstimate(Struct, frozen=True):
     """Expected calls, tokens and US dollars for `tasks` finished tasks; `usd` is None without a price."""
 
     tasks: int

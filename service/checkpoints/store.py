@@ -1,7 +1,6 @@
 """The checkpoints of one run in a folder. Several processes may share it: one file for each fold, always whole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +8,7 @@ from typing import Any, Protocol
 import structlog
 from anyio import Path as AsyncPath
 from anyio import to_thread
+from msgspec import Struct
 
 from service.checkpoints import file
 from service.checkpoints.state import Fold, State
@@ -32,8 +32,7 @@ class Resumable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoints:
+class Checkpoints(Struct, frozen=True):
     """Loads and saves checkpoints; with `folder` None there are none.
 
     A checkpoint holds for one version of Seedstream and of the fold, and for one log: another may have had its name.

@@ -1,11 +1,11 @@
 """A member of a consumer group that fetches records into a window and commits what is done, until the window closes."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from math import inf
 
 import anyio
 import structlog
+from msgspec import Struct
 
 from service.client.window import Window, settle
 from service.errors import IllegalGenerationError, SeedstreamError
@@ -19,8 +19,7 @@ _LAST_COMMIT_S = 10.0
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """A group's subscription to one topic.
 
     With `auto_commit`, done records are committed every second. With `warns_of_start`, a group without a committed

@@ -3,12 +3,12 @@
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import anyio
 import structlog
 from anyio import lowlevel
+from msgspec import Struct
 
 from service.client.membership import Share, ends_of, keep_membership, until_closed
 from service.client.subscription import Subscription, starts
@@ -27,8 +27,7 @@ _WAIT_S = 0.2
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """A finished task and its record."""
 
     task: FinishedTask

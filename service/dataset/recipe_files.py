@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any, NoReturn, get_args, get_type_hints
 
 import msgspec
+from msgspec import Struct
 
 from service.errors import RecipeError
 from service.selfinstruct.recipe import TASKS_PER_REPLY, Language, Recipe, RecipeName, SemanticFilter
@@ -70,8 +71,7 @@ KNOBS: Mapping[str, Any] = dict(_knobs_of(Recipe))
 _TABLES = {name.partition(".")[0] for name in KNOBS if "." in name}
 
 
-@dataclass(frozen=True, slots=True)
-class RecipeFile:
+class RecipeFile(Struct, frozen=True):
     """A recipe file that was read: the published recipe, and the file's knobs by their dotted names."""
 
     path: Path

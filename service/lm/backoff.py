@@ -6,10 +6,11 @@ Pure: time and randomness come in as arguments, and waiting is the caller's.
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from random import Random
+
+from msgspec import Struct
 
 # From here on the cap has long been reached, and a float power may overflow.
 _LARGEST_EXPONENT = 64
@@ -27,8 +28,7 @@ _PART = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|[smhd])")
 _EPOCH_S, _EPOCH_MS = 1e9, 1e12
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """Exponential back-off with full jitter: a uniform draw between nothing and a ceiling that grows up to `cap_s`."""
 
     base_s: float = 0.5

@@ -1,15 +1,15 @@
 """Bookmarks: the place of a reader on the log, which a later reader can check against the log and continue from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
+
+from msgspec import Struct
 
 from service.messaging.broker import Partition, Record
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A place in a partition that began at offset `begin`: everything below `position` has been read.
 
     `last` is the offset of the last record read and `digest` its digest. `last` is `None` if there is none to compare.
@@ -21,8 +21,7 @@ class Mark:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Bookmark:
+class Bookmark(Struct, frozen=True):
     """A place in each of some partitions, and the time of the latest record read, in milliseconds of Unix time."""
 
     marks: Mapping[Partition, Mark]

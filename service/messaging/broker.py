@@ -154,8 +154,7 @@ class Decoded(Struct, frozen=True, gc=False):
         return self.value is record.value and self.headers is record.headers
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """A committed offset: the next offset to read, and its metadata."""
 
     offset: int

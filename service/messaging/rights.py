@@ -5,8 +5,9 @@ A process with several roles needs the rights of all of them. `seedstream topics
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS, STAGE_INPUTS, replay_group
 from service.messaging.messages import Message
@@ -65,8 +66,7 @@ class Operation(StrEnum):
     DESCRIBE_CONFIGS = "DescribeConfigs"
 
 
-@dataclass(frozen=True, slots=True)
-class Right:
+class Right(Struct, frozen=True):
     """The right to an operation on one resource or, with `prefixed`, on all whose names begin with `name`."""
 
     resource: Resource
@@ -75,8 +75,7 @@ class Right:
     prefixed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Needs:
+class _Needs(Struct, frozen=True):
     """The topics that one account reads and writes; `groups` and `ids` lack the prefix of the run.
 
     `holds_leases` is for processes that call the model.

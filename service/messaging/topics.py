@@ -5,8 +5,9 @@ partition, since their order determines the run's state. `ARCHITECTURE.md` shows
 """
 
 import re
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from service.messaging import messages
 from service.messaging.broker import DEAD_LETTERS, TopicSpec
@@ -15,8 +16,7 @@ from service.messaging.messages import Message
 M_co = TypeVar("M_co", bound=Message, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Topic(Generic[M_co]):
+class Topic(Struct, Generic[M_co], frozen=True):
     """A topic: its name within a run, the types of its messages, and whether it has several partitions."""
 
     name: str

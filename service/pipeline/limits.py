@@ -1,14 +1,13 @@
 """Limits of a process: calls in flight, window, patience and drain time; and the place of its checkpoints."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from service.checkpoints import NO_CHECKPOINTS, Checkpoints
 from service.runtime.session import TimeLimits
 from service.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Limits of a process. `patience` counts prompts without an accepted task.
 
     `drain_s` is the time for a stop, `call_s` the longest time of one attempt at a call.

@@ -9,10 +9,11 @@ wrong hint no hint is used any more.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 from unicodedata import unidata_version
+
+from msgspec import Struct
 
 from service.containers import Arrays, DenseSet
 from service.messaging.messages import Answer, ScreenedCandidates, ScreenedText
@@ -39,8 +40,7 @@ class Use(StrEnum):
     WRONG = "wrong"
 
 
-@dataclass(frozen=True, slots=True)
-class WrongHint:
+class WrongHint(Struct, frozen=True):
     """A hint that a full search contradicts."""
 
     prompt_id: str
@@ -106,8 +106,7 @@ def _screened(text: str, match: Match | None) -> ScreenedText:
     return ScreenedText(digest=digest_of(text), nearest=match.position, score=match.score)
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(Struct, frozen=True):
     """The findings on one answer: for each text, by digest, the nearest of the first `pool_seen` tasks."""
 
     pool_seen: int
@@ -200,8 +199,7 @@ class Hints:
             self._tell(wrong)
 
 
-@dataclass(frozen=True, slots=True)
-class Unhinted:
+class Unhinted(Struct, frozen=True):
     """The pool for an answer without a usable hint."""
 
     pool: Pool
@@ -218,8 +216,7 @@ class Unhinted:
         return self.pool.nearest(text)
 
 
-@dataclass(frozen=True, slots=True)
-class HintedPool:
+class HintedPool(Struct, frozen=True):
     """The pool for an answer with a hint; its results equal those of a full search."""
 
     pool: Ground

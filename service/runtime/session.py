@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec import Struct
 
 from service.messaging.broker import Broker, GroupMember, Producer
 
@@ -28,8 +29,7 @@ class TimeLimits:
         return self.drain_s + self.call_s
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """The means of one run of a worker: `producer` writes results, `member` commits offsets.
 
     Calls to the model run in `calls`, which is left when they have ended; `background` is cancelled then. No call

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from msgspec import Struct
+
 from service.selfinstruct.recipe import Form, Recipe, RecipeName
 
 Schema = Mapping[str, Any]
@@ -41,8 +43,7 @@ class AnswerSchema:
             return False
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerCheck:
+class AnswerCheck(Struct, frozen=True):
     """A condition on a completion, in words and as a test. A call whose completions do not meet it fails."""
 
     expected: str

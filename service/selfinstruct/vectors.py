@@ -7,10 +7,10 @@ float32 represents exactly, so that the order in which a library adds them up do
 import base64
 import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 DIMENSIONS = 384
 # Vectors per block: as float32 they stay in the cache.
@@ -20,8 +20,7 @@ _LARGEST = 127
 Vector = npt.NDArray[np.int8]
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(Struct, frozen=True):
     """A vector of an index, by its position from 0, and its cosine (-1 … 1) with the query."""
 
     position: int

@@ -1,17 +1,16 @@
 """Error responses with the status codes and bodies of real servers; they are never charged."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import orjson
 from aiohttp import web
+from msgspec import Struct
 
 from service.simulator.options import SimulatorOptions
 from service.simulator.retry_after import retry_after
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """An error in OpenAI's format, or in plain text if `plain`.
 
     `waits`: the response asks the client to wait, in the header of `retry_after_form`. `code` defaults to the HTTP

@@ -32,6 +32,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import Struct
+
 from service.simulator.error_responses import WRONG_KEY, BadRequestError, Refusal, too_long
 from service.simulator.text.generator import first_tokens
 from service.simulator.wire_formats import Answer
@@ -39,8 +41,7 @@ from service.simulator.wire_formats import Answer
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(Struct, frozen=True):
     """No answer: the connection is closed, at once or after `timeout_duration_s`."""
 
     at_once: bool

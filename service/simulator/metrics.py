@@ -1,6 +1,6 @@
 """The subset of vLLM's metrics that applies to the simulator, in the Prometheus text format."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 _LINES = """\
 # HELP vllm:num_requests_running Number of requests being completed.
@@ -18,8 +18,7 @@ vllm:generation_tokens_total{{model_name="{model}"}} {generation_tokens}
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A snapshot of the metrics; token counts are totals since the start."""
 
     model: str

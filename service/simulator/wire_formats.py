@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
+from msgspec import Struct
 
 from service.simulator.error_responses import BadRequestError
 from service.simulator.text.generator import count_tokens
@@ -43,8 +44,7 @@ class Answer:
         return 0 if self.reasoning is None else self.tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """The differences between the two endpoints: object type, id prefix, prompt and choice."""
 
     kind: str
@@ -165,8 +165,7 @@ COMPLETIONS = Dialect("text_completion", "cmpl", _completion_prompt, _completion
 CHAT = Dialect("chat.completion", "chatcmpl", _chat_prompt, _chat_choice)
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """The identification of a response: id without prefix, model name and creation time (Unix time in seconds)."""
 
     id: str

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 from anyio import to_thread
+from msgspec.structs import replace
 
 from service.adapters.sqlite import SqliteBroker
 from service.checkpoints import Checkpoints, CheckpointWriter, Fold, State, file, writer

@@ -1,6 +1,6 @@
 """The description of an endpoint that `seedstream check` shows. Pure."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from service.adapters.openai.model_list import ListedModel
 from service.adapters.openai.server_profiles import Api, Dialect, LengthName, Profile, Structure
@@ -8,8 +8,7 @@ from service.adapters.openai.server_profiles import Api, Dialect, LengthName, Pr
 _SHOWN_MODELS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """The kind of a server, how it was detected, and how requests to it are made.
 
     `stops` is the number of stop strings sent; the client cuts the completion at all stop strings in any case.

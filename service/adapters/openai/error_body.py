@@ -1,18 +1,17 @@
 """Parses error bodies, which differ in shape between servers. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 _SHOWN_CHARACTERS = 300
 # A server that quotes the prompt does so at the end, so text beyond this limit does not describe the error.
 _READ_CHARACTERS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorBody:
+class ErrorBody(Struct, frozen=True):
     """The content of an error body.
 
     `message` is text for people and may quote the prompt. `codes` holds code, type and status in one string.

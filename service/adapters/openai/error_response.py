@@ -1,9 +1,10 @@
 """Responses without a completion, and the errors that they become. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from service.adapters.openai.error_body import ErrorBody, error_body_of, read_error_body, shown
 from service.adapters.openai.error_rules import ROWS, Row, Then
@@ -24,8 +25,7 @@ _RATE_LIMITED = 429
 _ERRORS = range(400, 600)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A response with an error body instead of a completion.
 
     `status` is the HTTP status, or the one that an error body under status 200 names. `after_s` is the time that the

@@ -8,8 +8,9 @@ server returns before it reads the prompt, codes, or the beginning of a message.
 
 import re
 from collections.abc import Container
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from service.lm.errors import Failing, Refused
 
@@ -22,8 +23,7 @@ class Then(Enum):
     STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A rule, which matches responses by status.
 
     If `words` or `code` is set, the message must match `words` or the codes must match `code`. If `should_retry` or

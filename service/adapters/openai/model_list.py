@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from service.adapters.openai.server_profiles import Dialect
 from service.lm.errors import AttemptFailedError, Failing
 
@@ -28,8 +30,7 @@ class ListedModel:
     context_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Clue:
+class Clue(Struct, frozen=True):
     """A detected dialect; `how` describes the evidence, for the user."""
 
     dialect: Dialect

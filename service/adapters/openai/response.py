@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Never
 
+from msgspec import Struct
+
 from service.adapters.openai.error_body import shown
 from service.adapters.openai.error_response import Refusal, refusal_inside
 from service.adapters.openai.json_bodies import decoded
@@ -89,8 +91,7 @@ def read_object(body: bytes, url: str, secrets: tuple[str, ...]) -> Mapping[str,
     return reply
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
+class _Reply(Struct, frozen=True):
     """A decoded response body with its request and its usage."""
 
     reply: Mapping[str, Any]

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
+from msgspec import Struct
 from yarl import URL
 
 from service.adapters.openai.certificates import aiohttp, trusted_by
@@ -21,8 +22,7 @@ _KEEPALIVE_S = 4.0  # uvicorn, under vLLM and SGLang, closes idle connections af
 _DNS_CACHE_S = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """A request: a POST if it has a body, else a GET."""
 
     url: URL
@@ -31,8 +31,7 @@ class Question:
     body: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A response of any status."""
 
     status: int

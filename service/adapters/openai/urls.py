@@ -1,8 +1,9 @@
 """Derives the URLs of the API methods from the user's base URL. Pure."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
+
+from msgspec import Struct
 
 from service.adapters.openai.server_profiles import Api, Dialect
 from service.errors import ConfigurationError
@@ -21,8 +22,7 @@ _BY_HOST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
+class Addresses(Struct, frozen=True):
     """The URLs of an endpoint.
 
     `origin` ends before the path; `root` is the normalised base URL.

@@ -7,9 +7,10 @@ https://www.sqlite.org/fileformat2.html.
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 _MAGIC = b"SQLite format 3\0"
 _PAGE_BYTES = 4_096
@@ -75,8 +76,7 @@ def _versions_in(log: Path, size: int) -> list[tuple[int, memoryview]]:
     return versions[:committed]
 
 
-@dataclass(frozen=True, slots=True)
-class _Pages:
+class _Pages(Struct, frozen=True):
     size: int
     reserved: int
     descriptor: int

@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from service.adapters.sqlite.checksums import OFFSET_BITS, of_texts, position_of, record_of
 from service.adapters.sqlite.connections import connect_to_write, translated
 from service.adapters.sqlite.lock import Lock
@@ -31,8 +33,7 @@ _BEFORE = "CREATE TEMP TABLE before (position INTEGER PRIMARY KEY, previous INTE
 _Named = tuple[Partition, int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """A range of offsets of a partition, both ends included, in which records are lost. It may contain gaps.
 
     `last` is `None` if it is not known where the partition ended; then nothing may be lost.

@@ -27,6 +27,8 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from service.lm.dispatch.change_detection import Alarm, Finding, Tally, finding
 from service.lm.dispatch.slowdown import Slowdown
 
@@ -45,8 +47,7 @@ _PROBE_AFTER_S = (10.0, 60.0)
 _LONGEST_REFUSAL_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """A call in flight: the calls in flight with it, the number of the latest cut, and the time of sending."""
 
     level: int

@@ -15,6 +15,7 @@ from random import Random
 
 import anyio
 import structlog
+from msgspec import Struct
 
 from service.lm.backoff import Backoff, wait_before_retry_s
 from service.lm.call_cost import CallCost
@@ -48,8 +49,7 @@ _NO_ANSWERS = frozenset({Failing.UNREADABLE, Failing.THINKING})  # paid completi
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """The limits of attempts and of waiting.
 
     `attempts` that failed in a way that may pass give a call up; refusals for load are not counted. So do `passed_over`

@@ -10,14 +10,15 @@ import math
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from service.lm.dispatch.token_bucket import TokenBucket
 
 _FIRST_GUESS_TOKENS = 500.0
 _GUESS_HORIZON = 100
 
 
-@dataclass(frozen=True, slots=True)
-class FleetLimits:
+class FleetLimits(Struct, frozen=True):
     """Limits of all processes together; none means no limit."""
 
     max_in_flight: int | None = None
@@ -25,8 +26,7 @@ class FleetLimits:
     tpm: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Leases:
+class Leases(Struct, frozen=True):
     """The leases that this process holds, of `total` in all."""
 
     owned: AbstractSet[int]
@@ -44,13 +44,14 @@ class Leases:
 
 EVERYTHING = Leases(frozenset({0}), 1)
 NOTHING = Leases(frozenset(), 1)
+_UNLIMITED = FleetLimits()
 
 
 @dataclass(slots=True)
 class FleetShare:
     """This process's part of the fleet's limits, and its use. Times are seconds."""
 
-    limits: FleetLimits = FleetLimits()
+    limits: FleetLimits = _UNLIMITED
     leases: Leases = EVERYTHING
     _requests: TokenBucket | None = None
     _tokens: TokenBucket | None = None

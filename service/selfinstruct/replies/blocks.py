@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from service.selfinstruct.replies.borders import without_border
 from service.selfinstruct.replies.chatter import is_afterword, is_closing, is_opening
@@ -21,16 +22,14 @@ _TITLE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """One task of a reply: (instruction, input, output). `fields` is None if the block, whole in `text`, is broken."""
 
     text: str
     fields: tuple[str, str, str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     """The text after one label; `lines` begin with the line of the label itself."""
 
     label: Label

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from service.selfinstruct.replies.markup import FENCE, fence_pairs
 
@@ -10,8 +11,7 @@ _MARK = r"\*\*|__|\*"
 _TEXT_MARK = re.compile(rf"(?:{_MARK})[ \t]*+")
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """A label at the beginning of a line: its name in lower case, its number if it has one, and the text after it.
 
     `capital` says that it begins with a capital letter; `input:` may be a field of some format.

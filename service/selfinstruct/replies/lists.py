@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from service.selfinstruct.replies.chatter import is_closing, is_headed_thinking, is_opening
 from service.selfinstruct.replies.list_items import SENTENCE_END, Listed, behind_bullet, is_ornament, read_item
@@ -24,8 +25,7 @@ _MOST_SKIPPED_NUMBERS = 2
 _FEWEST_LINES_OF_A_LIST = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(Struct, frozen=True):
     """A line that begins with a number, and the text after the number; `headed` if the line is a heading."""
 
     place: int

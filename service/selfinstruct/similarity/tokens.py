@@ -5,14 +5,14 @@ tokens with a byte that is in none of them, and name that byte as the only one t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from service.selfinstruct.recipe import Language
 from service.selfinstruct.unicode_words import SEPARATORS, separated
 
 
-@dataclass(frozen=True, slots=True)
-class Tokenizer:
+class Tokenizer(Struct, frozen=True):
     """A rule for the tokens of a text: the longest runs of `token_bytes` in what `encode` returns."""
 
     encode: Callable[[str], bytes]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from service.simulator.completion_routes import charged, understood, written
 from service.simulator.error_responses import Refusal, RefusedError
@@ -30,16 +31,14 @@ class Fault:
     param: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One request of a batch, its body as JSON."""
 
     custom_id: str
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """A line of the output file, or of the error file if `is_good` is false."""
 
     line: bytes

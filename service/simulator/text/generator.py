@@ -3,8 +3,9 @@
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from service.simulator.options import SimulatorOptions
 from service.simulator.text import instances
@@ -20,16 +21,14 @@ _LEAST_KEPT, _MOST_KEPT = 0.3, 0.95
 _ALPACA_NO_INPUT = 0.4
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A reply before the request's limits are applied; `truncated`: the model's own limit has cut it short."""
 
     text: str
     truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """A reply cut to the request's limits, with OpenAI's finish reason."""
 
     text: str
@@ -80,8 +79,7 @@ def end_reply(reply: Reply, stop: Sequence[str], max_tokens: int | None) -> Ende
     return Ended(text, "stop", count_tokens(text))
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
+class _Task(Struct, frozen=True):
     options: SimulatorOptions
     rng: random.Random
     prompt: str

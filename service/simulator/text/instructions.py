@@ -1,7 +1,8 @@
 """Candidate instructions: fresh ones, and at configured rates instructions that the filters reject."""
 
 import random
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from service.simulator.options import SimulatorOptions
 from service.simulator.text.prompt_parser import Stage, demonstrations
@@ -12,8 +13,7 @@ from service.simulator.text.wording import Wording, wording_in
 _LEAST_WORDS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class InstructionWriter:
+class InstructionWriter(Struct, frozen=True):
     """Generates the candidate instructions of one reply."""
 
     options: SimulatorOptions

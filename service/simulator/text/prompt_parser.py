@@ -2,8 +2,9 @@
 
 import json
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 _NUMBER = re.compile(r"(\d+)\s?[.)]")
 _ALPACA = re.compile(r"[#\s]*(\d+)\s?\.\s*Instruction\s*:", re.IGNORECASE)
@@ -21,8 +22,7 @@ class Stage(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A parsed prompt: its stage, the instruction that it concerns and the number of the first task to write."""
 
     stage: Stage

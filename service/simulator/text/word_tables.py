@@ -3,9 +3,10 @@
 import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, chain, cycle, product
 from typing import TypeVar
+
+from msgspec import Struct
 
 from service.simulator.text import sentence_templates as frames
 from service.simulator.text import vocabulary
@@ -92,8 +93,7 @@ def _slots() -> dict[str, tuple[str, ...]]:
 TABLES = _slots()
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """A sentence template as a format string, with one word table for each gap."""
 
     form: str

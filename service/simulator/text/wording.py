@@ -3,11 +3,12 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from itertools import product
 from typing import Any
+
+from msgspec import Struct
 
 from service.simulator.options import Vocabulary
 from service.simulator.text import vocabulary, word_tables
@@ -27,8 +28,7 @@ _FILES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
+class Wording(Struct, frozen=True):
     """Tables of sentence templates and of nouns, the labels of classification tasks, and the blank between words."""
 
     generation: Sequence[Frame]
