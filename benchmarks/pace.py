@@ -44,12 +44,12 @@ class Part:
     def __init__(self, name: str, followed: Sequence[Topic[Message]], *apply: Callable[[Message], None]) -> None:
         self.name = name
         self.cpu_s = 0.0
-        self._topics = frozenset(followed)
+        self._topics = frozenset(topic.name for topic in followed)
         self._apply = apply
 
     def take(self, messages: Sequence[tuple[Topic[Message], Message]]) -> None:
         """Apply those of the messages that are of its topics."""
-        wanted = [message for topic, message in messages if topic in self._topics]
+        wanted = [message for topic, message in messages if topic.name in self._topics]
         began_s = time.process_time()
         for apply in self._apply:
             for message in wanted:
@@ -85,13 +85,13 @@ class Run:
     def __init__(self) -> None:
         definition, seeds = new_run("pace")
         self._history = History(definition, seeds, cheap=True)
-        self._admit = Admit(definition.recipe)
+        self.admit = Admit(definition.recipe)
         self._admit_answers = TokenStore(random.Random("judged"))  # noqa: S311 - made-up text
         pool, panel, producer = SamplingPool(), Progress(), Progress()
         self.parts = (
             Part("panel", topics.ALL, panel.apply),
             Part("producer", _PRODUCER, producer.apply, pool.apply),
-            Part("admit", self._admit.restores, self._admit.restore),
+            Part("admit", self.admit.restores, self.admit.restore),
             Part("finish", Finish.restores, Finish("pace", lambda: 0).restore),
         )
         self._log_bytes = 0.0
@@ -123,9 +123,9 @@ class Run:
     def judging_s(self) -> float:
         """Return the CPU seconds for an answer, once the index is built; the verdicts are forgotten."""
         answers = [answer(seq, 8, self._admit_answers) for seq in range(10**9, 10**9 + _ANSWERS)]
-        asyncio.run(_judge(self._admit, answers[:1]))
+        asyncio.run(_judge(self.admit, answers[:1]))
         began_s = time.process_time()
-        asyncio.run(_judge(self._admit, answers))
+        asyncio.run(_judge(self.admit, answers))
         return (time.process_time() - began_s) / _ANSWERS
 
     @property

@@ -1,4 +1,5 @@
-from benchmarks.pace import pace, sizes_up_to
+from benchmarks.grown_log import ACCEPTED
+from benchmarks.pace import Run, pace, sizes_up_to
 
 
 def test_a_run_grows_to_each_size() -> None:
@@ -6,6 +7,12 @@ def test_a_run_grows_to_each_size() -> None:
     assert (small.tasks, large.tasks) == (100, 200)
     assert small.log_gib > 0
     assert all(each > 0 for each in [small.judging_s, *large.each_s.values()])
+
+
+def test_the_filter_holds_every_task_of_the_run() -> None:
+    run = Run()
+    run.grow(10)
+    assert run.admit.machine_tasks == 10 * ACCEPTED
 
 
 def test_sizes_end_with_the_number_asked_for() -> None:
