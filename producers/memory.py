@@ -16,7 +16,7 @@ from service.messaging.messages import Message, Prompt
 from service.messaging.topic_reader import Tail
 from service.run.progress import Progress
 
-PRODUCER = Fold("producer", 3)
+PRODUCER = Fold("producer", 4)
 _FOLLOWED = (topics.CONTROL, topics.POOL, topics.DECISIONS, topics.INSTANCES, topics.TASKS, *DEAD_LETTER_TOPICS)
 # Whole completions, most of the log: read only if a limit in dollars needs the cost of the other stages' calls.
 _FOLLOWED_FOR_COSTS = (topics.CANDIDATES, topics.CLASSIFIED)

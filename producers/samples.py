@@ -8,6 +8,7 @@ from service.messaging.topics import CANDIDATES, INSTANCES, Topic
 from service.selfinstruct.asking import expected_instances, expected_tasks
 from service.selfinstruct.recipe import Recipe
 from service.selfinstruct.replies.characters import excerpt
+from service.selfinstruct.steps import Step
 
 _LOOKED_AT = 50
 _POLL_S = 1.0
@@ -32,7 +33,7 @@ async def sample_of_instances(broker: Broker, run: str, recipe: Recipe) -> str:
         if isinstance(message, TaskInstances) and message.rejection is not None:
             if message.call is None:
                 return f"the latest call failed: {message.failure}"
-            return _sample("task", message.call.completion, expected_instances(recipe))
+            return _sample("task", message.call.completion, expected_instances(recipe.of(Step.INSTANCES)))
     return ""
 
 

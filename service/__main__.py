@@ -34,7 +34,7 @@ _SUMMARIES = {
     "preview": "Finish a few tasks and print them; nothing is stored, the calls are paid for.",
     "status": "Print the progress of a run: exact counts, rejections by reason, tokens and cost.",
     "watch": "Show a run live until it ends: a panel and each finished task; in a pipe, JSON Lines.",
-    "cost": "Print the bill of a run: by stage, by outcome, per accepted and finished task, the forecast, the budget.",
+    "cost": "Print the bill of a run: by stage, model and outcome, for each task, the forecast, the budget.",
     "explain": (
         "Explain a verdict: reason, nearest tasks and scores, parents, prompt, completions, model, versions, cost."
     ),

@@ -5,10 +5,9 @@ defined. For an existing run, explicit values of these settings must match its d
 """
 
 import tomllib
-from enum import StrEnum
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -25,13 +24,36 @@ from pydantic_settings import (
 from service.billing.pricing import PriceTable, table_in_force
 from service.errors import ConfigurationError
 from service.selfinstruct.recipe import Form, Language, RecipeName
+from service.selfinstruct.steps import Step
+from service.stage_settings import (
+    IN_COMMON,
+    OF_MODEL,
+    OF_SERVER,
+    Dollars,
+    FormChoice,
+    LmApi,
+    LmDialect,
+    LmKind,
+    Names,
+    PerMinute,
+    StageSettings,
+    ThinkingTokens,
+    check_names,
+)
+
+__all__ = [
+    "KAFKA_PARTITIONS",
+    "KAFKA_SCHEME",
+    "TOML_FILE",
+    "LmDialect",
+    "LmKind",
+    "ModelId",
+    "Settings",
+    "load_settings",
+    "origins",
+]
 
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
-FormChoice = Literal["auto", "text", "json"]
-LmApi = Literal["chat", "completions"]
-LmDialect = Literal[
-    "auto", "openai", "azure", "vllm", "sglang", "llamacpp", "ollama", "tgi", "openrouter", "litellm", "generic"
-]
 
 TOML_FILE = "seedstream.toml"
 KAFKA_SCHEME = "kafka://"
@@ -39,15 +61,6 @@ KAFKA_PARTITIONS = 12
 
 # Valid in a topic name and as a file name; it cannot contain a path.
 RunName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$")]
-
-
-Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-Names = Annotated[
-    tuple[str, ...],
-    NoDecode,
-    BeforeValidator(lambda given: [name.strip() for name in given.split(",")] if isinstance(given, str) else given),
-]
 
 RecipeChoice = Annotated[
     RecipeName | Path,
@@ -58,7 +71,7 @@ BrokerAddress = Annotated[str, StringConstraints(pattern=r"^(?:sqlite:.+|kafka:/
 
 # Every setting that holds a secret has one of these words in its name.
 _SECRET = ("key", "password", "headers")
-_TABLES = ("prices", "lm_headers")
+_TABLES = ("prices", "lm_headers", "stages")
 
 # The expected value of settings for which the type of an error says too little.
 _EXPECTED = {
@@ -99,12 +112,16 @@ class _TomlSource(TomlConfigSettingsSource):
         return tomllib.loads(file_path.read_bytes().decode("utf-8-sig"))
 
 
-class LmKind(StrEnum):
-    """Kind of language model: a local GGUF file, an OpenAI-compatible server, or the simulator."""
+class ModelId(NamedTuple):
+    """A model on its server, or on its servers; prices and limits hold for each of these."""
 
-    LOCAL = "local"
-    OPENAI = "openai"
-    SIMULATOR = "simulator"
+    lm: LmKind
+    urls: tuple[str, ...] = ()
+    name: str | None = None
+    file: Path | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} at {', '.join(self.urls)}" if self.urls else f"the model of lm={self.lm}"
 
 
 class Settings(BaseSettings):
@@ -151,10 +168,10 @@ class Settings(BaseSettings):
         default=None,
         description="limit on the average cost of the last 1,000 accepted tasks, US dollars; 0 removes the limit",
     )
-    rpm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+    rpm: PerMinute | None = Field(
         default=None, description="limit on calls per minute, for all processes together; 0 removes the limit"
     )
-    tpm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+    tpm: PerMinute | None = Field(
         default=None, description="limit on tokens per minute, for all processes together; 0 removes the limit"
     )
     max_in_flight: Annotated[int, Field(ge=0)] | None = Field(
@@ -173,8 +190,10 @@ class Settings(BaseSettings):
     model_file: Path | None = Field(default=None, description="GGUF file for the local model")
     lm_api: LmApi = Field(default="chat", description="API to call: chat or completions")
     lm_dialect: LmDialect = Field(default="auto", description="kind of server; auto detects it")
-    lm_omit: Names = Field(default=(), description="request parameters never to send, separated by commas")
-    lm_thinking_tokens: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+    lm_omit: Annotated[Names, NoDecode] = Field(
+        default=(), description="request parameters never to send, separated by commas"
+    )
+    lm_thinking_tokens: ThinkingTokens = Field(
         default="auto",
         description="tokens for a model's thinking, added to the recipe's limit; auto detects whether the model thinks",
     )
@@ -192,6 +211,9 @@ class Settings(BaseSettings):
         default=5.0, description="send a batch after this many seconds without a new question"
     )
     lm_end_of_text_token: int | None = Field(default=None, description="id of the end-of-text token, which Alpaca bans")
+    stages: Annotated[dict[Step, StageSettings], BeforeValidator(check_names)] = Field(
+        default={}, description="tables by stage (instructions, classification, instances): its own model and limits"
+    )
     prices: PriceTable | None = Field(default=None, description="price table: its version and the prices of each model")
     price_prompt: Dollars | None = Field(
         default=None, description="US dollars per million prompt tokens; overrides prices"
@@ -274,14 +296,47 @@ class Settings(BaseSettings):
         return {"lm": LmKind.OPENAI, **given} if given.get("lm_url") else given
 
     @model_validator(mode="after")
-    def _endpoint_is_complete(self) -> "Settings":
+    def _endpoints_are_complete(self) -> "Settings":
+        for step in Step:
+            try:
+                self.of_step(step).check_endpoint()
+                self._check_is_asked(step)
+            except ValueError as error:
+                raise ValueError(f"[stages.{step}]: {error}" if step in self.stages else str(error)) from error
+        self._check_same_in_common()
+        return self
+
+    def _check_is_asked(self, step: Step) -> None:
+        """Raise unless the model that a table names is one of a server."""
+        table = self.stages.get(step)
+        if table is not None and table.model is not None and self.of_step(step).lm is not LmKind.OPENAI:
+            raise ValueError("model needs lm_url: say where the server of the model is")
+
+    def check_endpoint(self) -> None:
+        """Check that the settings name a model and its price completely.
+
+        Raises:
+            ValueError: a setting is missing, or does not go with another one.
+        """
         if self.lm is LmKind.OPENAI and (self.lm_url is None or self.model is None):
             raise ValueError("lm=openai needs lm_url and model: say where the server is and which model to ask")
         if self.lm_batch and (self.lm is not LmKind.OPENAI or len(self.lm_urls) != 1):
             raise ValueError("lm_batch needs lm=openai and one lm_url: the batch API of one server is asked")
         if (self.price_prompt is None) != (self.price_completion is None):
             raise ValueError("a price needs both price_prompt and price_completion")
-        return self
+
+    def _check_same_in_common(self) -> None:
+        """Raise unless the stages that ask the same model agree in all that belongs to it."""
+        firsts: dict[ModelId, Step] = {}
+        for step, settings in ((step, self.of_step(step)) for step in Step):
+            first = firsts.setdefault(settings.asked_model, step)
+            other = self.of_step(first)
+            for name in IN_COMMON:
+                if getattr(settings, name) != getattr(other, name):
+                    raise ValueError(
+                        f"[stages]: {first} and {step} ask the same model ({settings.asked_model}), and their {name} "
+                        "differs: give both the same, or set it outside [stages]"
+                    )
 
     @model_validator(mode="after")
     def _kafka_is_complete(self) -> "Settings":
@@ -293,6 +348,40 @@ class Settings(BaseSettings):
         if not self.kafka_tls and (self.kafka_ca_file or self.kafka_certificate_file or self.kafka_key_file):
             raise ValueError("kafka_ca_file, kafka_certificate_file and kafka_key_file need kafka_tls")
         return self
+
+    def of_step(self, step: Step) -> "Settings":
+        """Return the settings of a stage: these, with the values of its table `[stages.…]` if it has one.
+
+        Keys, headers and the dialect belong to a server, and a price to a model: a table that names another one does
+        not inherit them.
+        """
+        table = self.stages.get(step)
+        if table is None:
+            return self
+        given = table.given()
+        moved = self.model_copy(update=given | {"stages": {}})
+        dropped = {name: None for name in OF_MODEL if moved.asked_model != self.asked_model}
+        if (moved.lm, moved.lm_urls) != (self.lm, self.lm_urls):
+            dropped |= {name: type(self).model_fields[name].default for name in OF_SERVER}
+        elif "lm_api_key" in given:
+            dropped["lm_api_key_file"] = None
+        return moved.model_copy(update={name: value for name, value in dropped.items() if name not in given})
+
+    @property
+    def asks_one_model(self) -> bool:
+        """Whether all stages ask the same model on the same server."""
+        return len({self.of_step(step).asked_model for step in Step}) == 1
+
+    @property
+    def asked_model(self) -> ModelId:
+        """Server and model that these settings name."""
+        match self.lm:
+            case LmKind.OPENAI:
+                return ModelId(self.lm, self.lm_urls, self.model)
+            case LmKind.LOCAL:
+                return ModelId(self.lm, file=self.model_file)
+            case _:
+                return ModelId(self.lm)
 
     @property
     def lm_urls(self) -> tuple[str, ...]:
@@ -382,6 +471,8 @@ def _explained(error: ValidationError) -> str:
     variable = f"SEEDSTREAM_{setting.upper()}"
     places = variable if inside and setting in _TABLES else f"its flag, {variable}"
     has_value = first["type"] != "missing" and not any(word in name for word in _SECRET)
+    if setting == "stages" and len(inside) <= 1:  # a whole table, which may have a key
+        places, has_value = variable, False
     came = f", got {first['input']!r}" if has_value else ""
     return f"{name} ({places} or {TOML_FILE}): {_expected(name, first)}{came}"
 

@@ -1,4 +1,4 @@
-"""The bill of a run: the cost of its calls by stage and by outcome, as a fold over its messages.
+"""The bill of a run: the cost of its calls by stage, model and outcome, as a fold over its messages.
 
 The candidates of a prompt share the cost of its completion equally; each was accepted, or rejected for a reason. The
 cost of completing an accepted instruction is that of its calls, whether it was finished or dropped. Calls paid for a
@@ -43,6 +43,7 @@ GENERATE, CLASSIFY, INSTANCES = "generate", "classify", "instances"
 ACCEPTED, NO_CANDIDATES, FAILED, UNDECIDED = "accepted", "no_candidates", "failed", "undecided"
 USABLE, FINISHED, PENDING = "usable", "finished", "pending"
 CALL_FAILED = InstanceReason.CALL_FAILED.value
+UNNAMED = ""
 MARGINAL = 1_000
 
 # The state of an accepted instruction: a place in `Bill._outcomes`. Behind these are the reasons why it was dropped.
@@ -85,6 +86,9 @@ _TASKS = {"classified": "B", "written": "B", "cost": "q", "state": "i"}
 class Bill:
     """Costs in picodollars. Apply every message of each topic that it covers, with the topics in any order.
 
+    `models` has the totals by stage and by the model that answered, as its server names it. A failed call has the name
+    of the model asked, or none (`UNNAMED`) where the run asks one model.
+
     `candidates` is the cost of `generate` by the outcome of the candidates, and `tasks` the cost of the other stages by
     the outcome of accepted instructions. `repeated_cost` is the cost of calls paid for a second time. `prices` are the
     versions of the price tables seen. `prompt_costs`, `acceptances` and `task_costs` are samples of the cost of a
@@ -92,7 +96,7 @@ class Bill:
     of prompts that are decided and whose cost has not been read yet.
     """
 
-    stages: dict[str, Spent] = field(default_factory=dict)
+    models: dict[str, dict[str, Spent]] = field(default_factory=dict)
     candidates: Counter[str] = field(default_factory=Counter)
     tasks: Counter[str] = field(default_factory=Counter)
     repeated_cost: int = 0
@@ -110,6 +114,14 @@ class Bill:
     _states: dict[str, int] = field(default_factory=dict, compare=False)
 
     @property
+    def stages(self) -> dict[str, Spent]:
+        """Return the totals by stage."""
+        return {
+            stage: next(iter(spent.values())) if len(spent) == 1 else sum(spent.values(), Spent())
+            for stage, spent in self.models.items()
+        }
+
+    @property
     def total(self) -> Spent:
         """Return the sum over all stages."""
         return sum(self.stages.values(), Spent())
@@ -122,7 +134,10 @@ class Bill:
     def snapshot(self) -> State:
         """Return the state of this bill; `restored` makes the same bill of it."""
         values = {
-            "stages": {stage: asdict(spent) for stage, spent in self.stages.items()},
+            "models": {
+                stage: {model: asdict(spent) for model, spent in models.items()}
+                for stage, models in self.models.items()
+            },
             "candidates": dict(self.candidates),
             "tasks": dict(self.tasks),
             "repeated_cost": self.repeated_cost,
@@ -143,7 +158,10 @@ class Bill:
         fates = [tuple(names) for names in values["fates"]]
         dropped = list(enumerate(values["outcomes"]))[_FINISHED + 1 :]
         bill = cls(
-            stages={stage: Spent(**spent) for stage, spent in values["stages"].items()},
+            models={
+                stage: {model: Spent(**spent) for model, spent in models.items()}
+                for stage, models in values["models"].items()
+            },
             candidates=Counter(values["candidates"]),
             tasks=Counter(values["tasks"]),
             repeated_cost=values["repeated_cost"],
@@ -283,8 +301,7 @@ class Bill:
         paid = call or failed
         if paid is None:
             return 0
-        if (spent := self.stages.get(stage)) is None:
-            spent = self.stages[stage] = Spent()
+        spent = self._spent(stage, paid.model or UNNAMED)
         if paid.prices is not None:
             self.prices.add(paid.prices)
         return spent.add_failed(paid) if isinstance(paid, FailedCall) else spent.add(paid)
@@ -295,8 +312,17 @@ class Bill:
             answered[place] = 1
             return False
         self.repeated_cost += self._pay(stage, call, None) or 0
-        self.stages[stage].repeated += 1
+        self._spent(stage, call.model).repeated += 1
         return True
+
+    def _spent(self, stage: str, model: str) -> Spent:
+        models = self.models.get(stage)
+        if models is None:
+            models = self.models[stage] = {}
+        spent = models.get(model)
+        if spent is None:
+            spent = models[model] = Spent()
+        return spent
 
     _ADD: ClassVar[Mapping[type[Message], Callable[[Any, Any], str | None]]] = {
         Answer: _answered,

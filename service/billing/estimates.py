@@ -43,7 +43,8 @@ def marginal_usd(bill: Bill) -> float | None:
 
 def _downstream_scale(bill: Bill) -> float | None:
     """Return the ratio of estimated to known cost of the stages after admit; None if a stage cannot be estimated."""
-    stages = [bill.stages[name] for name in (CLASSIFY, INSTANCES) if name in bill.stages]
+    by_stage = bill.stages
+    stages = [by_stage[name] for name in (CLASSIFY, INSTANCES) if name in by_stage]
     estimates = [each.estimate for each in stages]
     known = sum(each.cost for each in stages)
     if any(estimate is None for estimate in estimates):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from statistics import median
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -17,6 +18,7 @@ from service.lm.usage import Usage
 from service.selfinstruct.asking import ask_for_instances, ask_whether_classification
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import Form, Recipe
+from service.selfinstruct.steps import Step
 from service.selfinstruct.tasks import SeedTask
 from service.selfinstruct.templates import Templates
 
@@ -42,7 +44,7 @@ class Rates:
 
 
 class CostEstimate(Struct, frozen=True):
-    """Expected calls, tokens and US dollars for `tasks` finished tasks; `usd` is None without a price."""
+    """Expected calls, tokens and US dollars for `tasks` finished tasks; `usd` is None without a price of each stage."""
 
     tasks: int
     calls: int
@@ -53,27 +55,30 @@ class CostEstimate(Struct, frozen=True):
 
 def rates_by_length(recipe: Recipe, templates: Templates, seeds: Sequence[SeedTask], prompt: ModelInput) -> Rates:
     """Return rates from the lengths of one prompt and of the seeds, on the assumption that replies resemble seeds."""
-    marks = _MARKS_PER_TEXT[recipe.form]
-    instruction = _middle([seed.instruction for seed in seeds]) + marks
+    classification, instances = recipe.of(Step.CLASSIFICATION), recipe.of(Step.INSTANCES)
+    instruction = _middle([seed.instruction for seed in seeds]) + _MARKS_PER_TEXT[recipe.form]
+    marks = _MARKS_PER_TEXT[instances.form]
     instance = _middle([f"{seed.instances[0].input} {seed.instances[0].output}" for seed in seeds]) + 2 * marks
     written = recipe.most_tasks
     if not recipe.has_classification_step:
         calls = {GENERATE: Usage(_tokens(prompt.as_text), ceil(written * (instruction + instance)))}
         return Rates(calls, written * _ACCEPTED, 1.0, _basis_by_length("5 in 10 of the tasks written are accepted"))
     example = seeds[0].instruction
-    whether = ask_whether_classification(recipe, templates, example)
-    instances = ask_for_instances(recipe, templates, example, is_classification=False)
+    whether = ask_whether_classification(classification, templates, example)
+    examples = ask_for_instances(instances, templates, example, is_classification=False)
     calls = {
         GENERATE: Usage(_tokens(prompt.as_text), ceil(written * instruction)),
-        CLASSIFY: Usage(_tokens(whether.as_text), _VERDICT_TOKENS[recipe.form]),
-        INSTANCES: Usage(_tokens(instances.as_text), ceil(_INSTANCES_PER_TASK * instance)),
+        CLASSIFY: Usage(_tokens(whether.as_text), _VERDICT_TOKENS[classification.form]),
+        INSTANCES: Usage(_tokens(examples.as_text), ceil(_INSTANCES_PER_TASK * instance)),
     }
     basis = _basis_by_length("5 in 10 of the tasks written are accepted, and 9 in 10 of those finished")
     return Rates(calls, written * _ACCEPTED, _FINISHED, basis)
 
 
-def estimate_cost(rates: Rates, tasks: int, price: Price | None, *, batch: bool = False) -> CostEstimate:
-    """Return the expected calls, tokens and cost of `tasks` finished tasks."""
+def estimate_cost(
+    rates: Rates, tasks: int, prices: Mapping[str, Price] = MappingProxyType({}), *, batch: bool = False
+) -> CostEstimate:
+    """Return the expected calls, tokens and cost of `tasks` finished tasks, with prices by stage."""
     accepted = tasks / max(rates.finished, _LEAST_RATE)
     prompts = accepted / max(rates.accepted_per_prompt, _LEAST_RATE)
     counts = {name: prompts if name == GENERATE else accepted for name in rates.calls}
@@ -81,7 +86,9 @@ def estimate_cost(rates: Rates, tasks: int, price: Price | None, *, batch: bool 
         ceil(sum(counts[name] * each.prompt_tokens for name, each in rates.calls.items())),
         ceil(sum(counts[name] * each.completion_tokens for name, each in rates.calls.items())),
     )
-    usd = None if price is None else cost_usd(price, usage, batch=batch)
+    usd = None
+    if rates.calls.keys() <= prices.keys():
+        usd = sum(counts[name] * cost_usd(prices[name], each, batch=batch) for name, each in rates.calls.items())
     return CostEstimate(tasks, ceil(sum(counts.values())), usage, usd, rates.basis)
 
 

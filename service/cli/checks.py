@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 import typer
 from anyio import to_thread
 
-from service.bootstrap.asked_model import AskedModel, other_api, other_api_remedy
+from service.bootstrap.asked_model import AskedModels, other_apis
 from service.bootstrap.open_broker import check_writable, open_log
 from service.bootstrap.open_embedder import check_embedder
-from service.bootstrap.open_model import open_model, probe
+from service.bootstrap.open_model import probe
+from service.bootstrap.open_models import open_models
 from service.bootstrap.open_run import open_existing
 from service.cli.terminal_text import clean
 from service.cli.trial_report import check_steps
@@ -48,12 +49,13 @@ async def check_all(settings: Settings) -> None:
         await to_thread.run_sync(check_writable, settings)
         _tell("log", f"{settings.sqlite_file} is writable")
     at_once = settings.model_copy(update={"lm_batch": False})
-    async with open_model(at_once, _IMPATIENT) as asked:
-        async for line in _try_model(asked):
+    async with open_models(at_once, _IMPATIENT, definition.recipe.steps) as models:
+        async for line in _try_models(models):
             _tell("model", line)
-        if (api := other_api(asked, definition.recipe)) is not None:
-            _tell("model", f"{_BEWARE}asked over {api}; {other_api_remedy(definition.recipe)}")
-        async for line in check_steps(definition, seeds, asked, settings):
+        for other in other_apis(models, definition.recipe):
+            whose = f"{' and '.join(other.steps)}: " if other.steps else ""
+            _tell("model", f"{_BEWARE}{whose}asked over {other.asked_over}; {other.remedy}")
+        async for line in check_steps(definition, seeds, models, settings):
             _tell("trial", line)
 
 
@@ -92,14 +94,16 @@ async def _check_run(asked: AskedRun) -> RunDefined | None:
     return progress.defined
 
 
-async def _try_model(asked: AskedModel) -> AsyncIterator[str]:
-    away = await probe(asked)
-    for endpoint in asked.endpoints:
-        if endpoint in away:
-            yield f"{_BEWARE}{clean(str(away[endpoint]))}"
-            continue
-        for line in endpoint.describe().lines:
-            yield clean(line)
+async def _try_models(models: AskedModels) -> AsyncIterator[str]:
+    away = await probe(models)
+    for asked in models.each:
+        whose = f"{asked.stages}: " if len(models.each) > 1 else ""
+        for endpoint in asked.endpoints:
+            if endpoint in away:
+                yield f"{_BEWARE}{whose}{clean(str(away[endpoint]))}"
+                continue
+            for line in endpoint.describe().lines:
+                yield clean(f"{whose}{line}")
 
 
 def _tell(what: str, found: str) -> None:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from service.cli import options
 from service.settings import load_settings, origins
+from service.stage_settings import StageSettings
 
 
 @options.expand_groups
@@ -17,6 +18,7 @@ def config(run: options.RunOptions, as_json: options.AsJson = False) -> None:
     flags = options.values_of(run)
     settings, origin = load_settings(flags), origins(flags)
     values = {name: _shown(getattr(settings, name)) for name in type(settings).model_fields}
+    values["stages"] = {step.value: _table(stage) for step, stage in settings.stages.items()}
     if as_json:
         facts = {name: {"value": value, "from": origin[name]} for name, value in values.items()}
         options.print_json(facts)
@@ -32,3 +34,10 @@ def _shown(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return "***"
     return value if value is None or isinstance(value, int | float | bool) else str(value)
+
+
+def _table(stage: StageSettings) -> dict[str, Any]:
+    """Return the values of a stage's table; of its headers only the names are shown."""
+    given = stage.given()
+    headers = {"lm_headers": dict.fromkeys(given["lm_headers"], "***")} if "lm_headers" in given else {}
+    return {name: _shown(value) for name, value in given.items()} | headers

@@ -1,23 +1,26 @@
-"""`seedstream cost`: the cost of a run by stage and by outcome, and the forecast for its target."""
+"""`seedstream cost`: the cost of a run by stage, by model and by outcome, and the forecast for its target."""
 
 import anyio
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
+from service.billing.bill import CLASSIFY, GENERATE, INSTANCES, UNNAMED
 from service.billing.totals import Spent, usd_of
 from service.cli import options
 from service.cli.facts import dollars, essential_costs, unread
 from service.cli.reading import open_progress
+from service.cli.terminal_text import clean
 from service.run.cost_report import statement
 from service.run.progress import Progress
 from service.settings import Settings
 
+_STAGES = (GENERATE, CLASSIFY, INSTANCES)
+
 
 @options.expand_groups
 def cost(run: options.RunOptions, as_json: options.AsJson = False) -> None:
-    """Print the bill of a run: by stage, by outcome, per accepted and finished task, the forecast, the budget.
+    """Print the bill of a run: by stage, model and outcome, for each task, the forecast, the budget.
 
     The bill covers all restarts. An unknown cost is shown as `unknown` (null), never as 0. The costs per task and the
     forecast count a call of unknown cost at the average of its stage.
@@ -28,6 +31,8 @@ def cost(run: options.RunOptions, as_json: options.AsJson = False) -> None:
         return
     console = Console()
     console.print(by_stage(progress))
+    if has_several_models(progress):
+        console.print(by_model(progress))
     console.print(by_outcome(progress))
     console.print(_essentials(progress))
     if progress.unread:
@@ -43,7 +48,8 @@ async def _read(settings: Settings) -> Progress:
 
 def by_stage(progress: Progress) -> Table:
     """Return calls, tokens and cost of each stage; `wasted` tokens belong to attempts without a result."""
-    stages = [(name, progress.spent[name]) for name in (GENERATE, CLASSIFY, INSTANCES) if name in progress.spent]
+    spent = progress.spent
+    stages = [(name, spent[name]) for name in _STAGES if name in spent]
     stages.append(("all", progress.bill.total))
     table = Table("", *(name for name, _ in stages))
     for column in table.columns[1:]:
@@ -51,6 +57,25 @@ def by_stage(progress: Progress) -> Table:
     told = [_told(spent) for _, spent in stages]
     for fact in told[0]:
         table.add_row(fact, *(each[fact] for each in told))
+    return table
+
+
+def has_several_models(progress: Progress) -> bool:
+    """Return whether more than one model answered."""
+    return len({model for models in progress.bill.models.values() for model in models if model != UNNAMED}) > 1
+
+
+def by_model(progress: Progress) -> Table:
+    """Return calls, tokens and cost of each model, by stage."""
+    table = Table("", "model", "calls", "tokens in", "tokens out", "tokens wasted", "calls failed", "cost")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    models = progress.bill.models
+    for stage in (name for name in _STAGES if name in models):
+        for model, spent in sorted(models[stage].items()):
+            told = _told(spent)
+            facts = (told[column] for column in ("calls", "tokens in", "tokens out", "tokens wasted", "calls failed"))
+            table.add_row(stage, clean(model) or "(no answer)", *facts, told["cost"])
     return table
 
 

@@ -9,7 +9,7 @@ from service.cli import options
 from service.cli.terminal_text import clean
 from service.dataset.seed_warnings import seed_warnings
 from service.dataset.subject_warnings import subject_warnings
-from service.messaging.messages import GoalSet
+from service.messaging.messages import GoalSet, StageLimits
 from service.pipeline.role import CALLING, SINGLE, Role
 from service.run.definition import AskedRun
 from service.run.goals import asked_goal, begin, look
@@ -79,4 +79,14 @@ def limits_in_words(goal: GoalSet) -> str:
         "{} calls in flight": goal.max_in_flight,
     }
     said = ", ".join(words.format(plain(limit)) for words, limit in limits.items() if limit is not None)
-    return f"; at most {said}" if said else ""
+    of_stages = "".join(f"; {step}: {_stage_limits(own)}" for step, own in sorted((goal.stages or {}).items()))
+    return (f"; at most {said}" if said else "") + of_stages
+
+
+def _stage_limits(limits: StageLimits) -> str:
+    """Return the limits of a stage's model, which take the place of the run's."""
+    words = {"rpm": "calls a minute", "tpm": "tokens a minute", "max_in_flight": "calls in flight"}
+    return ", ".join(
+        f"at most {plain(limit)} {words[name]}" if limit else f"any number of {words[name]}"
+        for name, limit in limits.named.items()
+    )

@@ -12,7 +12,7 @@ from service.errors import RecipeError
 from service.pipeline.refilter import recipe_of
 from service.run.asked_recipe import AskedRecipe
 from service.run.definition import AskedRun
-from service.selfinstruct.recipe import Recipe, RecipeName, recipe_for
+from service.selfinstruct.recipe import Recipe, RecipeName, recipe_in
 from service.settings import Settings, load_settings
 
 
@@ -78,7 +78,7 @@ def _in_form_of(settings: Settings, name: str, like: Recipe | None) -> Recipe:
     if like is None:
         return AskedRun(asked).new_recipe
     own = AskedRecipe(asked)
-    return own.changed(recipe_for(own.name, like.form, chat_model=like.chat_model))
+    return own.changed(recipe_in(own.name, like.step_forms))
 
 
 def recipe_like(run: Recipe, settings: Settings) -> Recipe:
@@ -90,4 +90,4 @@ def recipe_like(run: Recipe, settings: Settings) -> Recipe:
     asked = AskedRecipe(settings)
     if asked.name is not run.name:
         raise RecipeError(f"expected a recipe that extends {run.name}, as the run's, got one that extends {asked.name}")
-    return asked.changed(recipe_for(run.name, run.form, chat_model=run.chat_model))
+    return asked.changed(recipe_in(run.name, run.step_forms))

@@ -8,10 +8,11 @@ import anyio
 
 from producers.samples import latest_model
 from service.bootstrap.asked_model import warn_of_other_api
-from service.bootstrap.open_model import open_model, probe
+from service.bootstrap.open_model import probe
+from service.bootstrap.open_models import open_models
 from service.cli.exit_codes import EXIT_OF_ENDING
 from service.cli.live_view import open_view
-from service.cli.outlook import outlook_by_length, outlook_of
+from service.cli.outlook import StagePrices, outlook_by_length, outlook_of
 from service.cli.pace import Pace
 from service.cli.run_output import RunOutput
 from service.cli.signals import EXIT_SIGNALLED, Stopped, say, stop_on_signal
@@ -30,8 +31,9 @@ from service.run.goals import begin, check_budget, priced_as_before
 from service.run.progress import Progress
 from service.run.topic_shares import missed_shares
 from service.runtime.leader_election import elected
+from service.selfinstruct.steps import Step
 from service.selfinstruct.tasks import SeedTask
-from service.settings import LmKind, Settings
+from service.settings import Settings
 
 _PATIENCE_SESSIONS = 2.0
 _PATIENCE_S = 600.0
@@ -45,17 +47,19 @@ async def run_on(
     settings = priced_as_before(asked.settings, goal)
     if goal.price is not None and settings != asked.settings:
         say(f"priced as before: ${goal.price.prompt:g} and ${goal.price.completion:g} per million tokens in and out")
-    async with open_model(settings, _patience_of(settings)) as model, _alone(broker, settings):
-        check_budget(goal, settings, model.name)
-        if settings.lm is LmKind.OPENAI:
-            await probe(model)
-        if progress.defined and (told := _other_model(await latest_model(broker, settings.run), model.name)):
+    steps = (progress.defined or asked.new.definition).recipe.steps
+    async with open_models(settings, _patience_of(settings), steps) as models, _alone(broker, settings):
+        for model in models.each:
+            check_budget(goal, settings.of_step(model.steps[0]), model.name)
+        await probe(models.served)
+        writer = models.by_step[Step.INSTRUCTIONS].name
+        if progress.defined and (told := _other_model(await latest_model(broker, settings.run), writer)):
             say(told)
         if progress.defined is None:
-            _say_before(*asked.new, goal, settings, model.name)
+            _say_before(*asked.new, goal, StagePrices.of(settings, models.names))
         definition = await begin(broker, asked, progress, goal)
-        warn_of_other_api(model, definition.recipe)
-        pipeline = Pipeline(broker, definition, model, Limits.of(settings))
+        warn_of_other_api(models, definition.recipe)
+        pipeline = Pipeline(broker, definition, models, Limits.of(settings))
         return await _run_shown(pipeline, progress.finished, hint, output)
 
 
@@ -69,15 +73,13 @@ def _other_model(latest: str | None, asked: str) -> str:
     )
 
 
-def _say_before(
-    definition: RunDefined, seeds: Sequence[SeedTask], goal: GoalSet, settings: Settings, model: str
-) -> None:
+def _say_before(definition: RunDefined, seeds: Sequence[SeedTask], goal: GoalSet, prices: StagePrices) -> None:
     """Print warnings about the seeds of a new run, and the expected cost of its target."""
     for warning in seed_warnings(definition.recipe, seeds):
         say(f"beware: {clean(warning)}")
     for warning in subject_warnings(definition.recipe, definition.templates):
         say(f"beware: {warning}")
-    say(f"{definition.recipe.title}; {outlook_by_length(definition, seeds, goal.target, settings, model)}")
+    say(f"{definition.recipe.title}; {outlook_by_length(definition, seeds, goal.target, prices)}")
 
 
 def _patience_of(settings: Settings) -> Patience:
@@ -114,7 +116,7 @@ async def _run_shown(pipeline: Pipeline, finished: int, hint: str, output: RunOu
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_signal, stop, stopped)
-        async with open_view(lambda: (pipeline.progress, pipeline.dispatcher.told), pace) as view:
+        async with open_view(lambda: (pipeline.progress, pipeline.models.told), pace) as view:
             if output is None:
                 ended = await pipeline.run(view.observe, _say_forecast)
             else:

@@ -17,6 +17,7 @@ from service.cli.pace import Pace
 from service.cli.reading import open_progress
 from service.cli.rendering import panel
 from service.cli.standstill import Standstill, last_moved_s, waiting_at_most
+from service.messaging.messages import GoalSet
 from service.pipeline.members import Members, read_members
 from service.pipeline.role import Role
 from service.pipeline.stall import read_waiting
@@ -90,9 +91,16 @@ def facts(progress: Progress) -> dict[str, Any]:
         "dead_letters": dict(progress.dead_letters),
         "stuck": {"prompts": progress.stuck_prompts, "tasks": progress.stuck_tasks},
         "spent": {stage: spent.facts() for stage, spent in sorted(progress.spent.items())},
-        "limits": {name: getattr(goal, name) if goal else None for name in ("rpm", "tpm", "max_in_flight")},
+        "limits": _limits(goal),
         **cost_facts(progress),
     }
+
+
+def _limits(goal: GoalSet | None) -> dict[str, Any]:
+    limits: dict[str, Any] = {name: getattr(goal, name) if goal else None for name in ("rpm", "tpm", "max_in_flight")}
+    if goal is not None and goal.stages is not None:
+        limits["stages"] = {step: own.named for step, own in goal.stages.items()}
+    return limits
 
 
 def _recipe(recipe: Recipe) -> dict[str, Any]:
@@ -100,8 +108,16 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
         "name": recipe.name,
         "form": recipe.form,
         "chat_model": recipe.chat_model,
+        **_later_forms(recipe),
         "digest": recipe.digest,
     }
+
+
+def _later_forms(recipe: Recipe) -> dict[str, Any]:
+    """Return how the later steps ask, if they ask otherwise than the first."""
+    if recipe.later_forms is None:
+        return {}
+    return {"later_forms": {name: own for name, own in asdict(recipe.later_forms).items() if own is not None}}
 
 
 def at_work(staff: Mapping[Role, Members]) -> str:

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 from service.billing.reckoning import Rates
-from service.bootstrap.asked_model import AskedModel
+from service.bootstrap.asked_model import AskedModel, AskedModels
 from service.cli.facts import dollars
-from service.cli.outlook import outlook
+from service.cli.outlook import StagePrices, outlook
 from service.cli.terminal_text import clean
 from service.errors import ConfigurationError
 from service.lm.errors import CallFailedError
@@ -25,7 +25,7 @@ _FINISHED_SO_FAR = 0.9
 
 
 async def check_steps(
-    definition: RunDefined, seeds: Sequence[SeedTask], asked: AskedModel, settings: Settings
+    definition: RunDefined, seeds: Sequence[SeedTask], models: AskedModels, settings: Settings
 ) -> AsyncIterator[str]:
     """Yield the results of one call of each step, and the expected cost of a run based on them.
 
@@ -34,17 +34,17 @@ async def check_steps(
         EndpointRefusedError: the server refuses every call.
     """
     tried = []
-    async for each in try_steps(definition, seeds, asked.model):
+    async for each in try_steps(definition, seeds, models.of):
         tried.append(each)
         for line in _lines(each):
             yield line
         _check_readable(each, definition.recipe)
         if (warning := _hard_to_read(each, definition.recipe)) is not None:
             yield f"{_BEWARE}{warning}"
-    async for line in _structure(definition.recipe, asked):
+    async for line in _structures(definition.recipe, models):
         yield line
     if (rates := _rates(tried)) is not None:
-        yield f"estimate: {outlook(rates, settings.target, settings, asked.name)}"
+        yield f"estimate: {outlook(rates, settings.target, StagePrices.of(settings, models.names))}"
 
 
 def _lines(tried: Tried) -> list[str]:
@@ -128,9 +128,21 @@ def _remedy(recipe: Recipe) -> str:
     return "for a chat model, use --lm-api chat"
 
 
-async def _structure(recipe: Recipe, asked: AskedModel) -> AsyncIterator[str]:
-    """Yield whether the server enforces the JSON schema, if the run uses one."""
-    if recipe.form is not Form.JSON or not any(endpoint.describe().asks_for_schema for endpoint in asked.endpoints):
+async def _structures(recipe: Recipe, models: AskedModels) -> AsyncIterator[str]:
+    """Yield for each model whether its server enforces the JSON schema, if a step uses one."""
+    for asked in models.each:
+        whose = f"{asked.stages}: " if len(models.each) > 1 else ""
+        step = next((step for step in asked.steps if recipe.of(step).form is Form.JSON), None)
+        if step is not None:
+            async for line in _structure(models.by_step[step]):
+                told = line.removeprefix(_BEWARE)
+                yield f"{_BEWARE if told != line else ''}{whose}{told}"
+
+
+async def _structure(asked: AskedModel) -> AsyncIterator[str]:
+    """Yield whether the server of a model enforces the JSON schema, if it is sent one."""
+    endpoints = [endpoint for endpoint in asked.endpoints if endpoint.options.api == asked.api]
+    if not any(endpoint.describe().asks_for_schema for endpoint in endpoints):
         return
     try:
         is_kept = await keeps_to_schema(asked.model)

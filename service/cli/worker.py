@@ -16,10 +16,10 @@ from service.errors import ConfigurationError
 from service.lm.dispatch import Patience
 from service.messaging.broker import Broker
 from service.pipeline.limits import Limits
-from service.pipeline.role import CALLING, Role
+from service.pipeline.role import STEPS, Role
 from service.pipeline.roles import RoleRunner
 from service.pipeline.stall import StallWatch
-from service.settings import LmKind, Settings
+from service.settings import Settings
 
 Roles = Annotated[list[Role], typer.Argument(help="Roles of this process.", metavar="ROLE…")]
 Window = Annotated[
@@ -88,19 +88,19 @@ def worker(
 async def _work(settings: Settings, roles: list[Role]) -> None:
     async with AsyncExitStack() as stack:
         broker = await stack.enter_async_context(open_log(settings))
-        model = None
-        if CALLING.intersection(roles):
-            from service.bootstrap.open_model import open_model  # noqa: PLC0415 - no other role has an HTTP client
+        models = None
+        if steps := [STEPS[role] for role in roles if role in STEPS]:
+            from service.bootstrap.open_models import open_models  # noqa: PLC0415 - no other role has an HTTP client
 
-            model = await stack.enter_async_context(open_model(settings, _patience(settings)))
-        runner = RoleRunner(broker, settings.run, roles, model, Limits.of(settings))
+            models = await stack.enter_async_context(open_models(settings, _patience(settings), steps))
+        runner = RoleRunner(broker, settings.run, roles, models, Limits.of(settings))
         stopped = Stopped()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stop_on_signal, runner.stop, stopped)
-            if model is not None and settings.lm is LmKind.OPENAI:
+            if models is not None:
                 from service.bootstrap.open_model import detect_servers  # noqa: PLC0415
 
-                await tasks.start(detect_servers, model)
+                await tasks.start(detect_servers, models.served)
             if settings.http_port is not None:
                 await _serve(runner, broker, settings, tasks)
             await runner.run()

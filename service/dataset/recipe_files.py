@@ -21,7 +21,7 @@ SUFFIX = ".toml"
 _EXTENDS = "extends"
 _LANGUAGE = "filters.language"
 # Fields of a recipe that are no knobs of a file, and where their values come from.
-_ELSEWHERE = {"name": _EXTENDS, "form": "--form", "chat_model": "--lm-api"}
+_ELSEWHERE = {"name": _EXTENDS, "form": "--form", "chat_model": "--lm-api", "later_forms": "[stages]"}
 
 _SHARE, _PENALTY, _DEMONSTRATIONS, _COUNT, _SIZE = (0, 1), (-2, 2), (0, 100), (1, 100), (1, None)
 # The least and the greatest value of each number; None: no limit.
@@ -53,12 +53,12 @@ _KINDS: Mapping[object, str] = {
 def _knobs_of(kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the dotted name and the type of each knob."""
     hints = get_type_hints(kind)
-    for field in fields(kind):
-        hint = _without_none(hints[field.name])
+    for name in (field.name for field in fields(kind) if prefix or field.name not in _ELSEWHERE):
+        hint = _without_none(hints[name])
         if is_dataclass(hint):
-            yield from _knobs_of(hint, f"{field.name}.")  # type: ignore[arg-type]
-        elif prefix or field.name not in _ELSEWHERE:
-            yield f"{prefix}{field.name}", hint
+            yield from _knobs_of(hint, f"{name}.")  # type: ignore[arg-type]
+        else:
+            yield f"{prefix}{name}", hint
 
 
 def _without_none(hint: Any) -> Any:

@@ -178,7 +178,7 @@ def _needed(needs: _Needs, run: str) -> Iterator[Right]:
     reads = dict.fromkeys(topic.of(run) for topic in needs.reads)
     if needs.holds_leases:  # the leases are the partitions of all dead letter topics
         reads |= dict.fromkeys(topic.dead_letters_of(run) for topic in ALL)
-        yield Right(Resource.GROUP, f"{prefix}leases", Operation.READ)
+        yield _all(Resource.GROUP, f"{prefix}leases", Operation.READ)  # a group for each model
     for name in reads:
         yield Right(Resource.TOPIC, name, Operation.READ)
     for topic in needs.writes:

@@ -1,13 +1,13 @@
 """Leases on shares of the fleet's limits, held as a partition assignment: a partition stands for a share of each limit.
 
-The processes of a run that call the model are members of an additional consumer group on all dead letter topics. These
-topics exist in every run, have many partitions, and hold hardly any records to fetch. The guarantees of the group are
-those of a lease: no partition has two owners, a dead owner loses its partitions when its session times out, and a new
-member gets a fair share. A member uses a gained partition only a few seconds after its assignment, when the previous
-owner has stopped using it.
+The processes of a run that call a model are members of an additional consumer group for that model, on all dead letter
+topics. These topics exist in every run, have many partitions, and hold hardly any records to fetch. The guarantees of
+the group are those of a lease: no partition has two owners, a dead owner loses its partitions when its session times
+out, and a new member gets a fair share. A member uses a gained partition only a few seconds after its assignment, when
+the previous owner has stopped using it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 import structlog
@@ -16,6 +16,7 @@ from service.lm.dispatch.fleet_share import FleetLimits, Leases
 from service.messaging.broker import Broker, Partition
 from service.messaging.messages import GoalSet
 from service.messaging.topics import ALL
+from service.selfinstruct.steps import Step
 
 _POLL_S = 0.5
 # A rebalance ends a poll at once.
@@ -25,17 +26,35 @@ _SETTLED_AFTER_S = 3.0
 log = structlog.get_logger()
 
 
-def fleet_limits(goal: GoalSet | None) -> FleetLimits:
-    """Return a goal's limits for all processes together; no limits without a goal."""
-    return FleetLimits() if goal is None else FleetLimits(goal.max_in_flight, goal.rpm, goal.tpm)
+def fleet_limits(goal: GoalSet | None, steps: Sequence[Step] = ()) -> FleetLimits:
+    """Return a goal's limits for the model of these steps, for all processes together; no limits without a goal.
+
+    A limit that is set for one of the steps takes the place of the run's; 0 means that there is none.
+    """
+    if goal is None:
+        return FleetLimits()
+    limits = {name: getattr(goal, name) for name in ("max_in_flight", "rpm", "tpm")}
+    for step in steps:
+        own = (goal.stages or {}).get(step.value)
+        limits |= {} if own is None else own.named
+    return FleetLimits(**{name: limit or None for name, limit in limits.items()})
 
 
 class LeaseHolder:
-    """The leases of one process. `tell` is called at every change."""
+    """The leases of one process on the limits of one model. `tell` is called at every change.
+
+    `place` identifies the model and its server; it is empty for the run's own.
+    """
 
     def __init__(
-        self, broker: Broker, run: str, tell: Callable[[Leases], None], settled_after_s: float = _SETTLED_AFTER_S
+        self,
+        broker: Broker,
+        run: str,
+        tell: Callable[[Leases], None],
+        settled_after_s: float = _SETTLED_AFTER_S,
+        place: str = "",
     ) -> None:
+        self._group = f"seedstream.{run}.leases{f'.{place}' if place else ''}"
         self._broker = broker
         self._run = run
         self._tell = tell
@@ -52,8 +71,7 @@ class LeaseHolder:
         self._numbers = {partition: number for number, partition in enumerate(sorted(partitions))}
         total = len(partitions)
         self._say(Leases(frozenset(), total))
-        group = f"seedstream.{self._run}.leases"
-        async with self._broker.group_member(group, names, self._keep_on, self._settle) as member:
+        async with self._broker.group_member(self._group, names, self._keep_on, self._settle) as member:
             while True:
                 await member.poll(0, _POLL_SETTLED_S if self._is_settled else _POLL_S)
                 settled_s = anyio.current_time() - self._settled_after_s

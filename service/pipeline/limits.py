@@ -4,13 +4,15 @@ from msgspec import Struct
 
 from service.checkpoints import NO_CHECKPOINTS, Checkpoints
 from service.runtime.session import TimeLimits
+from service.selfinstruct.steps import Step
 from service.settings import Settings
 
 
 class Limits(Struct, frozen=True):
     """Limits of a process. `patience` counts prompts without an accepted task.
 
-    `drain_s` is the time for a stop, `call_s` the longest time of one attempt at a call.
+    `calls_in_flight` are those of the stage that answers prompts. `drain_s` is the time for a stop, `call_s` the
+    longest time of one attempt at a call.
     """
 
     calls_in_flight: int
@@ -38,6 +40,8 @@ class Limits(Struct, frozen=True):
 
         Batches continue on the server, and the next process finds them there.
         """
-        drain_s, call_s = (0.0, 0.0) if settings.lm_batch else (settings.drain_s, settings.lm_timeout_s)
+        longest_s = max(settings.of_step(step).lm_timeout_s for step in Step)
+        drain_s, call_s = (0.0, 0.0) if settings.lm_batch else (settings.drain_s, longest_s)
         checkpoints = Checkpoints(settings.state_folder)
-        return cls(settings.calls_in_flight, settings.patience, drain_s, settings.window, call_s, checkpoints)
+        calls = settings.of_step(Step.INSTRUCTIONS).calls_in_flight
+        return cls(calls, settings.patience, drain_s, settings.window, call_s, checkpoints)

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from service.selfinstruct.steps import Step
+
 
 class Role(StrEnum):
     """A kind of work on a run; the values are the arguments of `seedstream worker`."""
@@ -15,5 +17,6 @@ class Role(StrEnum):
     FINISH = "finish"
 
 
-CALLING = frozenset({Role.GENERATE, Role.CLASSIFY, Role.INSTANCES})
+STEPS = {Role(step.stage): step for step in Step}
+CALLING = frozenset(STEPS)
 SINGLE = (Role.PRODUCER, Role.ADMIT, Role.FINISH)

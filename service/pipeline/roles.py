@@ -5,15 +5,15 @@ continues when a new goal is set. A role with a single active process has a lead
 by.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
 
-from service.bootstrap.asked_model import AskedModel, warn_of_other_api
+from service.bootstrap.asked_model import AskedModel, AskedModels, warn_of_other_api
 from service.bootstrap.open_embedder import check_embedder
 from service.errors import BrokerError, DecodeError
 from service.lm.dispatch import Dispatcher
@@ -22,8 +22,8 @@ from service.messaging.broker import Broker
 from service.messaging.messages import GoalSet, RunDefined
 from service.pipeline.fleet_leases import LeaseHolder, fleet_limits
 from service.pipeline.limits import Limits
-from service.pipeline.role import CALLING, Role
-from service.pipeline.stages import admitting, calling_stages, finishing, hints_on, screening
+from service.pipeline.role import CALLING, STEPS, Role
+from service.pipeline.stages import admitting, calling_stage, finishing, hints_on, screening
 from service.run.control import RunControl
 from service.runtime.leader_election import LeaderElection
 from service.runtime.stateless_worker import StatelessWorker
@@ -59,22 +59,31 @@ class RoleState:
 
 @dataclass(slots=True)
 class Worked:
-    """The roles of this process; `dispatcher` is there if it calls the model."""
+    """The roles of this process, and the dispatchers of those that call a model."""
 
     roles: dict[Role, RoleState]
-    dispatcher: Dispatcher | None = None
+    dispatchers: Mapping[Role, Dispatcher] = field(default_factory=dict)
+
+    @property
+    def each_dispatcher(self) -> list[Dispatcher]:
+        """Each dispatcher once."""
+        return list({id(dispatcher): dispatcher for dispatcher in self.dispatchers.values()}.values())
 
 
 class RoleRunner:
     """Runs the given roles of a run in this process until stopped."""
 
     def __init__(
-        self, broker: Broker, run: str, roles: Sequence[Role], model: AskedModel | None, limits: Limits
+        self, broker: Broker, run: str, roles: Sequence[Role], models: AskedModels | None, limits: Limits
     ) -> None:
-        self.worked = Worked({role: RoleState() for role in roles}, model.dispatcher if model is not None else None)
+        calling = [role for role in roles if role in CALLING] if models is not None else []
+        self.worked = Worked(
+            {role: RoleState() for role in roles},
+            {role: models.dispatcher(STEPS[role]) for role in calling} if models is not None else {},
+        )
         self._broker = broker
         self._run = run
-        self._model = model
+        self._models = models
         self._limits = limits
         self.control = RunControl(broker, run)
         self._stop = anyio.Event()
@@ -96,8 +105,8 @@ class RoleRunner:
         """
         async with anyio.create_task_group() as following:
             following.start_soon(self._stop_if_unreadable, self.control.follow)
-            if self._model is not None:
-                following.start_soon(self._obey_limits, self._model.dispatcher)
+            for asked in self._models.each if self._models is not None else ():
+                following.start_soon(self._obey_limits, asked)
             if (definition := await self._definition()) is not None:
                 async with anyio.create_task_group() as working:
                     for role, state in self.worked.roles.items():
@@ -122,23 +131,24 @@ class RoleRunner:
         definition = self.control.definition
         if definition is None or self._stop.is_set():
             return None
-        if self._model is not None:
-            warn_of_other_api(self._model, definition.recipe)
+        if self._models is not None:
+            warn_of_other_api(self._models, definition.recipe)
         return definition
 
-    async def _obey_limits(self, dispatcher: Dispatcher) -> None:
-        """Apply the goal's limits for the fleet to the dispatcher; hold leases once the goal has a limit."""
+    async def _obey_limits(self, asked: AskedModel) -> None:
+        """Apply the goal's limits for the fleet to the calls of a model; hold leases once the goal has a limit."""
+        dispatcher = asked.dispatcher
 
         def take(leases: Leases) -> None:
             dispatcher.restrict(leases=leases)
             self.control.reconsider()
 
-        holder = LeaseHolder(self._broker, self._run, take)
+        holder = LeaseHolder(self._broker, self._run, take, place=asked.place)
         async with anyio.create_task_group() as holding:
             held = False
             while True:
                 goal = self.control.goal
-                limits = fleet_limits(goal)
+                limits = fleet_limits(goal, asked.steps)
                 if limits != FleetLimits() and not held:
                     held = True
                     dispatcher.restrict(leases=NOTHING)
@@ -233,21 +243,23 @@ class RoleRunner:
 
         A process without a share must leave the group, since the records of its partitions would wait.
         """
-        if self._model is None:
+        if self._models is None:
             raise ValueError(f"role {role} needs a language model")
-        stages = {stage.name: stage for stage in calling_stages(definition, self._model.model)}
-        stage, slots = stages.get(role.value), self._model.dispatcher.slots
-        if stage is None:
+        step = STEPS[role]
+        if step not in definition.recipe.steps:
             log.info("role.idle", role=role, reason=f"recipe {definition.recipe.name} has no such step")
             await self._stop.wait()
             return
-        share = self._model.dispatcher.balancer.share
+        stage, dispatcher = calling_stage(step, definition, self._models.of(step)), self._models.dispatcher(step)
+        share = dispatcher.balancer.share
         while not self._stop.is_set():
             state.ready = True
             await self._until(lambda: share.has_part and not self.control.at_rest)
             drain = anyio.Event()
             async with _beside(self._drain_once, lambda: self.control.at_rest or not share.has_part, drain):
-                await StatelessWorker(stage, self._broker, self._run, slots, self._limits.time_limits).run(drain)
+                await StatelessWorker(stage, self._broker, self._run, dispatcher.slots, self._limits.time_limits).run(
+                    drain
+                )
 
     async def _drain_once(self, condition: Callable[[], bool], drain: anyio.Event) -> None:
         await self._until(condition)

@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from producers.prompts import PromptProducer
-from service.bootstrap.asked_model import AskedModel
+from service.bootstrap.asked_model import AskedModels
 from service.lm.errors import EndpointRefusedError
 from service.messaging.broker import Broker
 from service.messaging.interrupted_poll import InterruptedPolls
 from service.messaging.messages import GoalSet, Message, RunDefined, RunEnded
 from service.pipeline.fleet_leases import fleet_limits
 from service.pipeline.limits import Limits
-from service.pipeline.stages import admitting, calling_stages, finishing
+from service.pipeline.stages import admitting, calling_stage, finishing
 from service.run.progress import Progress
 from service.run.progress_reader import ProgressReader
 from service.runtime.stateless_worker import StatelessWorker
@@ -29,9 +29,9 @@ Work = Callable[[anyio.Event], Awaitable[None]]
 class Pipeline:
     """All stages of one run in this process."""
 
-    def __init__(self, broker: Broker, definition: RunDefined, model: AskedModel, limits: Limits) -> None:
+    def __init__(self, broker: Broker, definition: RunDefined, models: AskedModels, limits: Limits) -> None:
         self.progress = Progress()
-        self.dispatcher = model.dispatcher
+        self.models = models
         self._broker = broker
         self._run = definition.run
         self._limits = limits
@@ -39,8 +39,14 @@ class Pipeline:
         self._ended: RunEnded | None = None
         self._refusal: EndpointRefusedError | None = None
         self._workers: list[Work] = [
-            StatelessWorker(stage, broker, self._run, self.dispatcher.slots, limits.time_limits).run
-            for stage in calling_stages(definition, model.model)
+            StatelessWorker(
+                calling_stage(step, definition, models.of(step)),
+                broker,
+                self._run,
+                models.dispatcher(step).slots,
+                limits.time_limits,
+            ).run
+            for step in definition.recipe.steps
         ]
         self._admit = admitting(broker, definition, checkpoints=limits.checkpoints)
         self._finish = finishing(broker, definition, lambda: self.progress.target, checkpoints=limits.checkpoints)
@@ -62,7 +68,7 @@ class Pipeline:
             self.progress = reader.progress
             await reader.catch_up()
             caught_up(self.progress)
-            self.dispatcher.restrict(limits=fleet_limits(self.progress.goal))
+            self._restrict(self.progress.goal)
             done = anyio.Event()
             async with InterruptedPolls.until(done) as polls, anyio.create_task_group() as following:
                 following.start_soon(self._follow, reader, observe, done, polls)
@@ -111,5 +117,10 @@ class Pipeline:
     async def _observe(self, messages: list[Message], observe: Observer) -> None:
         for message in messages:
             if isinstance(message, GoalSet):
-                self.dispatcher.restrict(limits=fleet_limits(message))
+                self._restrict(message)
             await observe(message)
+
+    def _restrict(self, goal: GoalSet | None) -> None:
+        """Apply the limits of a goal to the calls of each model."""
+        for asked in self.models.each:
+            asked.dispatcher.restrict(limits=fleet_limits(goal, asked.steps))

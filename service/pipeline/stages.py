@@ -14,29 +14,42 @@ from service.messaging.messages import Message, RunDefined
 from service.runtime.leader_election import LeaderElection
 from service.runtime.stage import Stage
 from service.runtime.transactional_worker import TransactionalWorker
+from service.selfinstruct.steps import Step
 
 if TYPE_CHECKING:
     from service.pool.hints import Hints
     from service.pool.screen_worker import Screening
 
 
-def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[Any]]:
+def calling_stages(definition: RunDefined, model_of: Callable[[Step], LanguageModel]) -> list[Stage[Any]]:
     """Return the stages that call the model; a recipe whose replies are complete tasks has only `generate`."""
-    from consumers.generate import Generate
+    return [calling_stage(step, definition, model_of(step)) for step in definition.recipe.steps]
 
-    recipe, templates = definition.recipe, definition.templates
-    generate = Generate(model, recipe)
+
+def calling_stage(step: Step, definition: RunDefined, model: LanguageModel) -> Stage[Any]:
+    """Return the stage that does a step of the recipe.
+
+    Raises:
+        ValueError: the recipe has no such step.
+    """
+    recipe, templates = definition.recipe.of(step), definition.templates
+    if step is Step.INSTRUCTIONS:
+        from consumers.generate import Generate
+
+        return Generate(model, recipe)
     if (
         recipe.classification_sampling is None
         or recipe.generation_instances_sampling is None
         or recipe.classification_instances_sampling is None
     ):
-        return [generate]
-    from consumers.classify import Classify
+        raise ValueError(f"recipe {recipe.name} has no step {step}")
+    if step is Step.CLASSIFICATION:
+        from consumers.classify import Classify
+
+        return Classify(model, recipe, templates, recipe.classification_sampling)
     from consumers.instances import WriteInstances
 
-    classify = Classify(model, recipe, templates, recipe.classification_sampling)
-    instances = WriteInstances(
+    return WriteInstances(
         model,
         recipe,
         templates,
@@ -44,7 +57,6 @@ def calling_stages(definition: RunDefined, model: LanguageModel) -> list[Stage[A
         classification=recipe.classification_instances_sampling,
         random_seed=definition.random_seed,
     )
-    return [generate, classify, instances]
 
 
 def admitting(

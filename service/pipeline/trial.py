@@ -1,6 +1,6 @@
 """Makes one call of each step as a run would, for `seedstream check`."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from service.selfinstruct.judging import Verdict, judge
 from service.selfinstruct.model_input import CLASSIFICATION, ModelInput
 from service.selfinstruct.recipe import Sampling
 from service.selfinstruct.similarity import SimilarityIndex
+from service.selfinstruct.steps import Step
 from service.selfinstruct.tasks import Reason, SeedTask
 
 # A reply that conforms to the schema cannot do what this prompt asks.
@@ -71,7 +72,9 @@ def first_prompt(definition: RunDefined, seeds: Sequence[SeedTask]) -> Prompt:
     return write_prompt(definition, pool, 0, max(shares, key=shares.__getitem__, default=None))
 
 
-async def try_steps(definition: RunDefined, seeds: Sequence[SeedTask], model: LanguageModel) -> AsyncIterator[Tried]:
+async def try_steps(
+    definition: RunDefined, seeds: Sequence[SeedTask], model_of: Callable[[Step], LanguageModel]
+) -> AsyncIterator[Tried]:
     """Yield the outcome of each step: of the first prompt, then of the later steps for its first accepted task.
 
     If no candidate is accepted, the later steps use the first seed.
@@ -79,7 +82,7 @@ async def try_steps(definition: RunDefined, seeds: Sequence[SeedTask], model: La
     Raises:
         EndpointRefusedError: the server refuses every call.
     """
-    generate, *later = calling_stages(definition, model)
+    generate, *later = calling_stages(definition, model_of)
     prompt = first_prompt(definition, seeds)
     generated = await _tried(generate, prompt)
     if isinstance(generated.message, Answer):

@@ -34,7 +34,7 @@ def cost_facts(progress: Progress) -> dict[str, Any]:
 
 
 def statement(progress: Progress) -> dict[str, Any]:
-    """Return the complete bill, by stage and by outcome of the calls."""
+    """Return the complete bill, by stage, by stage and model, and by outcome of the calls."""
     bill, known = progress.bill, progress.bill.total.known_usd is not None
     return {
         "run": progress.defined.run if progress.defined is not None else None,
@@ -43,6 +43,10 @@ def statement(progress: Progress) -> dict[str, Any]:
         "finished": progress.finished,
         **cost_facts(progress),
         "stages": {stage: spent.facts() for stage, spent in sorted(bill.stages.items())},
+        "models": {
+            stage: {model: spent.facts() for model, spent in sorted(models.items())}
+            for stage, models in sorted(bill.models.items())
+        },
         "total": bill.total.facts(),
         "outcomes_usd": {
             "candidates": _dollars(bill.candidates) if known else None,

@@ -17,10 +17,11 @@ from service.messaging.messages import RunDefined
 from service.messaging.record_size import MAX_RECORD_BYTES, size_of
 from service.run.asked_recipe import AskedRecipe
 from service.run.differences import differences_of, subject_differences
-from service.selfinstruct.recipe import Form, Recipe, SemanticFilter, recipe_for
+from service.selfinstruct.recipe import Form, Recipe, SemanticFilter, StepForm, recipe_in
+from service.selfinstruct.steps import Step
 from service.selfinstruct.subject import Subject
 from service.selfinstruct.tasks import SeedTask
-from service.selfinstruct.templates import MARKERS, Templates
+from service.selfinstruct.templates import MARKERS, Templates, merged
 from service.settings import Settings
 
 # Room for the rest of a record beside the definition in it.
@@ -73,11 +74,10 @@ class AskedRun:
             RecipeError: the recipe file cannot be used.
             TemplateError: the folder of templates cannot be used.
         """
-        settings = self.settings
-        published = recipe_for(self.recipe.name, form_for(settings), chat_model=settings.api == "chat")
-        recipe = self.recipe.changed(published)
-        if settings.compares_meanings:
-            recipe = replace(recipe, semantic=SemanticFilter(threshold=settings.semantic_threshold))
+        forms = {step: _step_form(self.settings.of_step(step)) for step in Step}
+        recipe = self.recipe.changed(recipe_in(self.recipe.name, forms))
+        if self.settings.compares_meanings:
+            recipe = replace(recipe, semantic=SemanticFilter(threshold=self.settings.semantic_threshold))
         return recipe
 
     @cached_property
@@ -93,11 +93,14 @@ class AskedRun:
         """Return the templates for a recipe and a subject; the files of a form are read once.
 
         Raises:
-            TemplateError: the user's folder has no template of the recipe's form, or one is invalid.
+            TemplateError: the user's folder has no template of any of the recipe's forms, or one is invalid.
         """
-        if recipe.form not in self._files:
-            self._files[recipe.form] = read_templates(self.settings.templates, recipe.form)
-        return self._files[recipe.form].prepared(recipe, subject)
+        folder = self.settings.templates
+        mine = forms_in(folder) if folder is not None else set()
+        for form in recipe.forms - self._files.keys():
+            # A folder need not have templates of all forms of a run that has several.
+            self._files[form] = read_templates(folder if form in mine or not recipe.forms & mine else None, form)
+        return merged(self._files[form] for form in sorted(recipe.forms)).prepared(recipe, subject)
 
     def check_files(self) -> None:
         """Load seeds, recipe, subject, and the templates of every form; an existing run has its own form.
@@ -153,6 +156,11 @@ def _check_fits(definition: RunDefined) -> None:
         )
 
 
+def _step_form(settings: Settings) -> StepForm:
+    """Return how a step of a new run asks, from the settings of the step."""
+    return StepForm(form_for(settings), settings.api == "chat")
+
+
 def form_for(settings: Settings) -> Form:
     """Return the form of a new run: the setting, else JSON for chat unless the user has text templates only."""
     if settings.asked_form is not None:
@@ -185,8 +193,7 @@ def check_same(existing: RunDefined, asked: AskedRun) -> None:
         differences += differences_of("templates", _texts(existing.templates), _texts(asked_templates))
     if "seed" in given and settings.seed != existing.random_seed:
         differences.append(f"seed: the run has {existing.random_seed}, asked for {settings.seed}")
-    if asked_recipe.form is not existing.recipe.form:
-        differences = [f"form: the run asks in {existing.recipe.form.value}, asked for {asked_recipe.form.value}"]
+    differences = _form_differences(existing.recipe, asked_recipe) or differences
     if differences:
         raise RunMismatchError(
             f"run {existing.run!r} exists with other settings:\n  "
@@ -206,6 +213,18 @@ def _texts(templates: Templates) -> dict[str, str]:
     return {name: getattr(templates, name) for name in MARKERS}
 
 
+def _form_differences(has: Recipe, asked: Recipe) -> list[str]:
+    """Return a line for each step that asks in another form; one line where all steps of both have one form."""
+    whole = len(has.forms) == len(asked.forms) == 1
+    lines = [
+        f"{'form' if whole else f'form of {step}'}: the run asks in {has.of(step).form.value}, "
+        f"asked for {asked.of(step).form.value}"
+        for step in has.steps
+        if has.of(step).form is not asked.of(step).form
+    ]
+    return list(dict.fromkeys(lines))
+
+
 def _asked_recipe(existing: Recipe, asked: AskedRun) -> Recipe:
     """Return the recipe that the settings ask for: the run's own as far as they say nothing else.
 
@@ -213,11 +232,14 @@ def _asked_recipe(existing: Recipe, asked: AskedRun) -> Recipe:
     """
     settings, file = asked.settings, asked.recipe.file
     given = settings.model_fields_set
-    form = settings.asked_form or existing.form
+    forms = {
+        step: replace(own, form=settings.of_step(step).asked_form or own.form)
+        for step, own in existing.step_forms.items()
+    }
     name = asked.recipe.name if "recipe" in given else existing.name
     recipe = existing
-    if file is not None or (name, form) != (existing.name, existing.form):
-        recipe = recipe_for(name, form, chat_model=existing.chat_model)
+    if file is not None or (name, forms) != (existing.name, existing.step_forms):
+        recipe = recipe_in(name, forms)
     recipe = asked.recipe.changed(recipe)
     semantic = recipe.semantic if file is not None and file.compares_meanings else existing.semantic
     if "semantic" in given:

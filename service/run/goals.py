@@ -6,7 +6,7 @@ from service.checkpoints import Checkpoints
 from service.errors import ConfigurationError
 from service.messaging import codec, topics
 from service.messaging.broker import Broker
-from service.messaging.messages import Ending, GivenPrice, GoalSet, RunDefined, RunEnded
+from service.messaging.messages import Ending, GivenPrice, GoalSet, RunDefined, RunEnded, StageLimits
 from service.messaging.topic_reader import Tail, replay
 from service.run.create import define_run, identify_topics
 from service.run.definition import AskedRun, check_same
@@ -93,6 +93,7 @@ def asked_goal(before: GoalSet | None, settings: Settings) -> GoalSet:
         tpm=settings.tpm or None,
         max_in_flight=settings.max_in_flight or None,
         price=_given_price(settings),
+        stages=_stage_limits(before, settings),
     )
     if before is None:
         return asked
@@ -102,6 +103,16 @@ def asked_goal(before: GoalSet | None, settings: Settings) -> GoalSet:
     if asked.price is None:
         unasked.append("price")
     return structs.replace(asked, **{name: getattr(before, name) for name in unasked})
+
+
+def _stage_limits(before: GoalSet | None, settings: Settings) -> dict[str, StageLimits] | None:
+    """Return the limits of single stages: those of `before`, changed by those in the tables of the settings."""
+    limits = dict((before.stages if before is not None else None) or {})
+    for step, table in settings.stages.items():
+        asked = {"rpm": table.rpm, "tpm": table.tpm, "max_in_flight": table.max_in_flight}
+        if given := {name: limit for name, limit in asked.items() if limit is not None}:
+            limits[step.value] = structs.replace(limits.get(step.value, StageLimits()), **given)
+    return limits or None
 
 
 def _given_price(settings: Settings) -> GivenPrice | None:
@@ -127,7 +138,7 @@ def spent_already(progress: Progress, goal: GoalSet) -> RunEnded | None:
 
 
 def check_budget(goal: GoalSet, settings: Settings, asked: str) -> None:
-    """Raise unless model `asked` has a price or the goal has no limit in dollars.
+    """Raise unless model `asked` has a price in the settings of its stages or the goal has no limit in dollars.
 
     Raises:
         ConfigurationError: the goal has a limit in dollars, and the model has no price.

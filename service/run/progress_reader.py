@@ -39,7 +39,7 @@ PARTS = by_name(
     COUNTED_TASKS,
 )
 # The state that `ProgressReader` saves; a change of its meaning needs another version.
-PROGRESS = Fold("progress", 2)
+PROGRESS = Fold("progress", 3)
 # A command that has read fewer records leaves no checkpoint behind.
 MANY = 5_000
 

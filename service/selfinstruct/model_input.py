@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -56,12 +56,14 @@ class ModelInput:
 
     `system` precedes the text, as a separate message if the interface has messages. `schema` requires an answer in JSON
     of that schema, as far as the server can enforce it. A completion that fails `check` is requested again a few times.
+    `api` is the interface to use, where the same model is asked over both.
     """
 
     text: str
     system: str = ""
     schema: AnswerSchema | None = None
     check: AnswerCheck | None = field(default=None, compare=False)
+    api: Literal["chat", "completions"] | None = None
 
     @property
     def as_text(self) -> str:

@@ -13,6 +13,8 @@ from enum import StrEnum
 from functools import lru_cache, reduce
 from typing import Any, Literal
 
+from service.selfinstruct.steps import Step
+
 
 class RecipeName(StrEnum):
     """The two published procedures."""
@@ -81,6 +83,22 @@ class SemanticFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class StepForm:
+    """How one step asks: the form of prompts and replies, and whether a chat model replies."""
+
+    form: Form
+    chat_model: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaterForms:
+    """Forms of the steps after the first that ask otherwise than the first; None: as the first."""
+
+    classification: StepForm | None = None
+    instances: StepForm | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """Every parameter of a run.
 
@@ -89,7 +107,8 @@ class Recipe:
     only classification seeds. `capitalize` lower-cases all but the first letter of a candidate, as the original does.
     `semantic`, `form` and `chat_model` are part of neither paper. `chat_model` says that a chat model replies: its
     text is parsed without a fixed form, and refusals and chatter are rejected. `tasks_per_reply` is the number of tasks
-    that a prompt asks for; None: as published.
+    that a prompt asks for; None: as published. `form` and `chat_model` are those of the first step, and of the others
+    unless `later_forms` has theirs.
     """
 
     name: RecipeName
@@ -107,6 +126,7 @@ class Recipe:
     form: Form = Form.TEXT
     chat_model: bool = False
     tasks_per_reply: int | None = None
+    later_forms: LaterForms | None = None
 
     @property
     def has_classification_step(self) -> bool:
@@ -119,15 +139,50 @@ class Recipe:
         return self.tasks_per_reply or TASKS_PER_REPLY[self.name]
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """Steps of this recipe that call the model, in their order."""
+        return tuple(Step) if self.has_classification_step else (Step.INSTRUCTIONS,)
+
+    def of(self, step: Step) -> "Recipe":
+        """Return this recipe as a step has it: with the step's form for all steps."""
+        if self.later_forms is None:
+            return self
+        own = self.step_forms[step]
+        return replace(self, form=own.form, chat_model=own.chat_model, later_forms=None)
+
+    @property
+    def step_forms(self) -> dict[Step, StepForm]:
+        """Form of each step."""
+        later, first = self.later_forms or LaterForms(), StepForm(self.form, self.chat_model)
+        return {
+            Step.INSTRUCTIONS: first,
+            Step.CLASSIFICATION: later.classification or first,
+            Step.INSTANCES: later.instances or first,
+        }
+
+    @property
+    def forms(self) -> frozenset[Form]:
+        """Forms of all steps."""
+        return frozenset(self.of(step).form for step in self.steps)
+
+    @property
     def api(self) -> Literal["chat", "completions"]:
         """The interface that the prompts are written for."""
         return "chat" if self.chat_model else "completions"
 
     @property
     def title(self) -> str:
-        """Display name: recipe, form, whether it is for chat models, and for any language."""
+        """Display name: recipe, form, whether it is for chat models, for any language; other forms of later steps."""
         language = "" if self.filters.language is Language.EN else f", language {self.filters.language.value}"
-        return f"{self.name.value}, form {self.form.value}{' for chat models' if self.chat_model else ''}{language}"
+        others = [step for step in self.steps if self.of(step).way != self.way]
+        return f"{self.name.value}, form {self.way}{language}" + "".join(
+            f"; {step}: {self.of(step).way}" for step in others
+        )
+
+    @property
+    def way(self) -> str:
+        """Form of the first step in words."""
+        return f"{self.form.value}{' for chat models' if self.chat_model else ''}"
 
     @property
     def digest(self) -> str:
@@ -149,6 +204,7 @@ _ADDED_LATER: dict[str, Any] = {
     "form": Form.TEXT,
     "chat_model": False,
     "tasks_per_reply": None,
+    "later_forms": None,
     "filters.language": Language.EN,
     "filters.allow_non_ascii": False,
 }
@@ -266,6 +322,23 @@ def recipe_for(name: RecipeName, form: Form = Form.TEXT, *, chat_model: bool = F
     if form is Form.JSON:
         return _as_json(recipe, chat_model=chat_model)
     return _for_chat(recipe) if chat_model else recipe
+
+
+def recipe_in(name: RecipeName, forms: Mapping[Step, StepForm]) -> Recipe:
+    """Return a published recipe with a form for each step."""
+    of_step = {step: recipe_for(name, own.form, chat_model=own.chat_model) for step, own in forms.items()}
+    first = of_step[Step.INSTRUCTIONS]
+    if not first.has_classification_step or len(set(forms.values())) == 1:
+        return first
+    other = {step: own for step, own in forms.items() if own != forms[Step.INSTRUCTIONS]}
+    written = of_step[Step.INSTANCES]
+    return replace(
+        first,
+        classification_sampling=of_step[Step.CLASSIFICATION].classification_sampling,
+        generation_instances_sampling=written.generation_instances_sampling,
+        classification_instances_sampling=written.classification_instances_sampling,
+        later_forms=LaterForms(other.get(Step.CLASSIFICATION), other.get(Step.INSTANCES)),
+    )
 
 
 def _for_chat(recipe: Recipe) -> Recipe:

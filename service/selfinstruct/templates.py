@@ -6,7 +6,7 @@ placeholder that has no value are left out. So the definition holds final texts,
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from service.selfinstruct.recipe import RECIPES, Form, Language, Recipe, RecipeName
+from service.selfinstruct.steps import Step
 from service.selfinstruct.subject import ABOUT, NO_SUBJECT, TOPIC, Subject
 
 # The marker that each template must contain exactly once.
@@ -52,7 +53,7 @@ def names_of(form: Form) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """One template for each kind of prompt; field names are file names without `.txt`. A run has those of its form.
+    """One template for each kind of prompt; field names are file names without `.txt`. A run has those of its forms.
 
     A template of the form JSON is two messages: the text above the first line `---` is the system message, the rest the
     user message. `subject` fills the placeholders of the subject; it is not set for a run without one.
@@ -134,7 +135,19 @@ def used_templates(recipe: Recipe) -> list[str]:
         names = ["instructions", "classification", "instances_generation", "instances_classification"]
         if recipe.classification_prompts:
             names.insert(1, "instructions_classification")
-    return [f"{_JSON}{name}" if recipe.form is Form.JSON else name for name in names]
+    return [f"{_JSON}{name}" if recipe.of(_step_of(name)).form is Form.JSON else name for name in names]
+
+
+def _step_of(name: str) -> Step:
+    """Return the step whose prompts are written from a template of this name."""
+    if name.startswith("instances"):
+        return Step.INSTANCES
+    return Step.CLASSIFICATION if name == "classification" else Step.INSTRUCTIONS
+
+
+def merged(templates: Iterable[Templates]) -> Templates:
+    """Return the templates of several forms together, as files contain them."""
+    return Templates(**{name: text for each in templates for name in MARKERS if (text := getattr(each, name))})
 
 
 @lru_cache(maxsize=16)

@@ -28,7 +28,7 @@ class _Numbers(Collector):
         self._watch = watch
 
     def collect(self) -> Iterable[Metric]:
-        """Yield the current metrics of all roles and of the dispatcher."""
+        """Yield the current metrics of all roles and of the calls to the models."""
         active = GaugeMetricFamily("seedstream_role_active", "1 where this process does the work.", labels=["role"])
         ready = GaugeMetricFamily("seedstream_role_ready", "1 once the role has begun its work.", labels=["role"])
         for role, state in self._worked.roles.items():
@@ -40,8 +40,8 @@ class _Numbers(Collector):
             yield stall_numbers(self._watch.stall, self._worked)
         yield self._duplicates()
         yield from self._hints()
-        if self._worked.dispatcher is not None:
-            yield from model_numbers(self._worked.dispatcher)
+        if dispatchers := self._worked.each_dispatcher:
+            yield from model_numbers(dispatchers)
 
     def _hints(self) -> Iterable[Metric]:
         for state in self._worked.roles.values():
@@ -69,8 +69,9 @@ def _readiness(worked: Worked) -> tuple[int, str]:
     """
     missing = [str(role) for role, state in worked.roles.items() if not (state.ready or state.standing_by)]
     text = f"not ready: {', '.join(missing)}\n" if missing else "ok\n"
-    refusal = worked.dispatcher.refusal if worked.dispatcher is not None else None
-    return 503 if missing else 200, text if refusal is None else f"{text}the language model takes no calls: {refusal}\n"
+    refusals = [refusal for each in worked.each_dispatcher if (refusal := each.refusal) is not None]
+    text += "".join(f"the language model takes no calls: {refusal}\n" for refusal in refusals)
+    return 503 if missing else 200, text
 
 
 async def serve_operations(

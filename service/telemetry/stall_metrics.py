@@ -2,7 +2,7 @@
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from service.pipeline.role import CALLING, Role
+from service.pipeline.role import Role
 from service.pipeline.roles import Worked
 from service.pipeline.stall import Stall
 
@@ -24,8 +24,9 @@ def stall_numbers(stall: Stall, worked: Worked) -> Metric:
 
 def _needed(role: Role, worked: Worked) -> str:
     """Return what work of a role waits for: the role, or what keeps this process from doing it."""
-    if role not in CALLING or role not in worked.roles or worked.dispatcher is None:
+    dispatcher = worked.dispatchers.get(role)
+    if dispatcher is None:
         return role.value
-    if worked.dispatcher.refusal is not None:
+    if dispatcher.refusal is not None:
         return _MODEL
-    return role.value if worked.dispatcher.balancer.share.has_part else _LEASES
+    return role.value if dispatcher.balancer.share.has_part else _LEASES

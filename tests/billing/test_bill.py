@@ -16,6 +16,7 @@ from service.lm.usage import Usage
 from service.messaging.messages import (
     Answer,
     Call,
+    CallsDropped,
     CandidateVerdict,
     ClassifiedInstruction,
     Decision,
@@ -309,3 +310,31 @@ def test_the_versions_of_all_price_tables_are_kept() -> None:
     failed = FailedCall(attempts=1, wasted=Usage(1, 1), cost_usd=1.0, prices="2026-12")
     messages = [structs.replace(examples.answer(0), call=old), answer(1), failed_prompt(2, failed)]
     assert fold(messages).prices == {"2026-10", "v", "2026-12"}
+
+
+def by_model(bill: Bill) -> dict[str, dict[str, int]]:
+    return {
+        stage: {model: spent.cost // PICO for model, spent in models.items()} for stage, models in bill.models.items()
+    }
+
+
+def test_the_bill_is_divided_by_stage_and_by_model() -> None:
+    """The model of a stage may change, and a failed call has the name of the model that was asked."""
+    large = structs.replace(written(0), call=structs.replace(call(5.0, Usage(1, 1)), model="large"))
+    again = structs.replace(written(1), call=structs.replace(call(7.0, Usage(1, 1)), model="small"))
+    failed = structs.replace(
+        written(2, InstanceReason.CALL_FAILED),
+        call=None,
+        spent=FailedCall(attempts=3, wasted=Usage(1, 1), cost_usd=2.0, model="large"),
+    )
+    dropped = CallsDropped.of("instances", [FailedCall(attempts=1, wasted=Usage(1, 1), cost_usd=3.0, model="large")])
+    bill = fold([answer(0), classified(0), large, again, failed, dropped, failed_prompt(1, FailedCall(attempts=1))])
+    model = examples.CALL.model
+    assert by_model(bill) == {
+        "generate": {model: 1, "": 0},
+        "classify": {model: 1},
+        "instances": {"large": 10, "small": 7},
+    }
+    assert bill.stages["instances"] == bill.models["instances"]["large"] + bill.models["instances"]["small"]
+    assert (bill.stages["instances"].cost, bill.total.cost) == (17 * PICO, 19 * PICO)
+    assert Bill.restored(through_a_file(bill.snapshot())) == bill

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from service.bootstrap.api_key_file import read_key
 from service.bootstrap.asked_model import warn_of_other_api
-from service.bootstrap.open_model import open_model
+from service.bootstrap.open_models import open_models
 from service.cli.facts import summary
 from service.cli.status import facts
 from service.errors import ConfigurationError, RunMismatchError, TemplateError
@@ -23,6 +23,7 @@ from service.run.create import define_run
 from service.run.definition import AskedRun, check_same, form_for
 from service.run.progress import Progress
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
+from service.selfinstruct.steps import Step
 from service.settings import Settings, load_settings
 from tests.conftest import OpenBroker
 from tests.support import examples
@@ -172,7 +173,7 @@ async def test_another_api_than_that_of_the_run_causes_a_warning(
 ) -> None:
     own = {"chat": CHAT_JSON, "completions": ALPACA}[asked_over]
     with capture_logs() as logs:
-        async with open_model(settings, Patience()) as asked:
+        async with open_models(settings, Patience(), tuple(Step)) as asked:
             warn_of_other_api(asked, own)
             assert logs == []
             warn_of_other_api(asked, recipe)
@@ -185,7 +186,7 @@ async def test_another_api_than_that_of_the_run_causes_a_warning(
 @pytest.mark.anyio
 async def test_a_worker_warns_of_another_api_once(open_broker: OpenBroker) -> None:
     with capture_logs() as logs:
-        async with open_broker() as broker, open_model(SIMULATED, Patience()) as asked:
+        async with open_broker() as broker, open_models(SIMULATED, Patience(), tuple(Step)) as asked:
             await create(broker)
             definition = examples.definition(1, CHAT_JSON)
             await define_run(broker, definition, examples.goal(1), [examples.seed_task(0)])

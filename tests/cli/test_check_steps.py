@@ -13,7 +13,9 @@ from anyio import to_thread
 from anyio.from_thread import start_blocking_portal
 from msgspec import structs
 
+from service.bootstrap.asked_model import AskedModels
 from service.bootstrap.open_model import open_model, probe
+from service.bootstrap.open_models import open_models
 from service.cli.trial_report import check_steps
 from service.errors import SeedstreamError
 from service.lm.dispatch import Patience
@@ -73,9 +75,9 @@ async def check_served(url: str, **flags: Any) -> list[str]:
     given = {"lm": "openai", "lm_url": url, "model": MODEL_NAME, **flags}
     settings = await to_thread.run_sync(load_settings, given)
     definition, seeds = await to_thread.run_sync(lambda: AskedRun(settings).new)
-    async with open_model(settings, PATIENCE) as asked:
-        await probe(asked)
-        return [line async for line in check_steps(definition, seeds, asked, settings)]
+    async with open_models(settings, PATIENCE, definition.recipe.steps) as models:
+        await probe(models)
+        return [line async for line in check_steps(definition, seeds, models, settings)]
 
 
 async def check_chat(model: ChatModel, **flags: Any) -> list[str]:
@@ -91,7 +93,7 @@ async def check_scripted(
     lines: list[str] = []
     async with open_model(settings, PATIENCE) as asked:
         try:
-            async for line in check_steps(definition, seeds, replace(asked, model=model), settings):
+            async for line in check_steps(definition, seeds, AskedModels.alone(replace(asked, model=model)), settings):
                 lines.append(line)  # noqa: PERF401 - lines before an error count
         except SeedstreamError as error:
             return lines, error

@@ -9,12 +9,13 @@ from service.billing.bill import CLASSIFY, GENERATE, INSTANCES
 from service.billing.pricing import Price
 from service.billing.reckoning import CostEstimate, Rates, estimate_cost, rates_by_length
 from service.cli.facts import dollars
-from service.cli.outlook import outlook, outlook_by_length, outlook_of
+from service.cli.outlook import StagePrices, outlook, outlook_by_length, outlook_of
 from service.lm.usage import Usage
 from service.run.cost_forecast import forecast_usd
 from service.run.progress import Progress
 from service.selfinstruct.model_input import ModelInput
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
+from service.selfinstruct.steps import Step
 from service.selfinstruct.tasks import Instance, SeedTask
 from service.settings import Settings, load_settings
 from tests.cli.test_cost import bought
@@ -49,14 +50,18 @@ def served(**flags: Any) -> Settings:
     return load_settings({"lm": "openai", "lm_url": "http://x/v1", "model": "m", **flags})
 
 
+def prices_of(settings: Settings) -> StagePrices:
+    return StagePrices.of(settings, dict.fromkeys(Step, "m"))
+
+
 def test_each_accepted_task_is_completed_and_half_are_finished() -> None:
     """Ten tasks need 20 accepted ones from 5 prompts: 45 calls, 500 + 600 + 1,000 tokens in, 200 + 40 + 1,200 out."""
-    assert estimate_cost(BY_STEPS, 10, None) == CostEstimate(10, 45, Usage(2_100, 1_440), None, "by hand")
+    assert estimate_cost(BY_STEPS, 10) == CostEstimate(10, 45, Usage(2_100, 1_440), None, "by hand")
 
 
 def test_a_call_for_whole_tasks_needs_no_other() -> None:
     """Twelve tasks need 2.4 prompts. The calls are rounded up to 3, and the tokens are those of 2.4."""
-    assert estimate_cost(ALONE, 12, None) == CostEstimate(12, 3, Usage(2_400, 4_800), None, "by hand")
+    assert estimate_cost(ALONE, 12) == CostEstimate(12, 3, Usage(2_400, 4_800), None, "by hand")
 
 
 @pytest.mark.parametrize(
@@ -68,12 +73,12 @@ def test_a_call_for_whole_tasks_needs_no_other() -> None:
     ],
 )
 def test_tokens_are_priced_by_the_million(price: Price, usd: float) -> None:
-    assert estimate_cost(BY_STEPS, 10, price).usd == pytest.approx(usd)
+    assert estimate_cost(BY_STEPS, 10, dict.fromkeys(BY_STEPS.calls, price)).usd == pytest.approx(usd)
 
 
 def test_nothing_accepted_or_finished_divides_nothing_by_zero() -> None:
-    assert estimate_cost(replace(ALONE, accepted_per_prompt=0.0), 1, None).calls == 20
-    assert estimate_cost(replace(ALONE, finished=0.0), 5, None).calls == 20
+    assert estimate_cost(replace(ALONE, accepted_per_prompt=0.0), 1).calls == 20
+    assert estimate_cost(replace(ALONE, finished=0.0), 5).calls == 20
 
 
 @pytest.mark.parametrize(
@@ -129,14 +134,14 @@ def test_there_are_never_fewer_tokens_than_words() -> None:
     ],
 )
 def test_the_cost_is_said_where_there_is_a_price(flags: dict[str, Any], said: str) -> None:
-    told = outlook(BY_STEPS, 10, served(**flags), "m")
+    told = outlook(BY_STEPS, 10, prices_of(served(**flags)))
     assert told.startswith(f"10 tasks: about 45 calls, 2,100 tokens in, 1,400 out{said}")
     assert told.endswith(" (judged by hand)")
 
 
 @pytest.mark.parametrize("lm", ["local", "simulator"])
 def test_what_runs_here_has_no_price_and_misses_none(lm: str) -> None:
-    told = outlook(BY_STEPS, 10, load_settings({"lm": lm}), "m")
+    told = outlook(BY_STEPS, 10, prices_of(load_settings({"lm": lm})))
     assert told == "10 tasks: about 45 calls, 2,100 tokens in, 1,400 out (judged by hand)"
 
 
@@ -154,14 +159,14 @@ def test_what_runs_here_has_no_price_and_misses_none(lm: str) -> None:
 )
 def test_two_digits_of_a_number_say_something(count: int, said: str) -> None:
     rates = Rates({GENERATE: Usage(count, 0)}, accepted_per_prompt=1.0, finished=1.0, basis="by hand")
-    told = outlook(rates, 1, load_settings({"lm": "local"}), "m")
+    told = outlook(rates, 1, prices_of(load_settings({"lm": "local"})))
     assert told == f"1 task: about 1 calls, {said} tokens in, 0 out (judged by hand)"
 
 
 @pytest.mark.parametrize(("recipe", "more"), [(SELF_INSTRUCT, ", and 9 in 10 of those finished"), (ALPACA, "")])
 def test_an_outlook_by_length_says_what_it_takes_for_granted(recipe: Recipe, more: str) -> None:
     seeds = [examples.seed_task(number) for number in range(8)]
-    told = outlook_by_length(examples.definition(8, recipe), seeds, 1_000, load_settings({"lm": "local"}), "m")
+    told = outlook_by_length(examples.definition(8, recipe), seeds, 1_000, prices_of(load_settings({"lm": "local"})))
     assert told.startswith("1,000 tasks: about ")
     assumed = f"if 5 in 10 of the tasks written are accepted{more}"
     assert told.endswith(f"(judged by the length of the seeds and of one prompt, {assumed})")
@@ -179,3 +184,16 @@ def test_nothing_is_said_of_a_run_whose_costs_are_not_known() -> None:
     for message in (examples.goal(4), examples.prompt(0), examples.answer(0)):
         progress.apply(message)
     assert outlook_of(progress) == ""
+
+
+def test_each_stage_is_priced_by_its_own_model() -> None:
+    """Prompts and classification cost 1 and 2 a million, instances 100 and 200: $0.00158 and $0.34."""
+    table = {"instances": {"model": "large", "price_prompt": 100, "price_completion": 200}}
+    settings = served(price_prompt=1, price_completion=2, stages=table)
+    names = {Step.INSTRUCTIONS: "m", Step.CLASSIFICATION: "m", Step.INSTANCES: "large"}
+    assert ", $0.34 (judged" in outlook(BY_STEPS, 10, StagePrices.of(settings, names))
+    dear = served(stages={"instances": {"model": "large"}}, price_prompt=1, price_completion=2)
+    assert "and no price is given for large (judged" in outlook(BY_STEPS, 10, StagePrices.of(dear, names))
+    assert "and no price is given for m and large (judged" in outlook(
+        BY_STEPS, 10, StagePrices.of(served(stages={"instances": {"model": "large"}}), names)
+    )

@@ -32,11 +32,12 @@ from service.cli import worker
 from service.messaging.messages import RunDefined
 from service.pipeline import stages
 from service.run.definition import AskedRun
+from service.selfinstruct.steps import Step
 from service.settings import load_settings
 definition = AskedRun(load_settings({"lm_api": "completions"})).new[0]
 match sys.argv[1]:
     case "generate":
-        stages.calling_stages(definition, None)
+        stages.calling_stage(Step.INSTRUCTIONS, definition, None)
     case "finish":
         stages.finishing(None, definition, lambda: 1)
 print("loaded", *sys.modules, file=sys.stderr)

@@ -7,7 +7,7 @@ import pytest
 
 from service.simulator.journal import Entry
 from tests.acceptance.invariants import check, check_at_any_moment
-from tests.acceptance.model import eventually, simulated
+from tests.acceptance.model import Model, eventually, simulated
 from tests.acceptance.program import run, start
 from tests.kafka.cluster import Cluster
 from tests.kafka.fleet import Fleet, watched
@@ -140,3 +140,49 @@ def test_a_worker_is_ready_while_the_model_is_away(kafka: Cluster, tmp_path: Pat
 def seconds(requests: list[Entry]) -> float:
     times = [entry.at_ms for entry in requests]
     return (max(times) - min(times)) / 1000
+
+
+def two_models(kafka: Cluster, folder: Path, small: Model, large: Model, **table: float) -> KafkaRun:
+    """Create a run whose instances are written by another model, with limits in its table."""
+    stages = {"instances": {"model": "large", "lm_url": large.simulator.url, **table}}
+    tables = orjson.dumps(stages).decode()
+    return KafkaRun.create(folder, kafka.bootstrap, small, CONCURRENCY=_CONCURRENCY, WINDOW="64", STAGES=tables)
+
+
+def test_four_processes_keep_the_limits_of_two_models(kafka: Cluster, tmp_path: Path) -> None:
+    with (
+        simulated(seed=25, model="small", time_to_first_token_s=0.1) as small,
+        simulated(seed=26, model="large", time_to_first_token_s=0.1) as large,
+    ):
+        work = two_models(kafka, tmp_path, small, large, max_in_flight=5)
+        with work.fleet() as fleet:
+            staffed(fleet)
+            work.set_goal(120, "--max-in-flight", "10")
+            with watched(tmp_path, work.settings) as watching:
+                assert watching.end(120.0).code == 0
+            fleet.stop(*fleet.of(*_CALLING))
+            ledger = work.ledger_once(all_answers_are_decided)
+        most = [model.simulator.journal.totals.most_open for model in (small, large)]
+        assert 8 <= most[0] <= 10
+        assert 4 <= most[1] <= 5
+    check(ledger, 120)
+
+
+def test_four_processes_keep_the_rates_of_two_models(kafka: Cluster, tmp_path: Path) -> None:
+    """The run's limit of tokens holds for one model, and the other has its own limit of calls, and none of tokens."""
+    tokens_per_s, calls_per_s = 6_000, 5
+    with simulated(seed=27, model="small") as small, simulated(seed=28, model="large") as large:
+        work = two_models(kafka, tmp_path, small, large, rpm=60 * calls_per_s, tpm=0)
+        with work.fleet() as fleet:
+            staffed(fleet)
+            work.set_goal(400, "--tpm", str(60 * tokens_per_s))
+            eventually(lambda: len(large.requests()) >= 60, 90.0)
+            slow, paid = completed(large), completed(small)
+            fleet.stop(*fleet.posts)
+    assert len(slow) / seconds(slow) <= 1.3 * calls_per_s
+    assert sum(entry.charged_tokens for entry in paid) / seconds(paid) <= 1.3 * tokens_per_s
+    assert len(paid) / seconds(paid) > 1.5 * calls_per_s
+
+
+def completed(model: Model) -> list[Entry]:
+    return [entry for entry in model.requests() if entry.charged_tokens]

@@ -10,9 +10,10 @@ import pytest
 from service.adapters.sqlite import SqliteBroker
 from service.lm.dispatch.fleet_share import FleetLimits, Leases
 from service.messaging.broker import Broker
-from service.messaging.messages import GoalSet
+from service.messaging.messages import GoalSet, StageLimits
 from service.messaging.topics import specs
 from service.pipeline.fleet_leases import LeaseHolder, fleet_limits
+from service.selfinstruct.steps import Step
 from tests.lm.dispatch.endpoints import until
 
 pytestmark = pytest.mark.anyio
@@ -31,10 +32,10 @@ async def log(folder: Path) -> AsyncIterator[Broker]:
 class Process:
     """A process of the fleet, reduced to its leases."""
 
-    def __init__(self, broker: Broker, settled_after_s: float = 0.0) -> None:
+    def __init__(self, broker: Broker, settled_after_s: float = 0.0, place: str = "") -> None:
         self.told: list[Leases] = []
         self.scope = anyio.CancelScope()
-        self._holder = LeaseHolder(broker, RUN, self.told.append, settled_after_s)
+        self._holder = LeaseHolder(broker, RUN, self.told.append, settled_after_s, place)
 
     @property
     def owned(self) -> frozenset[int]:
@@ -83,3 +84,22 @@ def test_the_limits_are_those_of_the_goal() -> None:
     assert fleet_limits(None) == FleetLimits()
     goal = GoalSet(run=RUN, target=1, max_in_flight=64, rpm=600.0, tpm=1e6)
     assert fleet_limits(goal) == FleetLimits(64, 600.0, 1e6)
+
+
+def test_a_limit_of_a_stage_takes_the_place_of_that_of_the_run() -> None:
+    stages = {"instances": StageLimits(rpm=60.0, max_in_flight=0)}
+    goal = GoalSet(run=RUN, target=1, max_in_flight=64, rpm=600.0, tpm=1e6, stages=stages)
+    assert fleet_limits(goal, [Step.INSTRUCTIONS, Step.CLASSIFICATION]) == FleetLimits(64, 600.0, 1e6)
+    assert fleet_limits(goal, [Step.INSTANCES]) == FleetLimits(None, 60.0, 1e6)
+
+
+async def test_each_model_has_leases_of_its_own(tmp_path: Path) -> None:
+    """Two processes ask two models: each has all leases on its own, and half of those on the run's."""
+    async with log(tmp_path) as broker, anyio.create_task_group() as tasks:
+        own = [Process(broker, place=place) for place in ("one", "other")]
+        shared = [Process(broker) for _ in range(2)]
+        for process in (*own, *shared):
+            tasks.start_soon(process.run)
+        await until(lambda: all(len(process.owned) == LEASES for process in own))
+        await until(lambda: all(len(process.owned) == LEASES // 2 for process in shared))
+        tasks.cancel_scope.cancel()

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from producers.replay import DeadLetterReplay
-from service.bootstrap.open_model import open_model
+from service.bootstrap.open_models import open_models
 from service.client import Subscription, Tasks
 from service.lm.dispatch import Patience
 from service.messaging import topics
@@ -18,7 +18,7 @@ from service.messaging.rights import Account, Operation, Resource, Right, rights
 from service.messaging.topic_reader import Tail
 from service.pipeline.limits import Limits
 from service.pipeline.members import read_members
-from service.pipeline.role import CALLING, Role
+from service.pipeline.role import STEPS, Role
 from service.pipeline.roles import RoleRunner
 from service.pipeline.stages import admitting
 from service.pipeline.stall import read_waiting
@@ -56,7 +56,10 @@ async def fleet(broker: Broker, recipe: RecipeName) -> AsyncIterator[Mapping[Acc
     asked = RUNS[recipe]
     brokers = {Account(role.value): guarded(broker, Account(role.value)) for role in Role}
     async with AsyncExitStack() as stack:
-        models = {role: await stack.enter_async_context(open_model(asked.settings, Patience())) for role in CALLING}
+        models = {
+            role: await stack.enter_async_context(open_models(asked.settings, Patience(), [step]))
+            for role, step in STEPS.items()
+        }
         tasks = await stack.enter_async_context(anyio.create_task_group())
         runners = [RoleRunner(brokers[Account(role.value)], RUN, [role], models.get(role), LIMITS) for role in Role]
         for runner in runners:

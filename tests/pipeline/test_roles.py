@@ -10,7 +10,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from service.adapters.minilm import embedder
-from service.bootstrap.open_model import open_model
+from service.bootstrap.open_models import open_models
 from service.errors import ConfigurationError, DecodeError, RunMismatchError
 from service.lm.dispatch import Patience
 from service.messaging import topics
@@ -24,6 +24,7 @@ from service.pipeline.roles import RoleRunner
 from service.pool.hints import Use
 from service.run.create import define_run
 from service.run.definition import AskedRun
+from service.selfinstruct.steps import Step
 from service.settings import load_settings
 from tests.conftest import OpenBroker
 from tests.support import examples
@@ -57,7 +58,9 @@ class Place:
 async def place(open_broker: OpenBroker) -> AsyncIterator[Place]:
     async with open_broker() as broker, AsyncExitStack() as stack:
         await create(broker, partitions=3)
-        models = cycle([await stack.enter_async_context(open_model(SETTINGS, Patience())) for _ in range(2)])
+        models = cycle(
+            [await stack.enter_async_context(open_models(SETTINGS, Patience(), tuple(Step))) for _ in range(2)]
+        )
         with anyio.fail_after(3 * DEADLINE_S):
             async with anyio.create_task_group() as tasks:
                 yield Place(broker, lambda roles: RoleRunner(broker, RUN, roles, next(models), LIMITS), tasks)
@@ -125,7 +128,7 @@ async def test_admit_without_its_embedding_model_fails_at_once(
 ) -> None:
     monkeypatch.setattr(embedder, "_PACKAGE", "not_installed_anywhere")
     definition, seeds = COMPARING_MEANINGS
-    async with open_broker() as broker, open_model(SETTINGS, Patience()) as model:
+    async with open_broker() as broker, open_models(SETTINGS, Patience(), tuple(Step)) as model:
         await create(broker)
         await define_run(broker, definition, GoalSet(run=RUN, target=5), seeds)
         runner = RoleRunner(broker, RUN, [Role.ADMIT], model, LIMITS)

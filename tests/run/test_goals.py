@@ -5,9 +5,10 @@ from msgspec import structs
 from service.billing.pricing import Price, PriceTable
 from service.cli.goal import limits_in_words
 from service.errors import ConfigurationError
-from service.messaging.messages import Ending, GivenPrice, GoalSet, RunEnded
+from service.messaging.messages import Ending, GivenPrice, GoalSet, RunEnded, StageLimits
 from service.run.goals import asked_goal, check_budget, priced_as_before, spent_already
 from service.run.progress import Progress
+from service.selfinstruct.steps import Step
 from service.settings import Settings, load_settings
 
 pytestmark = pytest.mark.usefixtures("no_settings")
@@ -107,3 +108,24 @@ def test_a_run_with_a_spent_budget_ends_until_it_is_raised() -> None:
 
 def test_without_a_limit_in_dollars_no_price_is_needed() -> None:
     check_budget(GoalSet(run="default", target=7, rpm=60), Settings(), "large")
+
+
+def test_limits_of_a_stage_stay_until_its_table_names_others() -> None:
+    tables = {"instances": {"model": "large", "lm_url": "http://x/v1", "rpm": 60, "max_in_flight": 4}}
+    first = asked_goal(None, load_settings({"stages": tables}))
+    assert first.stages == {"instances": StageLimits(rpm=60, max_in_flight=4)}
+    assert asked_goal(first, Settings()).stages == first.stages
+    other = {"instances": {"model": "large", "lm_url": "http://x/v1", "rpm": 0}}
+    assert asked_goal(first, load_settings({"stages": other})).stages == {
+        "instances": StageLimits(rpm=0, max_in_flight=4)
+    }
+    assert asked_goal(None, Settings()).stages is None
+
+
+def test_a_budget_needs_the_price_of_each_stages_model() -> None:
+    goal = GoalSet(run="default", target=7, budget_usd=1.0)
+    table = {"instances": {"model": "large", "lm_url": "http://x/v1"}}
+    settings = remote("small", price_prompt=1, price_completion=1, stages=table)
+    check_budget(goal, settings.of_step(Step.INSTRUCTIONS), "small")
+    with pytest.raises(ConfigurationError, match="expected one for model 'large', got none"):
+        check_budget(goal, settings.of_step(Step.INSTANCES), "large")

@@ -105,7 +105,7 @@ async def calls_of(recipe: Recipe) -> tuple[list[Sampling], list[int]]:
         "instances": [examples.classified("p0.0", is_classification=answer) for answer in (False, True)],
     }
     written = []
-    for stage in calling_stages(definition_of(recipe), model):
+    for stage in calling_stages(definition_of(recipe), lambda _: model):
         for message in inputs[stage.name]:
             (result,) = await stage(message)
             written.append(len(getattr(result, "instances", ())))

@@ -57,7 +57,7 @@ async def test_a_refusing_model_does_not_make_a_worker_unready(open_broker: Open
     async with open_broker() as broker, refusing() as dispatcher:
         state = RoleState()
         watch = StallWatch(broker, RUN)
-        async with served(Worked({Role.GENERATE: state}, dispatcher), watch) as session:
+        async with served(Worked({Role.GENERATE: state}, {Role.GENERATE: dispatcher}), watch) as session:
             status, text = await page(session, "/readyz")
             assert (status, "not ready: generate\n" in text) == (503, True)
             state.ready = True
@@ -77,8 +77,25 @@ async def test_a_stall_is_told_by_what_it_waits_for() -> None:
     assert stalled(Stall(), Worked(mine)) == {"none": 0.0}
     assert stalled(stall, Worked({})) == {"generate": 75.0, "finish": 75.0}
     working = over(ScriptedEndpoint())
-    assert stalled(stall, Worked(mine, working)) == {"generate": 75.0, "finish": 75.0}
+    assert stalled(stall, Worked(mine, {Role.GENERATE: working})) == {"generate": 75.0, "finish": 75.0}
     working.restrict(FleetLimits(max_in_flight=1), NOTHING)
-    assert stalled(stall, Worked(mine, working)) == {"leases": 75.0, "finish": 75.0}
+    assert stalled(stall, Worked(mine, {Role.GENERATE: working})) == {"leases": 75.0, "finish": 75.0}
     async with refusing() as dispatcher:
-        assert stalled(stall, Worked(mine, dispatcher)) == {"model": 75.0, "finish": 75.0}
+        assert stalled(stall, Worked(mine, {Role.GENERATE: dispatcher})) == {"model": 75.0, "finish": 75.0}
+
+
+async def test_each_model_of_a_worker_is_told_of(open_broker: OpenBroker) -> None:
+    """Two roles ask one model, which works, and a third asks another, which refuses."""
+    async with open_broker() as broker, refusing() as other:
+        working = over(ScriptedEndpoint(name="working"))
+        roles = {role: RoleState(ready=True) for role in (Role.GENERATE, Role.CLASSIFY, Role.INSTANCES)}
+        asked = {Role.GENERATE: working, Role.CLASSIFY: working, Role.INSTANCES: other}
+        async with served(Worked(roles, asked), StallWatch(broker, RUN)) as session:
+            status, text = await page(session, "/readyz")
+            assert (status, text.count("the language model takes no calls: Refused for")) == (200, 1)
+            metrics = (await page(session, "/metrics"))[1]
+            assert 'seedstream_lm_open{endpoint="working"} 1.0' in metrics
+            assert 'seedstream_lm_open{endpoint="scripted"} 0.0' in metrics
+            assert metrics.count("\nseedstream_lm_inflight ") == 1
+        waiting = {Role.GENERATE: 1, Role.INSTANCES: 1}
+        assert stalled(Stall(9.0, waiting), Worked(roles, asked)) == {"generate": 9.0, "model": 9.0}

@@ -19,6 +19,7 @@ from service.messaging.messages.control import (
     InstructionsSearched,
     RunDefined,
     RunEnded,
+    StageLimits,
     TopicIds,
 )
 from service.messaging.messages.pool import (
@@ -97,6 +98,7 @@ __all__ = [
     "ScreenedText",
     "SemanticNeighbour",
     "ShownTask",
+    "StageLimits",
     "SubmittedSeed",
     "TaskInstances",
     "TopicIds",

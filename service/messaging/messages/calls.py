@@ -1,6 +1,6 @@
 """Calls of the model, as records tell of them."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from service.lm.errors import CallFailedError
 from service.lm.port import Completion, FinishReason
@@ -46,6 +46,7 @@ class Call(Struct, frozen=True, gc=False, kw_only=True):
 class PaidCall(Struct, frozen=True, kw_only=True, gc=False):
     """The part of a `Call` that a bill needs."""
 
+    model: str
     usage: Usage | None
     attempts: int
     cost_usd: float | None
@@ -54,15 +55,25 @@ class PaidCall(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class FailedCall(Struct, frozen=True, gc=False, kw_only=True):
-    """The cost of a call that failed for good; `wasted` is the usage that the server reported for its attempts."""
+    """The cost of a call that failed for good; `wasted` is the usage that the server reported for its attempts.
+
+    `model` is the name of the model asked, where the run asks several.
+    """
 
     attempts: int
     wasted: Usage | None = None
     cost_usd: float | None = None
     prices: str | None = None
+    model: str | UnsetType = UNSET
 
     @classmethod
     def of(cls, error: CallFailedError) -> "FailedCall":
         """Return the attempts and the cost of a failed call."""
         cost = error.cost
-        return cls(attempts=cost.attempts, wasted=cost.wasted, cost_usd=cost.cost_usd, prices=cost.prices)
+        return cls(
+            attempts=cost.attempts,
+            wasted=cost.wasted,
+            cost_usd=cost.cost_usd,
+            prices=cost.prices,
+            model=cost.model or UNSET,
+        )

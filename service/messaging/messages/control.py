@@ -5,7 +5,7 @@ from functools import reduce
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from service.lm.usage import added
 from service.messaging.messages.base import NULL, Message
@@ -66,6 +66,7 @@ class CallsDropped(Message, frozen=True, kw_only=True):
             wasted=reduce(added, (each.wasted for each in dropped)),
             cost_usd=sum(costs) if len(costs) == len(dropped) else None,
             prices=dropped[-1].prices,
+            model=dropped[-1].model,
         )
         return cls(stage=stage, calls=len(dropped), spent=spent)
 
@@ -125,12 +126,26 @@ class GivenPrice(Struct, frozen=True, gc=False, kw_only=True):
     completion: float
 
 
+class StageLimits(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The limits of a stage's model, in place of the run's: 0 means no limit, `None` that the run's holds."""
+
+    rpm: float | None = None
+    tpm: float | None = None
+    max_in_flight: int | None = None
+
+    @property
+    def named(self) -> dict[str, float]:
+        """The limits that are set here."""
+        return {name: limit for name, limit in structs.asdict(self).items() if limit is not None}
+
+
 class GoalSet(Message, frozen=True, kw_only=True, omit_defaults=True):
     """The target of a run, in finished tasks, and its limits; replaces the previous goal.
 
     `budget_usd` limits the cost of all calls since the run's beginning, `max_marginal_cost_usd` the cost of each of the
     last 1,000 accepted instructions. `rpm` and `tpm` (calls and tokens per minute) and `max_in_flight` (concurrent
-    calls) hold for all processes of the run together. `price` is that of the latest options with one.
+    calls) hold for all processes of the run together, for each model on its server; `stages` has those of single
+    steps. `price` is that of the latest options with one.
     """
 
     ce_type = "io.seedstream.goal-set.v1"
@@ -145,11 +160,12 @@ class GoalSet(Message, frozen=True, kw_only=True, omit_defaults=True):
     tpm: float | None = NULL
     max_in_flight: int | None = NULL
     price: GivenPrice | None = None
+    stages: dict[str, StageLimits] | None = None
 
     @classmethod
     def check_json(cls, value: bytes) -> None:
         """Refuse limits that are unknown here and are set."""
-        refuse_unknown(cls, msgspec.json.decode(value), "limit")
+        _refuse_unknown_limits(msgspec.json.decode(value))
 
 
 class Ending(OpenEnum):
@@ -190,4 +206,11 @@ class RunEnded(Message, frozen=True, kw_only=True):
         """Refuse limits of the goal that are unknown here and are set."""
         fields = msgspec.json.decode(value)
         if isinstance(fields, dict):
-            refuse_unknown(GoalSet, fields.get("goal"), "limit")
+            _refuse_unknown_limits(fields.get("goal"))
+
+
+def _refuse_unknown_limits(goal: object) -> None:
+    refuse_unknown(GoalSet, goal, "limit")
+    stages = goal.get("stages") if isinstance(goal, dict) else None
+    for limits in stages.values() if isinstance(stages, dict) else ():
+        refuse_unknown(StageLimits, limits, "limit of a stage")
