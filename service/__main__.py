@@ -52,11 +52,12 @@ _SUMMARIES = {
     "salvage": "Copy what is whole of a damaged run on the embedded log to a new run, and list what is lost.",
     "config": "Print the settings in force and the source of each: flag, environment, seedstream.toml or default.",
     "simulator": "Serve the simulator until it is interrupted.",
+    "recipe": "The recipe of a run.",
     "seeds": "The human-written tasks of a run.",
     "topics": "The topics of a run on Kafka.",
 }
 # The module of a command and the name in it, where they are not both that of the command.
-_PLACES = {"watch": "status:watch", "seeds": "seeds:app", "topics": "topics:app"}
+_PLACES = {"watch": "status:watch", "recipe": "recipe:app", "seeds": "seeds:app", "topics": "topics:app"}
 
 for _name, _summary in _SUMMARIES.items():
     add_lazy(app, _name, _summary, f"service.cli.{_PLACES.get(_name, f'{_name}:{_name}')}")
