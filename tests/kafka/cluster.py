@@ -154,11 +154,19 @@ class Cluster:
 
         return anyio.run(ask)
 
-    def console_consumer(self, topic: str, *arguments: str) -> list[str]:
-        """Return a topic's committed values from its beginning, one per line, printed by Kafka's console consumer."""
-        read = ("--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "5000", *arguments)
-        out = _run("console-consumer", self.bootstrap, topic, *read, environment=_environment(), deadline_s=_READ_S)
-        return out.split("\n")[:-1]
+    def console_consumer(self, topic: str, at_least: int) -> list[str]:
+        """Return a topic's committed values from its beginning, one per line, printed by Kafka's console consumer.
+
+        It ends when nothing came for some seconds, which on a busy machine may be before its first record. It is started
+        again until it has printed `at_least` lines, under a deadline.
+        """
+        read = ("--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "5000")
+        until = time.monotonic() + _READ_S
+        while True:
+            out = _run("console-consumer", self.bootstrap, topic, *read, environment=_environment(), deadline_s=_READ_S)
+            lines = out.split("\n")[:-1]
+            if len(lines) >= at_least or time.monotonic() > until:
+                return lines
 
     def _pid_file(self, node: int) -> Path:
         return self.folder / f"node-{node}" / "pid"

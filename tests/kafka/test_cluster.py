@@ -39,7 +39,7 @@ def test_a_killed_broker_keeps_acknowledged_records(brokers: Cluster) -> None:
     brokers.restart(leader)
     _produce("kept", "with it again", bootstrap_servers=brokers.bootstrap)
     written = ["acknowledged\u2028", *(["without it"] if brokers.nodes > 1 else []), "with it again"]
-    assert brokers.console_consumer("kept") == written
+    assert brokers.console_consumer("kept", len(written)) == written
 
 
 def test_a_paused_broker_resumes(brokers: Cluster) -> None:
@@ -54,7 +54,7 @@ def test_a_paused_broker_resumes(brokers: Cluster) -> None:
     finally:
         resume.join()
     assert time.monotonic() - began >= _PAUSE_S
-    assert brokers.console_consumer("paused") == ["waited"]
+    assert brokers.console_consumer("paused", 1) == ["waited"]
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # aiokafka leaves a refused connection to the collector
@@ -92,7 +92,7 @@ def test_a_user_may_do_what_access_control_lists_allow(guarded_kafka: Cluster) -
         _produce("guarded", "refused", **login)
     guarded_kafka.acls("--add", "--allow-principal", "User:nobody", "--operation", "Write", "--topic", "guarded")
     _produce("guarded", "allowed", **login)
-    assert guarded_kafka.console_consumer("guarded") == ["allowed"]
+    assert guarded_kafka.console_consumer("guarded", 1) == ["allowed"]
 
 
 def _create(cluster: Cluster, topic: str) -> None:
