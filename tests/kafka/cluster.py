@@ -157,8 +157,8 @@ class Cluster:
     def console_consumer(self, topic: str, at_least: int) -> list[str]:
         """Return a topic's committed values from its beginning, one per line, printed by Kafka's console consumer.
 
-        It ends when nothing came for some seconds, which on a busy machine may be before its first record. It is started
-        again until it has printed `at_least` lines, under a deadline.
+        It ends when nothing came for some seconds, which on a busy machine may be before its first record. So it is
+        started again until it has printed `at_least` lines, under a deadline.
         """
         read = ("--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "5000")
         until = time.monotonic() + _READ_S
