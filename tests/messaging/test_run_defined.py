@@ -58,7 +58,7 @@ def test_a_knob_that_is_set_is_written_and_is_not_empty(name: str) -> None:
 
 
 def test_leaving_out_unset_knobs_changes_nothing_else() -> None:
-    fields = {**written(SELF_INSTRUCT), "tasks_per_reply": None}
+    fields = {**written(SELF_INSTRUCT), "tasks_per_reply": None, "later_forms": None}
     fields["filters"] = {**fields["filters"], "language": "en", "allow_non_ascii": False}
     assert without_unset(fields) == written(SELF_INSTRUCT)
     assert fields["filters"]["language"] == "en"
