@@ -54,23 +54,15 @@ class Cluster:
 
         `users` log in with SASL/PLAIN and may do only what access control lists allow. Everybody else may do all.
         """
-        cluster = cls(folder, nodes, _free_ports(nodes))
-        settings = {
-            "KAFKA_PORT": str(cluster.first_port),
-            "KAFKA_PROXIED_PORT": str(cluster.proxied_port),
-            "KAFKA_PROXY_PORT": str(cluster.proxy_port),
-            "KAFKA_SECURE_PORT": str(cluster.first_port + 10),
-            "KAFKA_CONTROLLER_PORT": str(cluster.first_port + 20),
-            "KAFKA_SECURITY": "1" if secure or users else "",
-            "KAFKA_USERS": " ".join(users),
-            "KAFKA_PASSWORD": cluster.password,
-        }
-        try:
-            _run("start", folder, str(nodes), environment=_environment() | settings, deadline_s=_START_S)
-            yield cluster
-        finally:
-            for node in range(nodes):
-                cluster.kill(node)
+        with _free_ports(nodes) as first_port:
+            cluster = cls(folder, nodes, first_port)
+            settings = _environment() | _settings(cluster, users, secure=secure)
+            try:
+                _run("start", folder, str(nodes), environment=settings, deadline_s=_START_S)
+                yield cluster
+            finally:
+                for node in range(nodes):
+                    cluster.kill(node)
 
     @property
     def bootstrap(self) -> str:
@@ -198,6 +190,20 @@ def _run(*arguments: str | Path, environment: Mapping[str, str], deadline_s: flo
     return out
 
 
+def _settings(cluster: Cluster, users: Sequence[str], *, secure: bool) -> dict[str, str]:
+    """Return the settings of the script, as environment variables."""
+    return {
+        "KAFKA_PORT": str(cluster.first_port),
+        "KAFKA_PROXIED_PORT": str(cluster.proxied_port),
+        "KAFKA_PROXY_PORT": str(cluster.proxy_port),
+        "KAFKA_SECURE_PORT": str(cluster.first_port + 10),
+        "KAFKA_CONTROLLER_PORT": str(cluster.first_port + 20),
+        "KAFKA_SECURITY": "1" if secure or users else "",
+        "KAFKA_USERS": " ".join(users),
+        "KAFKA_PASSWORD": cluster.password,
+    }
+
+
 def _environment() -> dict[str, str]:
     return dict(os.environ)  # noqa: TID251 - Java, Maven and KAFKA_VERSION are those of whoever runs the tests
 
@@ -206,9 +212,23 @@ def _addresses(first_port: int, nodes: int) -> str:
     return ",".join(f"localhost:{first_port + node}" for node in range(nodes))
 
 
-def _free_ports(nodes: int) -> int:
-    """Return the first of thirty ports, of which those that the nodes and their proxies use are free."""
-    return next(first for first in random.sample(_PORTS, len(_PORTS)) if _are_free(first, nodes))
+@contextmanager
+def _free_ports(nodes: int) -> Iterator[int]:
+    """Yield the first of thirty ports, of which those that the nodes and their proxies use are free.
+
+    The last of the thirty stays bound, so that no other test takes them while the brokers start. Tests of other
+    processes have the same seed of `random`.
+    """
+    for first in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        with socket.socket() as taken:
+            try:
+                taken.bind(("localhost", first + _PORTS.step - 1))
+            except OSError:
+                continue
+            if _are_free(first, nodes):
+                yield first
+                return
+    raise RuntimeError(f"expected thirty free ports from {_PORTS.start} on, and there are none")
 
 
 def _are_free(first: int, nodes: int) -> bool:
