@@ -40,6 +40,7 @@ from service.stage_settings import (
     ThinkingTokens,
     check_names,
 )
+from service.url_masking import masked
 
 __all__ = [
     "KAFKA_PARTITIONS",
@@ -67,10 +68,10 @@ RecipeChoice = Annotated[
     BeforeValidator(lambda given: Path(given) if str(given).endswith(".toml") else RecipeName(given)),
 ]
 
-BrokerAddress = Annotated[str, StringConstraints(pattern=r"^(?:sqlite:.+|kafka://[^\s/,]+:\d+(?:,[^\s/,]+:\d+)*)$")]
+BrokerAddress = Annotated[str, StringConstraints(pattern=r"^(?:sqlite:.+|kafka://[^\s/,@]+:\d+(?:,[^\s/,@]+:\d+)*)$")]
 
-# Every setting that holds a secret has one of these words in its name.
-_SECRET = ("key", "password", "headers")
+# Every setting that may hold a secret has one of these words in its name.
+_SECRET = ("key", "password", "headers", "lm_url")
 _TABLES = ("prices", "lm_headers", "stages")
 
 # The expected value of settings for which the type of an error says too little.
@@ -121,7 +122,7 @@ class ModelId(NamedTuple):
     file: Path | None = None
 
     def __str__(self) -> str:
-        return f"{self.name} at {', '.join(self.urls)}" if self.urls else f"the model of lm={self.lm}"
+        return f"{self.name} at {', '.join(map(masked, self.urls))}" if self.urls else f"the model of lm={self.lm}"
 
 
 class Settings(BaseSettings):
@@ -473,7 +474,9 @@ def _explained(error: ValidationError) -> str:
     has_value = first["type"] != "missing" and not any(word in name for word in _SECRET)
     if setting == "stages" and len(inside) <= 1:  # a whole table, which may have a key
         places, has_value = variable, False
-    came = f", got {first['input']!r}" if has_value else ""
+    value = first["input"]
+    shown = masked(value) if name == "broker" and isinstance(value, str) else value
+    came = f", got {shown!r}" if has_value else ""
     return f"{name} ({places} or {TOML_FILE}): {_expected(name, first)}{came}"
 
 

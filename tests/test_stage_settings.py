@@ -153,3 +153,30 @@ def test_config_shows_the_tables_without_their_secrets(monkeypatch: pytest.Monke
         "lm_api_key": "***",
         "lm_headers": {"x": "***"},
     }
+
+
+def test_no_password_in_a_url_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEDSTREAM_LM_URL", "http://u:secret@a/v1,http://b/v1")
+    monkeypatch.setenv("SEEDSTREAM_MODEL", "small")
+    monkeypatch.setenv("SEEDSTREAM_STAGES", '{"instances": {"lm_url": "http://u:secret@c/v1"}}')
+    for flags in ((), ("--json",)):
+        shown = invoke("config", *flags)
+        assert shown.exit_code == 0
+        assert "secret" not in shown.output
+    told = orjson.loads(invoke("config", "--json").output)
+    assert told["lm_url"]["value"] == "http://***@a/v1,http://b/v1"
+    assert told["stages"]["value"]["instances"]["lm_url"] == "http://***@c/v1"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"stages": {"instances": {"rpm": 5}}},
+        {"stages": {"instances": {"lm_url": ["http://u:secret@b/v1"]}}},
+        {"broker": "kafka://u:secret@b:9092"},
+    ],
+)
+def test_no_message_repeats_a_password_in_a_url(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"lm_url": "http://u:secret@a/v1", "model": "m", **given})
+    assert "secret" not in str(caught.value)

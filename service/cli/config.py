@@ -10,6 +10,7 @@ from rich.text import Text
 from service.cli import options
 from service.settings import load_settings, origins
 from service.stage_settings import StageSettings
+from service.url_masking import masked
 
 
 @options.expand_groups
@@ -17,7 +18,7 @@ def config(run: options.RunOptions, as_json: options.AsJson = False) -> None:
     """Print the settings in force and the source of each: flag, environment, seedstream.toml or default."""
     flags = options.values_of(run)
     settings, origin = load_settings(flags), origins(flags)
-    values = {name: _shown(getattr(settings, name)) for name in type(settings).model_fields}
+    values = {name: _shown(name, getattr(settings, name)) for name in type(settings).model_fields}
     values["stages"] = {step.value: _table(stage) for step, stage in settings.stages.items()}
     if as_json:
         facts = {name: {"value": value, "from": origin[name]} for name, value in values.items()}
@@ -30,9 +31,11 @@ def config(run: options.RunOptions, as_json: options.AsJson = False) -> None:
     Console().print(table)
 
 
-def _shown(value: Any) -> Any:
+def _shown(name: str, value: Any) -> Any:
     if isinstance(value, SecretStr):
         return "***"
+    if name == "lm_url" and value is not None:
+        return masked(value)
     return value if value is None or isinstance(value, int | float | bool) else str(value)
 
 
@@ -40,4 +43,4 @@ def _table(stage: StageSettings) -> dict[str, Any]:
     """Return the values of a stage's table; of its headers only the names are shown."""
     given = stage.given()
     headers = {"lm_headers": dict.fromkeys(given["lm_headers"], "***")} if "lm_headers" in given else {}
-    return {name: _shown(value) for name, value in given.items()} | headers
+    return {name: _shown(name, value) for name, value in given.items()} | headers

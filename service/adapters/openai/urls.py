@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from service.adapters.openai.server_profiles import Api, Dialect
 from service.errors import ConfigurationError
+from service.url_masking import masked
 
 # A path that contains a version (/v1, /v1beta/openai, /api/paas/v4) is complete; any other gets /v1.
 _VERSIONED = re.compile(r"/v\d+[a-z0-9]*(?:/|$)")
@@ -87,6 +88,8 @@ def check_address(url: str) -> None:
         parts = urlsplit(url)
         has_port_or_none = parts.port is None or parts.port > 0
     except ValueError as error:
+        if "@" in url:  # the reason may repeat a part of the password, and so may the cause
+            raise ConfigurationError("The base URL of the language model cannot be read.") from None
         raise ConfigurationError(f"The base URL of the language model cannot be read ({error}).") from error
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(
@@ -94,7 +97,8 @@ def check_address(url: str) -> None:
         )
     if parts.scheme not in {"http", "https"} or not parts.hostname or not has_port_or_none:
         raise ConfigurationError(
-            f"The base URL of the language model must look like https://host/v1 or http://host:8000, and {url!r} came."
+            "The base URL of the language model must look like https://host/v1 or http://host:8000, and "
+            f"{masked(url)!r} came."
         )
     if parts.fragment or not set(parse_qs(parts.query, keep_blank_values=True)) <= {_API_VERSION}:
         raise ConfigurationError(

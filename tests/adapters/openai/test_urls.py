@@ -83,3 +83,11 @@ def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
     with pytest.raises(ConfigurationError, match="password") as refused:
         OpenAIOptions(base_url="https://user:hunter2@host/v1", model="m")
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("base_url", ["http://u:secret/x@host/v1", "u:secret@host/v1", "http:/u:secret@host/v1"])
+def test_a_password_in_a_broken_address_is_not_repeated(base_url: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        OpenAIOptions(base_url, "m")
+    assert "secret" not in str(refused.value)
+    assert refused.value.__cause__ is None
