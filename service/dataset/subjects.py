@@ -1,5 +1,7 @@
 """The subject of a run: a text, a text file, or a TOML file with topics and their shares."""
 
+import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -12,6 +14,13 @@ from service.selfinstruct.subject import Subject, SubjectTopic
 
 _TEXT_FILE = ".txt"
 _TOPICS_FILE = ".toml"
+_OF_ABOUT = f"a text, a {_TEXT_FILE} file or a {_TOPICS_FILE} file"
+_OF_SYSTEM_PROMPT = f"a text or a {_TEXT_FILE} file"
+# One word that is a path, or the name of a file of a common kind; `Node.js` and `TCP/IP` are subjects.
+_LIKE_A_PATH = re.compile(
+    r"(?:\.{0,2}|~)/\S+|\S+\.(?:txt|text|toml|md|markdown|rst|json|jsonl|yaml|yml|csv|tsv|ini|cfg|html?|docx?|odt|rtf|pdf)",
+    re.IGNORECASE,
+)
 _KEYS = ("about", "system_prompt", "topics")
 _TOPIC_KEYS = ("name", "share", "about", "system_prompt")
 _LONGEST_NAME = 100
@@ -25,25 +34,38 @@ _WIDEST = 1e6
 def load_subject(about: str | None, system_prompt: str | None) -> Subject:
     """Return the subject that the options `about` and `system_prompt` describe.
 
-    An option that ends in `.txt` names a file with its text; `about` may also name a TOML file with topics.
+    An option that ends in `.txt` names a file with its text; `about` may also name a TOML file with topics. An option
+    that seems to name another file is refused, since its name would become the subject.
 
     Raises:
-        SubjectError: a file cannot be read, or has something else in it.
+        SubjectError: a file cannot be read, or has something else in it, or an option names a file of another kind.
     """
     if about is not None and about.strip().endswith(_TOPICS_FILE):
         subject = _read_topics(Path(about.strip()))
     else:
-        subject = Subject(about="" if about is None else _text_of("about", about, _LONGEST_ABOUT))
+        subject = Subject(about="" if about is None else _text_of("about", about, _OF_ABOUT, _LONGEST_ABOUT))
     if system_prompt is None:
         return subject
     if subject.system:
         raise SubjectError(f"{about}: expected no system_prompt there beside the option system_prompt, got both")
-    return Subject(subject.about, _text_of("system_prompt", system_prompt, _LONGEST_SYSTEM_PROMPT), subject.topics)
+    system = _text_of("system_prompt", system_prompt, _OF_SYSTEM_PROMPT, _LONGEST_SYSTEM_PROMPT)
+    return Subject(subject.about, system, subject.topics)
 
 
-def _text_of(option: str, given: str, longest: int) -> str:
+def _text_of(option: str, given: str, expected: str, longest: int) -> str:
     if not given.strip().endswith(_TEXT_FILE):
-        return _text(option, given, longest)
+        text = _text(option, given, longest)
+        if os.path.exists(text):  # noqa: PTH110 - unlike Path.exists, it also takes a text too long for a name
+            raise SubjectError(
+                f"{option}: expected {expected}, got the name of another file or folder, {text!r}; "
+                f"put it into a {_TEXT_FILE} file if it is the text itself"
+            )
+        if _LIKE_A_PATH.fullmatch(text):
+            raise SubjectError(
+                f"{option}: expected {expected}, and {text!r} seems to name another file; "
+                f"put it into a {_TEXT_FILE} file if it is the text itself"
+            )
+        return text
     path = Path(given.strip())
     return _text(str(path), _read(path), longest)
 

@@ -100,6 +100,45 @@ def test_a_missing_file_is_refused(name: str) -> None:
         load_subject(name, None)
 
 
+@pytest.mark.parametrize("name", ["subject.md", "notes/Subject.JSON", "subject.TXT", "./x", "../x", "/no/x", "~/x"])
+def test_the_name_of_another_kind_of_file_is_refused(name: str) -> None:
+    with pytest.raises(
+        SubjectError, match=r"about: expected a text, a .txt file or a .toml file, and .* seems to name"
+    ):
+        load_subject(name, None)
+    with pytest.raises(SubjectError, match=r"system_prompt: expected a text or a .txt file, and .* seems to name"):
+        load_subject(None, name)
+
+
+def test_a_file_or_folder_that_exists_is_no_text(tmp_path: Path) -> None:
+    for path in (str(tmp_path), written(tmp_path, "rivers", "a subject"), f"{written(tmp_path, 'x', 'x.tex')}\n"):
+        with pytest.raises(SubjectError, match=r"about: expected a text, .* got the name of another file or folder"):
+            load_subject(path, None)
+        with pytest.raises(SubjectError, match=r"system_prompt: expected .* got the name of another file or folder"):
+            load_subject(None, path)
+    with pytest.raises(SubjectError, match=r"system_prompt: expected .* got the name of another file or folder"):
+        load_subject(None, written(tmp_path, FILE))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rivers",
+        "Node.js",
+        "TCP/IP",
+        "Questions about booking.com.",
+        "How to write a README.md",
+        "./configure and make",
+        "Sie sind kurz.",
+        "关于河流的问题。",
+        "rivers " * 500,
+        "a line\nsubject.md",
+    ],
+)
+def test_a_text_is_not_taken_for_a_file(text: str) -> None:
+    assert load_subject(text, text) == Subject(text.strip(), text.strip())
+
+
 @pytest.mark.parametrize("text", ["", " \n", "a\0b", "\udcff"])
 def test_a_subject_that_is_no_text_is_refused(text: str) -> None:
     for about, system_prompt in ((text, None), (None, text)):
