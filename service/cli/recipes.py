@@ -15,10 +15,12 @@ from service.run.definition import AskedRun
 from service.selfinstruct.recipe import Recipe, RecipeName, recipe_in
 from service.settings import Settings, load_settings
 
+_COMMENTS = "# Knobs in comments follow from the form and the language; without the `# `, they hold in every form."
+
 
 def described(recipe: Recipe) -> str:
-    """Return a recipe as a file, below a line with its form and its digest."""
-    return f"# {recipe.title}, digest {recipe.digest}\n{as_toml(recipe)}"
+    """Return a recipe as a file, below its form, its digest and the meaning of its comments."""
+    return f"# {recipe.title}, digest {recipe.digest}\n{_COMMENTS}\n{as_toml(recipe)}"
 
 
 async def recipe_of_run(settings: Settings) -> Recipe:

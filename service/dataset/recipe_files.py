@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from service.errors import RecipeError
-from service.selfinstruct.recipe import TASKS_PER_REPLY, Language, Recipe, RecipeName, SemanticFilter
+from service.selfinstruct.recipe import TASKS_PER_REPLY, Language, Recipe, RecipeName, SemanticFilter, recipe_in
 from service.selfinstruct.recipe_changes import with_fitting_stops, with_language
 
 SUFFIX = ".toml"
@@ -69,6 +69,9 @@ def _without_none(hint: Any) -> Any:
 # The knobs of a recipe file, by their dotted names, and their types.
 KNOBS: Mapping[str, Any] = dict(_knobs_of(Recipe))
 _TABLES = {name.partition(".")[0] for name in KNOBS if "." in name}
+_SAMPLING = {table for table in _TABLES if table.endswith("_sampling")}
+# Knobs outside those tables that a language brings.
+_BY_LANGUAGE = {"capitalize", "filters.allow_non_ascii"}
 
 
 class RecipeFile(Struct, frozen=True):
@@ -143,7 +146,8 @@ def read_recipe(path: Path) -> RecipeFile:
         raise RecipeError(f"{path}: {error}") from error
     extends = given.pop(_EXTENDS, None)
     if extends not in list(RecipeName):
-        raise RecipeError(f"{path}: extends: expected {_expected(RecipeName)}, got {extends!r}")
+        got = "nothing" if extends is None else toml_value(extends)
+        raise RecipeError(f"{path}: extends: expected {_expected(RecipeName)}, got {got}")
     try:
         knobs = {name: _checked(name, value) for name, value in _flat(given)}
     except ValueError as error:
@@ -158,7 +162,7 @@ def _flat(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         elif isinstance(value, dict):
             yield from ((f"{name}.{inner}", each) for inner, each in value.items())
         else:
-            raise ValueError(f"{name}: expected a table, [{name}], got {value!r}")
+            raise ValueError(f"{name}: expected a table, [{name}], got {toml_value(value)}")
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -185,7 +189,7 @@ def _expected(kind: Any) -> str:
 
 
 def _wrong(name: str, expected: str, value: Any) -> ValueError:
-    return ValueError(f"{name}: expected {expected}, got {value!r}")
+    return ValueError(f"{name}: expected {expected}, got {toml_value(value)}")
 
 
 def _refuse_unknown(name: str) -> NoReturn:
@@ -213,16 +217,29 @@ def _value(recipe: Recipe, name: str) -> Any:
 
 
 def as_toml(recipe: Recipe) -> str:
-    """Return a complete recipe file; it gives this recipe again in the same form."""
+    """Return a recipe file with all knobs; it gives this recipe again in the same form.
+
+    Knobs that follow from the form, the language and the numbers are comments: another form has its own.
+    """
     lines, last = [f"{_EXTENDS} = {toml_value(recipe.name)}"], ""
-    values = values_of(recipe)
+    values, following = values_of(recipe), values_of(_following(recipe))
     for name in sorted(values, key=lambda each: "." in each):
         table, _, knob = name.rpartition(".")
         if table != last:
             lines += ["", f"[{table}]"]
             last = table
-        lines.append(f"{knob} = {toml_value(values[name])}")
+        follows = (table in _SAMPLING or name in _BY_LANGUAGE) and values[name] == following.get(name)
+        lines.append(f"{'# ' if follows else ''}{knob} = {toml_value(values[name])}")
     return "\n".join(lines) + "\n"
+
+
+def _following(recipe: Recipe) -> Recipe:
+    """Return a recipe with the values that its form, language and numbers give where a file does not say otherwise."""
+    base = recipe_in(recipe.name, recipe.step_forms)
+    plain = with_language(base, recipe.filters.language)
+    filters = replace(recipe.filters, allow_non_ascii=plain.filters.allow_non_ascii)
+    sampling: dict[str, Any] = {table: getattr(base, table) for table in _SAMPLING}
+    return with_fitting_stops(replace(recipe, capitalize=plain.capitalize, filters=filters, **sampling), base, ())
 
 
 def toml_value(value: Any) -> str:
@@ -232,7 +249,7 @@ def toml_value(value: Any) -> str:
             return str(value).lower()
         case str():
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case tuple():
+        case tuple() | list():
             return f"[{', '.join(map(toml_value, value))}]"
         case _:
             return repr(value)

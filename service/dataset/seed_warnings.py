@@ -20,6 +20,10 @@ _ENGLISH = (
     "the recipe's filters are made for English: they split words at spaces and refuse texts that do "
     "not begin with an ASCII character; `--language any` is for other languages"
 )
+_ASCII = (
+    "`allow_non_ascii = false` in the recipe file refuses texts that do not begin with an ASCII character; "
+    'without that line, `language = "any"` accepts them'
+)
 _WORDS = "a recipe file can unblock words and openings (`--recipe FILE.toml`)"
 # A name such as getUserName, which is another one in small letters.
 _MIXED_CASE = re.compile(r"[a-z][A-Z]")
@@ -63,6 +67,8 @@ def _remedy(recipe: Recipe, refused: Counter[str]) -> str:
     remedies = []
     if refused.keys() & _BY_LANGUAGE and recipe.filters.language is Language.EN:
         remedies.append(_ENGLISH)
+    elif Reason.LEADING_NON_ASCII.value in refused:
+        remedies.append(_ASCII)
     if refused.keys() & _BY_WORDS:
         remedies.append(_WORDS)
     return "".join(f"; {remedy}" for remedy in remedies)

@@ -39,6 +39,31 @@ def test_a_recipe_as_a_file_gives_the_recipe_again(name: RecipeName, form: Form,
 
 
 @pytest.mark.parametrize(("form", "api"), FORMS)
+@pytest.mark.parametrize("name", RecipeName)
+def test_a_recipe_as_a_file_is_itself_in_another_form(name: RecipeName, form: Form, api: str, path: Path) -> None:
+    other = in_form(name, form, api)
+    for base in (in_form(name, *each) for each in FORMS):
+        path.write_text(as_toml(base))
+        assert read_recipe(path).applied_to(other) == other
+
+
+def test_knobs_that_were_set_are_in_the_file_of_a_recipe_for_every_form(path: Path) -> None:
+    own = recipe_of(path, "tasks_per_reply = 12", "[classification_sampling]", "max_tokens = 9")
+    path.write_text(as_toml(own))
+    assert read_recipe(path).applied_to(SELF_INSTRUCT) == own
+    chat = read_recipe(path).applied_to(in_form(RecipeName.SELF_INSTRUCT, Form.TEXT, "chat"))
+    assert chat.classification_sampling is not None
+    assert (chat.classification_sampling.max_tokens, chat.instruction_sampling.stop) == (9, ("\n21. ",))
+
+
+def test_a_recipe_as_a_file_takes_another_language(path: Path) -> None:
+    path.write_text(as_toml(SELF_INSTRUCT))
+    assert read_recipe(path).applied_to(SELF_INSTRUCT, Language.ANY) == with_language(SELF_INSTRUCT, Language.ANY)
+    path.write_text(as_toml(SELF_INSTRUCT).replace('language = "en"', 'language = "any"'))
+    assert read_recipe(path).applied_to(SELF_INSTRUCT) == with_language(SELF_INSTRUCT, Language.ANY)
+
+
+@pytest.mark.parametrize(("form", "api"), FORMS)
 def test_knobs_of_a_file_hold_in_every_form(form: Form, api: str, path: Path) -> None:
     base = in_form(RecipeName.SELF_INSTRUCT, form, api)
     recipe = recipe_of(path, "[instruction_sampling]", "temperature = 0.3", base=base)
@@ -103,15 +128,15 @@ def test_the_published_number_of_tasks_is_no_change(name: RecipeName, path: Path
         (['form = "text"'], "form: no knob of a recipe file; --form says it"),
         (["chat_model = true"], "chat_model: no knob of a recipe file; --lm-api says it"),
         (["filters = 3"], "filters: expected a table, [filters], got 3"),
-        (["[filters]", 'min_words = "4"'], "filters.min_words: expected a whole number, got '4'"),
+        (["[filters]", 'min_words = "4"'], 'filters.min_words: expected a whole number, got "4"'),
         (["[filters]", "min_words = 0"], "filters.min_words: expected a whole number of at least 1, got 0"),
         (["[filters]", "min_words = 200"], "expected filters.min_words <= filters.max_words, got 200 and 150"),
         (["[filters]", "rouge_threshold = 1.1"], "filters.rouge_threshold: expected a number from 0 to 1, got 1.1"),
         (["[filters]", "rouge_threshold = nan"], "filters.rouge_threshold: expected a number from 0 to 1, got nan"),
         (["[filters]", 'blocked_words = [""]'], "filters.blocked_words: expected a list of texts, none of them empty"),
-        (["[filters]", 'language = "fr"'], 'filters.language: expected "en" or "any", got \'fr\''),
+        (["[filters]", 'language = "fr"'], 'filters.language: expected "en" or "any", got "fr"'),
         (["capitalize = 1"], "capitalize: expected true or false, got 1"),
-        (["human_demonstrations = true"], "human_demonstrations: expected a whole number, got True"),
+        (["human_demonstrations = true"], "human_demonstrations: expected a whole number, got true"),
         (["human_demonstrations = 0", "machine_demonstrations = 0"], "expected at least one demonstration, got none"),
         (
             ["[instruction_sampling]", "temperature = 3"],
@@ -141,8 +166,8 @@ def test_knobs_that_alpaca_does_not_have_are_errors(lines: list[str], said: str,
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", 'extends: expected "self-instruct" or "alpaca", got None'),
-        (b'extends = "dolly"', "got 'dolly'"),
+        (b"", 'extends: expected "self-instruct" or "alpaca", got nothing'),
+        (b'extends = "dolly"', 'got "dolly"'),
         (b"extends = [1]", "got [1]"),
         (b"extends = ", "Invalid value"),
         (b"\xff\xfe", "expected a readable UTF-8 file"),
@@ -168,5 +193,5 @@ def test_every_knob_is_in_the_file_of_a_recipe() -> None:
     absent = {"semantic.model", "semantic.threshold"}
     lines = as_toml(SELF_INSTRUCT).splitlines()
     assert {name.rpartition(".")[2] for name in KNOBS.keys() - absent} == {
-        line.partition(" = ")[0] for line in lines if " = " in line
+        line.removeprefix("# ").partition(" = ")[0] for line in lines if " = " in line
     } - {"extends"}

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from service.dataset.seed_warnings import check_seeds, seed_warnings
 from service.dataset.seeds import load_seeds
 from service.errors import ConfigurationError
 from service.run.definition import AskedRun
-from service.selfinstruct.recipe import ALPACA, RECIPES, SELF_INSTRUCT, Recipe
+from service.selfinstruct.recipe import ALPACA, RECIPES, SELF_INSTRUCT, Language, Recipe
 from service.selfinstruct.tasks import Instance, SeedTask
 from service.settings import load_settings
 from tests.acceptance.model import simulated
@@ -79,6 +80,12 @@ def test_a_recipe_refuses_seeds_with_its_own_blocked_words() -> None:
     check_seeds(SELF_INSTRUCT, music)
     with pytest.raises(ConfigurationError, match="blocked_word 8"):
         check_seeds(ALPACA, music)
+
+
+def test_seeds_refused_by_a_knob_for_any_language_name_it() -> None:
+    filters = replace(SELF_INSTRUCT.filters, language=Language.ANY, allow_non_ascii=False)
+    with pytest.raises(ConfigurationError, match=r"leading_non_ascii 8.*; `allow_non_ascii = false` in the recipe"):
+        check_seeds(replace(SELF_INSTRUCT, filters=filters), [seed(each, f"{RUSSIAN} {each}") for each in range(8)])
 
 
 @pytest.mark.usefixtures("no_settings")
