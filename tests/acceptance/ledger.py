@@ -126,13 +126,17 @@ def read_ledger(folder: Path, run: str = "default") -> Ledger:
 
 
 async def ledger_of(broker: Broker, run: str) -> Ledger:
+    """Read the log of a run, while processes write it or afterwards.
+
+    Offsets come first: what follows from an input before a committed offset is then on the log that is read.
+    """
     ledger = Ledger(run)
+    for stage in _STAGES:
+        ledger.committed[stage] = await _committed(broker, run, stage)
     async with Tail.of(broker, run, topics.ALL) as tail:
         async for record in tail.to_end():
             message = tail.decode(record)
             ledger.entries[type(message)].append((record, message))
-        for stage in _STAGES:
-            ledger.committed[stage] = await _committed(broker, run, stage)
         for name in (topic.dead_letters_of(run) for topic in topics.ALL):
             for number in range(await broker.partitions(name)):
                 ledger.dead_letters += await broker.end_offset(Partition(name, number), Isolation.READ_COMMITTED)
