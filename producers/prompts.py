@@ -148,7 +148,7 @@ class PromptProducer:
         if self._endings.failed_behind_pool(progress):
             told = await sample_of_instances(self._broker, self._run, definition.recipe)
         elif self._endings.failed_before_pool(progress):
-            told = await sample_of_prompts(self._broker, self._run, definition.recipe)
+            told = await sample_of_prompts(self._broker, self._run, definition.recipe, progress.rejected)
         else:
             return message
         return structs.replace(message, detail=f"{message.detail}; {told}") if told else message

@@ -9,11 +9,11 @@ from producers.run_endings import Endings
 from producers.samples import sample_of_instances, sample_of_prompts
 from service.messaging import topics
 from service.messaging.broker import Broker, NewRecord
-from service.messaging.messages import Answer, Ending, Message, RunEnded, TaskInstances
+from service.messaging.messages import Answer, CandidateVerdict, Decision, Ending, Message, RunEnded, TaskInstances
 from service.run.credits import affordable_prompts
 from service.run.progress import Progress
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
-from service.selfinstruct.tasks import InstanceReason
+from service.selfinstruct.tasks import InstanceReason, Reason
 from tests.conftest import OpenBroker
 from tests.support import examples
 from tests.support.logs import DEADLINE_S, RUN, follow, killed_after, read, send, stays_at, write
@@ -39,6 +39,11 @@ def refused(name: str, completion: str = "Well, rivers.") -> TaskInstances:
 
 
 ALL_REFUSED = [refused(f"p0.{place}", f"Nothing {place}.") for place in range(PATIENCE)]
+
+
+def refusing(seq: int, reason: Reason) -> Decision:
+    """Return a decision that refuses one candidate."""
+    return structs.replace(examples.decision(seq), verdicts=(CandidateVerdict(id=f"p{seq}.0", reason=reason),))
 
 
 def uncalled(name: str, failure: str) -> TaskInstances:
@@ -143,6 +148,32 @@ async def test_the_end_after_fruitless_prompts_shows_an_answer(open_broker: Open
     assert end.detail.endswith(
         '; expected a numbered list, one task a line, and to the latest prompt came "Rivers, 3."'
     )
+
+
+REFUSED = {
+    Reason.LEADING_NON_ASCII: "leading_non_ascii 4; the filters are made for English, and a run with `--language any` ",
+    Reason.TOO_SIMILAR: 'too_similar 4; the latest answer has the task "Назови реку."',
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+async def test_the_end_after_refused_tasks_tells_the_reasons(reason: Reason, open_broker: OpenBroker) -> None:
+    async with run_with(open_broker) as broker:
+        answers = [examples.answer(seq, "Назови реку.") for seq in range(PATIENCE)]
+        decisions = [refusing(seq, reason) for seq in range(PATIENCE)]
+        end = await ended_after(broker, *answers, *decisions)
+    told = "; the answers can be read, and the filters refuse their tasks, most often as "
+    assert f"{told}{REFUSED[reason]}" in end.detail
+    assert end.detail.endswith('; the latest answer has the task "Назови реку."')
+    assert "expected a numbered list" not in end.detail
+
+
+async def test_the_end_after_answers_mostly_unread_shows_one(open_broker: OpenBroker) -> None:
+    reasons = [*[Reason.MALFORMED] * (PATIENCE - 1), Reason.TOO_SHORT]
+    async with run_with(open_broker) as broker:
+        answers = [examples.answer(seq, "Name a river.") for seq in range(PATIENCE)]
+        end = await ended_after(broker, *answers, *(refusing(seq, each) for seq, each in enumerate(reasons)))
+    assert "; expected a numbered list, one task a line, and to the latest prompt came " in end.detail
 
 
 async def test_a_restarted_run_counts_failures_anew(open_broker: OpenBroker) -> None:

@@ -72,3 +72,8 @@ def test_an_excerpt_is_one_line_of_bounded_length() -> None:
     assert excerpt("one\n\n two\x1b") == "one two\ufffd"
     assert excerpt("a" * 300, most=10) == "a" * 10 + "…"
     assert excerpt(" " * 1_000_000 + "a", most=10) == "…"
+
+
+def test_an_excerpt_of_json_shows_letters_without_escapes() -> None:
+    assert excerpt('["\\u041e\\u0434\\u0438\\u043d \\u628a\\u0022"]') == '["Один 把\\u0022"]'
+    assert excerpt(r"\u628a" * 300, most=10) == "把" * 10 + "…"

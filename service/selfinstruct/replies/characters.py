@@ -8,6 +8,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _SHOWN = 200
 
 
@@ -32,6 +33,13 @@ def without_lone_surrogates(value: Any) -> Any:
 
 
 def excerpt(text: str, most: int = _SHOWN) -> str:
-    """Return the first `most` characters of a text on one line, for a message."""
-    line = " ".join(printable(text[: 4 * most]).split())
-    return line if len(line) <= most and len(text) <= 4 * most else f"{line[:most]}…"
+    r"""Return the first `most` characters of a text on one line, for a message; letters in place of `\uXXXX`."""
+    begin = _ESCAPED.sub(_letter, text[: 8 * most])
+    line = " ".join(printable(begin).split())
+    return line if len(line) <= most and len(text) <= 8 * most else f"{line[:most]}…"
+
+
+def _letter(escaped: re.Match[str]) -> str:
+    """Return the letter that JSON wrote as an escape; leave other escapes alone."""
+    letter = chr(int(escaped[1], 16))
+    return letter if letter.isalpha() else escaped[0]
