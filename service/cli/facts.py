@@ -84,7 +84,8 @@ def topics(progress: Progress) -> str:
     """
     shares = topic_shares(progress)
     shown = sorted(shares, key=_gap, reverse=True)[:_SHOWN_TOPICS] if len(shares) > _SHOWN_TOPICS else shares
-    lines = [_share(each) for each in shown]
+    total = sum(each.finished for each in shares)
+    lines = [_share(each, total) for each in shown]
     if len(shares) > len(shown):
         lines.append(f"and {len(shares) - len(shown)} more")
     return "\n".join(lines)
@@ -94,10 +95,11 @@ def _gap(share: TopicShare) -> float:
     return abs((share.reached or 0.0) - share.wanted)
 
 
-def _share(share: TopicShare) -> str:
+def _share(share: TopicShare, total: int) -> str:
     reached = "none" if share.reached is None else f"{share.reached:.1%}"
     fruitless = f"; {share.fruitless} prompts in a row without an accepted task"
     told = fruitless if share.fruitless >= _MANY_FRUITLESS else ""
+    told = "; no prompt yet" if share.lacks_prompts(total) else told
     return f"{clean(share.topic)}: {share.finished} tasks, {reached} ({share.wanted:.1%} wanted){told}"
 
 

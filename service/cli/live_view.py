@@ -71,5 +71,6 @@ async def _report(counts: Counts, pace: Pace) -> None:
 
 def _log_progress(counts: Counts, pace: Pace) -> None:
     progress, calls = counts()
-    facts = {name.replace(" ", "_"): value for name, value in summary(progress, pace, calls).items()}
+    told = summary(progress, pace, calls)
+    facts = {name.replace(" ", "_"): value.replace("\n", "; ") for name, value in told.items()}
     log.info("run.progress", **facts)

@@ -29,7 +29,7 @@ from service.pipeline.single_process import Pipeline
 from service.run.definition import AskedRun
 from service.run.goals import begin, check_budget, priced_as_before
 from service.run.progress import Progress
-from service.run.topic_shares import missed_shares
+from service.run.topic_shares import missed_shares, unasked_shares
 from service.runtime.leader_election import elected
 from service.selfinstruct.steps import Step
 from service.selfinstruct.tasks import SeedTask
@@ -150,6 +150,12 @@ def _told(pipeline: Pipeline, ended: RunEnded | None, stopped: Stopped, hint: st
     for share in missed_shares(pipeline.progress)[:_SHOWN_TOPICS]:
         reached = f"{share.finished} tasks of topic {clean(share.topic)!r}, {share.reached:.1%} of all"
         say(f"beware: {reached}, and {share.wanted:.1%} is wanted")
+    if unasked := [repr(clean(share.topic)) for share in unasked_shares(pipeline.progress)]:
+        more = f" and {len(unasked) - _SHOWN_TOPICS} more" if len(unasked) > _SHOWN_TOPICS else ""
+        say(
+            f"beware: no prompt was for the topics {', '.join(unasked[:_SHOWN_TOPICS])}{more}: "
+            "one prompt gives more tasks than such small shares of this run; a higher --target reaches them"
+        )
     if ended is not None:
         if ended.ending is Ending.TARGET_REACHED and on_terminal():
             say("`seedstream export` writes the tasks to a file; `seedstream explain ID` shows the origin of a task;")

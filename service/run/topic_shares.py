@@ -27,6 +27,10 @@ class TopicShare:
     prompts: int
     fruitless: int
 
+    def lacks_prompts(self, total: int) -> bool:
+        """Return whether the share of `total` finished tasks is at least one task, but no prompt was for the topic."""
+        return not self.prompts and not self.finished and self.wanted * total >= 1
+
 
 def topic_shares(progress: Progress) -> list[TopicShare]:
     """Return the shares of the topics of a run in the order of its subject; none for a run without topics."""
@@ -58,6 +62,16 @@ def missed_shares(progress: Progress) -> list[TopicShare]:
     gaps = [(abs((each.reached or 0.0) - each.wanted), each) for each in shares if total]
     missed = [(gap, each) for gap, each in gaps if _is_missed(each, gap, total)]
     return [each for _, each in sorted(missed, key=lambda found: -found[0])]
+
+
+def unasked_shares(progress: Progress) -> list[TopicShare]:
+    """Return the topics to which a run owes at least one task, and which never had a prompt, in the subject's order.
+
+    A topic has its first prompt late if its share is small: the tasks of one prompt may be more than the share.
+    """
+    shares = topic_shares(progress)
+    total = sum(each.finished for each in shares)
+    return [each for each in shares if each.lacks_prompts(total)]
 
 
 def _is_missed(share: TopicShare, gap: float, total: int) -> bool:

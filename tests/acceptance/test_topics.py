@@ -118,6 +118,16 @@ def test_commands_show_topics_and_their_shares(tmp_path: Path) -> None:
     ]
 
 
+def test_a_topic_without_a_prompt_is_told(tmp_path: Path) -> None:
+    shares = "".join(f'[[topics]]\nname = "{name}"\nshare = {share}\n' for name, share in {"a": 96, "b": 4}.items())
+    flags = ("--lm", "simulator", "--target", "30", "--concurrency", "1", "--about", topics_file(tmp_path, shares))
+    ended = run(tmp_path, "run", *flags)
+    assert ended.code == 0, ended.err
+    assert "beware: no prompt was for the topics 'b': one prompt gives more tasks than" in ended.err
+    assert "a: 30 tasks, 100.0% (96.0% wanted); b: 0 tasks, 0.0% (4.0% wanted); no prompt yet" in ended.err
+    assert "(4.0% wanted); no prompt yet" in run(tmp_path, "status").out.decode()
+
+
 def test_a_topic_without_yield_does_not_hang_the_run(tmp_path: Path) -> None:
     with simulated(seed=5, hard_words="topic: roaming", hard_rate=1.0) as model:
         ended = run(tmp_path, "run", "--target", "150", "--about", topics_file(tmp_path), *model.flags)

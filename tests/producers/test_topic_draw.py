@@ -9,6 +9,7 @@ from msgspec import structs
 from structlog.testing import capture_logs
 
 from producers.topic_draw import TopicDraw
+from service.cli.facts import topics
 from service.messaging.dead_letters import DeadLetter
 from service.messaging.messages import (
     CandidateVerdict,
@@ -20,7 +21,7 @@ from service.messaging.messages import (
 )
 from service.run.credits import affordable_prompts
 from service.run.progress import Progress
-from service.run.topic_shares import missed_shares, topic_shares
+from service.run.topic_shares import missed_shares, topic_shares, unasked_shares
 from service.selfinstruct.subject import Subject, SubjectTopic
 from service.selfinstruct.tasks import InstanceReason, Reason
 from service.selfinstruct.templates import Templates
@@ -71,7 +72,15 @@ def dead(seq: int) -> DeadLetter:
 class Simulation:
     """A run without a log: each prompt gives tasks after a while, by the yield of its topic."""
 
-    def __init__(self, yields: Yields, target: int, seed: int = 0, window: int = 32, patience: int = 200) -> None:
+    def __init__(
+        self,
+        yields: Yields,
+        target: int,
+        seed: int = 0,
+        window: int = 32,
+        patience: int = 200,
+        shares: Mapping[str, float] = SHARES,
+    ) -> None:
         self.progress = Progress()
         self.draw = TopicDraw(patience)
         self.drawn: list[str | None] = []
@@ -81,7 +90,7 @@ class Simulation:
         self._open: deque[tuple[int, str | None]] = deque()
         self._pending: deque[tuple[int, str | None]] = deque()
         self._pooled = 0
-        self.progress.apply(defined())
+        self.progress.apply(defined(shares))
         self.progress.apply(examples.goal(target))
 
     def run(self, prompts: int = 100_000) -> None:
@@ -275,3 +284,22 @@ def test_a_small_run_may_miss_shares_by_a_few_tasks() -> None:
     for seq in range(10):
         progress.apply(decision(seq, "d", 0))
     assert [each.topic for each in missed_shares(progress)] == ["a", "b", "d"]
+
+
+def test_a_share_smaller_than_a_prompt_is_told() -> None:
+    shares = {"a": 98.0, "b": 1.0, "c": 1.0}
+
+    def of(target: int) -> Simulation:
+        run = Simulation(dict.fromkeys(shares, about(4)), target, shares=shares)
+        run.run()
+        return run
+
+    small, large = of(99), of(1_000)
+    assert set(small.drawn) == {"a"}
+    assert (missed_shares(small.progress), unasked_shares(small.progress)) == ([], [])
+    small = of(100)
+    assert set(small.drawn) == {"a"}
+    assert [each.topic for each in unasked_shares(small.progress)] == ["b", "c"]
+    assert "b: 0 tasks, 0.0% (1.0% wanted); no prompt yet" in topics(small.progress).splitlines()
+    assert set(large.drawn) == set(shares)
+    assert unasked_shares(large.progress) == []
