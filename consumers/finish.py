@@ -84,4 +84,12 @@ def finished_task(message: TaskInstances, task_seq: int) -> FinishedTask:
         is_classification=message.is_classification,
         instances=message.instances,
         topic=message.provenance.topic,
+        instances_model=_other_model(message),
     )
+
+
+def _other_model(message: TaskInstances) -> str | None:
+    """Return the model that wrote the instances, unless it wrote the instruction too."""
+    if message.call is None or message.call.model == message.provenance.model:
+        return None
+    return message.call.model

@@ -1,8 +1,10 @@
 import random
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from consumers.finish import Finish
 from service.messaging.messages import Ending, FinishedTask, RunEnded, TaskInstances
@@ -38,6 +40,16 @@ async def test_finished_tasks_are_numbered_densely_with_instances() -> None:
     (source,) = tasks("a")
     for name in ("id", "instruction", "instances", "pool_seq", "provenance", "is_classification"):
         assert getattr(first, name) == getattr(source, name)
+
+
+async def test_a_task_names_the_model_of_its_instances_if_another() -> None:
+    (same,) = tasks("a")
+    other = structs.replace(same, id="b", call=structs.replace(examples.CALL, model="large"))
+    without_call = structs.replace(same, id="c", call=None)
+    outcome = await Finish(RUN, lambda: 10)([same, other, without_call])
+    rows = [orjson.loads(message.to_json()) for _, message in outcome.results]
+    assert [row.get("instances_model", "left out") for row in rows] == ["left out", "large", "left out"]
+    assert rows[1]["provenance"]["model"] == examples.CALL.model
 
 
 async def test_it_stops_at_the_target_mid_batch_and_says_so_once() -> None:

@@ -136,7 +136,8 @@ class NumberedTask(Message, frozen=True, kw_only=True):
 class FinishedTask(NumberedTask, frozen=True, kw_only=True, omit_defaults=True):
     """A finished task, the output of a run. `task_seq` counts from 0 without gaps, in order of completion.
 
-    `topic` is that of its provenance.
+    `topic` is that of its provenance, whose `model` wrote the instruction. `instances_model` wrote the instances, if it
+    is another one.
     """
 
     instruction: str
@@ -145,6 +146,7 @@ class FinishedTask(NumberedTask, frozen=True, kw_only=True, omit_defaults=True):
     pool_seq: int
     provenance: Provenance
     topic: str | None = None
+    instances_model: str | None = None
 
 
 class CountedInstance(Struct, frozen=True, gc=False):
