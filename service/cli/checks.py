@@ -103,7 +103,8 @@ async def _try_models(models: AskedModels) -> AsyncIterator[str]:
                 yield f"{_BEWARE}{whose}{clean(str(away[endpoint]))}"
                 continue
             for line in endpoint.describe().lines:
-                yield clean(f"{whose}{line}")
+                mark = _BEWARE if line.startswith(_BEWARE) else ""
+                yield clean(f"{mark}{whose}{line.removeprefix(_BEWARE)}")
 
 
 def _tell(what: str, found: str) -> None:

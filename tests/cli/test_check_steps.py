@@ -254,6 +254,16 @@ async def test_a_schema_is_enforced_or_only_accepted(model: ChatModel, said: str
     assert lines[-1].startswith("estimate: ")
 
 
+def test_the_command_marks_the_warnings_of_each_stages_model(tmp_path: Path) -> None:
+    model = ChatModel(5)
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(serve(model)) as url:
+        (tmp_path / "seedstream.toml").write_text('[stages.instances]\nmodel = "unlisted"\n')
+        ended = run(tmp_path, "check", "--lm", "openai", "--lm-url", url, "--model", MODEL_NAME)
+    said = ended.out.decode()
+    assert "!!  model      beware: instances: the model unlisted is not in the server's list" in said
+    assert ": beware: " not in said
+
+
 def test_the_command_ends_with_two_and_leaves_nothing_behind(tmp_path: Path) -> None:
     model, folder = answering(REFUSAL), tmp_path / "empty"
     folder.mkdir()
