@@ -85,7 +85,8 @@ class Endings:
             calls = total.without_price - self._without_price_before
             return Ending.PRICE_UNKNOWN, (
                 f"a budget needs prices, and {calls} calls came back without one; give every process that calls the "
-                "model the table [prices] in seedstream.toml, or --price-prompt and --price-completion"
+                "model the table [prices] in seedstream.toml, or --price-prompt and --price-completion (for a stage's "
+                "own model, price_prompt and price_completion in its table [stages.…])"
             )
         if spent_usd(progress.bill) is None and _idle(progress):
             return Ending.PRICE_UNKNOWN, (

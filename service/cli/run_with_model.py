@@ -50,7 +50,7 @@ async def run_on(
     steps = (progress.defined or asked.new.definition).recipe.steps
     async with open_models(settings, _patience_of(settings), steps) as models, _alone(broker, settings):
         for model in models.each:
-            check_budget(goal, settings.of_step(model.steps[0]), model.name)
+            check_budget(goal, settings.of_step(model.steps[0]), model.name, model.steps if model.place else ())
         await probe(models.served)
         writer = models.by_step[Step.INSTRUCTIONS].name
         if progress.defined and (told := _other_model(await latest_model(broker, settings.run), writer)):

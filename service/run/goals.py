@@ -1,5 +1,7 @@
 """Creates a run on its log, and sets its goal."""
 
+from collections.abc import Sequence
+
 from msgspec import structs
 
 from service.checkpoints import Checkpoints
@@ -12,6 +14,7 @@ from service.run.create import define_run, identify_topics
 from service.run.definition import AskedRun, check_same
 from service.run.progress import Progress
 from service.run.progress_reader import MANY, PROGRESS, ProgressReader
+from service.selfinstruct.steps import Step
 from service.settings import TOML_FILE, Settings
 
 _LOOKED_AT = (topics.CONTROL, topics.TASKS)
@@ -137,8 +140,10 @@ def spent_already(progress: Progress, goal: GoalSet) -> RunEnded | None:
     return ended if ended is not None and ended.ending is Ending.BUDGET_SPENT and goal == progress.goal else None
 
 
-def check_budget(goal: GoalSet, settings: Settings, asked: str) -> None:
+def check_budget(goal: GoalSet, settings: Settings, asked: str, tables: Sequence[Step] = ()) -> None:
     """Raise unless model `asked` has a price in the settings of its stages or the goal has no limit in dollars.
+
+    `tables` are the steps whose tables name the model, if it is not the run's.
 
     Raises:
         ConfigurationError: the goal has a limit in dollars, and the model has no price.
@@ -148,7 +153,9 @@ def check_budget(goal: GoalSet, settings: Settings, asked: str) -> None:
     table = settings.prices_for(asked)
     if table is None or asked not in table.models:
         there = ", ".join(table.models) if table is not None else ""
+        named = " and ".join(f"[stages.{step}]" for step in tables)
+        how = f"price_prompt and price_completion in {named}" if tables else "--price-prompt and --price-completion"
         raise ConfigurationError(
-            f"a budget needs prices: expected one for model {asked!r}, got {there or 'none'}; give it with "
-            f'--price-prompt and --price-completion, or as [prices.models."{asked}"] in {TOML_FILE}'
+            f"a budget needs prices: expected one for model {asked!r}, got {there or 'none'}; give it with {how}, or "
+            f'as [prices.models."{asked}"] in {TOML_FILE}'
         )

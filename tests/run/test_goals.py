@@ -129,3 +129,5 @@ def test_a_budget_needs_the_price_of_each_stages_model() -> None:
     check_budget(goal, settings.of_step(Step.INSTRUCTIONS), "small")
     with pytest.raises(ConfigurationError, match="expected one for model 'large', got none"):
         check_budget(goal, settings.of_step(Step.INSTANCES), "large")
+    with pytest.raises(ConfigurationError, match=r"with price_prompt and price_completion in \[stages.instances\], or"):
+        check_budget(goal, settings.of_step(Step.INSTANCES), "large", [Step.INSTANCES])
