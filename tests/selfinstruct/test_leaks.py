@@ -1,5 +1,7 @@
 """Leaks around an answer are removed: thinking, channels, special tokens, an echo. Answers about them are kept."""
 
+import json
+
 import pytest
 
 from service.selfinstruct.replies.characters import excerpt, printable, without_lone_surrogates
@@ -77,3 +79,24 @@ def test_an_excerpt_is_one_line_of_bounded_length() -> None:
 def test_an_excerpt_of_json_shows_letters_without_escapes() -> None:
     assert excerpt('["\\u041e\\u0434\\u0438\\u043d \\u628a\\u0022"]') == '["Один 把\\u0022"]'
     assert excerpt(r"\u628a" * 300, most=10) == "把" * 10 + "…"
+
+
+@pytest.mark.parametrize("text", ["हिन्दी भाषा", "ภาษาไทยที่", "العربيّة؟", "把字。「好」", "Größe: 5 €", "👍🏽 𠀀", "é"])
+def test_an_excerpt_shows_marks_signs_and_pairs_too(text: str) -> None:
+    assert excerpt(json.dumps([text])) == f'["{text}"]'
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        r"\\u041e",
+        r"a\u001b[2J\u009b",
+        r"\u202e\u200b\u3164\u007f",
+        r"\u0022\u005c",
+        r"\ud83d",
+        r"\u04",
+        r"\udb40\udc01",
+    ],
+)
+def test_an_excerpt_keeps_escapes_that_hide_something(reply: str) -> None:
+    assert excerpt(reply) == reply
