@@ -1,8 +1,11 @@
 """`seedstream cost`: the cost of a run by stage, by model and by outcome, and the forecast for its target."""
 
+from collections.abc import Sequence
+
 import anyio
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from service.billing.bill import CLASSIFY, GENERATE, INSTANCES, UNNAMED
@@ -16,6 +19,7 @@ from service.run.progress import Progress
 from service.settings import Settings
 
 _STAGES = (GENERATE, CLASSIFY, INSTANCES)
+_UNLIMITED = 10_000
 
 
 @options.expand_groups
@@ -29,11 +33,11 @@ def cost(run: options.RunOptions, as_json: options.AsJson = False) -> None:
     if as_json:
         options.print_json(statement(progress))
         return
-    console = Console()
-    console.print(by_stage(progress))
-    if has_several_models(progress):
-        console.print(by_model(progress))
-    console.print(by_outcome(progress))
+    models = [by_model(progress)] if has_several_models(progress) else []
+    tables = [by_stage(progress), *models, by_outcome(progress)]
+    console = console_for(tables)
+    for table in tables:
+        console.print(table)
     console.print(_essentials(progress))
     if progress.unread:
         typer.echo(f"the bill lacks {unread(progress)}", err=True)
@@ -44,6 +48,13 @@ def cost(run: options.RunOptions, as_json: options.AsJson = False) -> None:
 async def _read(settings: Settings) -> Progress:
     async with open_progress(settings) as (_, reader):
         return reader.progress
+
+
+def console_for(tables: Sequence[Table]) -> Console:
+    """Return a console on which no cell of these tables is cut, however narrow the terminal is."""
+    console = Console()
+    unlimited = console.options.update(max_width=_UNLIMITED)
+    return Console(width=max(console.width, *(Measurement.get(console, unlimited, table).maximum for table in tables)))
 
 
 def by_stage(progress: Progress) -> Table:

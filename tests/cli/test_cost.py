@@ -6,7 +6,7 @@ import orjson
 import pytest
 from msgspec import structs
 
-from service.cli.cost import by_outcome, by_stage
+from service.cli.cost import by_model, by_outcome, by_stage, console_for
 from service.cli.facts import cost, dollars, essential_costs, summary, tokens
 from service.cli.status import facts
 from service.lm.usage import Usage
@@ -15,7 +15,7 @@ from service.run.cost_report import statement
 from service.run.lineage import Evidence
 from service.run.progress import Progress
 from service.selfinstruct.tasks import InstanceReason, Reason
-from tests.billing.test_bill import answer, classified, decision, failed_prompt, written
+from tests.billing.test_bill import answer, call, classified, decision, failed_prompt, written
 from tests.cli.test_rendering import shown
 from tests.support import examples
 from tests.support.logs import RUN
@@ -46,6 +46,22 @@ def bought() -> Progress:
         written(0, cost_usd=1.5),
         structs.replace(examples.finished(0), id="p0.0"),
     )
+
+
+def test_no_name_and_no_amount_of_a_model_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"an-organisation/{'a-model-with-a-long-name-' * 4}instruct"
+    by_large = structs.replace(call(0.0384567, Usage(1_234_567_890, 987_654_321)), model=name)
+    progress = fold(examples.definition(0), GOAL, answer(0, 1.0), structs.replace(written(0), call=by_large))
+    monkeypatch.setenv("COLUMNS", "80")
+    tables = [by_stage(progress), by_model(progress)]
+    console = console_for(tables)
+    with console.capture() as capture:
+        for table in tables:
+            console.print(table)
+    told = capture.get()
+    for whole in ("generate", name, "1,234,567,890", "987,654,321", dollars(0.0384567), "tokens wasted"):
+        assert whole in told
+    assert "…" not in told
 
 
 def test_the_statement_is_the_whole_bill() -> None:
