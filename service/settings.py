@@ -320,7 +320,10 @@ class Settings(BaseSettings):
             ValueError: a setting is missing, or does not go with another one.
         """
         if self.lm is LmKind.OPENAI and (self.lm_url is None or self.model is None):
-            raise ValueError("lm=openai needs lm_url and model: say where the server is and which model to ask")
+            ways = {"lm_url": "say where the server is", "model": "say which model to ask"}
+            missing = [name for name in ways if getattr(self, name) is None]
+            told = " and ".join(ways[name] for name in missing)
+            raise ValueError(f"lm=openai needs lm_url and model, and there is no {' and no '.join(missing)}: {told}")
         if self.lm_batch and (self.lm is not LmKind.OPENAI or len(self.lm_urls) != 1):
             raise ValueError("lm_batch needs lm=openai and one lm_url: the batch API of one server is asked")
         if (self.price_prompt is None) != (self.price_completion is None):
@@ -483,6 +486,8 @@ def _explained(error: ValidationError) -> str:
 def _expected(name: str, error: ErrorDetails) -> str:
     if name in _EXPECTED:
         return _EXPECTED[name]
+    if name.startswith("stages.") and error["type"] == "model_type":
+        return f"expected a table [{name}] with keys such as model"
     words = _EXPECTED_BY_TYPE.get(error["type"])
     return error["msg"].removeprefix("Value error, ") if words is None else words.format(**error.get("ctx", {}))
 

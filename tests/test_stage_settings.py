@@ -94,7 +94,10 @@ def test_a_run_needs_no_model_of_its_own_if_each_stage_has_one() -> None:
         ),
         ({"instances": {"lm_api": "rest"}}, "expected 'chat' or 'completions', got 'rest'"),
         ({"instances": {"price_prompt": 1}}, "[stages.instances]: a price needs both"),
-        ({"instances": "secret"}, "stages.instances (SEEDSTREAM_STAGES"),
+        (
+            {"instances": "secret"},
+            "stages.instances (SEEDSTREAM_STAGES or seedstream.toml): expected a table [stages.instances] with keys",
+        ),
         (["secret"], "expected a table for each stage"),
     ],
 )
@@ -153,6 +156,20 @@ def test_config_shows_the_tables_without_their_secrets(monkeypatch: pytest.Monke
         "lm_api_key": "***",
         "lm_headers": {"x": "***"},
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"lm_url": "http://a/v1"}, "and there is no model: say which model to ask"),
+        ({"lm": "openai", "model": "m"}, "and there is no lm_url: say where the server is"),
+        ({"lm": "openai"}, "and there is no lm_url and no model: say where the server is and say which model to ask"),
+    ],
+)
+def test_a_message_names_the_missing_part_of_a_server(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(given)
+    assert said in str(caught.value)
 
 
 def test_no_password_in_a_url_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
