@@ -13,7 +13,7 @@ from service.selfinstruct.steps import Step
 
 if TYPE_CHECKING:  # a role that calls no model has one of `None`, and no need of an HTTP client
     from service.adapters.openai import OpenAIEndpoint
-    from service.stage_settings import LmApi
+    from service.settings import LmApi
 
 log = structlog.get_logger()
 

@@ -8,8 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli import options
-from service.settings import load_settings, origins
-from service.stage_settings import StageSettings
+from service.settings import StageSettings, load_settings, origins
 from service.url_masking import masked
 
 
