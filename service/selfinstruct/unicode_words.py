@@ -41,7 +41,7 @@ _STARTS = [first for first, _, _ in _WITHOUT_SPACES]
 _KOREAN_WORD = 18
 _HANGUL = range(0xAC00, 0xD7A4)
 
-# What separates tokens. `_JOINED` is put before a mark that belongs to the character before it.
+# Separators of tokens. `_JOINED` is put before a mark that belongs to the character before it.
 _BETWEEN, _JOINED = "\n", "\r"
 SEPARATORS = _BETWEEN + _JOINED
 _NONE = ""
@@ -92,14 +92,14 @@ def _parts_without_spaces(code: int) -> int:
 
 
 class _Characters(dict[int, str]):
-    """What stands for a character, by its code: filled as characters are met."""
+    """The replacement of each character by its code: filled as characters are met."""
 
     def __missing__(self, code: int) -> str:
-        self[code] = found = _stands_for(code)
+        self[code] = found = _replacement(code)
         return found
 
 
-def _stands_for(code: int) -> str:
+def _replacement(code: int) -> str:
     character = chr(code)
     category = unicodedata.category(character)
     if category == "Cf" or any(code in each for each in _VARIATION_SELECTORS):

@@ -1,4 +1,4 @@
-"""What aiokafka tells of a rebalance ends the fetch of a poll under way."""
+"""The listener that aiokafka calls at a rebalance ends the fetch of a poll under way."""
 
 import anyio
 import pytest
