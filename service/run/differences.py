@@ -43,7 +43,7 @@ def subject_differences(has: Subject, asked: Subject, given: AbstractSet[str]) -
         names = [tuple(each) for each in topics]
         if set(names[0]) != set(names[1]):
             differences.append(f"about.topics: {_contrast(*names)}")
-        for name in topics[0].keys() & topics[1].keys():
+        for name in (each for each in names[0] if each in topics[1]):
             differences += differences_of(f"about.topics.{name}", topics[0][name], topics[1][name])
     texts = {"about": (has.about, asked.about)} if "about" in given else {}
     if asked.system:
