@@ -13,10 +13,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from benchmarks.throughput import stub
 
 REPEATS = 7
 _TASKS = "20"
@@ -44,16 +45,21 @@ _COMMANDS = (
 )
 
 
-def spent(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[float, float]:
-    """Run Python once. Return its CPU seconds and its peak of memory in MB."""
-    with subprocess.Popen(  # noqa: S603 - our own program
+def _started(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start Python, without input and output."""
+    return subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, *arguments],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    ) as process:
+    )
+
+
+def spent(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[float, float]:
+    """Run Python once. Return its CPU seconds and its peak of memory in MB."""
+    with _started(arguments, folder, environment) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -66,19 +72,6 @@ def best(arguments: Sequence[str], folder: Path, environment: Mapping[str, str])
     spent(arguments, folder, environment)  # compiles the modules
     found = [spent(arguments, folder, environment) for _ in range(REPEATS)]
     return min(cpu_s for cpu_s, _ in found), found[-1][1]
-
-
-@contextmanager
-def answering() -> Iterator[str]:
-    """Serve canned replies in another process. Yields the base URL."""
-    command = [sys.executable, "-m", "benchmarks.stub", "--replies", "100", "--kinds", "tasks", "instances", "verdict"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
-        if process.stdout is None:
-            raise AssertionError
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
 
 
 class _Model(BaseHTTPRequestHandler):
@@ -109,14 +102,7 @@ def until_first_request(environment: Mapping[str, str]) -> tuple[float, float]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/v1"
         _Model.asked.clear()
-        with subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "service", "run", *_ON_SERVER, url],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
+        with _started(["-m", "service", "run", *_ON_SERVER, url], Path(folder), environment) as process:
             if not _Model.asked.wait(_DEADLINE_S):
                 raise RuntimeError("a run made no request")
             cpu_s = time.clock_gettime(~process.pid << 3 | 2)  # the clock that clock_getcpuclockid(3) names
@@ -145,7 +131,7 @@ def main() -> None:
 
         for arguments in (("-c", "pass"), _BASE, *(("-m", "service", *each.split()) for each in _COMMANDS)):
             show(" ".join(arguments).removeprefix("-m service "), *best(arguments, folder, environment))
-        with answering() as url:
+        with stub(0.0, 100, "tasks", "instances", "verdict") as url:
             show("check, with a server", *best(("-m", "service", "check", *_ON_SERVER, url), folder, environment))
         show("run, to its first request", *min(until_first_request(environment) for _ in range(REPEATS)))
 
