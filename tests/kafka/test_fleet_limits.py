@@ -7,6 +7,7 @@ import pytest
 
 from service.simulator.journal import Entry
 from tests.acceptance.invariants import check, check_at_any_moment
+from tests.acceptance.ledger import Ledger
 from tests.acceptance.model import Model, eventually, simulated
 from tests.acceptance.program import run, start
 from tests.kafka.cluster import Cluster
@@ -27,16 +28,21 @@ def staffed(fleet: Fleet) -> None:
         fleet.add(*_CALLING)
 
 
+def run_to_its_end(work: KafkaRun, target: int, *limits: str) -> Ledger:
+    """Let a staffed fleet work on a goal. Returns the ledger once nothing is left to decide."""
+    with work.fleet() as fleet:
+        staffed(fleet)
+        work.set_goal(target, *limits)
+        with watched(work.folder, work.settings) as watching:
+            assert watching.end(120.0).code == 0
+        fleet.stop(*fleet.of(*_CALLING))
+        return work.ledger_once(all_answers_are_decided)
+
+
 def test_four_processes_share_one_limit_of_calls_in_flight(kafka: Cluster, tmp_path: Path) -> None:
     with simulated(seed=21, time_to_first_token_s=0.1) as model:
         work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY=_CONCURRENCY, WINDOW="64")
-        with work.fleet() as fleet:
-            staffed(fleet)
-            work.set_goal(120, "--max-in-flight", "10")
-            with watched(tmp_path, work.settings) as watching:
-                assert watching.end(120.0).code == 0
-            fleet.stop(*fleet.of(*_CALLING))
-            ledger = work.ledger_once(all_answers_are_decided)
+        ledger = run_to_its_end(work, 120, "--max-in-flight", "10")
         totals = model.simulator.journal.totals
         assert 8 <= totals.most_open <= 10
     check(ledger, 120)
@@ -71,13 +77,7 @@ def test_four_processes_share_one_budget_and_end_cleanly(kafka: Cluster, tmp_pat
             PRICE_PROMPT="1",
             PRICE_COMPLETION="2",
         )
-        with work.fleet() as fleet:
-            staffed(fleet)
-            work.set_goal(10_000, "--budget", "0.2")
-            with watched(tmp_path, work.settings) as watching:
-                assert watching.end(120.0).code == 0
-            fleet.stop(*fleet.of(*_CALLING))
-            ledger = work.ledger_once(all_answers_are_decided)
+        ledger = run_to_its_end(work, 10_000, "--budget", "0.2")
         billed = run(tmp_path, "cost", "--json", settings=work.settings)
         totals = model.simulator.journal.totals
     spent = orjson.loads(billed.out)["cost_usd"]
@@ -155,13 +155,7 @@ def test_four_processes_keep_the_limits_of_two_models(kafka: Cluster, tmp_path: 
         simulated(seed=26, model="large", time_to_first_token_s=0.1) as large,
     ):
         work = two_models(kafka, tmp_path, small, large, max_in_flight=5)
-        with work.fleet() as fleet:
-            staffed(fleet)
-            work.set_goal(120, "--max-in-flight", "10")
-            with watched(tmp_path, work.settings) as watching:
-                assert watching.end(120.0).code == 0
-            fleet.stop(*fleet.of(*_CALLING))
-            ledger = work.ledger_once(all_answers_are_decided)
+        ledger = run_to_its_end(work, 120, "--max-in-flight", "10")
         most = [model.simulator.journal.totals.most_open for model in (small, large)]
         assert 8 <= most[0] <= 10
         assert 4 <= most[1] <= 5
