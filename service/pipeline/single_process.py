@@ -13,7 +13,7 @@ from producers.prompts import PromptProducer
 from service.bootstrap.asked_model import AskedModels
 from service.lm.errors import EndpointRefusedError
 from service.messaging.broker import Broker
-from service.messaging.interrupted_poll import InterruptedPolls
+from service.messaging.interrupted_polls import InterruptedPolls
 from service.messaging.messages import GoalSet, Message, RunDefined, RunEnded
 from service.pipeline.fleet_leases import fleet_limits
 from service.pipeline.limits import Limits

@@ -19,7 +19,7 @@ from anyio import to_thread
 from service.errors import DecodeError
 from service.messaging import codec
 from service.messaging.broker import Broker, Partition, Producer, Reader, Record
-from service.messaging.interrupted_poll import InterruptedPolls
+from service.messaging.interrupted_polls import InterruptedPolls
 from service.messaging.messages import Answer, PooledTask, ScreenedCandidates
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import CANDIDATES, HINTS, POOL

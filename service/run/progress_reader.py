@@ -7,7 +7,7 @@ from service.checkpoints import Checkpoints, CheckpointWriter, Fold, State
 from service.messaging.bookmark import Bookmark
 from service.messaging.broker import Broker, Record
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS
-from service.messaging.interrupted_poll import InterruptedPolls
+from service.messaging.interrupted_polls import InterruptedPolls
 from service.messaging.messages import Message
 from service.messaging.topic_reader import Tail
 from service.messaging.topics import (

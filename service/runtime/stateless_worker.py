@@ -16,7 +16,7 @@ import structlog
 from service.lm.concurrency import Slots
 from service.messaging import codec
 from service.messaging.broker import Broker, GroupMember, Partition, Producer
-from service.messaging.interrupted_poll import InterruptedPolls
+from service.messaging.interrupted_polls import InterruptedPolls
 from service.messaging.messages import CallsDropped
 from service.messaging.topics import CONTROL
 from service.runtime.assignment import Assignment, ends_of, group_of

@@ -36,7 +36,7 @@ from service.messaging.broker import (
     TransactionalProducer,
 )
 from service.messaging.dead_letters import dead_letter
-from service.messaging.interrupted_poll import InterruptedPolls
+from service.messaging.interrupted_polls import InterruptedPolls
 from service.messaging.messages import Message
 from service.messaging.start_offset import OFFSETS_EXPIRE, check_not_beyond_end
 from service.messaging.topic_reader import Tail

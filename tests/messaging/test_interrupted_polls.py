@@ -9,7 +9,7 @@ import pytest
 
 from service.adapters.sqlite import SqliteBroker
 from service.messaging.broker import Record
-from service.messaging.interrupted_poll import InterruptedPolls
+from service.messaging.interrupted_polls import InterruptedPolls
 from tests.contract.logs import DEADLINE_S, P0, create, send, texts
 
 pytestmark = pytest.mark.anyio
