@@ -50,7 +50,7 @@ _ids = Random()  # noqa: S311 - ids of traces are no secrets
 
 def header(headers: Headers, name: str) -> str | None:
     """Return the first value of a header, decoded as UTF-8, or `None` if it is absent."""
-    first = headers.first(name) if isinstance(headers, LazyHeaders) else first_value(headers, name)
+    first = _raw(headers, name)
     return None if first is None else first.decode("utf-8", "replace")
 
 
