@@ -135,6 +135,8 @@ class PromptProducer:
             return [ended]
         if definition is None or progress.awaits_seeds or progress.pool < progress.pool_promised:
             return []
+        if self._window == 1 and self._topics.waits(progress):
+            return []
         count = min(affordable_prompts(progress, self._window), _MAX_AT_ONCE)
         topics = self._topics.draw(progress, count)
         seqs = progress.free_seqs(len(topics))

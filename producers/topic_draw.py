@@ -45,6 +45,13 @@ class TopicDraw:
                 progress.fruitless = progress.fruitless_tasks = 0
                 log.warning("topic.set_aside", topic=topic, why=why)
 
+    def waits(self, progress: Progress) -> bool:
+        """Return whether tasks are on their way that the next topic depends on.
+
+        A run with one prompt at a time waits for them, so that it is the same each time, however fast its stages are.
+        """
+        return bool(_shares(progress)) and progress.pending > 0
+
     def draw(self, progress: Progress, count: int) -> list[str | None]:
         """Return the topics of the next `count` prompts; none of them has a topic if the subject has none.
 

@@ -69,6 +69,24 @@ def dead(seq: int) -> DeadLetter:
     )
 
 
+def test_the_next_topic_depends_on_tasks_on_their_way() -> None:
+    progress, draw = Progress(), TopicDraw(10)
+    for message in (defined(), prompt(0, "a"), decision(0, "a", 2)):
+        progress.apply(message)
+    assert draw.waits(progress)
+    progress.apply(outcome("p0.0", 0, "a", usable=False))
+    progress.apply(finished(0, 1, "a"))
+    assert not draw.waits(progress)
+
+
+def test_a_run_without_topics_waits_for_no_task() -> None:
+    progress = Progress()
+    for message in (examples.definition(0), prompt(0, None), decision(0, None, 2)):
+        progress.apply(message)
+    assert progress.pending == 2
+    assert not TopicDraw(10).waits(progress)
+
+
 class Simulation:
     """A run without a log: each prompt gives tasks after a while, by the yield of its topic."""
 
