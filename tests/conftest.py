@@ -10,7 +10,9 @@ import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
-import service.selfinstruct.similarity  # noqa: F401 - stages import it on the event loop, where it would read its files
+# Imported on the event loop otherwise, where they would read their files.
+import service.selfinstruct.similarity
+import service.simulator  # noqa: F401
 from service.adapters.sqlite import SqliteBroker
 from service.messaging.broker import Broker
 from service.settings import Settings
