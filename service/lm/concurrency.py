@@ -151,7 +151,8 @@ class Slots:
     def writing(self) -> Iterator[None]:
         """Count an answer that is being written; a quarter of the total may be, beside the calls on their way.
 
-        Only calls in flight, or with an answer being written, can be paid for twice when a process is killed.
+        Only calls in flight, or with an answer being written, can be paid for twice when a process is killed. So this
+        is entered before the slot is given back: otherwise one more call would begin.
         """
         self._writing += 1
         try:

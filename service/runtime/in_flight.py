@@ -7,6 +7,7 @@ whose call has not begun is dropped without loss.
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Generic
@@ -190,9 +191,10 @@ class InFlight(Generic[In]):
         except DecodeError as error:
             await self._bury(call, error)
             return
-        results = await self._ask(message, call)
-        if results is not None:
-            await self._write(call, message, results)
+        with ExitStack() as unwritten:
+            results = await self._ask(message, call, unwritten)
+            if results is not None:
+                await self._write(call, message, results)
 
     async def _write(self, call: Call, message: In, results: Sequence[Message]) -> None:
         """Write the results of a record, or its failure if they are too large, or its dead letter if that is as well.
@@ -215,18 +217,17 @@ class InFlight(Generic[In]):
     async def _send(self, results: Sequence[NewRecord], call: Call) -> None:
         if call.state is CallState.BEGUN:
             call.state, call.scope.deadline = CallState.WRITING, math.inf
-        with self._slots.writing():
-            await self._session.producer.send(results)
+        await self._session.producer.send(results)
         call.state = CallState.ANSWERED
         self._on_answered(call.record)
 
     def _encoded(self, results: Sequence[Message], cause: Record) -> list[NewRecord]:
         return [codec.encode(message, self._run, cause) for message in results]
 
-    async def _ask(self, message: In, call: Call) -> Sequence[Message] | None:
+    async def _ask(self, message: In, call: Call, unwritten: ExitStack) -> Sequence[Message] | None:
         """Return the results of a message, or none if the worker stops first: the record will be delivered again."""
         try:
-            return await self._ask_in_turn(message, call)
+            return await self._ask_in_turn(message, call, unwritten)
         except CallDroppedError as error:
             if error.wasted is not None:
                 self.dropped.append(FailedCall.of(error))
@@ -239,9 +240,10 @@ class InFlight(Generic[In]):
             self.refusal = error
             return None
 
-    async def _ask_in_turn(self, message: In, call: Call) -> Sequence[Message] | None:
+    async def _ask_in_turn(self, message: In, call: Call, unwritten: ExitStack) -> Sequence[Message] | None:
         """Ask once there is a slot; a slot that comes while calls are held back is given back.
 
+        From before the slot is given back until `unwritten` is left, the answer counts as one that is not on the log.
         A cancelled call may get as far as here before its cancellation arrives: it must not be sent, and paid for, now.
         """
         call.state = CallState.WAITING
@@ -254,7 +256,10 @@ class InFlight(Generic[In]):
             async with self._slots.hold(self._stage.rank) as slot:
                 if self._may_begin_now and not self.stopping and not call.scope.cancel_called:
                     call.state, call.slot = CallState.BEGUN, slot
-                    return await self._stage(message, slot)
+                    try:
+                        return await self._stage(message, slot)
+                    finally:
+                        unwritten.enter_context(self._slots.writing())
             await lowlevel.checkpoint()  # here a cancellation arrives
         return None
 

@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from service.messaging.broker import GroupMember, Isolation, Listener, Offsets, Partition, Reader, Record
+from service.messaging.broker import (
+    GroupMember,
+    Isolation,
+    Listener,
+    NewRecord,
+    Offsets,
+    Partition,
+    Producer,
+    Reader,
+    Record,
+)
 from tests.fakes.brokers import BreakingBroker, BreakingMember
 
 _FOR_EVER_S = 1e6
@@ -101,3 +111,25 @@ class _MuteMember(BreakingMember):
     async def commit(self, offsets: Offsets) -> None:
         self.asked.set()
         await anyio.sleep_forever()
+
+
+@dataclass(eq=False)
+class UnwritableBroker(BreakingBroker):
+    """A wrapper of a real broker whose producers acknowledge nothing until `acknowledges` is set."""
+
+    acknowledges: anyio.Event = field(default_factory=anyio.Event)
+
+    @asynccontextmanager
+    async def producer(self) -> AsyncIterator[Producer]:
+        async with self.real.producer() as real:
+            yield _HeldProducer(real, self.acknowledges)
+
+
+@dataclass(eq=False)
+class _HeldProducer:
+    real: Producer
+    acknowledges: anyio.Event
+
+    async def send(self, records: Sequence[NewRecord]) -> None:
+        await self.acknowledges.wait()
+        await self.real.send(records)

@@ -68,6 +68,8 @@ async def test_marks_of_dead_letters_are_one_question(kafka: Cluster, requests: 
     run = f"letters-{uuid4().hex[:8]}"
     async with KafkaBroker.open(options(kafka)) as broker:
         await broker.create_topics(topics.specs(run, 4))
+        async with Tail.of(broker, run, DEAD_LETTER_TOPICS):
+            pass  # the first question may come before Kafka has a coordinator for the group
         requests.clear()
         async with Tail.of(broker, run, DEAD_LETTER_TOPICS):
             pass

@@ -15,7 +15,9 @@ from service.runtime.session import TimeLimits
 from service.runtime.stateless_worker import StatelessWorker
 from service.selfinstruct.recipe import SELF_INSTRUCT, Sampling
 from tests.conftest import OpenBroker
+from tests.fakes.brokers import Breakage
 from tests.fakes.models import Hold, ScriptedModel, always, by_marker
+from tests.fakes.stalled_broker import UnwritableBroker
 from tests.support import examples
 from tests.support.logs import (
     DEADLINE_S,
@@ -170,6 +172,26 @@ async def test_calls_of_all_stages_never_exceed_the_slots(open_broker: OpenBroke
             await follow(broker, topics.CLASSIFIED, 5)
         assert model.most_in_flight == 3
         assert slots.in_use == 0
+
+
+async def test_a_kill_costs_five_quarters_of_the_slots_at_most(open_broker: OpenBroker) -> None:
+    slots, limits, model = Slots(8), TimeLimits(DEADLINE_S), ScriptedModel(always("Yes"))
+    async with open_broker() as broker:
+        await create(broker)
+        await send(broker, *map(examples.prompt, range(30)))
+        await send(broker, *(examples.instruction(f"p9.{place}") for place in range(30)))
+        held = UnwritableBroker(broker, Breakage.GROUP, commits_left=1_000)
+        generate = StatelessWorker(Generate(model, SELF_INSTRUCT), held, RUN, slots, limits)
+        classify = StatelessWorker(
+            Classify(model, SELF_INSTRUCT, examples.TEMPLATES, SAMPLING), held, RUN, slots, limits
+        )
+        async with killed_after(generate, classify):
+            await model.until_asked(10)
+            await anyio.wait_all_tasks_blocked()
+            assert len(model.asked) == 10, "calls that were made, and no answer is on the log"
+            held.acknowledges.set()
+            await follow(broker, topics.CANDIDATES, 30)
+            await follow(broker, topics.CLASSIFIED, 30)
 
 
 async def test_a_worker_without_its_topics_says_which_is_missing(open_broker: OpenBroker) -> None:
