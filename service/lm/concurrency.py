@@ -177,10 +177,21 @@ class Slots:
     async def keep_time(self) -> None:
         """Ask the gate whenever it is to open by itself, until cancelled."""
         while True:
-            with anyio.move_on_after(self._gate.opens_in_s() if self._waiting else math.inf):
+            with anyio.move_on_after(self._opens_in_s()):
                 await self._news.wait()
             self._admit()
             self._news = anyio.Event()
+
+    def _opens_in_s(self) -> float:
+        """Return after how long to ask the gate again; infinite if only an event can help.
+
+        A gate that opened since it refused knows of no later time. It is asked last, since time only opens it: one
+        that was closed at the first question has told when it opens.
+        """
+        if not self._waiting:
+            return math.inf
+        opens_in_s = self._gate.opens_in_s()
+        return 0.0 if self._has_room else opens_in_s
 
     async def _take(self, rank: int, slot: Slot) -> None:
         self._raise_failure()

@@ -317,6 +317,36 @@ async def test_a_failure_reaches_all_who_wait_and_all_who_come() -> None:
     assert slots.in_use == 0
 
 
+class OpensMeanwhile:
+    """A gate that opens just after it has refused a number of times, and knows of no later time from then on."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+
+    def admits(self, in_use: int) -> bool:
+        self.refusals -= 1
+        return self.refusals < 0
+
+    def entered(self, slot: Slot) -> None:
+        pass
+
+    def left(self, slot: Slot) -> None:
+        pass
+
+    def opens_in_s(self) -> float:
+        return 0.01 if self.refusals > 0 else math.inf
+
+
+@pytest.mark.parametrize("refusals", range(8))
+async def test_a_gate_that_opens_after_its_refusal_is_asked_again(refusals: int) -> None:
+    slots = Slots(1, OpensMeanwhile(refusals))
+    with anyio.fail_after(10.0):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(slots.keep_time)
+            async with slots.hold(0):
+                tasks.cancel_scope.cancel()
+
+
 async def test_answers_being_written_beyond_a_quarter_delay_new_calls() -> None:
     slots = Slots(4)
     async with anyio.create_task_group() as tasks:
