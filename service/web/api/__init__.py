@@ -1,0 +1,1 @@
+"""REST handlers, and the OpenAPI document that describes them."""

@@ -1,0 +1,1 @@
+"""The page: HTML, ES modules, style sheets and chart specifications, as files."""

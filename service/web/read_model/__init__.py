@@ -1,0 +1,1 @@
+"""A copy of a run in SQLite, filled from its topics, that answers the questions of the web process."""

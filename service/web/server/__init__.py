@@ -1,0 +1,1 @@
+"""The web application: assembly, authentication, limits, start and drain."""
