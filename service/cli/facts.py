@@ -5,9 +5,10 @@ Text from a model must pass `clean`: it is untrusted.
 
 from typing import Any
 
-from service.cli.pace import Pace
 from service.cli.terminal_text import clean
 from service.run.cost_report import cost_facts, paid_for
+from service.run.facts import acceptance
+from service.run.pace import Pace, duration
 from service.run.progress import Progress
 from service.run.topic_shares import TopicShare, topic_shares
 
@@ -55,11 +56,6 @@ def _paced(pace: Pace, progress: Progress) -> str:
     told = "not known yet" if rate is None else f"{rate:.1f} tasks/min"
     left_s = None if progress.ended is not None else pace.left_s(progress)
     return told if left_s is None else f"{told}, {duration(left_s)} left"
-
-
-def acceptance(progress: Progress) -> float:
-    """Return the share of accepted candidates, 0 … 1."""
-    return progress.accepted / progress.candidates if progress.candidates else 0.0
 
 
 def _classification(progress: Progress) -> str:
@@ -204,10 +200,3 @@ def dollars(usd: float | None) -> str:
     if usd == 0:
         return "$0"
     return f"${usd:,.{_DIGITS if abs(usd) >= 1 else _DIGITS_OF_CENTS if abs(usd) >= _TINY_USD else _DIGITS_OF_TINY}f}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in readable form."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {rest:02}s"

@@ -10,9 +10,9 @@ import structlog
 from anyio import to_thread
 
 from service.cli.facts import summary
-from service.cli.pace import Pace
 from service.cli.terminal_text import on_terminal
 from service.messaging.messages import FinishedTask, Message
+from service.run.pace import Pace
 from service.run.progress import Progress
 
 _LOG_EVERY_S = 10.0

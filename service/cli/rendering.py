@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.facts import summary
-from service.cli.pace import Pace
 from service.cli.terminal_text import clean
 from service.messaging.messages import FinishedTask
+from service.run.pace import Pace
 from service.run.progress import Progress
 
 # Left out first where a terminal is small; the tasks, the budget, the calls and the pace always stay.

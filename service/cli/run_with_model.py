@@ -13,7 +13,6 @@ from service.bootstrap.open_models import open_models
 from service.cli.exit_codes import EXIT_OF_ENDING
 from service.cli.live_view import open_view
 from service.cli.outlook import StagePrices, outlook_by_length, outlook_of
-from service.cli.pace import Pace
 from service.cli.run_output import RunOutput
 from service.cli.signals import EXIT_SIGNALLED, Stopped, say, stop_on_signal
 from service.cli.terminal_text import clean, on_terminal
@@ -28,6 +27,7 @@ from service.pipeline.role import SINGLE
 from service.pipeline.single_process import Pipeline
 from service.run.definition import AskedRun
 from service.run.goals import begin, check_budget, priced_as_before
+from service.run.pace import Pace
 from service.run.progress import Progress
 from service.run.topic_shares import missed_shares, unasked_shares
 from service.runtime.leader_election import elected

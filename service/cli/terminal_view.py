@@ -8,9 +8,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from service.cli.live_view import Counts
-from service.cli.pace import Pace
 from service.cli.rendering import fitted_panel, task_view
 from service.messaging.messages import FinishedTask, Message
+from service.run.pace import Pace
 
 _REFRESH_S = 0.25
 

@@ -12,7 +12,6 @@ from service.bootstrap.api_key_file import read_key
 from service.bootstrap.asked_model import warn_of_other_api
 from service.bootstrap.open_models import open_models
 from service.cli.facts import summary
-from service.cli.status import facts
 from service.errors import ConfigurationError, RunMismatchError, TemplateError
 from service.lm.dispatch import Patience
 from service.messaging.messages import FinishedTask, RunDefined
@@ -21,6 +20,7 @@ from service.pipeline.role import Role
 from service.pipeline.roles import RoleRunner
 from service.run.create import define_run
 from service.run.definition import AskedRun, check_same, form_for
+from service.run.facts import facts
 from service.run.progress import Progress
 from service.selfinstruct.recipe import ALPACA, SELF_INSTRUCT, Form, Recipe, RecipeName, recipe_for
 from service.selfinstruct.steps import Step

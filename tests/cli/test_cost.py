@@ -8,10 +8,10 @@ from msgspec import structs
 
 from service.cli.cost import by_model, by_outcome, by_stage, console_for
 from service.cli.facts import cost, dollars, essential_costs, summary, tokens
-from service.cli.status import facts
 from service.lm.usage import Usage
 from service.messaging.messages import FailedCall, GoalSet, Message
 from service.run.cost_report import statement
+from service.run.facts import facts
 from service.run.lineage import Evidence
 from service.run.progress import Progress
 from service.selfinstruct.tasks import InstanceReason, Reason

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from msgspec import structs
 from rich.console import Console
 
-from service.cli.facts import duration, summary
-from service.cli.pace import Pace
+from service.cli.facts import summary
 from service.cli.rendering import fitted_panel, panel, task_view
-from service.cli.status import facts
 from service.cli.terminal_text import clean, escaped, safe_json
 from service.messaging.dead_letters import DeadLetter
+from service.run.facts import facts
+from service.run.pace import Pace, duration
 from service.run.progress import Progress
 from service.selfinstruct.tasks import Instance, Reason
 from tests.support import examples

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.cli.facts import duration
+from service.messaging.broker import Broker
 from service.pipeline.members import Members
 from service.pipeline.role import Role
+from service.pipeline.stall import read_waiting
+from service.run.pace import duration
 from service.run.progress import Progress
 
 # Shorter breaks are no news: a call to the model may take that long.
@@ -58,6 +60,14 @@ class Standstill:
         )
         missing = staff is not None and (role not in staff or not staff[role].active)
         return f"{waiting} (no process has this role)" if missing else waiting
+
+
+async def read_standstill(broker: Broker, run: str, progress: Progress, latest_ms: int) -> Standstill | None:
+    """Return the standstill of a run by its log; None if it moves, or has no work."""
+    still_s = last_moved_s(progress, latest_ms)
+    if still_s is None:
+        return None
+    return Standstill(still_s, waiting_at_most(await read_waiting(broker, run), progress))
 
 
 def waiting_at_most(waiting: Mapping[Role, int], progress: Progress) -> dict[Role, int]:

@@ -2,10 +2,10 @@
 
 import time
 
-from service.cli.standstill import Standstill, last_moved_s, waiting_at_most
 from service.messaging.messages import RunEnded
 from service.pipeline.members import Members
 from service.pipeline.role import Role
+from service.pipeline.standstill import Standstill, last_moved_s, waiting_at_most
 from service.run.progress import Progress
 from tests.support import examples
 from tests.support.logs import RUN

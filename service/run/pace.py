@@ -56,3 +56,10 @@ class Pace:
             and self._seen[1][1] <= finished - _RECENT_TASKS
         ):
             self._seen.popleft()
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in readable form."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {rest:02}s"

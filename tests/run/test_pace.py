@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from service.cli.facts import summary
-from service.cli.pace import Pace
 from service.messaging.messages import RunEnded
+from service.run.pace import Pace
 from service.run.progress import Progress
 from tests.support import examples
 from tests.support.logs import RUN
