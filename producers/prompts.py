@@ -133,7 +133,7 @@ class PromptProducer:
         self._topics.set_aside_fruitless(progress)
         if (ended := self._endings.ended(progress)) is not None:
             return [ended]
-        if definition is None or progress.awaits_seeds or progress.pool < progress.pool_promised:
+        if definition is None or progress.paused or progress.awaits_seeds or progress.pool < progress.pool_promised:
             return []
         if self._window == 1 and self._topics.waits(progress):
             return []

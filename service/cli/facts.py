@@ -46,9 +46,14 @@ def summary(progress: Progress, pace: Pace | None = None, calls: str | None = No
         facts["dead letters"] = dead_letters(progress)
     if calls is not None:
         facts["calls"] = clean(calls)
-    if pace is not None:
-        facts["pace"] = _paced(pace, progress)
-    return facts
+    return facts | _motion(progress, pace)
+
+
+def _motion(progress: Progress, pace: Pace | None) -> dict[str, str]:
+    """Return the pace of a running run, or that it is paused."""
+    if progress.paused:
+        return {"paused": "no call begins until the run is resumed (`seedstream goal --resume`)"}
+    return {} if pace is None else {"pace": _paced(pace, progress)}
 
 
 def _paced(pace: Pace, progress: Progress) -> str:

@@ -1,7 +1,10 @@
 """`seedstream goal`: define a run and set its target and limits; workers do the work."""
 
+from typing import Annotated
+
 import anyio
 import typer
+from msgspec import structs
 
 from service.billing.totals import plain
 from service.bootstrap.open_broker import open_log
@@ -12,9 +15,11 @@ from service.dataset.subject_warnings import subject_warnings
 from service.messaging.messages import GoalSet, StageLimits
 from service.pipeline.role import CALLING, SINGLE, Role
 from service.run.definition import AskedRun
-from service.run.goals import asked_goal, begin, look
+from service.run.goals import asked_goal, begin, check_pause, look
 from service.selfinstruct.recipe import Recipe
 from service.settings import Settings
+
+Pause = Annotated[bool | None, typer.Option("--pause/--resume", help="Begin no call, or begin calls again.")]
 
 
 @options.expand_groups
@@ -24,24 +29,29 @@ def goal(
     goal: options.GoalOptions,
     lm_api: options.LmApi = None,
     seed: options.Seed = None,
+    pause: Pause = None,
 ) -> None:
     """Define a run, if it is new, and set its target and limits; its workers do the rest.
 
-    A limit that is not given stays unchanged; 0 removes it. For a budget, the workers need prices.
+    A limit that is not given stays unchanged; 0 removes it. For a budget, the workers need prices. With --pause no call
+    begins until --resume; calls in flight are finished.
 
     Exit codes: 0 the goal is written; 1 the log cannot be used; 2 a setting is wrong, or differs from the existing run.
     """
     asked = AskedRun(options.settings_from(run, recipe, goal, lm_api=lm_api, seed=seed))
     if not asked.settings.on_kafka and not asked.settings.sqlite_file.exists():
         _ = asked.new  # raises if it cannot be, before there is a file
-    anyio.run(_set, asked)
+    anyio.run(_set, asked, pause)
 
 
-async def _set(asked: AskedRun) -> None:
+async def _set(asked: AskedRun, pause: bool | None) -> None:
     settings = asked.settings
     async with open_log(settings) as broker:
         progress = await look(broker, asked)
         wanted = asked_goal(progress.goal, settings)
+        if pause is not None:
+            wanted = structs.replace(wanted, paused=pause)
+            check_pause(progress, wanted)
         definition = await begin(broker, asked, progress, wanted)
         if progress.defined is None:
             for warning in seed_warnings(definition.recipe, asked.new.seeds):
@@ -61,6 +71,8 @@ def next_step(settings: Settings, recipe: Recipe, goal: GoalSet, finished: int) 
     """Return whose work the goal is, or that there is none."""
     if finished >= goal.target:
         return f"nothing is left to do; a target above {finished} continues the run"
+    if goal.paused:
+        return f"it is paused: no call begins until `seedstream goal --run {settings.run} --resume`"
     if not settings.on_kafka:
         return f"nobody works on it yet: `seedstream run --run {settings.run}` does"
     calling = CALLING if recipe.has_classification_step else {Role.GENERATE}

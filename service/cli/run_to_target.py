@@ -1,6 +1,7 @@
 """Runs a pipeline to its target, if it has not reached it yet: for `seedstream run` and `seedstream preview`."""
 
 import anyio
+from msgspec import structs
 
 from service.bootstrap.open_broker import open_log
 from service.bootstrap.open_embedder import check_embedder, check_model
@@ -38,7 +39,9 @@ async def run_to_target(
         progress = await look(broker, asked)
         if progress.defined is not None:
             await anyio.to_thread.run_sync(check_embedder, progress.defined.recipe)
-        goal = asked_goal(progress.goal, settings)
+        goal = structs.replace(asked_goal(progress.goal, settings), paused=False)
+        if progress.paused:
+            say("the run was paused: it goes on")
         output = None if on_terminal() else RunOutput(broker, settings.run)
         if output is not None:
             await output.begin_at(tasks, progress.finished)

@@ -22,6 +22,7 @@ _POLL_S = 0.5
 # A rebalance ends a poll at once.
 _POLL_SETTLED_S = 2.0
 _SETTLED_AFTER_S = 3.0
+_NO_CALLS = FleetLimits(max_in_flight=0)
 
 log = structlog.get_logger()
 
@@ -29,10 +30,13 @@ log = structlog.get_logger()
 def fleet_limits(goal: GoalSet | None, steps: Sequence[Step] = ()) -> FleetLimits:
     """Return a goal's limits for the model of these steps, for all processes together; no limits without a goal.
 
-    A limit that is set for one of the steps takes the place of the run's; 0 means that there is none.
+    A limit that is set for one of the steps takes the place of the run's; 0 means that there is none. A paused run
+    allows no calls.
     """
     if goal is None:
         return FleetLimits()
+    if goal.paused:
+        return _NO_CALLS
     limits = {name: getattr(goal, name) for name in ("max_in_flight", "rpm", "tpm")}
     for step in steps:
         own = (goal.stages or {}).get(step.value)

@@ -86,7 +86,9 @@ def waiting_at_most(waiting: Mapping[Role, int], progress: Progress) -> dict[Rol
 
 def last_moved_s(progress: Progress, latest_ms: int) -> float | None:
     """Return the seconds since the latest record of a run that has work; None if it moves, or has none."""
-    if progress.defined is None or progress.goal is None or progress.ended is not None or not latest_ms:
+    if progress.defined is None or progress.goal is None or progress.ended is not None or progress.paused:
+        return None
+    if not latest_ms:
         return None
     seconds = time.time() - latest_ms / 1000
     return seconds if seconds >= _SHOWN_AFTER_S else None

@@ -39,8 +39,9 @@ class RunControl:
 
     @property
     def at_rest(self) -> bool:
-        """Whether there is no work: the run has no definition or goal yet, or it has ended under its current goal."""
-        return self._said.defined is None or self._said.goal is None or self._said.ended is not None
+        """Whether there is no work: the run has no definition or goal yet, is paused, or has ended under its goal."""
+        said = self._said
+        return said.defined is None or said.goal is None or said.ended is not None or said.paused
 
     async def follow(self) -> None:
         """Read `control` from its beginning, and follow it until cancelled.

@@ -22,6 +22,7 @@ def facts(progress: Progress) -> dict[str, Any]:
         "target": progress.target,
         "max_prompts": goal.max_prompts if goal else None,
         "reached": progress.reached,
+        "paused": progress.paused,
         "ending": {"how": ended.ending.value, "detail": ended.detail} if ended else None,
         "finished": progress.finished,
         "classification": progress.classification,

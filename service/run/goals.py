@@ -102,10 +102,24 @@ def asked_goal(before: GoalSet | None, settings: Settings) -> GoalSet:
         return asked
     fields = {"budget": "budget_usd", "max_marginal_cost": "max_marginal_cost_usd"}
     names = ("target", "max_prompts", "budget", "max_marginal_cost", "rpm", "tpm", "max_in_flight")
-    unasked = [fields.get(name, name) for name in names if name not in settings.model_fields_set]
+    unasked = ["paused", *(fields.get(name, name) for name in names if name not in settings.model_fields_set)]
     if asked.price is None:
         unasked.append("price")
     return structs.replace(asked, **{name: getattr(before, name) for name in unasked})
+
+
+def check_pause(progress: Progress, goal: GoalSet) -> None:
+    """Raise if a goal pauses a run that has nothing to do under it.
+
+    Raises:
+        ConfigurationError: the run has ended or reached the target, so that no call is made anyway.
+    """
+    if goal.paused and progress.finished >= goal.target:
+        raise ConfigurationError(
+            f"expected a run with work to pause, got one that has reached its target of {goal.target} tasks"
+        )
+    if goal.paused and progress.ended is not None and goal.target == progress.target:
+        raise ConfigurationError(f"expected a run with work to pause, got one that has ended: {progress.ended.detail}")
 
 
 def _stage_limits(before: GoalSet | None, settings: Settings) -> dict[str, StageLimits] | None:

@@ -124,6 +124,11 @@ class Progress:
         return self.goal is not None and self.finished >= self.goal.target
 
     @property
+    def paused(self) -> bool:
+        """Whether the run is paused short of its end."""
+        return self.goal is not None and self.goal.paused and self.ended is None
+
+    @property
     def candidates(self) -> int:
         """Number of candidates with a verdict."""
         return self.accepted + self.rejected.total()

@@ -254,3 +254,14 @@ def _refusing() -> Iterator[ScriptedServer]:
     steps = [refusal(401, f"Incorrect API key provided: {_KEY}.") for _ in range(200)]
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(scripted_server(*steps)) as server:
         yield server
+
+
+def test_run_resumes_a_paused_run_and_says_so(tmp_path: Path) -> None:
+    simulator = {"lm": "simulator"}
+    assert run(tmp_path, "goal", "--target", "5", "--pause", settings=simulator).code == 0
+    resumed = run(tmp_path, "run", "--lm", "simulator")
+    assert (resumed.code, len(resumed.tasks)) == (0, 5)
+    assert "the run was paused: it goes on" in resumed.err
+    refused = run(tmp_path, "goal", "--pause", settings=simulator)
+    assert refused.code == 2
+    assert "reached its target of 5 tasks" in refused.err

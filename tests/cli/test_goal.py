@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,15 @@ def test_a_goal_says_that_a_run_is_new(tmp_path: Path) -> None:
     assert (first.exit_code, second.exit_code) == (0, 0), first.exception
     assert first.stderr.startswith("new run 'nope' (")
     assert second.stderr.startswith("run 'nope' (")
+
+
+def test_a_goal_pauses_and_resumes_a_run(tmp_path: Path) -> None:
+    flags = ("--broker", f"sqlite:{tmp_path}", "--run", "nope", "--lm-api", "completions")
+    invoke("goal", *flags, "--target", "5")
+    paused = invoke("goal", *flags, "--pause")
+    assert "target 5 finished tasks" in paused.stderr
+    assert "`seedstream goal --run nope --resume`" in paused.stderr
+    assert json.loads(invoke("status", *flags[:4], "--json").stdout)["paused"] is True
+    assert "it is paused" in invoke("goal", *flags, "--rpm", "60").stderr, "another limit does not resume it"
+    assert "it is paused" not in invoke("goal", *flags, "--resume").stderr
+    assert json.loads(invoke("status", *flags[:4], "--json").stdout)["paused"] is False

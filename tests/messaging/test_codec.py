@@ -222,7 +222,7 @@ TASK = PooledTask(pool_seq=0, id="s0", origin=Origin.HUMAN, instruction="Name a 
         (Decision(prompt_id="p0", prompt_seq=0, recipe="rr", pool_size=0), {"topic"}),
         (examples.finished(0), {"topic", "instances_model"}),
         (TASK, {"embedding"}),
-        (examples.goal(1), {"price", "stages"}),
+        (examples.goal(1), {"price", "stages", "paused"}),
         (examples.classified("p0.0", is_classification=None), set[str]()),
         (examples.task_instances("p0.0"), set[str]()),
     ],

@@ -2,6 +2,8 @@
 
 import time
 
+from msgspec.structs import replace
+
 from service.messaging.messages import RunEnded
 from service.pipeline.members import Members
 from service.pipeline.role import Role
@@ -40,6 +42,9 @@ def test_only_a_run_with_work_stands_still() -> None:
     assert still_s is not None
     assert 89 < still_s < 120
     assert last_moved_s(progress, now_ms) is None
+    progress.apply(replace(examples.goal(5), paused=True))
+    assert last_moved_s(progress, now_ms - 90_000) is None
+    progress.apply(examples.goal(5))
     progress.apply(RunEnded.target_reached(RUN, 5))
     assert last_moved_s(progress, now_ms - 90_000) is None
 

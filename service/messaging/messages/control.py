@@ -145,7 +145,8 @@ class GoalSet(Message, frozen=True, kw_only=True, omit_defaults=True):
     `budget_usd` limits the cost of all calls since the run's beginning, `max_marginal_cost_usd` the cost of each of the
     last 1,000 accepted instructions. `rpm` and `tpm` (calls and tokens per minute) and `max_in_flight` (concurrent
     calls) hold for all processes of the run together, for each model on its server; `stages` has those of single
-    steps. `price` is that of the latest options with one.
+    steps. `price` is that of the latest options with one. While a run is `paused`, no call begins; calls in flight are
+    finished and recorded.
     """
 
     ce_type = "io.seedstream.goal-set.v1"
@@ -161,6 +162,7 @@ class GoalSet(Message, frozen=True, kw_only=True, omit_defaults=True):
     max_in_flight: int | None = NULL
     price: GivenPrice | None = None
     stages: dict[str, StageLimits] | None = None
+    paused: bool = False
 
     @classmethod
     def check_json(cls, value: bytes) -> None:
