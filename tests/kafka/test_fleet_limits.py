@@ -87,6 +87,27 @@ def test_four_processes_share_one_budget_and_end_cleanly(kafka: Cluster, tmp_pat
     assert ledger.tasks
 
 
+def test_a_paused_fleet_makes_no_call_until_it_is_resumed(kafka: Cluster, tmp_path: Path) -> None:
+    with simulated(seed=25, time_to_first_token_s=0.2) as model:
+        work = KafkaRun.create(tmp_path, kafka.bootstrap, model, CONCURRENCY=_CONCURRENCY, WINDOW="64")
+        with work.fleet() as fleet:
+            staffed(fleet)
+            work.set_goal(10_000)
+            eventually(lambda: len(model.requests()) >= 60, 60.0)
+            work.set_goal(10_000, "--pause")
+            asked = len(model.wait_until_quiet(3.0))
+            told = orjson.loads(run(tmp_path, "status", "--json", settings=work.settings).out)
+            assert (told["paused"], told["reached"], told["stalled"]) == (True, False, None)
+            target = told["finished"] + 50
+            with watched(tmp_path, work.settings) as watching:
+                work.set_goal(target, "--resume")
+                assert watching.end(120.0).code == 0
+            fleet.stop(*fleet.of(*_CALLING))
+            ledger = work.ledger_once(all_answers_are_decided)
+        assert 60 <= asked < len(model.requests())
+    check(ledger, target)
+
+
 def test_a_fleet_reports_a_refused_key_and_resumes_with_another(kafka: Cluster, tmp_path: Path) -> None:
     key, port = tmp_path / "key", free_port()
     key.write_text("an-old-key")
