@@ -34,6 +34,7 @@ _SUMMARIES = {
     "preview": "Finish a few tasks and print them; nothing is stored, the calls are paid for.",
     "status": "Print the progress of a run: exact counts, rejections by reason, tokens and cost.",
     "watch": "Show a run live until it ends: a panel and each finished task; in a pipe, JSON Lines.",
+    "web": "Serve page, streams and REST API of all runs of a log, until a signal stops it.",
     "cost": "Print the bill of a run: by stage, model and outcome, for each task, the forecast, the budget.",
     "explain": (
         "Explain a verdict: reason, nearest tasks and scores, parents, prompt, completions, model, versions, cost."

@@ -1,7 +1,7 @@
 """Opens the log of an existing run."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from anyio import to_thread
@@ -27,7 +27,7 @@ async def open_existing(settings: Settings, *, writable: bool = False) -> AsyncI
         from service.bootstrap.open_kafka import open_kafka
 
         async with open_kafka(settings) as cluster:
-            _check_among(settings, await cluster.topic_names())
+            check_among(settings, await cluster.topic_names())
             yield cluster
         return
     await to_thread.run_sync(check_exists, settings)
@@ -51,14 +51,19 @@ def check_exists(settings: Settings) -> None:
         )
 
 
-def _check_among(settings: Settings, names: list[str]) -> None:
+def check_among(settings: Settings, names: Sequence[str]) -> None:
+    """Raise `RunNotFoundError` unless the run has a topic among these of a Kafka cluster."""
     if CONTROL.of(settings.run) not in names:
-        head, tail = CONTROL.of("/").split("/")
-        others = [name.removeprefix(head).removesuffix(tail) for name in names if name.endswith(tail)]
         raise RunNotFoundError(
             f"expected a run {settings.run!r} at {settings.broker}, and there is none; runs there: "
-            f"{', '.join(others) or 'none'}"
+            f"{', '.join(runs_with_control(names)) or 'none'}"
         )
+
+
+def runs_with_control(names: Iterable[str]) -> list[str]:
+    """Return the names of the runs whose topic `control` is among these topics."""
+    head, tail = CONTROL.of("/").split("/")
+    return sorted(name.removeprefix(head).removesuffix(tail) for name in names if name.endswith(tail))
 
 
 def is_worked_on(settings: Settings) -> bool:
@@ -66,16 +71,19 @@ def is_worked_on(settings: Settings) -> bool:
 
     On SQLite, the process in the lock file must be alive on this machine. On Kafka, the result is always true.
     """
-    if settings.on_kafka:
-        return True
+    return settings.on_kafka or holder_of(settings) is not None
+
+
+def holder_of(settings: Settings) -> int | None:
+    """Return the id of the process that may write the run's SQLite log now; None if there is none on this machine."""
     try:
         holder = int(lock_path(settings.sqlite_file).read_text("utf-8"))
     except (OSError, ValueError):
-        return False
+        return None
     try:
         os.kill(holder, 0)
     except PermissionError:
-        return True  # a process of another user
+        return holder  # a process of another user
     except (OSError, OverflowError):
-        return False
-    return True
+        return None
+    return holder

@@ -227,6 +227,26 @@ class TopicOptions(OptionGroup):
     ] = None
 
 
+@dataclass(frozen=True, slots=True)
+class WebOptions(OptionGroup):
+    """The address of page and REST API, and who may use them."""
+
+    web_host: Annotated[
+        str | None, typer.Option("--web-host", help="Address on which page and REST API are served.", metavar="HOST")
+    ] = None
+    web_port: Annotated[
+        int | None, typer.Option("--web-port", help="Port of page and REST API; 0 for a free port.", metavar="PORT")
+    ] = None
+    web_tokens: Annotated[
+        Path | None,
+        typer.Option("--web-tokens", help="File of access tokens, a line NAME:SCOPE,…:TOKEN each.", metavar="FILE"),
+    ] = None
+    web_insecure_no_auth: Annotated[
+        bool | None,
+        typer.Option("--insecure-no-auth", help="Serve other machines without tokens.", show_default=False),
+    ] = None
+
+
 def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
     """Return a command for typer, with the options of each option group as separate parameters."""
     signature = inspect.signature(command, eval_str=True)

@@ -1,6 +1,7 @@
 """`seedstream run`: the whole pipeline in this process, until the target is reached."""
 
 from functools import partial
+from typing import Annotated
 
 import anyio
 import typer
@@ -23,12 +24,16 @@ def run(
     seed: options.Seed = None,
     prices: options.PriceOptions,
     tasks: options.Tasks = None,
+    on_page: Annotated[bool, typer.Option("--web", help="Serve page and REST API of the run meanwhile.")] = False,
+    web: options.WebOptions,
     log_level: options.LogLevel = None,
 ) -> None:
     """Run the whole pipeline until exactly N tasks are finished; run it again to continue.
 
     A terminal shows the tasks finished from now on. A pipe or file gets finished tasks as JSON Lines, after the last
     one that an earlier output of the run got; after a kill, those of the last second come again.
+
+    With --web, a browser shows and steers the run until it ends; `seedstream web` shows it afterwards.
 
     Exit codes: 0 the target is reached; 1 the log cannot be used; 2 a setting is wrong, or the language model cannot be
     reached at the start; 3 many prompts in a row gave no accepted task; 4 --max-prompts is used up; 5 the language
@@ -45,6 +50,7 @@ def run(
         goal,
         model,
         prices,
+        web,
         concurrency=concurrency,
         patience=patience,
         seed=seed,
@@ -56,4 +62,4 @@ def run(
         )
     asked = AskedRun(settings)
     refuse_early(asked)
-    raise typer.Exit(anyio.run(partial(run_to_target, asked, tasks=tasks or TaskChoice.RESUME)))
+    raise typer.Exit(anyio.run(partial(run_to_target, asked, tasks=tasks or TaskChoice.RESUME, on_page=on_page)))

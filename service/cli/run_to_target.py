@@ -28,11 +28,16 @@ def refuse_early(asked: AskedRun) -> None:
 
 
 async def run_to_target(
-    asked: AskedRun, hint: str = "run it again to continue", tasks: TaskChoice = TaskChoice.RESUME
+    asked: AskedRun,
+    hint: str = "run it again to continue",
+    tasks: TaskChoice = TaskChoice.RESUME,
+    *,
+    on_page: bool = False,
 ) -> int:
     """Define or continue the run, run it to its target, and return the exit code.
 
-    `hint` is printed when the run is stopped by a signal; `tasks` selects the tasks that a pipe or file gets.
+    `hint` is printed when the run is stopped by a signal; `tasks` selects the tasks that a pipe or file gets; with
+    `on_page`, page and REST API are served meanwhile.
     """
     settings = asked.settings
     async with open_log(settings) as broker:
@@ -52,9 +57,9 @@ async def run_to_target(
             say(told)
             return code
         # The pipeline and the HTTP client, which a run that is over does not need. The loop has nothing else to do yet.
-        from service.cli.run_with_model import run_on  # noqa: PLC0415
+        from service.cli.run_with_model import Shown, run_on  # noqa: PLC0415
 
-        return await run_on(broker, asked, progress, goal, hint, output)
+        return await run_on(broker, asked, progress, goal, Shown(hint, output, on_page))
 
 
 def _over_already(progress: Progress, goal: GoalSet) -> tuple[int, str] | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from signal import SIGPIPE
 
 import anyio
@@ -40,9 +41,19 @@ _PATIENCE_S = 600.0
 _SHOWN_TOPICS = 5
 
 
-async def run_on(
-    broker: Broker, asked: AskedRun, progress: Progress, goal: GoalSet, hint: str, output: RunOutput | None
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a run is shown: the hint when it is stopped, the output of its tasks, and whether a page is served.
+
+    Without `output`, a terminal shows the tasks.
+    """
+
+    hint: str
+    output: RunOutput | None
+    on_page: bool = False
+
+
+async def run_on(broker: Broker, asked: AskedRun, progress: Progress, goal: GoalSet, shown: Shown) -> int:
     """Define the run or set its goal, run it, and return the exit code."""
     settings = priced_as_before(asked.settings, goal)
     if goal.price is not None and settings != asked.settings:
@@ -60,7 +71,13 @@ async def run_on(
         definition = await begin(broker, asked, progress, goal)
         warn_of_other_api(models, definition.recipe)
         pipeline = Pipeline(broker, definition, models, Limits.of(settings))
-        return await _run_shown(pipeline, progress.finished, hint, output)
+        if not shown.on_page:
+            return await _run_shown(pipeline, progress.finished, shown)
+        from service.web.server.start import serving_own_run  # noqa: PLC0415 - the server of aiohttp
+
+        async with serving_own_run(settings, broker, models) as url:
+            say(f"page and REST API: {url}")
+            return await _run_shown(pipeline, progress.finished, shown)
 
 
 def _other_model(latest: str | None, asked: str) -> str:
@@ -101,12 +118,12 @@ async def _alone(broker: Broker, settings: Settings) -> AsyncIterator[None]:
         yield
 
 
-async def _run_shown(pipeline: Pipeline, finished: int, hint: str, output: RunOutput | None) -> int:
+async def _run_shown(pipeline: Pipeline, finished: int, shown: Shown) -> int:
     """Run the pipeline under a view until it ends or is stopped, and return the exit code.
 
-    `finished` is the number of tasks finished before this process started; without `output`, a terminal shows tasks.
+    `finished` is the number of tasks finished before this process started.
     """
-    pace, stopped = Pace(finished_before=finished), Stopped()
+    pace, stopped, output = Pace(finished_before=finished), Stopped(), shown.output
 
     def stop() -> None:
         pace.stop()
@@ -124,7 +141,7 @@ async def _run_shown(pipeline: Pipeline, finished: int, hint: str, output: RunOu
         tasks.cancel_scope.cancel()
     if output is not None and output.is_closed:
         stopped.by = stopped.by or SIGPIPE
-    return _told(pipeline, ended, stopped, hint)
+    return _told(pipeline, ended, stopped, shown.hint)
 
 
 async def _run_into(output: RunOutput, pipeline: Pipeline) -> RunEnded | None:

@@ -5,12 +5,13 @@ is defined. For an existing run, explicit values of these settings must match it
 """
 
 from service.settings.loading import load_settings, origins
-from service.settings.settings import KAFKA_PARTITIONS, KAFKA_SCHEME, TOML_FILE, ModelId, Settings
+from service.settings.settings import KAFKA_PARTITIONS, KAFKA_SCHEME, RUN_NAME, TOML_FILE, ModelId, Settings
 from service.settings.stages import LmApi, LmDialect, LmKind, StageSettings
 
 __all__ = [
     "KAFKA_PARTITIONS",
     "KAFKA_SCHEME",
+    "RUN_NAME",
     "TOML_FILE",
     "LmApi",
     "LmDialect",

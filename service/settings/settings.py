@@ -41,7 +41,8 @@ KAFKA_SCHEME = "kafka://"
 KAFKA_PARTITIONS = 12
 
 # Valid in a topic name and as a file name; it cannot contain a path.
-RunName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$")]
+RUN_NAME = r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$"
+RunName = Annotated[str, StringConstraints(pattern=RUN_NAME)]
 
 RecipeChoice = Annotated[
     RecipeName | Path,
@@ -215,6 +216,28 @@ class Settings(BaseSettings):
         default=None, description="port on which a worker serves health and metrics"
     )
     http_host: str = Field(default="127.0.0.1", description="address on which a worker serves health and metrics")
+    web_host: str = Field(default="127.0.0.1", description="address on which page and REST API are served")
+    web_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8080, description="port of page and REST API; 0 for a free port"
+    )
+    web_tokens: Path | None = Field(
+        default=None, description="file of access tokens, a line NAME:SCOPE,…:TOKEN each; scopes: read, steer, admin"
+    )
+    web_hosts: Annotated[Names, NoDecode] = Field(
+        default=(), description="names by which browsers may reach the page, separated by commas; IP addresses may"
+    )
+    web_origins: Annotated[Names, NoDecode] = Field(
+        default=(), description="origins of other pages that may call the API with a token, separated by commas"
+    )
+    web_insecure_no_auth: bool = Field(
+        default=False, description="serve other machines without tokens: whoever reaches the port may read and steer"
+    )
+    web_certificate_file: Path | None = Field(default=None, description="certificate for HTTPS, PEM")
+    web_key_file: Path | None = Field(default=None, description="private key of web_certificate_file, PEM")
+    web_streams: Annotated[int, Field(ge=1)] = Field(default=256, description="limit on open streams, in all")
+    web_streams_per_token: Annotated[int, Field(ge=1)] = Field(
+        default=32, description="limit on open streams for each token"
+    )
     drain_s: Annotated[float, Field(ge=0)] = Field(
         default=60.0, description="time for calls in flight to finish after a stop signal, seconds"
     )
@@ -296,6 +319,12 @@ class Settings(BaseSettings):
             raise ValueError("kafka_username and its password need kafka_sasl: say which mechanism to log in with")
         if not self.kafka_tls and (self.kafka_ca_file or self.kafka_certificate_file or self.kafka_key_file):
             raise ValueError("kafka_ca_file, kafka_certificate_file and kafka_key_file need kafka_tls")
+        return self
+
+    @model_validator(mode="after")
+    def _https_is_complete(self) -> "Settings":
+        if (self.web_certificate_file is None) != (self.web_key_file is None):
+            raise ValueError("HTTPS needs both web_certificate_file and web_key_file")
         return self
 
     def of_step(self, step: Step) -> "Settings":

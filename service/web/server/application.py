@@ -1,0 +1,40 @@
+"""The application: routes of all packages, and the middleware before them."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from service.settings import Settings
+from service.web import api, page, streams
+from service.web.keys import DRAIN, RUNS, SETTINGS, STREAM_SLOTS
+from service.web.runs import Runs
+from service.web.server import health
+from service.web.server.drain import Drain
+from service.web.server.middleware import MIDDLEWARE, add_headers
+from service.web.server.stream_slots import StreamSlots
+
+# A seed task is at most as long as a record of the pool.
+_LONGEST_BODY = 256 * 1024
+
+
+def application(settings: Settings, runs: Runs) -> web.Application:
+    """Return the application, ready to be served."""
+    app = web.Application(middlewares=MIDDLEWARE, client_max_size=_LONGEST_BODY)
+    app[SETTINGS] = settings
+    app[RUNS] = runs
+    app[STREAM_SLOTS] = StreamSlots(settings.web_streams, settings.web_streams_per_token)
+    drain = app[DRAIN] = Drain()
+
+    async def begin_drain(_: web.Application) -> None:
+        drain.begin()
+
+    app.on_shutdown.append(begin_drain)
+    app.on_response_prepare.append(add_headers)
+    for package in (health, api, streams, page):
+        app.add_routes(_routes_of(package))
+    return app
+
+
+def _routes_of(package: object) -> Sequence[web.RouteDef]:
+    routes: Sequence[web.RouteDef] = getattr(package, "routes", list)()
+    return routes
