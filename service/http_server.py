@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
+from ssl import SSLContext
+from typing import Any, cast
 
 import anyio
 from aiohttp import web
@@ -19,24 +20,23 @@ async def serving(
     *,
     backlog: int = _BACKLOG,
     shutdown_timeout_s: float = 60.0,
-    handler_cancellation: bool = False,
+    tls: SSLContext | None = None,
+    **protocol: Any,
 ) -> AsyncIterator[str]:
     """Serve an application, and yield `HOST:PORT`; port 0 binds a free one.
 
-    Requests in progress at the end have `shutdown_timeout_s` to finish. With `handler_cancellation`, a handler is
-    cancelled when its client leaves.
+    Requests in progress at the end have `shutdown_timeout_s` to finish. `protocol` are options of aiohttp's server,
+    such as `handler_cancellation`: a handler is cancelled when its client leaves.
 
     Raises:
         OSError: the address is in use or does not belong to this machine.
     """
-    runner = web.AppRunner(
-        app, access_log=None, handler_cancellation=handler_cancellation, shutdown_timeout=shutdown_timeout_s
-    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_timeout_s, **protocol)
     await runner.setup()
     try:
         # An own server instead of a `TCPSite`, which does not show its sockets.
         protocols = cast(web.Server, runner.server)  # set up above
-        server = await asyncio.get_running_loop().create_server(protocols, host, port, backlog=backlog)
+        server = await asyncio.get_running_loop().create_server(protocols, host, port, backlog=backlog, ssl=tls)
         try:
             bound_host, bound_port = server.sockets[0].getsockname()[:2]
             yield f"[{bound_host}]:{bound_port}" if ":" in bound_host else f"{bound_host}:{bound_port}"

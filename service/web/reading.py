@@ -1,0 +1,56 @@
+"""Reads the body and the query of a request as structs, and refuses what is not expected."""
+
+from http import HTTPStatus
+from typing import TypeVar
+
+import anyio
+import msgspec
+from aiohttp import hdrs, web
+from msgspec import Struct
+
+from service.web.problems import ProblemError
+
+_BODY_WITHIN_S = 15.0
+
+S = TypeVar("S", bound=Struct)
+
+
+async def body_of(request: web.Request, kind: type[S]) -> S:
+    """Return the JSON body of a request.
+
+    Raises:
+        ProblemError: it is no JSON, no `kind`, compressed, or does not come in time.
+        HTTPRequestEntityTooLarge: it is too long.
+    """
+    if request.content_type != "application/json" or hdrs.CONTENT_ENCODING in request.headers:
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected Content-Type application/json and no Content-Encoding"
+        )
+    try:
+        with anyio.fail_after(_BODY_WITHIN_S):
+            body = await request.read()
+    except TimeoutError as error:
+        raise ProblemError(
+            HTTPStatus.REQUEST_TIMEOUT, f"expected the whole body within {_BODY_WITHIN_S:g} s"
+        ) from error
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"expected JSON: {error}") from error
+
+
+def query_of(request: web.Request, kind: type[S]) -> S:
+    """Return the parameters of a request's query; numbers and booleans are read from their texts.
+
+    Raises:
+        ProblemError: a parameter is unknown, repeated, or has another value than expected.
+    """
+    given = dict(request.query)
+    if len(given) < len(request.query):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "expected each parameter of the query once, and one is repeated")
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"query: {error}") from error
