@@ -18,6 +18,7 @@ from service.run.pace import Pace
 from service.run.progress import Progress
 from service.run.progress_reader import ProgressReader
 from service.settings import Settings
+from service.task_groups import unwrapped_task_group
 from service.web.problems import ProblemError
 from service.web.read_model.pulse import Pulse
 from service.web.steering import Steering
@@ -112,7 +113,7 @@ class Runs:
     async def open(cls, settings: Settings, own: Mapping[str, OwnRun]) -> "AsyncIterator[Runs]":
         """Open the place of the logs; `own` are the runs that this process works on."""
         brokers = {name: each.broker for name, each in own.items()}
-        async with RunLogs.open(settings, brokers) as logs, anyio.create_task_group() as tasks:
+        async with RunLogs.open(settings, brokers) as logs, unwrapped_task_group() as tasks:
             yield cls(logs, own, tasks)
             tasks.cancel_scope.cancel()
 

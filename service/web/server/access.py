@@ -14,6 +14,7 @@ import structlog
 from anyio import to_thread
 
 from service.errors import ConfigurationError
+from service.task_groups import unwrapped_task_group
 
 _LOOK_EVERY_S = 1.0
 _SHORTEST_TOKEN = 16
@@ -70,7 +71,7 @@ class Tokens:
             return
         tokens = cls(path, ())
         await tokens._read(path)
-        async with anyio.create_task_group() as tasks:
+        async with unwrapped_task_group() as tasks:
             tasks.start_soon(tokens._follow, path)
             yield tokens
             tasks.cancel_scope.cancel()

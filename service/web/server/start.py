@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from ssl import Purpose, SSLContext, create_default_context
+from typing import Any
 
 import structlog
 from anyio import to_thread
@@ -19,7 +20,7 @@ from service.web.server.sites import check_exposure, is_loopback
 
 _FINISHES_WITHIN_S = 10.0
 # A handler ends when its client leaves; names and values of headers are short, and bodies are not compressed.
-_PROTOCOL = {
+_PROTOCOL: dict[str, Any] = {
     "handler_cancellation": True,
     "max_line_size": 8_190,
     "max_field_size": 8_190,
