@@ -241,6 +241,12 @@ class WebOptions(OptionGroup):
         Path | None,
         typer.Option("--web-tokens", help="File of access tokens, a line NAME:SCOPE,…:TOKEN each.", metavar="FILE"),
     ] = None
+    web_webhooks: Annotated[
+        Path | None,
+        typer.Option(
+            "--web-webhooks", help="File of webhooks to which finished tasks are delivered, TOML.", metavar="FILE"
+        ),
+    ] = None
     web_insecure_no_auth: Annotated[
         bool | None,
         typer.Option("--insecure-no-auth", help="Serve other machines without tokens.", show_default=False),

@@ -53,6 +53,7 @@ CONTROL: Topic[
     | messages.DeadLettersPutBack
     | messages.TopicIds
     | messages.InstructionsSearched
+    | messages.WebhookDelivered
 ] = Topic(
     "control",
     (
@@ -63,6 +64,7 @@ CONTROL: Topic[
         messages.DeadLettersPutBack,
         messages.TopicIds,
         messages.InstructionsSearched,
+        messages.WebhookDelivered,
     ),
 )
 

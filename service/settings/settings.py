@@ -234,6 +234,9 @@ class Settings(BaseSettings):
     )
     web_certificate_file: Path | None = Field(default=None, description="certificate for HTTPS, PEM")
     web_key_file: Path | None = Field(default=None, description="private key of web_certificate_file, PEM")
+    web_webhooks: Path | None = Field(
+        default=None, description="file of webhooks to which finished tasks are delivered, TOML"
+    )
     web_streams: Annotated[int, Field(ge=1)] = Field(default=256, description="limit on open streams, in all")
     web_streams_per_token: Annotated[int, Field(ge=1)] = Field(
         default=32, description="limit on open streams for each token"

@@ -117,6 +117,10 @@ class Runs:
             yield cls(logs, own, tasks)
             tasks.cancel_scope.cancel()
 
+    def writer(self, name: str) -> Broker | None:
+        """Return the log of a run as far as this process may write it without opening it again."""
+        return self._logs.writer(name)
+
     async def names(self) -> list[str]:
         """Return the names of all runs of the log, in order."""
         return await self._logs.names()

@@ -21,6 +21,7 @@ from service.messaging.messages.control import (
     RunEnded,
     StageLimits,
     TopicIds,
+    WebhookDelivered,
 )
 from service.messaging.messages.pool import (
     CandidateVerdict,
@@ -102,6 +103,7 @@ __all__ = [
     "SubmittedSeed",
     "TaskInstances",
     "TopicIds",
+    "WebhookDelivered",
     "check_next",
     "subject_of",
 ]

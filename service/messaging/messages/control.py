@@ -115,6 +115,17 @@ class DeadLettersPutBack(Message, frozen=True, kw_only=True):
     below: int
 
 
+class WebhookDelivered(Message, frozen=True, kw_only=True):
+    """All tasks before an offset vector of the topic `tasks` were delivered to a webhook."""
+
+    ce_type = "io.seedstream-optional.webhook-delivered.v1"
+    key_field = "webhook"
+
+    run: str
+    webhook: str
+    position: str
+
+
 class GivenPrice(Struct, frozen=True, gc=False, kw_only=True):
     """The price of a model's tokens that was given by options, in US dollars per million.
 

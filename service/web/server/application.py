@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from service.settings import Settings
-from service.web import api, page, streams
+from service.web import api, page, streams, webhooks
 from service.web.keys import DRAIN, RUNS, SESSIONS, SETTINGS, SITES, STREAM_SLOTS, TOKENS
 from service.web.runs import Runs
 from service.web.server import health, login
@@ -15,15 +15,19 @@ from service.web.server.middleware import MIDDLEWARE, add_headers
 from service.web.server.sessions import Sessions
 from service.web.server.sites import Sites
 from service.web.server.stream_slots import StreamSlots
+from service.web.webhooks.sender import WebhookSender
 
 _LONGEST_BODY = 256 * 1024
 
 
-def application(settings: Settings, runs: Runs, tokens: Tokens) -> web.Application:
+def application(
+    settings: Settings, runs: Runs, tokens: Tokens, senders: Sequence[WebhookSender] = ()
+) -> web.Application:
     """Return the application, ready to be served."""
     app = web.Application(middlewares=MIDDLEWARE, client_max_size=_LONGEST_BODY)
     app[SETTINGS] = settings
     app[RUNS] = runs
+    app[webhooks.WEBHOOKS] = senders
     app[TOKENS] = tokens
     app[SESSIONS] = Sessions()
     app[SITES] = Sites(settings)
@@ -35,7 +39,7 @@ def application(settings: Settings, runs: Runs, tokens: Tokens) -> web.Applicati
 
     app.on_shutdown.append(begin_drain)
     app.on_response_prepare.append(add_headers)
-    for package in (health, login, api, streams, page):
+    for package in (health, login, api, streams, webhooks, page):
         app.add_routes(_routes_of(package))
     return app
 

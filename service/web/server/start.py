@@ -17,6 +17,8 @@ from service.web.runs import OwnRun, Runs
 from service.web.server.access import Tokens
 from service.web.server.application import application
 from service.web.server.sites import check_exposure, is_loopback
+from service.web.webhooks.configuration import read_webhooks
+from service.web.webhooks.senders import delivering
 
 _FINISHES_WITHIN_S = 10.0
 # A handler ends when its client leaves; names and values of headers are short, and bodies are not compressed.
@@ -43,16 +45,18 @@ async def serving_runs(settings: Settings, own: Mapping[str, OwnRun]) -> AsyncIt
         BrokerError: the log cannot be reached.
     """
     check_exposure(settings)
+    webhooks = [] if settings.web_webhooks is None else await to_thread.run_sync(read_webhooks, settings.web_webhooks)
     async with (
         Tokens.of(settings.web_tokens) as tokens,
         Runs.open(settings, own) as runs,
+        delivering(webhooks, runs.writer) as senders,
         AsyncExitStack() as stack,
     ):
         tls = await to_thread.run_sync(_tls_of, settings)
         if tokens.are_needed and tls is None and not is_loopback(settings.web_host):
             log.warning("web.tokens_in_the_clear", hint="serve HTTPS (web_certificate_file), here or at a proxy")
         server = serving(
-            application(settings, runs, tokens),
+            application(settings, runs, tokens, senders),
             settings.web_host,
             settings.web_port,
             shutdown_timeout_s=min(settings.drain_s, _FINISHES_WITHIN_S),
