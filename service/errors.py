@@ -21,6 +21,7 @@ SeedstreamError
 │   ├── IllegalGenerationError    the group has rebalanced; the member's partitions were revoked
 │   └── OutcomeUnknownError       a commit was sent and its response never arrived
 ├── CheckpointUnfitError          a checkpoint is torn, or is not one of this log; handled where it is loaded
+├── ReadModelError                a question to the read model of the live service failed
 ├── OutputClosedError             the reader of standard output has closed it
 ├── DecodeError                   a record does not match the types of its topic
 │   └── NewerVersionError         a newer version wrote the record: upgrade this process
@@ -133,6 +134,10 @@ class OutcomeUnknownError(BrokerError):
 
 class CheckpointUnfitError(SeedstreamError):
     """A checkpoint is torn or of another log or version; whoever loads one reads the log instead."""
+
+
+class ReadModelError(SeedstreamError):
+    """A question to the read model of the live service failed: it took too long, or its file cannot be used."""
 
 
 class OutputClosedError(SeedstreamError):
