@@ -83,14 +83,31 @@ def _read_topics(path: Path) -> Subject:
     except tomllib.TOMLDecodeError as error:
         raise SubjectError(f"{path}: expected TOML: {error}") from error
     _check_keys(str(path), fields, _KEYS)
-    tables = fields.get("topics")
-    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+    if not _are_tables(fields.get("topics")):
         raise SubjectError(f"{path}: expected at least one table [[topics]] with a name and a share")
+    return subject_in(str(path), fields)
+
+
+def subject_in(place: str, fields: Mapping[str, Any]) -> Subject:
+    """Return the subject in the fields of a file of topics, or of a request; `place` names them in errors.
+
+    Raises:
+        SubjectError: they have something else in them.
+    """
+    _check_keys(place, fields, _KEYS)
+    tables = fields.get("topics") or []
+    if tables and not _are_tables(tables):
+        raise SubjectError(f"{place}: expected topics with a name and a share")
     if len(tables) > _MOST_TOPICS:
-        raise SubjectError(f"{path}: expected at most {_MOST_TOPICS} topics, got {len(tables)}")
-    topics = tuple(_topic(f"{path}: topic {number}", table) for number, table in enumerate(tables, 1))
-    _check_together(path, tables, topics)
-    return Subject(_optional(str(path), fields, "about"), _optional(str(path), fields, "system_prompt"), topics)
+        raise SubjectError(f"{place}: expected at most {_MOST_TOPICS} topics, got {len(tables)}")
+    topics = tuple(_topic(f"{place}: topic {number}", table) for number, table in enumerate(tables, 1))
+    if topics:
+        _check_together(place, tables, topics)
+    return Subject(_optional(place, fields, "about"), _optional(place, fields, "system_prompt"), topics)
+
+
+def _are_tables(tables: object) -> bool:
+    return isinstance(tables, list) and bool(tables) and all(isinstance(table, dict) for table in tables)
 
 
 def _topic(place: str, fields: Mapping[str, Any]) -> SubjectTopic:
@@ -106,22 +123,24 @@ def _topic(place: str, fields: Mapping[str, Any]) -> SubjectTopic:
     return SubjectTopic(name.strip(), float(share), about, system)
 
 
-def _check_together(path: Path, tables: Sequence[Mapping[str, Any]], topics: Sequence[SubjectTopic]) -> None:
+def _check_together(place: str, tables: Sequence[Mapping[str, Any]], topics: Sequence[SubjectTopic]) -> None:
     """Raise unless the names of topics differ, and all of them or none have a share."""
     first: dict[str, str] = {}
     for topic in topics:
         folded = topic.name.casefold()
         if folded in first:
             raise SubjectError(
-                f"{path}: expected topics with different names, got {first[folded]!r} and {topic.name!r}"
+                f"{place}: expected topics with different names, got {first[folded]!r} and {topic.name!r}"
             )
         first[folded] = topic.name
     without = [topic.name for topic, table in zip(topics, tables, strict=True) if "share" not in table]
     if without and len(without) < len(topics):
-        raise SubjectError(f"{path}: expected a share of every topic or of none, and {without[0]!r} has none")
+        raise SubjectError(f"{place}: expected a share of every topic or of none, and {without[0]!r} has none")
     shares = [topic.share for topic in topics]
     if max(shares) > _WIDEST * min(shares):
-        raise SubjectError(f"{path}: expected shares of the same magnitude, got {min(shares):g} beside {max(shares):g}")
+        raise SubjectError(
+            f"{place}: expected shares of the same magnitude, got {min(shares):g} beside {max(shares):g}"
+        )
 
 
 def _check_keys(place: str, fields: Mapping[str, Any], known: Sequence[str]) -> None:

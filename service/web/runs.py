@@ -25,6 +25,7 @@ from service.web.steering import Steering
 
 _OPENS_WITHIN_S = 20.0
 _MOST_OPEN = 64
+_SEEN_WITHIN_S = 2.0
 
 log = structlog.get_logger()
 
@@ -69,6 +70,12 @@ class LiveRun:
     def latest_ms(self) -> int:
         """Time of the latest record read, in milliseconds of Unix time; 0 if there is none."""
         return self._reader.tail.latest_ms
+
+    async def read(self, what: Callable[[Progress], bool]) -> None:
+        """Wait a moment until something that was just written is read too, for the next question of its writer."""
+        with anyio.move_on_after(_SEEN_WITHIN_S):
+            while not what(self.progress):
+                await self.news.wait(self.news.revision)
 
     async def follow(self) -> None:
         """Read the log as it grows, until cancelled.

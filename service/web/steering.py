@@ -1,7 +1,7 @@
 """Writes to a run that a request asks for: goals and seed tasks, with the checks of the command line."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 
 import anyio
@@ -9,14 +9,16 @@ from anyio import to_thread
 
 from service.bootstrap.open_broker import open_log
 from service.bootstrap.open_run import holder_of
-from service.errors import RunLockedError
+from service.errors import ConfigurationError, RunLockedError
 from service.messaging import topics
 from service.messaging.broker import Broker
 from service.messaging.messages import GoalSet
 from service.messaging.topic_reader import replay
+from service.pipeline.seed_adding import KnownTasks, add_to_pool
 from service.run.definition import AskedRun
-from service.run.goals import begin
+from service.run.goals import begin, check_pause
 from service.run.progress import Progress
+from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
 from service.web.problems import ProblemError
 
@@ -31,21 +33,40 @@ class Steering:
         self._broker = broker
         self._writing = anyio.Lock()
 
-    async def set_goal(self, change: Callable[[GoalSet], GoalSet]) -> GoalSet:
-        """Change the goal of the run, and return the new one. A run that has ended goes on.
+    async def set_goal(self, change: Callable[[GoalSet], GoalSet], counted: Progress) -> GoalSet:
+        """Change the goal of the run, and return the new one. A run that has ended goes on under another goal.
+
+        `counted` are the counts of the run, as far as its log is read.
 
         Raises:
             ProblemError: the run has no goal yet, or another process alone may write its log.
-            ConfigurationError: the changed goal does not fit the run.
+            ConfigurationError: a run that has nothing to do should pause.
         """
         async with self.writing() as broker:
-            progress = Progress()
-            await replay(broker, self._settings.run, [topics.CONTROL], progress.apply)
-            if progress.defined is None or progress.goal is None:
+            said = Progress()
+            await replay(broker, self._settings.run, [topics.CONTROL], said.apply)
+            if said.defined is None or said.goal is None:
                 raise undefined(self._settings)
-            goal = change(progress.goal)
-            await begin(broker, AskedRun(self._settings), progress, goal)
+            goal = change(said.goal)
+            said.finished = counted.finished
+            check_pause(said, goal)
+            if goal != said.goal:
+                await begin(broker, AskedRun(self._settings), said, goal)
             return goal
+
+    async def add_seeds(self, seeds: Sequence[SeedTask]) -> list[SeedTask]:
+        """Submit the seed tasks that the run does not have yet, and return them; admit lets them into the pool.
+
+        Raises:
+            ProblemError: another process alone may write the log.
+            RunNotFoundError: the run was never defined.
+            SeedTaskError: the run has another task with the same id, or a prompt with the tasks would be too long.
+        """
+        async with self.writing() as broker:
+            known = await KnownTasks.of(broker, self._settings.run)
+            new = known.new_among(seeds)
+            await add_to_pool(broker, known.definition, new, admits=self._broker is not None)
+            return new
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Broker]:
@@ -68,19 +89,27 @@ async def open_to_write(settings: Settings) -> AsyncIterator[Broker]:
     """Open the log of a run to write it.
 
     Raises:
-        ProblemError: another process alone may write it.
+        ProblemError: another process alone may write it, or topics are missing on Kafka.
     """
-    try:
-        async with open_log(settings) as broker:
-            yield broker
-    except RunLockedError as error:
-        holder = await to_thread.run_sync(holder_of, settings)
-        raise ProblemError(
-            HTTPStatus.CONFLICT,
-            f"process {'of unknown id' if holder is None else holder} works on run {settings.run!r}, and alone may "
-            "write its embedded log: stop it and steer the run here, or run it with --web and steer it there",
-            command=f"seedstream run --run {settings.run} --web",
-        ) from error
+    async with AsyncExitStack() as stack:
+        try:
+            broker = await stack.enter_async_context(open_log(settings))
+        except RunLockedError as error:
+            raise await _locked(settings) from error
+        except ConfigurationError as error:
+            command = f"seedstream topics create --run {settings.run}" if settings.on_kafka else None
+            raise ProblemError(HTTPStatus.CONFLICT, str(error), command=command) from error
+        yield broker
+
+
+async def _locked(settings: Settings) -> ProblemError:
+    holder = await to_thread.run_sync(holder_of, settings)
+    return ProblemError(
+        HTTPStatus.CONFLICT,
+        f"process {'of unknown id' if holder is None else holder} works on run {settings.run!r}, and alone may write "
+        "its embedded log: stop it and steer the run here, or run it with --web and steer it there",
+        command=f"seedstream run --run {settings.run} --web",
+    )
 
 
 def undefined(settings: Settings) -> ProblemError:

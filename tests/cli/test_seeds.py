@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from service.cli.seed_adding import outcome, unknown_seeds
+from service.cli.seed_adding import outcome
 from service.errors import SeedTaskError
+from service.pipeline.seed_adding import unknown_seeds
 from tests.support import examples
 
 _EXPORTED = replace(examples.seed_task(0), id="p0.0")

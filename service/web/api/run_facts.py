@@ -1,0 +1,103 @@
+"""The state of a run for clients: its counts, who works on it, and what waits."""
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import anyio
+import msgspec
+from anyio import to_thread
+
+from service.bootstrap.asked_model import AskedModel
+from service.bootstrap.open_run import is_worked_on
+from service.messaging.messages import GoalSet
+from service.pipeline.members import read_members
+from service.pipeline.stall import read_waiting
+from service.pipeline.standstill import read_standstill, waiting_at_most
+from service.run.facts import facts
+from service.web.api.run_answers import ModelState, RunFacts
+from service.web.runs import LiveRun
+
+# Asking the brokers costs more than counting: clients share what was asked lately.
+_FRESH_S = 1.0
+
+
+class Lookout:
+    """What only the log's groups know of a run: who works on it, and what waits. It is asked for once a second."""
+
+    def __init__(self, live: LiveRun) -> None:
+        self._live = live
+        self._looking = anyio.Lock()
+        self._seen: dict[str, Any] = {}
+        self._seen_s = float("-inf")
+
+    async def look(self) -> dict[str, Any]:
+        """Return the processes at work, the records that wait by role, and the standstill if there is one.
+
+        Raises:
+            BrokerError: the brokers do not answer.
+        """
+        async with self._looking:
+            if anyio.current_time() - self._seen_s >= _FRESH_S:
+                self._seen, self._seen_s = await self._look(), anyio.current_time()
+            return self._seen
+
+    async def _look(self) -> dict[str, Any]:
+        live = self._live
+        waiting = waiting_at_most(await read_waiting(live.broker, live.name), live.progress)
+        staff = await read_members(live.broker, live.name)
+        still = await read_standstill(live.broker, live.name, live.progress, live.latest_ms)
+        if still is not None:
+            still = replace(still, abandoned=not await to_thread.run_sync(is_worked_on, live.settings))
+        return {
+            "lag": {role.value: count for role, count in waiting.items() if count},
+            "at_work": {role.value: asdict(each) for role, each in staff.items()},
+            "stalled": still.facts() if still is not None else None,
+        }
+
+
+_lookouts: WeakKeyDictionary[LiveRun, Lookout] = WeakKeyDictionary()
+
+
+async def facts_of(live: LiveRun) -> RunFacts:
+    """Return the state of a run.
+
+    Raises:
+        BrokerError: the brokers do not answer.
+    """
+    lookout = _lookouts.setdefault(live, Lookout(live))
+    seen = await lookout.look()
+    progress, goal = live.progress, live.progress.goal or GoalSet(run=live.name, target=0)
+    pace = live.pace
+    left_s = None if progress.ended is not None or progress.paused else pace.left_s(progress)
+    return msgspec.convert(
+        facts(progress)
+        | seen
+        | {
+            "run": live.name,
+            "max_prompts": goal.max_prompts,
+            "pace": {"per_minute": pace.per_minute(progress.finished), "left_s": left_s},
+            "model": None if live.models is None else [_state_of(each) for each in live.models.each],
+            "as_of": _time_of(live.latest_ms),
+        },
+        RunFacts,
+    )
+
+
+def _state_of(asked: AskedModel) -> ModelState:
+    dispatcher = asked.dispatcher
+    return ModelState(
+        name=asked.name,
+        limit=int(dispatcher.balancer.limit),
+        in_flight=dispatcher.slots.in_use,
+        waiting=dispatcher.slots.waiting,
+        health="answers" if dispatcher.refusal is None else f"takes no calls: {dispatcher.refusal}",
+    )
+
+
+def _time_of(timestamp_ms: int) -> str | None:
+    """Return a time as RFC 3339, or `None` for 0."""
+    if not timestamp_ms:
+        return None
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
