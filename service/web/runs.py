@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 
 import anyio
 import structlog
@@ -20,6 +21,7 @@ from service.run.progress_reader import ProgressReader
 from service.settings import Settings
 from service.task_groups import unwrapped_task_group
 from service.web.problems import ProblemError
+from service.web.read_model import ReadModel
 from service.web.read_model.pulse import Pulse
 from service.web.steering import Steering
 
@@ -39,16 +41,23 @@ class OwnRun:
 
 
 class LiveRun:
-    """A run as far as its log is read; `news` beats when more of it was read.
+    """A run as far as its log is read; `news` beats when more was counted, `model.news` when more is in the tables.
 
     `closed` is set when the run is no longer followed, because its log failed or the service ends.
     """
 
     def __init__(
-        self, settings: Settings, broker: Broker, reader: ProgressReader, steering: Steering, models: AskedModels | None
+        self,
+        settings: Settings,
+        broker: Broker,
+        reader: ProgressReader,
+        model: ReadModel,
+        steering: Steering,
+        models: AskedModels | None,
     ) -> None:
         self.settings = settings
         self.broker = broker
+        self.model = model
         self.steering = steering
         self.models = models
         self.news = Pulse()
@@ -83,6 +92,11 @@ class LiveRun:
         Raises:
             BrokerError: the log cannot be read.
         """
+        async with unwrapped_task_group() as tasks:
+            tasks.start_soon(self.model.follow)
+            await self._count()
+
+    async def _count(self) -> None:
         while True:
             if await self._reader.next():
                 self.pace.per_minute(self.progress.finished)
@@ -197,10 +211,18 @@ class Runs:
         async with (
             self._logs.opened(settings.run) as broker,
             ProgressReader.open(broker, settings.run, Checkpoints(settings.state_folder)) as reader,
+            ReadModel.open(broker, settings.run, _tables_of(settings)) as model,
         ):
             await reader.catch_up(tell)
             steering = Steering(settings, self._logs.writer(settings.run))
-            yield LiveRun(settings, broker, reader, steering, own.models if own is not None else None)
+            models = own.models if own is not None else None
+            yield LiveRun(settings, broker, reader, model, steering, models)
+
+
+def _tables_of(settings: Settings) -> Path | None:
+    """Return the file of a run's tables, beside its checkpoints; they can be made again from the log."""
+    folder = settings.state_folder
+    return None if folder is None else folder / "web.sqlite3"
 
 
 def _first(group: BaseExceptionGroup[SeedstreamError]) -> SeedstreamError:
