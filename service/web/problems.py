@@ -67,17 +67,23 @@ def problem_of(error: SeedstreamError) -> ProblemError:
     return ProblemError(status, str(error), headers=headers)
 
 
+def document_of(problem: ProblemError) -> bytes:
+    """Return the JSON of a problem, one line."""
+    return msgspec.json.encode(
+        Problem(
+            type="about:blank",
+            title=problem.status.phrase,
+            status=problem.status,
+            detail=problem.detail,
+            command=problem.command,
+        )
+    )
+
+
 def respond(problem: ProblemError) -> web.Response:
     """Return the response of a problem."""
-    body = Problem(
-        type="about:blank",
-        title=problem.status.phrase,
-        status=problem.status,
-        detail=problem.detail,
-        command=problem.command,
-    )
     return web.Response(
         status=problem.status,
-        body=msgspec.json.encode(body),
+        body=document_of(problem),
         headers={"Content-Type": CONTENT_TYPE, **(problem.headers or {})},
     )
