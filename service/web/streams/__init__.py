@@ -1,5 +1,5 @@
 """Finished tasks over HTTP, as server-sent events or JSON Lines, from a position on."""
 
-from service.web.streams.routes import routes
+from service.web.streams.routes import negotiated, routes
 
-__all__ = ["routes"]
+__all__ = ["negotiated", "routes"]
