@@ -34,6 +34,7 @@ GUARDED_USERS = (
     "admit",
     "finish",
     "operator",
+    "web",
     "reader",
     "creator",
     "single",

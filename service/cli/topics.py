@@ -80,8 +80,9 @@ def check(
 def acls(run: options.RunOptions, user: User = _USER, command_config: CommandConfig = None) -> None:
     """Print commands that give the accounts of a run their least rights: one account for each role, and some more.
 
-    `operator` is for goal, seeds, replay and all that shows a run, `reader` for consume and export, `creator` for
-    topics create, `single` for run and refilter --into. A process with several roles needs the rights of all of them.
+    `operator` is for goal, seeds, replay and all that shows a run, `web` for web, `reader` for consume and export,
+    `creator` for topics create, `single` for run and refilter --into. A process with several roles needs the rights of
+    all of them.
     """
     settings = options.settings_from(run)
     for line in access.commands(settings.run, bootstrap_of(settings), user, command_config):

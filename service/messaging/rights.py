@@ -30,8 +30,9 @@ from service.messaging.topics import (
 class Account(StrEnum):
     """An account at Kafka: one for each role of a worker, and those of the command line.
 
-    `operator` is for `goal`, `seeds`, `replay`, `status` and all that shows a run, `reader` for `consume` and `export`,
-    `creator` for `topics create|check`, and `single` for `run` and `refilter --into`, which do the work of all roles.
+    `operator` is for `goal`, `seeds`, `replay`, `status` and all that shows a run, `web` for the page and the REST API,
+    `reader` for `consume` and `export`, `creator` for `topics create|check`, and `single` for `run` and `refilter
+    --into`, which do the work of all roles.
     """
 
     PRODUCER = "producer"
@@ -42,6 +43,7 @@ class Account(StrEnum):
     ADMIT = "admit"
     FINISH = "finish"
     OPERATOR = "operator"
+    WEB = "web"
     READER = "reader"
     CREATOR = "creator"
     SINGLE = "single"
@@ -143,6 +145,7 @@ _NEEDS = {
         groups=(_REPLAY,),
         ids=("define", _REPLAY),
     ),
+    Account.WEB: _Needs(reads=(*ALL, *DEAD_LETTER_TOPICS), writes=(CONTROL, CANDIDATES), ids=("define",)),
     Account.READER: _Needs(reads=(TASKS,)),
     Account.CREATOR: _Needs(reads=(CONTROL,), writes=(CONTROL,)),
 }
@@ -164,9 +167,11 @@ def rights_of(account: Account, run: str) -> list[Right]:
     rights += [_all(Resource.TOPIC, prefix, Operation.DESCRIBE_CONFIGS), *_needed(_NEEDS[account], run)]
     if account is Account.CREATOR:
         return [*rights, _all(Resource.TOPIC, prefix, Operation.CREATE), _BROKER_SETTINGS]
+    if account is Account.WEB:
+        rights.append(_all(Resource.GROUP, f"{prefix}webhook.", Operation.READ))
     # Every worker measures what the run waits for, from the offsets of all groups.
     rights.append(_all(Resource.GROUP, prefix, Operation.DESCRIBE))
-    return [*rights, _BROKER_SETTINGS] if account is Account.OPERATOR else rights
+    return [*rights, _BROKER_SETTINGS] if account in (Account.OPERATOR, Account.WEB) else rights
 
 
 def _all(resource: Resource, prefix: str, operation: Operation) -> Right:

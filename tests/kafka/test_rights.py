@@ -1,8 +1,10 @@
 """A fleet on a Kafka with access control lists: every account has the rights that `topics acls` prints."""
 
+import urllib.request
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from signal import SIGTERM
 from uuid import uuid4
 
 import anyio
@@ -10,14 +12,18 @@ import orjson
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest
+from anyio.from_thread import start_blocking_portal
 
 from service.messaging.broker import NewRecord
 from service.messaging.dead_letters import STAGE_INPUTS
 from service.messaging.rights import Account, Operation, Resource, Right, rights_of
 from service.pipeline.role import Role
+from tests.acceptance.model import eventually
 from tests.acceptance.program import run, start
 from tests.kafka.cluster import Cluster
+from tests.kafka.http import fetch, free_port
 from tests.kafka.test_commands import write
+from tests.web.webhooks.receiver import SECRET, receiving
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -60,6 +66,29 @@ def allow(cluster: Cluster, user: str, rights: Sequence[Right]) -> None:
     anyio.run(send)
 
 
+def the_web_account_shows_and_steers_the_run(settings: dict[str, str], folder: Path, run_name: str) -> None:
+    """Serve a run that has reached its target, change its goal, and deliver its tasks to a webhook."""
+    port = free_port()
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(receiving()) as receiver:
+        (folder / "hook.key").write_bytes(SECRET)
+        table = f'run = "{run_name}"\nurl = "{receiver.url}"\nsecret_file = "hook.key"\n'
+        (folder / "hooks.toml").write_text(f"[archive]\n{table}")
+        with start(folder, "web", "--web-port", str(port), "--web-webhooks", "hooks.toml", settings=settings) as web:
+            eventually(lambda: fetch(port, f"v1/runs/{run_name}")[0] == 200)
+            assert orjson.loads(fetch(port, f"v1/runs/{run_name}")[1])["finished"] == TARGET
+            goal = urllib.request.Request(
+                f"http://127.0.0.1:{port}/v1/runs/{run_name}/goal",
+                data=b'{"rpm": 600}',
+                headers={"Content-Type": "application/json"},
+                method="PATCH",
+            )
+            with urllib.request.urlopen(goal, timeout=30) as answer:
+                assert orjson.loads(answer.read())["rpm"] == 600
+            eventually(lambda: len(receiver.numbers) >= TARGET)
+            web.send(SIGTERM)
+            assert web.end().code == 0
+
+
 def test_a_fleet_works_under_the_least_rights(guarded_kafka: Cluster, tmp_path: Path) -> None:
     name = f"t{uuid4().hex[:8]}"
     common = {"RUN": name, "LM": "simulator", "PARTITIONS": "2", "PRICE_PROMPT": "1", "PRICE_COMPLETION": "1"}
@@ -89,6 +118,7 @@ def test_a_fleet_works_under_the_least_rights(guarded_kafka: Cluster, tmp_path: 
         for account in (Account.CREATOR, Account.OPERATOR):
             checked = run(tmp_path, "topics", "check", settings=login(account))
             assert (checked.code, "offsets.retention.minutes=" in checked.err) == (0, True), checked.err
+        the_web_account_shows_and_steers_the_run(login(Account.WEB), tmp_path, name)
         for worker in workers:
             assert worker.code is None
     single = login(Account.SINGLE)
