@@ -131,15 +131,17 @@ class SimilarityIndex:
         """Return the ROUGE-L F-measure of `text` with the text at `position`; 0 if either has no token."""
         return float(self._scores(text, position, position + 1)[0])
 
-    def full_scan(self, text: str, count: int) -> FullScan:
+    def full_scan(self, text: str, count: int, before: int | None = None) -> FullScan:
         """Compare with every text and return the `count` nearest, equal scores by position, and the mean score.
+
+        With `before`, only the texts before this position are compared.
 
         This takes some 0.1 ms per thousand texts: for display, not for verdicts.
         """
         # numpy, which takes as long to import as a command may start, and which verdicts do not need.
         from service.selfinstruct.similarity.full_scan import summary  # noqa: PLC0415
 
-        return summary(self._scores(text, 0, self._count), count)
+        return summary(self._scores(text, 0, self._count if before is None else before), count)
 
     def full_scans(self, count: int, workers: int = 1) -> Iterator[list[FullScan]]:
         """Yield the full scan of each text among those before it, in blocks. The index must not grow meanwhile.

@@ -99,11 +99,11 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     id: str
     instruction: str | None
-    reason: str | None
-    nearest: str | None
-    nearest_instruction: str | None
-    score: float | None
-    decided_ms: int | None
+    reason: str | None = None
+    nearest: str | None = None
+    nearest_instruction: str | None = None
+    score: float | None = None
+    decided_ms: int | None = None
 
 
 class DecisionPage(Struct, frozen=True, kw_only=True):

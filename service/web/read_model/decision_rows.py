@@ -15,8 +15,8 @@ ACCEPTED = "accepted"
 # The row of a verdict is that of its decision, times this, and its place there.
 VERDICTS = 1 << 16
 
-_INSERT = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT_VERDICT = "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_VERDICT = "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)"
 _LAST = "SELECT row, latest_ms, judged, accepted, reasons FROM decisions ORDER BY row DESC LIMIT 1"
 
 
@@ -50,14 +50,13 @@ class DecisionRows:
             (
                 self._last_row,
                 decision.prompt_seq,
+                record.offset,
                 record.timestamp_ms,
                 self._latest_ms,
                 self._judged,
                 self._accepted,
                 decision.pool_size,
                 msgspec.json.encode(self._reasons).decode(),
-                decision.failure,
-                decision.recipe,
             )
         )
         for place, verdict in enumerate(islice(decision.verdicts, VERDICTS)):
@@ -71,7 +70,6 @@ class DecisionRows:
                     ACCEPTED if verdict.reason is None else str(verdict.reason),
                     verdict.nearest,
                     verdict.score,
-                    None if verdict.semantic is None else msgspec.json.encode(verdict.semantic),
                 )
             )
 

@@ -77,8 +77,8 @@ class Ingest:
         self._tallies.write(connection)
         connection.execute(_SET_FACT, (_BOOKMARK, msgspec.json.encode(bookmark.as_json()).decode()))
 
-    def _pooled(self, _: sqlite3.Connection, __: Record, task: PooledTask) -> None:
-        self.pool.add(task, self._tallies)
+    def _pooled(self, _: sqlite3.Connection, record: Record, task: PooledTask) -> None:
+        self.pool.add(record, task, self._tallies)
 
     def _finished(self, _: sqlite3.Connection, record: Record, task: FinishedTask) -> None:
         self.tasks.add(record, task, self._tallies)

@@ -22,11 +22,21 @@ from service.messaging.topics import (
     PROMPTS,
     TASKS,
 )
-from service.web.read_model import task_queries
-from service.web.read_model.answers import MatchingRows, StreamRow, TaskFilter, TaskPage, Vector
+from service.web.read_model import task_queries, verdict_queries
+from service.web.read_model.answers import (
+    DecisionPage,
+    MatchingRows,
+    SeedPage,
+    Story,
+    StreamRow,
+    TaskFilter,
+    TaskPage,
+    Vector,
+)
 from service.web.read_model.database import DamagedFileError, Database
 from service.web.read_model.ingest import Ingest, saved_bookmark
 from service.web.read_model.pulse import Pulse
+from service.web.read_model.stories import Stories
 
 TOPICS = (PROMPTS, CANDIDATES, POOL, DECISIONS, CLASSIFIED, INSTANCES, TASKS, CONTROL)
 _POLL_S = 1.0
@@ -46,6 +56,7 @@ class ReadModel:
         self._broker = broker
         self._run = run
         self._database = database
+        self._stories = Stories(broker, run, database)
         self._ingest: Ingest | None = None
         self.caught_up = anyio.Event()
         self.news = Pulse()
@@ -117,6 +128,25 @@ class ReadModel:
     async def first_row_at(self, timestamp_ms: int) -> int:
         """Return the first row whose record has this time or a later one; behind the last row if there is none yet."""
         return await self._first(lambda connection: task_queries.first_at(connection, timestamp_ms))
+
+    async def story(self, name: str) -> Story | None:
+        """Return the story of a task, candidate, seed or prompt, `None` if nothing has this id.
+
+        Raises:
+            BrokerError: the log cannot be read.
+        """
+        pool = None if self._ingest is None else self._ingest.pool
+        return await self._stories.tell(name, pool)
+
+    async def decisions(self, reason: str | None = None, after: int | None = None, limit: int = 50) -> DecisionPage:
+        """Return a page of verdicts, the latest first; `reason` may be `accepted` too."""
+        return await self._database.read(
+            lambda connection: verdict_queries.find_verdicts(connection, reason, after, limit)
+        )
+
+    async def seeds(self, after: int | None = None, limit: int = 50) -> SeedPage:
+        """Return a page of human-written tasks, in the order of the pool."""
+        return await self._database.read(lambda connection: verdict_queries.find_seeds(connection, after, limit))
 
     async def _first(self, find: Callable[[sqlite3.Connection], int | None]) -> int:
         def found(connection: sqlite3.Connection) -> int:

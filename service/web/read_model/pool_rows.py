@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from service.messaging.broker import Record
 from service.messaging.ids import numbers_of
 from service.messaging.messages import Origin, PooledTask
 from service.selfinstruct.recipe import Language
@@ -20,7 +21,7 @@ SEED_SCORE_BINS = 20
 # Longer instructions are counted as this long.
 LONGEST_WORDS = 500
 _LONGEST_WORD = 64
-_INSERT = "INSERT OR IGNORE INTO pool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT OR IGNORE INTO pool VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_SHOWN = "INSERT OR IGNORE INTO shown VALUES (?, ?, ?)"
 _TOO_LATE = "UPDATE tasks SET distance = 1.0 - ?1 WHERE pool_seq = ?2"
 
@@ -32,7 +33,7 @@ class PoolRows:
     """
 
     def __init__(self, language: Language) -> None:
-        self._language = language
+        self.language = language
         tokenizer = TOKENIZERS[language]
         self.index = SimilarityIndex(1.0 - MAX_KNOWN_DISTANCE, tokenizer=tokenizer)
         self.pool_seqs = array("q")
@@ -48,14 +49,15 @@ class PoolRows:
             self._remember(pool_seq, instruction, is_seed=origin == Origin.HUMAN)
         self.index.settle()
 
-    def add(self, task: PooledTask, tallies: Tallies) -> None:
+    def add(self, record: Record, task: PooledTask, tallies: Tallies) -> None:
         """Take in a task."""
         match = self.index.nearest(task.instruction)
         near = (None, None) if match is None else (self.pool_seqs[match.position], match.score)
         numbers = numbers_of(task.id) if task.origin is Origin.MACHINE else None
         prompt = None if numbers is None else numbers[0]
         seed = None if task.seed is None else msgspec.json.encode(task.seed)
-        self._rows.append((task.pool_seq, task.id, task.origin, task.instruction, prompt, task.depth, *near, seed))
+        facts = (task.pool_seq, task.id, task.origin, task.instruction, prompt, task.depth)
+        self._rows.append((*facts, *near, record.offset, seed))
         if task.origin is Origin.MACHINE:
             self._count(task.instruction, tallies)
         if task.provenance is not None:
@@ -87,7 +89,7 @@ class PoolRows:
             match = self._seeds.nearest(instruction)
             score = 0.0 if match is None else match.score
             tallies.bins["seed_score", min(int(score * SEED_SCORE_BINS), SEED_SCORE_BINS - 1)] += 1
-        is_english = self._language is Language.EN
+        is_english = self.language is Language.EN
         words = len(instruction.split()) if is_english else round(count_words(instruction))
         tallies.bins["words", min(words, LONGEST_WORDS)] += 1
         tokens = self.index.tokenizer.tokens(instruction)

@@ -42,6 +42,7 @@ CREATE TABLE pool (
     depth INTEGER NOT NULL,
     nearest INTEGER,
     score REAL,
+    offset INTEGER NOT NULL,
     seed BLOB
 );
 CREATE INDEX pool_by_id ON pool (id);
@@ -59,14 +60,13 @@ CREATE TABLE candidates (
 CREATE TABLE decisions (
     row INTEGER PRIMARY KEY,
     prompt INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
     timestamp_ms INTEGER NOT NULL,
     latest_ms INTEGER NOT NULL,
     judged INTEGER NOT NULL,
     accepted INTEGER NOT NULL,
     pool_size INTEGER NOT NULL,
-    reasons TEXT NOT NULL,
-    failure TEXT,
-    recipe TEXT NOT NULL
+    reasons TEXT NOT NULL
 );
 CREATE INDEX decisions_by_prompt ON decisions (prompt);
 CREATE INDEX decisions_by_time ON decisions (latest_ms);
@@ -77,8 +77,7 @@ CREATE TABLE verdicts (
     position INTEGER NOT NULL,
     reason TEXT NOT NULL,
     nearest TEXT,
-    score REAL,
-    semantic BLOB
+    score REAL
 );
 CREATE INDEX verdicts_by_reason ON verdicts (reason);
 CREATE INDEX verdicts_by_prompt ON verdicts (prompt, position);
