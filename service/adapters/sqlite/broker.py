@@ -129,9 +129,12 @@ class SqliteBroker:
 
     async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
         """Return the offset behind the last record; if read-committed, behind the last stable one."""
-        log = self._engine.log(partition)
-        return log.readable_end if isolation is Isolation.READ_COMMITTED else log.next_offset
+        return (await self.end_offsets([partition], isolation))[partition]
 
     async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> Mapping[Partition, int]:
-        """Return the `end_offset` of each partition."""
-        return {partition: await self.end_offset(partition, isolation) for partition in partitions}
+        """Return the `end_offset` of each partition, also if another process writes the file."""
+        if self._engine.read_only:
+            await self._engine.refresh()
+        logs = {partition: self._engine.log(partition) for partition in partitions}
+        committed = isolation is Isolation.READ_COMMITTED
+        return {each: log.readable_end if committed else log.next_offset for each, log in logs.items()}
