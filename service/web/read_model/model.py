@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import structlog
 
+from service.client.membership import ends_of
 from service.errors import CheckpointUnfitError, ReadModelError
 from service.messaging.broker import Broker, Record
 from service.messaging.messages import RunDefined
@@ -60,6 +61,8 @@ class ReadModel:
         self._ingest: Ingest | None = None
         self.caught_up = anyio.Event()
         self.news = Pulse()
+        self._read_to: dict[int, int] = {}
+        self._polls = Pulse()
 
     @classmethod
     @asynccontextmanager
@@ -118,6 +121,18 @@ class ReadModel:
         """Return the position of a stream that has sent all rows up to this one; partitions at 0 are left out."""
         return await self._database.read(lambda connection: task_queries.vector_at(connection, row))
 
+    async def end_vector(self) -> Vector:
+        """Return the end offsets of the topic of finished tasks on the log."""
+        return {partition.number: end for partition, end in (await ends_of(self._broker, TASKS.of(self._run))).items()}
+
+    async def reach(self, ends: Mapping[int, int]) -> None:
+        """Wait until the finished tasks before these offsets are in the tables."""
+        while True:
+            seen = self._polls.revision
+            if all(self._read_to.get(number, 0) >= end for number, end in ends.items()):
+                return
+            await self._polls.wait(seen)
+
     async def first_row_beyond(self, vector: Mapping[int, int]) -> int:
         """Return the first row whose record is not before a position; behind the last row if there is none yet.
 
@@ -159,6 +174,7 @@ class ReadModel:
         language = (await self._definition()).recipe.filters.language
         async with self._tail() as tail:
             self._ingest = await self._database.write(lambda connection: Ingest(connection, language))
+            await self._add(self._ingest, tail, ())
             async for batch in tail.record_batches_to_end():
                 await self._add(self._ingest, tail, batch)
             self.caught_up.set()
@@ -168,11 +184,14 @@ class ReadModel:
     async def _add(self, ingest: Ingest, tail: Tail, records: Sequence[Record]) -> None:
         if self._database.is_damaged:
             raise DamagedFileError("a question met a damaged page")
+        bookmark = tail.bookmark()
         if records:
             batch = [(record, message) for record in records if (message := tail.readable(record)) is not None]
-            bookmark = tail.bookmark()
             await self._database.write(lambda connection: ingest.apply(connection, batch, bookmark))
             self.news.beat()
+        name, marks = TASKS.of(self._run), bookmark.marks
+        self._read_to = {each.number: mark.position for each, mark in marks.items() if each.topic == name}
+        self._polls.beat()
 
     async def _definition(self) -> RunDefined:
         """Return the definition of the run, as soon as there is one: nothing else can be on the log before it."""

@@ -1,6 +1,7 @@
 """Questions for finished tasks: pages by filter, and rows for streams."""
 
 import sqlite3
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -20,6 +21,8 @@ from service.web.read_model.answers import (
 from service.web.read_model.search import match_query
 
 MAX_ROWS = 1_000
+# Of the rows for streams that are read at once: a row may have a megabyte.
+MAX_BYTES = 2 * 1024 * 1024
 _COLUMNS = (
     "tasks.row, partition, offset, timestamp_ms, value, is_classification, topic, model, depth, distance "
     "FROM tasks JOIN task_values USING (row)"
@@ -43,22 +46,36 @@ def find_page(connection: sqlite3.Connection, wanted: TaskFilter, after: int | N
     if condition.is_empty:
         return TaskPage(tasks=(), next=None, total=0)
     limit = _bounded(limit)
-    rows = _select(connection, condition, wanted.order, after, limit + 1)
+    rows = list(_select(connection, condition, wanted.order, after, limit + 1))
     found = tuple(FoundTask(task=row, vector=vector_at(connection, row.row)) for row in rows[:limit])
     cursor = rows[limit - 1].row if len(rows) > limit else None
     return TaskPage(tasks=found, next=cursor, total=_count(connection, condition))
 
 
 def find_rows(connection: sqlite3.Connection, after: int, limit: int) -> list[StreamRow]:
-    """Return the rows behind row `after`, in the order of reading."""
-    return _select(connection, _condition(_ALL), TaskOrder.OLDEST, after, _bounded(limit))
+    """Return the rows behind row `after`, in the order of reading; at most about `MAX_BYTES`."""
+    return _bytes_bounded(_select(connection, _condition(_ALL), TaskOrder.OLDEST, after, _bounded(limit)))
 
 
 def find_matching(connection: sqlite3.Connection, wanted: TaskFilter, after: int, limit: int) -> MatchingRows:
     """Return the rows behind row `after` that meet a filter, in the order of reading, whatever its order says."""
     limit, condition, end = _bounded(limit), _condition(wanted), last_row(connection)
-    rows = [] if condition.is_empty else _select(connection, condition, TaskOrder.OLDEST, after, limit)
-    return MatchingRows(tuple(rows), rows[-1].row if len(rows) == limit else max(after, end))
+    selected = () if condition.is_empty else _select(connection, condition, TaskOrder.OLDEST, after, limit)
+    rows = _bytes_bounded(selected)
+    is_cut = len(rows) == limit or sum(len(row.value) for row in rows) >= MAX_BYTES
+    return MatchingRows(tuple(rows), rows[-1].row if is_cut else max(after, end))
+
+
+def _bytes_bounded(rows: Iterable[StreamRow]) -> list[StreamRow]:
+    """Return the first rows, up to the one with which their values have `MAX_BYTES`."""
+    found: list[StreamRow] = []
+    size = 0
+    for row in rows:
+        found.append(row)
+        size += len(row.value)
+        if size >= MAX_BYTES:
+            break
+    return found
 
 
 def last_row(connection: sqlite3.Connection) -> int:
@@ -134,7 +151,7 @@ def _condition(wanted: TaskFilter) -> _Condition:
 
 def _select(
     connection: sqlite3.Connection, condition: _Condition, order: TaskOrder, after: int | None, limit: int
-) -> list[StreamRow]:
+) -> Iterator[StreamRow]:
     is_newest = order is TaskOrder.NEWEST
     # The text index has its own order of rows, and is the one to be walked if it is asked.
     row, index = (
@@ -146,7 +163,7 @@ def _select(
         parameters.append(after)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     sql = f"SELECT {_COLUMNS}{index}{where} ORDER BY {row} {'DESC' if is_newest else 'ASC'} LIMIT ?"
-    return [_stream_row(each) for each in connection.execute(sql, (*parameters, limit))]
+    return map(_stream_row, connection.execute(sql, (*parameters, limit)))
 
 
 def _stream_row(columns: tuple[Any, ...]) -> StreamRow:

@@ -60,6 +60,14 @@ class TaskRows(Protocol):
         """Return the next offset of each partition behind a row."""
         ...
 
+    async def end_vector(self) -> dict[int, int]:
+        """Return the end offsets of the log."""
+        ...
+
+    async def reach(self, ends: Mapping[int, int]) -> None:
+        """Wait until the tasks before these offsets are in the tables."""
+        ...
+
 
 class RowsRenumberedError(Exception):
     """The read model was made again, and counts its rows anew; a stream has to find its place by its position."""

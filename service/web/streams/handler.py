@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+import anyio
 import structlog
 from aiohttp import hdrs, web
 from msgspec import Struct
@@ -19,6 +20,8 @@ from service.web.streams.sending import Sender, SlowReaderError
 from service.web.streams.stream import TaskStream, opening
 
 PAGE = "application/json"
+# A stream that ends where the log ends now waits until the read model has got there.
+_OPENS_WITHIN_S = 20.0
 _COME_AGAIN = {"Retry-After": "1"}
 _FORMATS: dict[str, Format] = {each.content_type: each for each in (SERVER_SENT_EVENTS, JSON_LINES)}
 
@@ -70,7 +73,8 @@ class TaskStreams:
     async def _send(
         self, request: web.Request, form: Format, live: LiveRun, feed: TaskFeed, asked: Asked
     ) -> web.StreamResponse:
-        opened = await opening(feed, asked.start, follow=asked.follow)
+        with anyio.fail_after(_OPENS_WITHIN_S):
+            opened = await opening(feed, asked.start, follow=asked.follow)
         response = web.StreamResponse(headers=_headers(request, form))
         sender = Sender(request, response, self._times.patience_s)
         stream = TaskStream(feed, form, sender, opened, self._times.heartbeat_s)

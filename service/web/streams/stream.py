@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from random import Random
 
 import anyio
 from msgspec import Struct
 
 from service.errors import SeedstreamError
-from service.messaging.offset_vector import later_of, vector_text
+from service.messaging.offset_vector import covers, later_of, vector_text
 from service.web.problems import ProblemError, document_of, problem_of
-from service.web.streams.feed import Batch, Place, RowsRenumberedError, TaskFeed
+from service.web.streams.feed import Batch, Place, RowsRenumberedError, TaskFeed, TaskRows
 from service.web.streams.formats import Format
-from service.web.streams.query import FromTime, Start
+from service.web.streams.query import FromTime, Start, Word
 from service.web.streams.sending import Sender
 
 # Clients of a service that ends come back one after another.
@@ -30,18 +31,43 @@ class Opening(Struct, frozen=True):
 
 
 async def opening(feed: TaskFeed, start: Start, *, follow: bool) -> Opening:
-    """Find the place of a start in the read model."""
+    """Find the place of a start in the read model. A stream that does not follow ends where the log ends now.
+
+    Raises:
+        ProblemError: the log ends before the position.
+    """
     model = feed.model
-    generation, last = model.generation, await model.last_row()
+    generation = model.generation
+    if isinstance(start, Mapping):
+        await _check(model, start)
+    if not follow:
+        await model.reach(await model.end_vector())
+    last = await model.last_row()
     if isinstance(start, Mapping):
         row, vector = await model.first_row_beyond(start) - 1, start
     else:
-        if isinstance(start, FromTime):
-            row = await model.first_row_at(start.timestamp_ms) - 1
-        else:
-            row = last if start == "live" else 0
+        row = await _row_before(model, start, last)
         vector = await model.vector_at(row)
     return Opening(Place(generation, row), vector, None if follow else last)
+
+
+async def _row_before(model: TaskRows, start: FromTime | Word, last: int) -> int:
+    if isinstance(start, FromTime):
+        return await model.first_row_at(start.timestamp_ms) - 1
+    return last if start == "live" else 0
+
+
+async def _check(model: TaskRows, start: Mapping[int, int]) -> None:
+    """Raise `ProblemError` for a position behind the end of the log."""
+    if covers(await model.vector_at(await model.last_row()), start):
+        return
+    ends = await model.end_vector()
+    if not covers(ends, start):
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            f"position: expected one up to the end of the log ({vector_text(ends)}), got {vector_text(start)[:80]}: it "
+            "is of another run, or the log was restored from an earlier copy. Start at beginning or live instead",
+        )
 
 
 class TaskStream:
@@ -83,6 +109,8 @@ class TaskStream:
             await self._send_batches()
         except SeedstreamError as error:
             self._problem = problem_of(error)
+        except ProblemError as error:
+            self._problem = error
         if self._problem is not None:
             await self._sender.send(self._form.error(document_of(self._problem)))
         elif self._is_complete:

@@ -78,3 +78,10 @@ class RowsInMemory:
     async def vector_at(self, row: int) -> dict[int, int]:
         await lowlevel.checkpoint()
         return {each.partition: each.offset + 1 for each in self._rows[:row]}
+
+    async def end_vector(self) -> dict[int, int]:
+        await lowlevel.checkpoint()
+        return {number: offset + 1 for number, offset in (await self.vector_at(len(self._rows))).items()}
+
+    async def reach(self, ends: Mapping[int, int]) -> None:
+        await lowlevel.checkpoint()

@@ -118,6 +118,8 @@ async def test_a_client_that_accepts_neither_gets_406() -> None:
     [
         ({"from": "yesterday"}, "position: expected PARTITION-OFFSET"),
         ({"after": "0-01"}, "got '0-01'"),
+        ({"after": "0-3"}, "up to the end of the log (0-2), got 0-3"),
+        ({"after": "0-1.7-1"}, "up to the end of the log (0-2), got 0-1.7-1"),
         ({"from": "2026-01-31T12:00:00"}, "a time with its offset"),
         ({"form": "live"}, "unknown field `form`"),
         ({"follow": "perhaps"}, "follow"),
