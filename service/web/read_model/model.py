@@ -23,7 +23,7 @@ from service.messaging.topics import (
     PROMPTS,
     TASKS,
 )
-from service.web.read_model import task_queries, verdict_queries
+from service.web.read_model import chart_queries, task_queries, verdict_queries
 from service.web.read_model.answers import (
     DecisionPage,
     MatchingRows,
@@ -34,6 +34,7 @@ from service.web.read_model.answers import (
     TaskPage,
     Vector,
 )
+from service.web.read_model.chart_answers import Diversity, Points, SeriesName
 from service.web.read_model.database import DamagedFileError, Database
 from service.web.read_model.ingest import Ingest, saved_bookmark
 from service.web.read_model.pulse import Pulse
@@ -162,6 +163,14 @@ class ReadModel:
     async def seeds(self, after: int | None = None, limit: int = 50) -> SeedPage:
         """Return a page of human-written tasks, in the order of the pool."""
         return await self._database.read(lambda connection: verdict_queries.find_seeds(connection, after, limit))
+
+    async def series(self, name: SeriesName, points: int = 100) -> Points:
+        """Return a series with at most this many points (of each reason, for rejections), in order of time."""
+        return await self._database.read(lambda connection: chart_queries.find_series(connection, name, points))
+
+    async def diversity(self) -> Diversity:
+        """Return how much the machine-written instructions of the pool differ."""
+        return await self._database.read(chart_queries.find_diversity)
 
     async def _first(self, find: Callable[[sqlite3.Connection], int | None]) -> int:
         def found(connection: sqlite3.Connection) -> int:
