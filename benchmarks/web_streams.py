@@ -40,6 +40,7 @@ _RUN = "bench"
 _EVENT = re.compile(rb'id: ([0-9.-]+)\nevent: task\ndata: \{"task_seq":([0-9]+),')
 _READY_S, _LATE_S, _PAUSE_S = 60.0, 60.0, 0.1
 _MS = 1e3
+_SLOW_BUFFER_BYTES = 16 * 1024
 _TEMPLATES = Templates(
     "{{demonstrations}}", "{{demonstrations}}", "{{instruction}}", "{{instruction}}", "{{instruction}}", ""
 )
@@ -115,6 +116,7 @@ async def slow_reader(port: int) -> None:
     while True:
         with suppress(OSError), socket.socket() as connection:
             connection.settimeout(0.0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SLOW_BUFFER_BYTES)
             await loop.sock_connect(connection, ("127.0.0.1", port))
             await loop.sock_sendall(connection, request.encode())
             # A socket that is not read tells of nothing: it has to be asked.
@@ -124,7 +126,7 @@ async def slow_reader(port: int) -> None:
 
 
 @asynccontextmanager
-async def server(folder: Path, port: int, usages: list[Usage]) -> AsyncIterator[None]:
+async def server(folder: Path, port: int, usages: list[Usage], dropped: list[int]) -> AsyncIterator[None]:
     """Serve the log in another process, from when it answers on."""
     command = [sys.executable, "-m", "service", "web", "--broker", f"sqlite:{folder}", "--web-port", str(port)]
     messages = folder / "messages"
@@ -136,6 +138,8 @@ async def server(folder: Path, port: int, usages: list[Usage]) -> AsyncIterator[
         finally:
             started.stop()
             usages.append(await to_thread.run_sync(started.usage))
+            text = await to_thread.run_sync((messages / "stderr.txt").read_text)
+            dropped.append(text.count("stream.slow_reader"))
 
 
 async def _ready(url: str) -> None:
@@ -156,6 +160,7 @@ class Measured:
     written_s: Sequence[float]
     clients: Sequence[Client]
     usages: Sequence[Usage]
+    dropped: Sequence[int]
     away_s: tuple[float, float]
 
     def report(self) -> str:
@@ -170,11 +175,11 @@ class Measured:
             f"latency after it:           {_spread(after)}",
             f"tasks while no server was ready for {self.away_s[1] - self.away_s[0]:.1f} s: {_spread(away)}",
         ]
-        for number, usage in enumerate(self.usages, 1):
+        for number, (usage, dropped) in enumerate(zip(self.usages, self.dropped, strict=True), 1):
             share = usage.cpu_s / usage.wall_s
             lines.append(
                 f"server {number}: {usage.rss_mib:.0f} MiB at most, {share:.0%} of a core in {usage.wall_s:.0f} s, "
-                f"exit code {usage.exit_code}"
+                f"exit code {usage.exit_code}, {dropped} slow readers dropped"
             )
         return "\n".join(lines)
 
@@ -209,6 +214,7 @@ async def measure(plan: argparse.Namespace, folder: Path) -> Measured:
     url, count = f"http://127.0.0.1:{port}/v1/runs/{_RUN}/tasks", int(plan.rate * plan.seconds)
     written_s: list[float] = []
     usages: list[Usage] = []
+    dropped: list[int] = []
     connector = aiohttp.TCPConnector(limit=0)
     async with (
         SqliteBroker.open(folder / f"{_RUN}.sqlite3") as broker,
@@ -216,7 +222,7 @@ async def measure(plan: argparse.Namespace, folder: Path) -> Measured:
         anyio.create_task_group() as works,
     ):
         await define(broker)
-        async with server(folder, port, usages):
+        async with server(folder, port, usages, dropped):
             for _ in range(plan.slow):
                 works.start_soon(slow_reader, port)
             for client in clients:
@@ -225,11 +231,11 @@ async def measure(plan: argparse.Namespace, folder: Path) -> Measured:
             works.start_soon(write, broker, plan, written_s)
             await anyio.sleep(plan.seconds / 2)
             ends_s = time.monotonic()
-        async with server(folder, port, usages):
+        async with server(folder, port, usages, dropped):
             ready_s = time.monotonic()
             await _until(lambda: all(len(each.came_s) >= count for each in clients), plan.seconds + _LATE_S)
         works.cancel_scope.cancel()
-    return Measured(written_s, clients, usages, (ends_s, ready_s))
+    return Measured(written_s, clients, usages, dropped, (ends_s, ready_s))
 
 
 async def _until(holds: Callable[[], bool], timeout_s: float) -> None:

@@ -1,0 +1,5 @@
+"""Fixtures of the HTTP client."""
+
+from tests.web.conftest import tokens
+
+__all__ = ["tokens"]
