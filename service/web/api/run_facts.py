@@ -79,7 +79,7 @@ async def facts_of(live: LiveRun) -> RunFacts:
             "max_prompts": goal.max_prompts,
             "pace": {"per_minute": pace.per_minute(progress.finished), "left_s": left_s},
             "model": None if live.models is None else [_state_of(each) for each in live.models.each],
-            "as_of": _time_of(live.latest_ms),
+            "as_of": time_of(live.latest_ms),
         },
         RunFacts,
     )
@@ -96,7 +96,7 @@ def _state_of(asked: AskedModel) -> ModelState:
     )
 
 
-def _time_of(timestamp_ms: int) -> str | None:
+def time_of(timestamp_ms: int) -> str | None:
     """Return a time as RFC 3339, or `None` for 0."""
     if not timestamp_ms:
         return None

@@ -1,0 +1,85 @@
+"""Pages of what the tables of a run hold: tasks, verdicts and seeds, and the values of charts."""
+
+from typing import Annotated
+
+from aiohttp import web
+from msgspec import Meta, Raw, Struct
+
+from service.messaging.messages import Origin
+from service.messaging.offset_vector import vector_text
+from service.web.api.run_facts import time_of
+from service.web.keys import RUNS
+from service.web.read_model.answers import Classification, FoundTask, TaskFilter, TaskOrder
+from service.web.reading import query_of
+
+_MOST = 2**53 - 1
+_SHOWN = 50
+Limit = Annotated[int, Meta(ge=1, le=200)]
+Cursor = Annotated[int, Meta(ge=0, le=_MOST)]
+Words = Annotated[str, Meta(max_length=500)]
+
+
+class TaskQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The parameters of a page of tasks. `q` are words of instruction, inputs and outputs; `cursor` that of a page."""
+
+    q: Words | None = None
+    classification: Classification | None = None
+    origin: Origin | None = None
+    topic: Words | None = None
+    model: Words | None = None
+    depth: Annotated[int, Meta(ge=0, le=2**31)] | None = None
+    min_distance: Annotated[float, Meta(ge=0, le=1)] | None = None
+    order: TaskOrder = TaskOrder.NEWEST
+    cursor: Cursor | None = None
+    limit: Limit = _SHOWN
+
+    def wanted(self) -> TaskFilter:
+        """Return the filter that the tasks must meet."""
+        return TaskFilter(
+            text=self.q or None,
+            classification=self.classification,
+            origin=self.origin,
+            topic=self.topic,
+            model=self.model,
+            depth=self.depth,
+            min_distance=self.min_distance,
+            order=self.order,
+        )
+
+
+class PageTask(Struct, frozen=True, kw_only=True):
+    """A finished task as on the log, and the position of a stream that has just sent it.
+
+    `distance` is that to the nearest earlier task of the pool, null if it is above the limit searched.
+    """
+
+    id: str
+    finished_at: str | None
+    distance: float | None
+    task: Raw
+
+
+class TaskPage(Struct, frozen=True, kw_only=True):
+    """A page of tasks. `next` is the cursor of the next one, null on the last; `total` counts over all pages."""
+
+    tasks: list[PageTask]
+    next: int | None
+    total: int
+
+
+async def list_tasks(request: web.Request) -> TaskPage:
+    """Return a page of the finished tasks of a run."""
+    asked = query_of(request, TaskQuery)
+    live = await request.app[RUNS].of(request.match_info["run"])
+    page = await live.model.tasks(asked.wanted(), asked.cursor, asked.limit)
+    return TaskPage(tasks=[_shown(each) for each in page.tasks], next=page.next, total=page.total)
+
+
+def _shown(found: FoundTask) -> PageTask:
+    task = found.task
+    return PageTask(
+        id=vector_text(found.vector),
+        finished_at=time_of(task.timestamp_ms),
+        distance=task.distance,
+        task=Raw(task.value),
+    )
