@@ -3,6 +3,7 @@
 SeedstreamError
 ├── ConfigurationError            a setting, an argument or an input file is wrong; nothing was spent
 │   ├── SeedTaskError             a line of a seed file is not a seed task
+│   │   └── SeedIdTakenError      the run has another task with the id of a new seed task
 │   ├── TemplateError             a prompt template is missing or lacks a marker
 │   ├── SubjectError              a subject, or the file of its topics, is not usable
 │   ├── RunMismatchError          the run exists with another recipe, other seeds or other templates
@@ -52,6 +53,10 @@ class ConfigurationError(SeedstreamError):
 
 class SeedTaskError(ConfigurationError):
     """A line of a seed file is not a seed task; the message names file, line and field."""
+
+
+class SeedIdTakenError(SeedTaskError):
+    """The run has another task with the id of a new seed task."""
 
 
 class TemplateError(ConfigurationError):

@@ -8,7 +8,7 @@ import anyio
 from producers.seeds import submit_seeds
 from service.dataset.seed_ids import with_own_ids
 from service.dataset.seed_sizes import check_prompts_fit
-from service.errors import RunNotFoundError, SeedTaskError
+from service.errors import RunNotFoundError, SeedIdTakenError
 from service.messaging import topics
 from service.messaging.broker import Broker
 from service.messaging.messages import Message, PooledTask, RunDefined
@@ -48,7 +48,8 @@ class KnownTasks:
         """Return the seed tasks that the run does not have yet, with their ids in the run.
 
         Raises:
-            SeedTaskError: the run has a different task with the same id, or a prompt with the tasks would be too long.
+            SeedIdTakenError: the run has a different task with the same id.
+            SeedTaskError: a prompt with the tasks would be too long.
         """
         new = unknown_seeds(seeds, self.tasks)
         had = [seed for seed in self.tasks.values() if seed is not None]
@@ -71,12 +72,12 @@ def unknown_seeds(seeds: Sequence[SeedTask], known: Mapping[str, SeedTask | None
     A run of an earlier version may have them with ids like those of generated tasks.
 
     Raises:
-        SeedTaskError: the run has a different task with the same id.
+        SeedIdTakenError: the run has a different task with the same id.
     """
     new = with_own_ids([seed for seed in seeds if known.get(seed.id) != seed])
     for seed in new:
         if seed.id in known and known[seed.id] != seed:
-            raise SeedTaskError(
+            raise SeedIdTakenError(
                 f"seed task {seed.id!r}: the run has another task with this id; give the new task a different id"
             )
     return [seed for seed in new if seed.id not in known]

@@ -17,6 +17,7 @@ from service.errors import (
     RunLockedError,
     RunMismatchError,
     RunNotFoundError,
+    SeedIdTakenError,
     SeedstreamError,
     TopicMissingError,
 )
@@ -27,6 +28,7 @@ _STATUS: tuple[tuple[type[SeedstreamError], HTTPStatus], ...] = (
     (RunNotFoundError, HTTPStatus.NOT_FOUND),
     (RunMismatchError, HTTPStatus.CONFLICT),
     (RunLockedError, HTTPStatus.CONFLICT),
+    (SeedIdTakenError, HTTPStatus.CONFLICT),
     (FencedError, HTTPStatus.CONFLICT),
     (ConfigurationError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (TopicMissingError, HTTPStatus.NOT_FOUND),

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from aiohttp import web
 from msgspec import Meta, Raw, Struct
 
@@ -19,8 +20,11 @@ Cursor = Annotated[int, Meta(ge=0, le=_MOST)]
 Words = Annotated[str, Meta(max_length=500)]
 
 
-class TaskQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The parameters of a page of tasks. `q` are words of instruction, inputs and outputs; `cursor` that of a page."""
+class TaskQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"start": "from"}):
+    """The parameters of a page of tasks. `q` are words of instruction, inputs and outputs; `cursor` that of a page.
+
+    `from`, `after` and `follow` are of streams, and mean nothing here.
+    """
 
     q: Words | None = None
     classification: Classification | None = None
@@ -32,6 +36,9 @@ class TaskQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     order: TaskOrder = TaskOrder.NEWEST
     cursor: Cursor | None = None
     limit: Limit = _SHOWN
+    start: Words | None = None
+    after: Words | None = None
+    follow: bool | None = None
 
     def wanted(self) -> TaskFilter:
         """Return the filter that the tasks must meet."""
@@ -65,6 +72,12 @@ class TaskPage(Struct, frozen=True, kw_only=True):
     tasks: list[PageTask]
     next: int | None
     total: int
+
+
+async def answer_page(request: web.Request) -> web.Response:
+    """Answer with a page of the finished tasks of a run."""
+    page = await list_tasks(request)
+    return web.Response(body=msgspec.json.encode(page), content_type="application/json", headers={"Vary": "Accept"})
 
 
 async def list_tasks(request: web.Request) -> TaskPage:

@@ -10,11 +10,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 from anyio import to_thread
-from msgspec import Struct
 
 from service.settings import RUN_NAME
 from service.web.api.operation import JSON, Operation
-from service.web.api.operations import OPERATIONS
+from service.web.api.operations import DESCRIBED
 from service.web.problems import CONTENT_TYPE, Problem
 
 _REF = "#/components/schemas/{name}"
@@ -33,6 +32,7 @@ _OF_BODIES = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 _PATH_SCHEMAS: Mapping[str, Mapping[str, Any]] = {"run": {"type": "string", "pattern": RUN_NAME}}
+_LINES = {"type": "string"}
 _DEFAULT_PATH_SCHEMA = {"type": "string", "minLength": 1}
 
 
@@ -44,7 +44,7 @@ async def show_document(_: web.Request) -> web.Response:
 @cache
 def document() -> bytes:
     """Return the OpenAPI document as JSON."""
-    return msgspec.json.encode(describe(OPERATIONS))
+    return msgspec.json.encode(describe(DESCRIBED))
 
 
 def describe(operations: Sequence[Operation]) -> dict[str, Any]:
@@ -54,7 +54,8 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
     found = dict(zip([*kinds, Problem], schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for each in operations:
-        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, found)
+        query = [] if each.query is None else _query_parameters(components.pop(each.query.__name__))
+        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, found, query)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -78,16 +79,19 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
 def _kinds_of(operation: Operation) -> Iterable[Any]:
     yield operation.answer
     yield from operation.body
+    if operation.query is not None:
+        yield operation.query
 
 
-def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+def _operation(operation: Operation, schemas: Mapping[Any, Any], query: Sequence[Any]) -> dict[str, Any]:
     statuses = sorted({*_EVERYWHERE, *operation.problems, *(_OF_BODIES if operation.body else ())})
     problem = {"content": {CONTENT_TYPE: {"schema": schemas[Problem]}}}
-    answer = {operation.media: {"schema": schemas[operation.answer] if operation.media == JSON else {"type": "string"}}}
+    answer = {operation.media: {"schema": schemas[operation.answer] if operation.media == JSON else _LINES}}
+    answer |= {media: {"schema": _LINES} for media in operation.streams}
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
+        "parameters": [*_path_parameters(operation.path), *query],
         "responses": {str(int(operation.status)): {"description": operation.summary, "content": answer}}
         | {str(int(status)): {"description": status.phrase} | problem for status in statuses},
     }
@@ -105,12 +109,8 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     ]
 
 
-def _query_parameters(query: type[Struct] | None) -> list[dict[str, Any]]:
+def _query_parameters(described: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the parameters that are the fields of a struct, whose defaults make them optional."""
-    if query is None:
-        return []
-    (_,), components = msgspec.json.schema_components([query], ref_template=_REF)
-    described = components[query.__name__]
     return [
         {"name": name, "in": "query", "required": name in described.get("required", ()), "schema": schema}
         for name, schema in described["properties"].items()

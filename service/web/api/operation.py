@@ -18,7 +18,7 @@ class Operation:
 
     `body` are the structs that its body may be, `query` has the parameters of its query. `problems` are the statuses
     of its errors besides those that every operation has. `media` is the type of an answer that is no JSON; its handler
-    returns the response.
+    returns the response. `streams` are the types of answers that clients may prefer to JSON.
     """
 
     method: str
@@ -32,6 +32,7 @@ class Operation:
     query: type[Struct] | None = None
     problems: tuple[HTTPStatus, ...] = ()
     media: str = JSON
+    streams: tuple[str, ...] = ()
 
     def route(self) -> web.RouteDef:
         """Return the route of the operation."""

@@ -2,9 +2,10 @@
 
 from http import HTTPStatus
 
-from service.web.api import goal, new_run, progress, runs, seeds, session
+from service.web.api import goal, listings, new_run, progress, runs, seeds, session
 from service.web.api.operation import Operation
 from service.web.api.run_answers import RunFacts, RunList
+from service.web.webhooks.state import WebhookStates, list_webhooks
 
 _RUN = "/v1/runs/{run}"
 _NO_RUN = (HTTPStatus.NOT_FOUND,)
@@ -88,3 +89,26 @@ OPERATIONS = (
         problems=_STEERING,
     ),
 )
+
+# The package of streams answers this one, as the client prefers.
+_TASKS = Operation(
+    method="GET",
+    path=f"{_RUN}/tasks",
+    name="listTasks",
+    summary="The finished tasks of a run: a page, or a stream as events or JSON Lines",
+    handler=listings.answer_page,
+    answer=listings.TaskPage,
+    query=listings.TaskQuery,
+    problems=(*_NO_RUN, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.TOO_MANY_REQUESTS),
+    streams=("text/event-stream", "application/x-ndjson"),
+)
+_WEBHOOKS = Operation(
+    method="GET",
+    path=f"{_RUN}/webhooks",
+    name="listWebhooks",
+    summary="The webhooks to which this process delivers the tasks of a run",
+    handler=list_webhooks,
+    answer=WebhookStates,
+    problems=_NO_RUN,
+)
+DESCRIBED = (*OPERATIONS, _TASKS, _WEBHOOKS)

@@ -15,7 +15,6 @@ from service.web.server.middleware import MIDDLEWARE, add_headers
 from service.web.server.sessions import Sessions
 from service.web.server.sites import Sites
 from service.web.server.stream_slots import StreamSlots
-from service.web.webhooks import WEBHOOKS
 from service.web.webhooks.sender import WebhookSender
 
 _LONGEST_BODY = 256 * 1024
@@ -30,7 +29,6 @@ def application(
     app[RUNS] = runs
     app[webhooks.WEBHOOKS] = senders
     app[TOKENS] = tokens
-    app[WEBHOOKS] = webhooks
     app[SESSIONS] = Sessions()
     app[SITES] = Sites(settings)
     app[STREAM_SLOTS] = StreamSlots(settings.web_streams, settings.web_streams_per_token)

@@ -1,6 +1,6 @@
 """Starts the service: beside a run in the same process, or alone."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from ssl import Purpose, SSLContext, create_default_context
 from typing import Any
@@ -18,7 +18,6 @@ from service.web.server.access import Tokens
 from service.web.server.application import application
 from service.web.server.sites import check_exposure, is_loopback
 from service.web.webhooks.configuration import read_webhooks
-from service.web.webhooks.sender import WebhookSender
 from service.web.webhooks.senders import delivering
 
 _FINISHES_WITHIN_S = 10.0
@@ -71,15 +70,6 @@ async def serving_runs(settings: Settings, own: Mapping[str, OwnRun]) -> AsyncIt
                 f"--web-port: cannot listen on {settings.web_host}:{settings.web_port}: {error.strerror}"
             ) from error
         yield f"{'http' if tls is None else 'https'}://{address}/"
-
-
-@asynccontextmanager
-async def _delivering(settings: Settings, runs: Runs) -> AsyncIterator[Sequence[WebhookSender]]:
-    """Deliver to the webhooks of the settings inside the block."""
-    path = settings.web_webhooks
-    webhooks = [] if path is None else await to_thread.run_sync(read_webhooks, path)
-    async with delivering(webhooks, runs.writer) as senders:
-        yield senders
 
 
 def _tls_of(settings: Settings) -> SSLContext | None:

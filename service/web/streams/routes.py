@@ -1,11 +1,10 @@
 """The route of a run's finished tasks: a stream, or a page of them, as the client prefers."""
 
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 
 from aiohttp import web
 
-from service.web.problems import ProblemError
+from service.web.api.listings import answer_page
 from service.web.streams.handler import TaskStreams, Times, format_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -23,9 +22,5 @@ def negotiated(page: Handler, times: Times | None = None) -> Handler:
 
 
 def routes(times: Times | None = None) -> list[web.RouteDef]:
-    """Return the route of the finished tasks, as long as there are no pages of them."""
-    return [web.get("/v1/runs/{run}/tasks", negotiated(_no_page, times), allow_head=False)]
-
-
-async def _no_page(_: web.Request) -> web.StreamResponse:
-    raise ProblemError(HTTPStatus.NOT_ACCEPTABLE, "Accept: expected text/event-stream or application/x-ndjson")
+    """Return the route of the finished tasks."""
+    return [web.get("/v1/runs/{run}/tasks", negotiated(answer_page, times), allow_head=False)]

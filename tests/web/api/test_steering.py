@@ -162,7 +162,7 @@ async def test_a_seed_of_another_content_is_refused(service: Service) -> None:
     await _define(service)
     await service.post("/v1/runs/a/seeds", json=_SEED | {"id": "mine"})
     answer = await service.post("/v1/runs/a/seeds", json=_SEED | {"id": "mine", "instruction": "Name a hill."})
-    assert answer.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert answer.status == HTTPStatus.CONFLICT
     assert "another task with this id" in (await answer.json())["detail"]
 
 
