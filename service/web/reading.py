@@ -1,7 +1,7 @@
 """Reads the body and the query of a request as structs, and refuses what is not expected."""
 
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import msgspec
@@ -34,11 +34,22 @@ async def body_of(request: web.Request, kind: type[S]) -> S:
             HTTPStatus.REQUEST_TIMEOUT, f"expected the whole body within {_BODY_WITHIN_S:g} s"
         ) from error
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.convert(_whole(msgspec.json.decode(body)), kind)
     except msgspec.ValidationError as error:
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"expected JSON: {error}") from error
+
+
+def _whole(value: Any) -> Any:
+    """Return a JSON value with `7.0` as 7: JSON has one kind of numbers, and JSON Schema takes both for integers."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
+    return value
 
 
 def query_of(request: web.Request, kind: type[S]) -> S:

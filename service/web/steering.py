@@ -39,8 +39,7 @@ class Steering:
         `counted` are the counts of the run, as far as its log is read.
 
         Raises:
-            ProblemError: the run has no goal yet, or another process alone may write its log.
-            ConfigurationError: a run that has nothing to do should pause.
+            ProblemError: the run has no goal yet or no work to pause, or another process alone may write its log.
         """
         async with self.writing() as broker:
             said = Progress()
@@ -49,7 +48,10 @@ class Steering:
                 raise undefined(self._settings)
             goal = change(said.goal)
             said.finished = counted.finished
-            check_pause(said, goal)
+            try:
+                check_pause(said, goal)
+            except ConfigurationError as error:
+                raise ProblemError(HTTPStatus.CONFLICT, str(error)) from error
             if goal != said.goal:
                 await begin(broker, AskedRun(self._settings), said, goal)
             return goal
