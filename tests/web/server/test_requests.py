@@ -123,7 +123,7 @@ async def test_a_body_has_a_limit(service: Service) -> None:
         (b"", HTTPStatus.BAD_REQUEST),
         (b"{", HTTPStatus.BAD_REQUEST),
         (b"\xff\xfe", HTTPStatus.BAD_REQUEST),
-        (b"[" * 100_000, HTTPStatus.UNPROCESSABLE_ENTITY),
+        (b"[" * 100_000, HTTPStatus.BAD_REQUEST),
         (b'{"token": "x", "more": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", HTTPStatus.BAD_REQUEST),
         (b"[]", HTTPStatus.UNPROCESSABLE_ENTITY),
         (b"{}", HTTPStatus.UNPROCESSABLE_ENTITY),
