@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,8 @@ _READ_S = 10.0
 _STEPS = 100_000
 _BUSY_MS = 5_000
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
+# Statements that write are constants: one that SQLite does not understand, or that breaks a constraint, met damage.
+_DAMAGE_TO_WRITER = (*_DAMAGE, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
 _CACHE_KIB = 8_192
 
 log = structlog.get_logger()
@@ -96,7 +98,7 @@ class Database:
 
     def _open(self) -> None:
         try:
-            with _translated(self._file):
+            with _translated(self._file, _DAMAGE_TO_WRITER):
                 self._writer = _connected(self._file, self._run)
         except DamagedFileError as error:
             log.info("read_model.rebuilt", file=str(self._file), why=str(error))
@@ -121,7 +123,7 @@ class Database:
     def _write(self, work: Work[T]) -> T:
         if self._writer is None:
             raise ReadModelError(f"{self._file}: expected an open file, it could not be made again")
-        with _translated(self._file), self._writer:
+        with _translated(self._file, _DAMAGE_TO_WRITER), self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
             return work(self._writer)
 
@@ -229,13 +231,13 @@ def _check(connection: sqlite3.Connection, run: str) -> None:
 
 
 @contextmanager
-def _translated(file: Path) -> Iterator[None]:
+def _translated(file: Path, damage: Collection[int] = _DAMAGE) -> Iterator[None]:
     """Raise `DamagedFileError` or `ReadModelError` for errors of SQLite and of the file system."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, OverflowError) as error:
         code = getattr(error, "sqlite_errorcode", None)
-        if code is not None and code & 0xFF in _DAMAGE:
+        if code is not None and code & 0xFF in damage:
             raise DamagedFileError(f"{file}: {error}") from error
         if code == sqlite3.SQLITE_INTERRUPT:
             raise ReadModelError(f"the question took longer than {_READ_S:.0f} s; narrow it") from error

@@ -38,11 +38,13 @@ from service.web.read_model.chart_answers import Diversity, Points, SeriesName
 from service.web.read_model.database import DamagedFileError, Database
 from service.web.read_model.ingest import Ingest, saved_bookmark
 from service.web.read_model.pulse import Pulse
+from service.web.read_model.search import well_formed
 from service.web.read_model.stories import Stories
 
 TOPICS = (PROMPTS, CANDIDATES, POOL, DECISIONS, CLASSIFIED, INSTANCES, TASKS, CONTROL)
 _POLL_S = 1.0
 _PAUSE_S = 5.0
+_LONGEST_PAUSE = 12
 
 log = structlog.get_logger()
 
@@ -95,6 +97,8 @@ class ReadModel:
             try:
                 await self._follow()
             except DamagedFileError as error:
+                # A file that is damaged again and again, by a faulty disk, is made again ever less often.
+                await anyio.sleep(_PAUSE_S * min(self.generation, _LONGEST_PAUSE))
                 await self._database.clear(str(error))
             except ReadModelError as error:
                 log.warning("read_model.not_written", run=self._run, why=str(error), again_in_s=_PAUSE_S)
@@ -152,12 +156,13 @@ class ReadModel:
             BrokerError: the log cannot be read.
         """
         pool = None if self._ingest is None else self._ingest.pool
-        return await self._stories.tell(name, pool)
+        return await self._stories.tell(well_formed(name), pool)
 
     async def decisions(self, reason: str | None = None, after: int | None = None, limit: int = 50) -> DecisionPage:
         """Return a page of verdicts, the latest first; `reason` may be `accepted` too."""
+        wanted = None if reason is None else well_formed(reason)
         return await self._database.read(
-            lambda connection: verdict_queries.find_verdicts(connection, reason, after, limit)
+            lambda connection: verdict_queries.find_verdicts(connection, wanted, after, limit)
         )
 
     async def seeds(self, after: int | None = None, limit: int = 50) -> SeedPage:

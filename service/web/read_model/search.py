@@ -7,6 +7,11 @@ _MAX_TERMS = 16
 _TERM = re.compile(r'"([^"]*)"|([^\s"]+)')
 
 
+def well_formed(text: str) -> str:
+    """Return a text that SQLite takes: without halves of surrogate pairs."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def match_query(text: str) -> str | None:
     """Return the query for texts with all words and quoted phrases; `None` if there is nothing to look for.
 

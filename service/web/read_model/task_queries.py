@@ -18,7 +18,7 @@ from service.web.read_model.answers import (
     TaskPage,
     Vector,
 )
-from service.web.read_model.search import match_query
+from service.web.read_model.search import match_query, well_formed
 
 MAX_ROWS = 1_000
 # Of the rows for streams that are read at once: a row may have a megabyte.
@@ -133,7 +133,7 @@ def _condition(wanted: TaskFilter) -> _Condition:
     for column in ("topic", "model", "depth"):
         if (value := getattr(wanted, column)) is not None:
             conditions.append(f"{column} = ?")
-            parameters.append(value)
+            parameters.append(well_formed(value) if isinstance(value, str) else value)
     if wanted.classification is not None:
         conditions.append("is_classification IS ?")
         parameters.append(_IS_CLASSIFICATION[wanted.classification])

@@ -121,6 +121,7 @@ async def test_the_first_row_at_a_time(open_broker: OpenBroker) -> None:
         (TaskFilter(depth=0, topic="rivers"), [4, 2, 0]),
         (TaskFilter(model="scripted", classification=Classification.YES), [3, 0]),
         (TaskFilter(model="another"), []),
+        (TaskFilter(topic="\ud800"), []),
         (TaskFilter(origin=Origin.MACHINE), [5, 4, 3, 2, 1, 0]),
         (TaskFilter(origin=Origin.HUMAN), []),
         (TaskFilter(text="number 3"), [3]),

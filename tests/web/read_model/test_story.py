@@ -70,7 +70,9 @@ async def test_a_seed_has_descendants(open_broker: OpenBroker) -> None:
             assert story.ancestors.nodes == ()
 
 
-@pytest.mark.parametrize("name", ["", "nothing", "p99", "p99.0", "p0.999", "s9", "'; DROP TABLE tasks", "p0.0\0"])
+@pytest.mark.parametrize(
+    "name", ["", "nothing", "p99", "p99.0", "p0.999", "s9", "'; DROP TABLE tasks", "p0.0\0", "\ud800"]
+)
 async def test_an_unknown_id_has_no_story(name: str, open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await write_run(broker, 4)
