@@ -48,7 +48,7 @@ class StreamOptions(Struct, frozen=True, kw_only=True):
 
     `start` is `beginning`, `now`, a time with its offset, or a `position` of an earlier stream of this run. With
     `until_end`, the stream ends where the log ends at the time of the request, the last one if there were several.
-    After `give_up_s` seconds without a connection, the stream raises; `None` is never. `compressed` asks for gzip.
+    After `give_up_s` seconds of failures, the stream raises; `None` is never. `compressed` asks for gzip.
     `backoff` spreads connections after failures.
     """
 
@@ -132,6 +132,9 @@ class HttpTasks:
                 raise ServiceError("the service has ended the stream")
             for line in self._body.lines.of(piece):
                 self._take(line)
+                if line.task is not None or line.end or self._body.has_begun:
+                    self._retries.succeeded()
+                self._body.has_begun = True
             return
         raise ServiceError(f"the service was silent for {_SILENCE_S:g} s")
 
@@ -140,8 +143,6 @@ class HttpTasks:
             raise ServiceError(f"the service ends the stream: {line.error.detail or line.error.title}")
         if self._read is None:
             self.position = line.id or self.position
-        if line.task is not None or line.end:
-            self._retries.succeeded()
         self._read = line.id or self._read
         self._is_over = line.end
         self._waiting.append(line)
@@ -163,7 +164,8 @@ class HttpTasks:
 
 
 class _Body(Struct):
-    """The body of a stream that is being read."""
+    """The body of a stream that is being read; it `has_begun` once its first line, a position, has come."""
 
     response: aiohttp.ClientResponse
     lines: Lines
+    has_begun: bool = False

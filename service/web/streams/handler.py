@@ -8,10 +8,10 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from service.task_groups import unwrapped_task_group
-from service.web.keys import CALLER, DRAIN, RUNS, STREAM_SLOTS
+from service.web.keys import CALLER, DRAIN, RUNS, STREAM_SLOTS, TOKENS
 from service.web.problems import ProblemError
 from service.web.runs import LiveRun
-from service.web.server.drain import Drain
+from service.web.streams.endings import end_at_drain, end_with_run, end_with_token
 from service.web.streams.feed import TaskFeed, TaskFeeds
 from service.web.streams.formats import JSON_LINES, SERVER_SENT_EVENTS, Format
 from service.web.streams.negotiation import accepts_gzip, preferred
@@ -42,10 +42,14 @@ def format_of(request: web.Request) -> Format | None:
 
 
 class Times(Struct, frozen=True):
-    """A heartbeat follows `heartbeat_s` of silence; a client has `patience_s` to make room for each piece."""
+    """A heartbeat follows `heartbeat_s` of silence; a client has `patience_s` to make room for each piece.
+
+    Every `look_s` seconds, the token of a client is looked up again.
+    """
 
     heartbeat_s: float = 15.0
     patience_s: float = 30.0
+    look_s: float = 5.0
 
 
 class TaskStreams:
@@ -81,8 +85,9 @@ class TaskStreams:
         try:
             await sender.begin()
             async with unwrapped_task_group() as tasks:
-                tasks.start_soon(_end_at_drain, request.app[DRAIN], stream)
-                tasks.start_soon(_end_with_run, live, stream)
+                tasks.start_soon(end_at_drain, request.app[DRAIN], stream, sender)
+                tasks.start_soon(end_with_run, live, stream)
+                tasks.start_soon(end_with_token, request.app[TOKENS], request[CALLER], stream, self._times.look_s)
                 await stream.send()
                 tasks.cancel_scope.cancel()
             await sender.finish()
@@ -92,18 +97,6 @@ class TaskStreams:
         except ConnectionError:
             log.debug("stream.client_left", run=live.name, position=stream.position)
         return response
-
-
-async def _end_at_drain(drain: Drain, stream: TaskStream) -> None:
-    await drain.begins()
-    stream.end_soon(None)
-
-
-async def _end_with_run(live: LiveRun, stream: TaskStream) -> None:
-    await live.closed.wait()
-    stream.end_soon(
-        ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "the log of the run can no longer be read; come again")
-    )
 
 
 def _headers(request: web.Request, form: Format) -> dict[str, str]:

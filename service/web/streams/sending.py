@@ -27,7 +27,14 @@ class Sender:
         self._response = response
         self._patience_s = patience_s
         self._compressed = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if _is_compressed(response) else None
+        self._write_scope: anyio.CancelScope | None = None
         self.sent_s = anyio.current_time()
+
+    def hurry(self, within_s: float) -> None:
+        """Give the client less time for what is being sent, and for what comes."""
+        self._patience_s = min(self._patience_s, within_s)
+        if self._write_scope is not None:
+            self._write_scope.deadline = min(self._write_scope.deadline, anyio.current_time() + within_s)
 
     async def begin(self) -> None:
         """Send the headers."""
@@ -54,9 +61,9 @@ class Sender:
             await self._response.write_eof()
 
     async def _write(self, data: bytes) -> None:
-        with anyio.move_on_after(self._patience_s) as scope:
+        with anyio.move_on_after(self._patience_s) as self._write_scope:
             await self._response.write(data)
-        if scope.cancelled_caught:
+        if self._write_scope.cancelled_caught:
             if (transport := self._request.transport) is not None:
                 transport.abort()
             raise SlowReaderError

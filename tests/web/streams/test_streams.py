@@ -16,7 +16,7 @@ from service.web.streams.handler import Times
 from tests.support.examples import finished
 from tests.support.logs import DEADLINE_S
 from tests.web.streams.rows import RowsInMemory
-from tests.web.streams.served import Service, served
+from tests.web.streams.served import OneToken, Service, served
 
 pytestmark = pytest.mark.anyio
 
@@ -64,9 +64,9 @@ async def reached(holds: Callable[[], bool]) -> None:
             await anyio.sleep(0.01)
 
 
-def some(count: int, partitions: int = 1) -> RowsInMemory:
+def some(count: int, partitions: int = 1, value: bytes | None = None) -> RowsInMemory:
     model = RowsInMemory()
-    model.add(*map(finished, range(count)), partitions=partitions)
+    model.add(*map(finished, range(count)), partitions=partitions, value=value)
     return model
 
 
@@ -289,6 +289,23 @@ async def test_the_end_of_the_run_here_is_an_error_event() -> None:
         event = (await response.content.read()).decode()
     assert event.startswith('event: error\ndata: {"type":"about:blank","title":"Service Unavailable","status":503,')
     assert event.endswith("}\n\n")
+
+
+async def test_a_stream_ends_with_its_token() -> None:
+    token = OneToken(is_asked_for=True)
+    async with served(some(1), Times(look_s=0.01), token=token) as service, requested(service, _LINES) as response:
+        assert seqs_of([json.loads(await response.content.readline()) for _ in range(2)]) == [0]
+        token.is_valid = False
+        assert json.loads(await response.content.read())["error"]["status"] == 401
+
+
+async def test_a_client_that_does_not_read_does_not_hold_up_the_end() -> None:
+    model = some(200, value=b'"' + b"x" * 50_000 + b'"')
+    with anyio.fail_after(DEADLINE_S / 2):
+        async with served(model) as service, requested(service, _LINES):
+            await reached(lambda: service.slots.open_streams == 1)
+            service.drain.begin()
+            await reached(lambda: service.slots.open_streams == 0)
 
 
 async def test_too_many_streams_are_refused_until_one_ends() -> None:
