@@ -1,5 +1,6 @@
 """Pages of what the tables of a run hold: tasks, verdicts and seeds, and the values of charts."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
@@ -10,7 +11,16 @@ from service.messaging.messages import Origin
 from service.messaging.offset_vector import vector_text
 from service.web.api.run_facts import time_of
 from service.web.keys import RUNS
-from service.web.read_model.answers import Classification, FoundTask, TaskFilter, TaskOrder
+from service.web.problems import ProblemError
+from service.web.read_model.answers import (
+    Classification,
+    DecisionPage,
+    FoundTask,
+    SeedPage,
+    Story,
+    TaskFilter,
+    TaskOrder,
+)
 from service.web.reading import query_of
 
 _MOST = 2**53 - 1
@@ -96,3 +106,48 @@ def _shown(found: FoundTask) -> PageTask:
         distance=task.distance,
         task=Raw(task.value),
     )
+
+
+class DecisionQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The parameters of a page of verdicts; `reason` is that of a rejection, or `accepted`."""
+
+    reason: Words | None = None
+    cursor: Cursor | None = None
+    limit: Limit = _SHOWN
+
+
+async def list_decisions(request: web.Request) -> DecisionPage:
+    """Return a page of the verdicts on candidates, the latest first."""
+    asked = query_of(request, DecisionQuery)
+    live = await request.app[RUNS].of(request.match_info["run"])
+    return await live.model.decisions(asked.reason or None, asked.cursor, asked.limit)
+
+
+class SeedQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The parameters of a page of seeds."""
+
+    cursor: Cursor | None = None
+    limit: Limit = _SHOWN
+
+
+async def list_seeds(request: web.Request) -> SeedPage:
+    """Return a page of the seed tasks of the pool, in its order."""
+    asked = query_of(request, SeedQuery)
+    live = await request.app[RUNS].of(request.match_info["run"])
+    return await live.model.seeds(asked.cursor, asked.limit)
+
+
+async def show_story(request: web.Request) -> Story:
+    """Return everything that the log says about a task, candidate, seed or prompt.
+
+    Raises:
+        ProblemError: nothing of this run has that id.
+    """
+    name = request.match_info["id"]
+    live = await request.app[RUNS].of(request.match_info["run"])
+    story = await live.model.story(name)
+    if story is None:
+        raise ProblemError(
+            HTTPStatus.NOT_FOUND, f"run {live.name!r} has no task, candidate, seed or prompt {name[:200]!r}"
+        )
+    return story

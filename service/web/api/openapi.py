@@ -12,6 +12,7 @@ from aiohttp import web
 from anyio import to_thread
 
 from service.settings import RUN_NAME
+from service.web.api.charts import NAMES
 from service.web.api.operation import JSON, Operation
 from service.web.api.operations import DESCRIBED
 from service.web.problems import CONTENT_TYPE, Problem
@@ -31,7 +32,10 @@ _OF_BODIES = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
-_PATH_SCHEMAS: Mapping[str, Mapping[str, Any]] = {"run": {"type": "string", "pattern": RUN_NAME}}
+_PATH_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    "run": {"type": "string", "pattern": RUN_NAME},
+    "name": {"type": "string", "enum": list(NAMES)},
+}
 _LINES = {"type": "string"}
 _DEFAULT_PATH_SCHEMA = {"type": "string", "minLength": 1}
 
@@ -77,7 +81,7 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
 
 
 def _kinds_of(operation: Operation) -> Iterable[Any]:
-    yield operation.answer
+    yield from operation.answers
     yield from operation.body
     if operation.query is not None:
         yield operation.query
@@ -86,7 +90,7 @@ def _kinds_of(operation: Operation) -> Iterable[Any]:
 def _operation(operation: Operation, schemas: Mapping[Any, Any], query: Sequence[Any]) -> dict[str, Any]:
     statuses = sorted({*_EVERYWHERE, *operation.problems, *(_OF_BODIES if operation.body else ())})
     problem = {"content": {CONTENT_TYPE: {"schema": schemas[Problem]}}}
-    answer = {operation.media: {"schema": schemas[operation.answer] if operation.media == JSON else _LINES}}
+    answer = {operation.media: {"schema": _any_of(schemas, operation.answers) if operation.media == JSON else _LINES}}
     answer |= {media: {"schema": _LINES} for media in operation.streams}
     described: dict[str, Any] = {
         "operationId": operation.name,
@@ -96,10 +100,13 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any], query: Sequence
         | {str(int(status)): {"description": status.phrase} | problem for status in statuses},
     }
     if operation.body:
-        bodies = [schemas[body] for body in operation.body]
-        schema = bodies[0] if len(bodies) == 1 else {"anyOf": bodies}
-        described["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+        content = {JSON: {"schema": _any_of(schemas, operation.body)}}
+        described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+def _any_of(schemas: Mapping[Any, Any], kinds: Sequence[Any]) -> Any:
+    return schemas[kinds[0]] if len(kinds) == 1 else {"anyOf": [schemas[kind] for kind in kinds]}
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

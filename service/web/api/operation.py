@@ -14,7 +14,10 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """An operation. `handler` returns the answer, which is sent as JSON with `status`.
+    """An operation of the REST API.
+
+    `handler` returns the answer, which is sent as JSON with `status`; it has one of the
+    types in `answer`, if that is a tuple.
 
     `body` are the structs that its body may be, `query` has the parameters of its query. `problems` are the statuses
     of its errors besides those that every operation has. `media` is the type of an answer that is no JSON; its handler
@@ -33,6 +36,11 @@ class Operation:
     problems: tuple[HTTPStatus, ...] = ()
     media: str = JSON
     streams: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> tuple[Any, ...]:
+        """The types that the answer may have."""
+        return self.answer if isinstance(self.answer, tuple) else (self.answer,)
 
     def route(self) -> web.RouteDef:
         """Return the route of the operation."""

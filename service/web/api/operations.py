@@ -2,9 +2,10 @@
 
 from http import HTTPStatus
 
-from service.web.api import goal, listings, new_run, progress, runs, seeds, session
+from service.web.api import charts, goal, listings, new_run, progress, runs, seeds, session
 from service.web.api.operation import Operation
 from service.web.api.run_answers import RunFacts, RunList
+from service.web.read_model.answers import DecisionPage, SeedPage, Story
 from service.web.webhooks.state import WebhookStates, list_webhooks
 
 _RUN = "/v1/runs/{run}"
@@ -87,6 +88,45 @@ OPERATIONS = (
         status=HTTPStatus.ACCEPTED,
         body=(seeds.NewSeed,),
         problems=_STEERING,
+    ),
+    Operation(
+        method="GET",
+        path=f"{_RUN}/seeds",
+        name="listSeeds",
+        summary="The seed tasks of the pool, and what came of them",
+        handler=listings.list_seeds,
+        answer=SeedPage,
+        query=listings.SeedQuery,
+        problems=_NO_RUN,
+    ),
+    Operation(
+        method="GET",
+        path=f"{_RUN}/decisions",
+        name="listDecisions",
+        summary="The verdicts on candidates, the latest first",
+        handler=listings.list_decisions,
+        answer=DecisionPage,
+        query=listings.DecisionQuery,
+        problems=_NO_RUN,
+    ),
+    Operation(
+        method="GET",
+        path=f"{_RUN}/tasks/{{id}}",
+        name="showTask",
+        summary="Everything that the log says about a task, candidate, seed or prompt",
+        handler=listings.show_story,
+        answer=Story,
+        problems=_NO_RUN,
+    ),
+    Operation(
+        method="GET",
+        path=f"{_RUN}/charts/{{name}}",
+        name="showChart",
+        summary="The values of a chart",
+        handler=charts.show_chart,
+        answer=charts.CHARTS,
+        query=charts.ChartQuery,
+        problems=_NO_RUN,
     ),
 )
 
