@@ -8,7 +8,7 @@ from aiohttp import web
 
 from service.task_groups import unwrapped_task_group
 from service.web.api.run_facts import facts_of
-from service.web.keys import CALLER, DRAIN, RUNS, STREAM_SLOTS
+from service.web.keys import CALLER, DRAIN, RUNS, STREAM_SLOTS, TOKENS
 from service.web.runs import LiveRun
 
 EVENTS = "text/event-stream"
@@ -20,8 +20,9 @@ _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Bufferi
 
 
 async def follow_progress(request: web.Request) -> web.StreamResponse:
-    """Send the state of a run until the client leaves, the log fails or the service ends."""
-    with request.app[STREAM_SLOTS].taken(request[CALLER]):
+    """Send the state of a run until the client leaves, its token is gone, the log fails or the service ends."""
+    caller = request[CALLER]
+    with request.app[STREAM_SLOTS].taken(caller):
         live = await request.app[RUNS].of(request.match_info["run"])
         first = await _event(live)
         response = web.StreamResponse(headers=_HEADERS)
@@ -29,13 +30,13 @@ async def follow_progress(request: web.Request) -> web.StreamResponse:
         async with unwrapped_task_group() as tasks:
             tasks.start_soon(_end, request.app[DRAIN].begins, tasks.cancel_scope)
             tasks.start_soon(_end, live.closed.wait, tasks.cancel_scope)
-            await _send(response, live, first)
+            await _send(response, live, first, lambda: request.app[TOKENS].are_valid(caller))
             tasks.cancel_scope.cancel()
         return response
 
 
-async def _send(response: web.StreamResponse, live: LiveRun, event: bytes) -> None:
-    while True:
+async def _send(response: web.StreamResponse, live: LiveRun, event: bytes, may_go_on: Callable[[], bool]) -> None:
+    while may_go_on():
         revision = live.news.revision
         with anyio.move_on_after(_PATIENCE_S) as patience:
             await response.write(event)

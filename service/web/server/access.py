@@ -81,6 +81,10 @@ class Tokens:
         """Whether a request needs a token."""
         return self._path is not None
 
+    def are_valid(self, caller: Caller) -> bool:
+        """Return whether a caller still has its token, where one is needed."""
+        return not self.are_needed or self.caller_of(caller.digest) is not None
+
     def caller(self, token: str) -> Caller | None:
         """Return who has a token; None if nobody does."""
         return self.caller_of(_digest(token))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from service.adapters.sqlite import SqliteBroker
-from tests.web.read_model.run_log import RUN, write_run
+from tests.support.logs import RUN
+from tests.web.read_model.run_log import write_run
 from tests.web.service import Service, served, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_settings")]
@@ -23,7 +24,8 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
     async with served(tmp_path) as service:
 
         async def is_read() -> bool:
-            return (await _page(service, "tasks", limit=1))["total"] == _TASKS
+            page = await _page(service, "tasks", limit=1)
+            return bool(page["total"] == _TASKS)
 
         await until(is_read)
         yield service
