@@ -1,0 +1,97 @@
+"""A Chromium for all tests of the page, and the fake service that they look at."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.web.page.fake_service import FakeService
+from tests.web.page.made_run import MadeRun
+
+_AXE = Axe()
+_PATIENCE_MS = 30_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker of pytest-xdist run all tests with a browser: two of them would be slower than one."""
+    for item in items:
+        if "visit" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@dataclass
+class Visitor:
+    """A page of the browser, and all that its console complained about."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+    async def go(self, path: str) -> None:
+        await self.page.goto(self.url + path)
+
+    async def shows(self, text: str) -> None:
+        """Wait until a text is in the page."""
+        await self.page.get_by_text(text).first.wait_for()
+
+    async def breaches(self) -> list[str]:
+        """Return the rules of accessibility that the page breaks, with the first element of each."""
+        found = await _AXE.run(self.page)
+        return [f"{each['id']}: {each['nodes'][0]['html'][:300]}" for each in found.response["violations"]]
+
+
+Visit = Callable[..., Coroutine[Any, Any, Visitor]]
+
+
+@pytest.fixture(scope="session")
+async def chromium(anyio_backend: str) -> AsyncIterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        if os.environ.get("SEEDSTREAM_REQUIRE_BROWSER"):  # noqa: TID251 - said by whoever runs the tests, not by a user
+            pytest.fail("expected `chromium` on the PATH, as SEEDSTREAM_REQUIRE_BROWSER is set; found none")
+        pytest.skip("needs `chromium` on the PATH (apt-get install chromium)")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@pytest.fixture
+def fake() -> FakeService:
+    run = MadeRun()
+    run.add(60)
+    return FakeService(run=run)
+
+
+@pytest.fixture
+async def visit(chromium: Browser, fake: FakeService) -> AsyncIterator[Visit]:
+    """Open pages of the fake service in contexts of their own; options are those of a browser context."""
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(fake.serving())
+
+        async def open_page(path: str, **options: Any) -> Visitor:
+            context = await chromium.new_context(**options)
+            stack.push_async_callback(context.close)
+            page = await context.new_page()
+            page.set_default_timeout(_PATIENCE_MS)
+            visitor = Visitor(page, url)
+            page.on("console", lambda said: _note(visitor, said.type, said.text))
+            page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+            await visitor.go(path)
+            return visitor
+
+        yield open_page
+
+
+def _note(visitor: Visitor, kind: str, text: str) -> None:
+    if kind in ("error", "warning"):
+        visitor.complaints.append(text)
