@@ -23,9 +23,11 @@ from service.web.read_model.search import match_query, well_formed
 MAX_ROWS = 1_000
 # Of the rows for streams that are read at once: a row may have a megabyte.
 MAX_BYTES = 2 * 1024 * 1024
-_COLUMNS = (
-    "tasks.row, partition, offset, timestamp_ms, value, is_classification, topic, model, depth, distance "
-    "FROM tasks JOIN task_values USING (row)"
+_COLUMNS = "tasks.row, partition, offset, timestamp_ms, value, is_classification, topic, model, depth, distance"
+# A CROSS JOIN keeps this order, in which the rows come as they are wanted: a page ends before most rows are looked at.
+_BY_ROW = "tasks NOT INDEXED CROSS JOIN task_values ON task_values.row = tasks.row"
+_BY_TEXT = (
+    "task_texts CROSS JOIN tasks ON tasks.row = task_texts.rowid CROSS JOIN task_values ON task_values.row = tasks.row"
 )
 _IS_CLASSIFICATION = {Classification.YES: 1, Classification.NO: 0, Classification.UNKNOWN: None}
 _ALL = TaskFilter(order=TaskOrder.OLDEST)
@@ -153,16 +155,14 @@ def _select(
     connection: sqlite3.Connection, condition: _Condition, order: TaskOrder, after: int | None, limit: int
 ) -> Iterator[StreamRow]:
     is_newest = order is TaskOrder.NEWEST
-    # The text index has its own order of rows, and is the one to be walked if it is asked.
-    row, index = (
-        ("task_texts.rowid", " JOIN task_texts ON task_texts.rowid = row") if condition.matches else ("row", "")
-    )
+    row, tables = ("task_texts.rowid", _BY_TEXT) if condition.matches else ("tasks.row", _BY_ROW)
     conditions, parameters = [condition.sql] if condition.sql else [], list(condition.parameters)
     if after is not None:
         conditions.append(f"{row} {'<' if is_newest else '>'} ?")
         parameters.append(after)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    sql = f"SELECT {_COLUMNS}{index}{where} ORDER BY {row} {'DESC' if is_newest else 'ASC'} LIMIT ?"
+    order_by = f"{row} {'DESC' if is_newest else 'ASC'}"
+    sql = f"SELECT {_COLUMNS} FROM {tables}{where} ORDER BY {order_by} LIMIT ?"  # noqa: S608 - made of constants
     return map(_stream_row, connection.execute(sql, (*parameters, limit)))
 
 
@@ -188,8 +188,8 @@ def _count(connection: sqlite3.Connection, condition: _Condition) -> int:
     if condition.matches and condition.sql == "task_texts MATCH ?":
         sql = "SELECT count(*) FROM task_texts WHERE task_texts MATCH ?"
     else:
-        index = " JOIN task_texts ON task_texts.rowid = row" if condition.matches else ""
-        sql = f"SELECT count(*) FROM tasks{index} WHERE {condition.sql}"  # noqa: S608 - made of constants
+        texts = "task_texts CROSS JOIN tasks ON tasks.row = task_texts.rowid" if condition.matches else "tasks"
+        sql = f"SELECT count(*) FROM {texts} WHERE {condition.sql}"  # noqa: S608 - made of constants
     return int(connection.execute(sql, condition.parameters).fetchone()[0])
 
 
