@@ -40,6 +40,7 @@ _RUN = "bench"
 _EVENT = re.compile(rb'id: ([0-9.-]+)\nevent: task\ndata: \{"task_seq":([0-9]+),')
 _READY_S, _LATE_S, _PAUSE_S = 60.0, 60.0, 0.1
 _MS = 1e3
+_ESTABLISHED = 1
 _SLOW_BUFFER_BYTES = 16 * 1024
 _TEMPLATES = Templates(
     "{{demonstrations}}", "{{demonstrations}}", "{{instruction}}", "{{instruction}}", "{{instruction}}", ""
@@ -58,18 +59,18 @@ class Client:
     last_id: bytes = b""
     connections: int = 0
 
-    async def follow(self, session: aiohttp.ClientSession, url: str, tasks: int) -> None:
-        """Read until all tasks have come; connect again when the stream ends."""
-        while len(self.came_s) < tasks:
+    async def follow(self, session: aiohttp.ClientSession, url: str) -> None:
+        """Read until cancelled; connect again when the stream ends."""
+        while True:
             headers = {"Accept": "text/event-stream", "Last-Event-ID": self.last_id.decode()}
             with suppress(aiohttp.ClientError, OSError):
                 async with session.get(url, headers=headers) as response:
                     response.raise_for_status()
                     self.connections += 1
-                    await self._read(response, tasks)
+                    await self._read(response)
             await anyio.sleep(_PAUSE_S)
 
-    async def _read(self, response: aiohttp.ClientResponse, tasks: int) -> None:
+    async def _read(self, response: aiohttp.ClientResponse) -> None:
         rest = b""
         async for piece in response.content.iter_any():
             whole, end, rest = (rest + piece).rpartition(b"\n\n")
@@ -79,8 +80,6 @@ class Client:
                     self.wrong.append((int(seq), len(self.came_s)))
                 self.came_s.append(now_s)
                 self.last_id = position
-            if len(self.came_s) >= tasks:
-                return
 
 
 def task(seq: int) -> FinishedTask:
@@ -98,10 +97,11 @@ def task(seq: int) -> FinishedTask:
 
 
 async def write(broker: Broker, plan: argparse.Namespace, written_s: list[float]) -> None:
-    """Write tasks at the rate that is asked for, each in a transaction; add the time of each commit."""
+    """Write tasks, each in a transaction, at the rate that is asked for or as fast as it goes; add their times."""
     started_s = time.monotonic()
     async with broker.transactional_producer("finish") as producer:
-        for seq in range(int(plan.rate * plan.seconds)):
+        while time.monotonic() < started_s + plan.seconds:
+            seq = len(written_s)
             await anyio.sleep(max(0.0, started_s + seq / plan.rate - time.monotonic()))
             await producer.begin()
             await producer.send([codec.encode(task(seq), _RUN)])
@@ -110,7 +110,7 @@ async def write(broker: Broker, plan: argparse.Namespace, written_s: list[float]
 
 
 async def slow_reader(port: int) -> None:
-    """Open a stream and never read it; begin again when it is closed."""
+    """Open a stream and never read it; begin again when the server has closed it."""
     request = f"GET /v1/runs/{_RUN}/tasks HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: text/event-stream\r\n\r\n"
     loop = asyncio.get_running_loop()
     while True:
@@ -120,7 +120,7 @@ async def slow_reader(port: int) -> None:
             await loop.sock_connect(connection, ("127.0.0.1", port))
             await loop.sock_sendall(connection, request.encode())
             # A socket that is not read tells of nothing: it has to be asked.
-            while connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:  # noqa: ASYNC110
+            while connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED:  # noqa: ASYNC110
                 await anyio.sleep(1.0)
         await anyio.sleep(1.0)
 
@@ -211,7 +211,7 @@ async def measure(plan: argparse.Namespace, folder: Path) -> Measured:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     clients = [Client() for _ in range(plan.clients)]
-    url, count = f"http://127.0.0.1:{port}/v1/runs/{_RUN}/tasks", int(plan.rate * plan.seconds)
+    url = f"http://127.0.0.1:{port}/v1/runs/{_RUN}/tasks"
     written_s: list[float] = []
     usages: list[Usage] = []
     dropped: list[int] = []
@@ -226,15 +226,17 @@ async def measure(plan: argparse.Namespace, folder: Path) -> Measured:
             for _ in range(plan.slow):
                 works.start_soon(slow_reader, port)
             for client in clients:
-                works.start_soon(client.follow, session, url, count)
+                works.start_soon(client.follow, session, url)
             await _until(lambda: all(client.connections for client in clients), _READY_S)
+            begun_s = time.monotonic()
             works.start_soon(write, broker, plan, written_s)
             await anyio.sleep(plan.seconds / 2)
             ends_s = time.monotonic()
         async with server(folder, port, usages, dropped):
             ready_s = time.monotonic()
-            await _until(lambda: all(len(each.came_s) >= count for each in clients), plan.seconds + _LATE_S)
-        works.cancel_scope.cancel()
+            await anyio.sleep(max(0.0, begun_s + plan.seconds + 1 - ready_s))
+            await _until(lambda: all(len(each.came_s) >= len(written_s) for each in clients), _LATE_S)
+            works.cancel_scope.cancel()
     return Measured(written_s, clients, usages, dropped, (ends_s, ready_s))
 
 

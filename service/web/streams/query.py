@@ -18,6 +18,7 @@ from service.web.reading import query_of
 
 _LAST_EVENT_ID = "Last-Event-ID"
 _LATEST_MS = 2**53
+_Words = Annotated[str, Meta(max_length=500)]
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ].+")
 
 
@@ -39,11 +40,11 @@ class StreamQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"star
     start: str = "beginning"
     after: str | None = None
     follow: bool = True
-    q: Annotated[str, Meta(max_length=500)] | None = None
+    q: _Words | None = None
     classification: Classification | None = None
-    origin: Literal["human", "machine"] | None = None
-    topic: str | None = None
-    model: str | None = None
+    origin: Origin | None = None
+    topic: _Words | None = None
+    model: _Words | None = None
     depth: Annotated[int, Meta(ge=0, le=2**31)] | None = None
     min_distance: Annotated[float, Meta(ge=0, le=1)] | None = None
 
@@ -52,7 +53,7 @@ class StreamQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"star
         found = TaskFilter(
             text=self.q or None,
             classification=self.classification,
-            origin=None if self.origin is None else Origin(self.origin),
+            origin=self.origin,
             topic=self.topic,
             model=self.model,
             depth=self.depth,
