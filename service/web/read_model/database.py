@@ -127,10 +127,17 @@ class Database:
             self._writer.execute("BEGIN IMMEDIATE")
             return work(self._writer)
 
+    def _idle_one(self) -> sqlite3.Connection | None:
+        """Return a connection that no thread uses, `None` if there is none."""
+        try:
+            return self._idle.pop()
+        except IndexError:  # a look before the pop would be too early: other threads take them too
+            return None
+
     def _read(self, work: Work[T]) -> T:
         generation = self.generation
         with _translated(self._file):
-            connection = self._idle.pop() if self._idle else _connected_to_read(self._file)
+            connection = self._idle_one() or _connected_to_read(self._file)
             try:
                 deadline = time.monotonic() + _READ_S
                 connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
@@ -140,7 +147,7 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
-        if generation == self.generation:
+        if generation == self.generation and self._writer is not None:
             self._idle.append(connection)
         else:
             connection.close()

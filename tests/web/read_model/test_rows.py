@@ -12,6 +12,7 @@ from service.messaging import codec, topics
 from service.messaging.broker import Broker
 from service.messaging.messages import FinishedTask, Origin
 from service.selfinstruct.tasks import Instance
+from service.web.read_model import ReadModel
 from service.web.read_model.answers import Classification, StreamRow, TaskFilter, TaskOrder
 from tests.conftest import OpenBroker
 from tests.support.examples import PROVENANCE, definition
@@ -107,6 +108,30 @@ async def test_the_first_row_at_a_time(open_broker: OpenBroker) -> None:
                 before = [each.row for each in rows if each.timestamp_ms < row.timestamp_ms]
                 assert await model.first_row_at(row.timestamp_ms) == len(before) + 1
             assert await model.first_row_at(rows[-1].timestamp_ms + 1) == 5
+
+
+async def test_many_ask_while_it_is_filled(open_broker: OpenBroker, tmp_path: Path) -> None:
+    async with open_broker() as broker:
+        await write_run(broker, 400)
+        async with ReadModel.open(broker, RUN, tmp_path / "web.sqlite3") as model, anyio.create_task_group() as tasks:
+
+            async def ask() -> None:
+                seen, rows = 0, 0
+                while rows < 400:
+                    page = await model.tasks(TaskFilter(text="a"))
+                    rows = await model.last_row()
+                    assert page.total <= rows
+                    assert [each.row for each in await model.rows(max(rows - 5, 0), 5)] == list(
+                        range(max(rows - 5, 0) + 1, rows + 1)
+                    )
+                    if rows < 400:
+                        seen = await model.news.wait(seen)
+
+            async with anyio.create_task_group() as asking:
+                for _ in range(20):
+                    asking.start_soon(ask)
+                tasks.start_soon(model.follow)
+            tasks.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 """Stories of tasks and candidates, verdicts and seeds."""
 
+import msgspec
 import pytest
 
+from service.checkpoints import NO_CHECKPOINTS
 from service.messaging import topics
 from service.messaging.messages import Answer, Message, Origin, PooledTask, Prompt
+from service.run.lineage import gather
+from service.run.progress_reader import ProgressReader
 from service.web.read_model.answers import MAX_NODES, StoryState
 from tests.conftest import OpenBroker
 from tests.support.examples import answer, decision, definition, failed, pooled_seed, prompt
-from tests.support.logs import create, read, send
+from tests.support.logs import RUN, create, read, send
 from tests.web.read_model.run_log import following, write_run
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +39,23 @@ async def test_a_finished_task_has_its_whole_story(open_broker: OpenBroker) -> N
             assert story.nearest is not None
             assert story.nearest.score > 0
             assert len(story.nearest.own) == len(story.nearest.nearest) > 0
+
+
+@pytest.mark.parametrize("name", ["p2.0", "p2.5", "p2"])
+async def test_a_story_agrees_with_explain(name: str, open_broker: OpenBroker) -> None:
+    async with open_broker() as broker:
+        await write_run(broker, 12)
+        async with ProgressReader.open(broker, RUN, NO_CHECKPOINTS) as reader:
+            await reader.catch_up()
+            explained = (await gather(broker, RUN, name, reader.index, 0)).facts()
+            facts = msgspec.json.decode(msgspec.json.encode(explained))
+        async with following(broker, None) as model:
+            story = msgspec.json.decode(msgspec.json.encode(await model.story(name)))
+            same = ("id", "state", "instruction", "reason", "dropped", "is_classification", "instances", "depth")
+            more = ("recipe", "templates", "topic", "failure", "calls", "failed_calls", "cost_usd", "prompt")
+            assert {each: story[each] for each in same + more} == {each: facts[each] for each in same + more}
+            parents = [edge["parent"] for edge in story["ancestors"]["edges"] if edge["child"] == name]
+            assert parents == [each["id"] for each in facts["parents"]]
 
 
 async def test_a_rejected_candidate_has_its_reason(open_broker: OpenBroker) -> None:
