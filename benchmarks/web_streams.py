@@ -236,7 +236,7 @@ async def measure(plan: argparse.Namespace, folder: Path) -> Measured:
             ready_s = time.monotonic()
             await anyio.sleep(max(0.0, begun_s + plan.seconds + 1 - ready_s))
             await _until(lambda: all(len(each.came_s) >= len(written_s) for each in clients), _LATE_S)
-            works.cancel_scope.cancel()
+        works.cancel_scope.cancel()
     return Measured(written_s, clients, usages, dropped, (ends_s, ready_s))
 
 

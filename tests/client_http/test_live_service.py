@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from service.adapters.sqlite import SqliteBroker
 from service.client.http import GoalChange, LiveService, NewSeed, ServiceError
 from service.errors import ConfigurationError
 from service.selfinstruct.tasks import Instance
 from tests.support.examples import goal
 from tests.support.logs import RUN, send
-from tests.web.service import READER, STEERER, served
+from tests.web.read_model.run_log import write_run
+from tests.web.service import READER, STEERER, served, until
 from tests.web.streams.test_of_a_run import begun, finish
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +43,27 @@ async def test_a_seed_is_submitted(tmp_path: Path) -> None:
         await send(broker, goal(10))
     async with served(tmp_path) as service, LiveService.open(str(service.url)) as live:
         assert (await live.add_seed(RUN, seed)).added == ("asia",)
+
+
+async def test_seeds_and_verdicts_are_read_page_by_page(tmp_path: Path) -> None:
+    async with SqliteBroker.open(tmp_path / f"{RUN}.sqlite3") as broker:
+        await write_run(broker, 120)
+    async with served(tmp_path) as service, LiveService.open(str(service.url)) as live:
+
+        async def is_read() -> bool:
+            return len([verdict async for verdict in live.decisions(RUN)]) == 8 * 60
+
+        await until(is_read)
+        page = await live.seed_page(RUN, limit=3)
+        behind = await live.seed_page(RUN, page.next, limit=3)
+        seeds = [seed async for seed in live.seeds(RUN)]
+        assert seeds[:6] == [*page.seeds, *behind.seeds]
+        assert len({seed.id for seed in seeds}) == page.total == len(seeds)
+        verdicts = [verdict async for verdict in live.decisions(RUN)]
+        assert len({verdict.id for verdict in verdicts}) == 8 * 60
+        similar = [verdict async for verdict in live.decisions(RUN, "too_similar")]
+        assert similar == [verdict for verdict in verdicts if verdict.reason == "too_similar"]
+        assert similar
 
 
 async def test_refusals_say_what_mends_them(tmp_path: Path, tokens: Path) -> None:
