@@ -5,7 +5,9 @@ transport holds 64 KiB, and a batch is read only when the one before it was writ
 """
 
 import socket
+import struct
 import zlib
+from asyncio.trsock import TransportSocket
 
 import anyio
 from aiohttp import web
@@ -13,6 +15,7 @@ from aiohttp import web
 _SEND_BUFFER_BYTES = 256 * 1024
 # Fast, and text shrinks to a third; the header and the trailer are those of gzip.
 _LEVEL, _GZIP = 1, 31
+_LINGERS_NOT = struct.pack("ii", 1, 0)
 
 
 class SlowReaderError(Exception):
@@ -64,8 +67,7 @@ class Sender:
         with anyio.move_on_after(self._patience_s) as self._write_scope:
             await self._response.write(data)
         if self._write_scope.cancelled_caught:
-            if (transport := self._request.transport) is not None:
-                transport.abort()
+            _reset(self._request)
             raise SlowReaderError
 
 
@@ -75,7 +77,18 @@ def _is_compressed(response: web.StreamResponse) -> bool:
 
 def _bound_send_buffer(request: web.Request) -> None:
     """Bound what the operating system keeps for a client, which is up to megabytes for each otherwise."""
-    transport = request.transport
-    found = None if transport is None else transport.get_extra_info("socket")
-    if found is not None and found.family in {socket.AF_INET, socket.AF_INET6}:
+    if (found := _tcp_socket(request)) is not None:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+
+
+def _reset(request: web.Request) -> None:
+    """Close a connection and drop what waits in it: a client that does not read would keep it for minutes more."""
+    if (found := _tcp_socket(request)) is not None:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGERS_NOT)
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _tcp_socket(request: web.Request) -> TransportSocket | None:
+    found = None if request.transport is None else request.transport.get_extra_info("socket")
+    return found if found is not None and found.family in {socket.AF_INET, socket.AF_INET6} else None

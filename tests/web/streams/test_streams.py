@@ -1,6 +1,9 @@
 """Streams of finished tasks over real HTTP, with the rows of a read model in memory."""
 
+import asyncio
+import errno
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -306,6 +309,20 @@ async def test_a_client_that_does_not_read_does_not_hold_up_the_end() -> None:
             await reached(lambda: service.slots.open_streams == 1)
             service.drain.begin()
             await reached(lambda: service.slots.open_streams == 0)
+
+
+async def test_the_connection_of_a_client_that_does_not_read_is_reset() -> None:
+    model = some(200, value=b'"' + b"x" * 50_000 + b'"')
+    loop = asyncio.get_running_loop()
+    async with served(model, Times(patience_s=0.2)) as service:
+        host, _, port = service.url.removeprefix("http://").partition(":")
+        with socket.socket() as stuck:
+            stuck.setblocking(False)  # noqa: FBT003 - the signature is Python's
+            await loop.sock_connect(stuck, (host, int(port)))
+            request = f"GET {service.tasks_url} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
+            await loop.sock_sendall(stuck, request.encode())
+            await reached(lambda: stuck.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET)
+        await reached(lambda: service.slots.open_streams == 0)
 
 
 async def test_too_many_streams_are_refused_until_one_ends() -> None:
