@@ -1,7 +1,7 @@
 # ruff: noqa: INP001 - a script, not a package
 """Follow the finished tasks of a run over HTTP, and go on after the last one that was written, also after a crash.
 
-    python examples/http_stream.py http://localhost:8765 default tasks.jsonl
+    python examples/http_stream.py http://localhost:8080 default tasks.jsonl
     python examples/http_stream.py https://seeds.example.org telecom tasks.jsonl --token-file token --classification yes
 
 Each line of the file holds a task and the position behind it. Another start reads the position in the last whole line

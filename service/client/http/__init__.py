@@ -2,7 +2,7 @@
 
     from service.client.http import open_tasks_http
 
-    async with open_tasks_http("http://localhost:8765", "default", start="now") as tasks:
+    async with open_tasks_http("http://localhost:8080", "default", start="now") as tasks:
         async for task in tasks:
             print(task.instruction, tasks.position)
 
