@@ -42,8 +42,10 @@ run: install ## Twenty tasks by a real language model on this machine (ARGS='--t
 demo: install ## The same pipeline with the simulator: at once, and without meaning
 	$(BIN)/seedstream run --run demo --lm simulator --target 20 $(ARGS)
 
-web: install ## The same, at a pace to watch: live on http://127.0.0.1:8080 until it ends (ARGS='--web-port 8081')
-	$(BIN)/seedstream run --run web-demo --lm simulator --target 2000 --rpm 600 --web $(ARGS) > /dev/null
+web: install ## The same at a pace to watch, live in a browser on http://127.0.0.1:8080 (ARGS='--rpm 1200')
+	$(BIN)/seedstream run --run web-demo --lm simulator --target 2000 --rpm 600 --web --open $(ARGS) > /dev/null
+	@echo "The run has ended, and its page is shown until Ctrl-C. A higher target continues it: make web ARGS='--target 3000'" >&2
+	$(BIN)/seedstream web
 
 kafka: ## A real Kafka on this machine, without containers (NODES=3 for three brokers)
 	deploy/kafka/kafka.sh start .kafka $(NODES)

@@ -21,6 +21,17 @@ from service.settings import LmKind, Settings, load_settings
 from service.telemetry.log_setup import configure_logging
 
 
+class Page(StrEnum):
+    """Whether a run has a page while it works: none, a served one, or one that a browser is opened for as well."""
+
+    NONE = "none"
+    SERVED = "served"
+    OPENED = "opened"
+
+
+OpenPage = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
+
+
 class TaskChoice(StrEnum):
     """The tasks to write: those after the last one written, those finished from now on, or all."""
 

@@ -7,7 +7,7 @@ import anyio
 import typer
 
 from service.cli import options
-from service.cli.options import TaskChoice
+from service.cli.options import Page, TaskChoice
 from service.cli.terminal_text import on_terminal
 from service.errors import ConfigurationError
 
@@ -25,6 +25,7 @@ def run(
     prices: options.PriceOptions,
     tasks: options.Tasks = None,
     on_page: Annotated[bool, typer.Option("--web", help="Serve page and REST API of the run meanwhile.")] = False,
+    open_page: options.OpenPage = False,
     web: options.WebOptions,
     log_level: options.LogLevel = None,
 ) -> None:
@@ -33,7 +34,7 @@ def run(
     A terminal shows the tasks finished from now on. A pipe or file gets finished tasks as JSON Lines, after the last
     one that an earlier output of the run got; after a kill, those of the last second come again.
 
-    With --web, a browser shows and steers the run until it ends; `seedstream web` shows it afterwards.
+    With --web or --open, a browser shows and steers the run until it ends; `seedstream web` shows it afterwards.
 
     Exit codes: 0 the target is reached; 1 the log cannot be used; 2 a setting is wrong, or the language model cannot be
     reached at the start; 3 many prompts in a row gave no accepted task; 4 --max-prompts is used up; 5 the language
@@ -60,6 +61,7 @@ def run(
         raise ConfigurationError(
             f"--tasks {tasks}: expected a pipe or a file as standard output, got a terminal, which shows new tasks only"
         )
+    page = (Page.OPENED if open_page else Page.SERVED) if on_page or open_page else Page.NONE
     asked = AskedRun(settings)
     refuse_early(asked)
-    raise typer.Exit(anyio.run(partial(run_to_target, asked, tasks=tasks or TaskChoice.RESUME, on_page=on_page)))
+    raise typer.Exit(anyio.run(partial(run_to_target, asked, tasks=tasks or TaskChoice.RESUME, page=page)))

@@ -6,7 +6,7 @@ from msgspec import structs
 from service.bootstrap.open_broker import open_log
 from service.bootstrap.open_embedder import check_embedder, check_model
 from service.cli.exit_codes import EXIT_OF_ENDING
-from service.cli.options import TaskChoice
+from service.cli.options import Page, TaskChoice
 from service.cli.run_output import RunOutput
 from service.cli.signals import say
 from service.cli.terminal_text import on_terminal
@@ -32,12 +32,12 @@ async def run_to_target(
     hint: str = "run it again to continue",
     tasks: TaskChoice = TaskChoice.RESUME,
     *,
-    on_page: bool = False,
+    page: Page = Page.NONE,
 ) -> int:
     """Define or continue the run, run it to its target, and return the exit code.
 
-    `hint` is printed when the run is stopped by a signal; `tasks` selects the tasks that a pipe or file gets; with
-    `on_page`, page and REST API are served meanwhile.
+    `hint` is printed when the run is stopped by a signal; `tasks` selects the tasks that a pipe or file gets; `page`
+    says whether page and REST API are served meanwhile.
     """
     settings = asked.settings
     async with open_log(settings) as broker:
@@ -59,7 +59,7 @@ async def run_to_target(
         # The pipeline and the HTTP client, which a run that is over does not need. The loop has nothing else to do yet.
         from service.cli.run_with_model import Shown, run_on  # noqa: PLC0415
 
-        return await run_on(broker, asked, progress, goal, Shown(hint, output, on_page))
+        return await run_on(broker, asked, progress, goal, Shown(hint, output, page))
 
 
 def _over_already(progress: Progress, goal: GoalSet) -> tuple[int, str] | None:

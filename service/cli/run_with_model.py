@@ -13,7 +13,9 @@ from service.bootstrap.open_model import probe
 from service.bootstrap.open_models import open_models
 from service.cli.exit_codes import EXIT_OF_ENDING
 from service.cli.live_view import open_view
+from service.cli.options import Page
 from service.cli.outlook import StagePrices, outlook_by_length, outlook_of
+from service.cli.page import tell_of_page
 from service.cli.run_output import RunOutput
 from service.cli.signals import EXIT_SIGNALLED, Stopped, say, stop_on_signal
 from service.cli.terminal_text import clean, on_terminal
@@ -50,7 +52,7 @@ class Shown:
 
     hint: str
     output: RunOutput | None
-    on_page: bool = False
+    page: Page = Page.NONE
 
 
 async def run_on(broker: Broker, asked: AskedRun, progress: Progress, goal: GoalSet, shown: Shown) -> int:
@@ -71,12 +73,12 @@ async def run_on(broker: Broker, asked: AskedRun, progress: Progress, goal: Goal
         definition = await begin(broker, asked, progress, goal)
         warn_of_other_api(models, definition.recipe)
         pipeline = Pipeline(broker, definition, models, Limits.of(settings))
-        if not shown.on_page:
+        if shown.page is Page.NONE:
             return await _run_shown(pipeline, progress.finished, shown)
         from service.web.server.start import serving_own_run  # noqa: PLC0415 - the server of aiohttp
 
         async with serving_own_run(settings, broker, models) as url:
-            say(f"page and REST API: {url}")
+            await tell_of_page(url, shown.page)
             return await _run_shown(pipeline, progress.finished, shown)
 
 
