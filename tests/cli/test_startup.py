@@ -82,13 +82,13 @@ def test_help_and_version_import_no_command() -> None:
 
 
 def test_the_help_of_a_command_does_not_import_what_it_runs() -> None:
-    loaded = loaded_by(_RUNNING, "run --help", "preview --help", "check --help", "seeds add --help")
-    assert loaded & (_KAFKA | _HTTP | _JUDGING | _WORK | _LOG | {"rich"}) == set()
+    loaded = loaded_by(_RUNNING, "run --help", "web --help", "preview --help", "check --help", "seeds add --help")
+    assert loaded & (_KAFKA | _HTTP | _JUDGING | _WORK | _LOG | {"rich", "sqlite3", "service.web"}) == set()
 
 
 def test_commands_import_what_they_use(tmp_path: Path) -> None:
     where = f"--broker sqlite:{tmp_path}"
-    assert "numpy" not in loaded_by(_RUNNING, f"run --lm simulator --target 1 {where}")
+    assert loaded_by(_RUNNING, f"run --lm simulator --target 1 {where}") & {"numpy", "service.web"} == set()
     loaded = loaded_by(
         _RUNNING,
         f"run --lm simulator --target 1 {where}",
@@ -102,7 +102,7 @@ def test_commands_import_what_they_use(tmp_path: Path) -> None:
         f"replay {where}",
         f"config {where}",
     )
-    assert loaded & (_KAFKA | _HTTP | _JUDGING | _WORK) == set()
+    assert loaded & (_KAFKA | _HTTP | _JUDGING | _WORK | {"service.web"}) == set()
 
 
 def test_what_asks_a_model_imports_neither_a_display_nor_readers_of_replies() -> None:
