@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,22 @@ class Visitor:
 Visit = Callable[..., Coroutine[Any, Any, Visitor]]
 
 
+@asynccontextmanager
+async def open_page(browser: Browser, url: str, path: str, **options: Any) -> AsyncIterator[Visitor]:
+    """Open a page of a service in a context of its own; options are those of a browser context."""
+    context = await browser.new_context(**options)
+    try:
+        page = await context.new_page()
+        page.set_default_timeout(_PATIENCE_MS)
+        visitor = Visitor(page, url)
+        page.on("console", lambda said: _note(visitor, said.type, said.text))
+        page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+        await visitor.go(path)
+        yield visitor
+    finally:
+        await context.close()
+
+
 @pytest.fixture(scope="session")
 async def chromium(anyio_backend: str) -> AsyncIterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -74,22 +90,14 @@ def fake() -> FakeService:
 
 @pytest.fixture
 async def visit(chromium: Browser, fake: FakeService) -> AsyncIterator[Visit]:
-    """Open pages of the fake service in contexts of their own; options are those of a browser context."""
+    """Open pages of the fake service."""
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(fake.serving())
 
-        async def open_page(path: str, **options: Any) -> Visitor:
-            context = await chromium.new_context(**options)
-            stack.push_async_callback(context.close)
-            page = await context.new_page()
-            page.set_default_timeout(_PATIENCE_MS)
-            visitor = Visitor(page, url)
-            page.on("console", lambda said: _note(visitor, said.type, said.text))
-            page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
-            await visitor.go(path)
-            return visitor
+        async def visit_page(path: str, **options: Any) -> Visitor:
+            return await stack.enter_async_context(open_page(chromium, url, path, **options))
 
-        yield open_page
+        yield visit_page
 
 
 def _note(visitor: Visitor, kind: str, text: str) -> None:

@@ -32,6 +32,7 @@ export class Charts {
     this.turn = Promise.resolve();
     this.charts = CHARTS.map((each) => new Chart(run, each));
     byId("figures").append(...this.charts.map((each) => each.figure));
+    loadVega().then((isThere) => document.body.classList.toggle("without-charts", !isThere));
     this.watch();
     dark.addEventListener("change", () => this.redraw());
   }
@@ -60,10 +61,12 @@ export class Charts {
     this.refresh();
   }
 
-  /** Bring a chart up to date after those that came before it. */
-  soon(chart) {
+  /** Bring a chart up to date: its table at once, its drawing after those that came before it. */
+  async soon(chart) {
     chart.isStale = false;
-    this.turn = this.turn.then(() => idle()).then(() => chart.update());
+    const values = await chart.read();
+    if (values.length === 0 || !(await loadVega())) return;
+    this.turn = this.turn.then(() => idle()).then(() => chart.draw(values)).catch((error) => chart.tell(error));
   }
 }
 
@@ -74,7 +77,7 @@ class Chart {
     this.canvas = h("div", { class: "canvas", "aria-hidden": "true" });
     this.drawing = h("div", { class: "drawing", role: "img", "aria-label": `${title}. The table below has the figures.` }, this.canvas);
     this.table = h("tbody");
-    this.note = h("p", { class: "note" }, "Nothing to show yet.");
+    this.note = h("p", { class: "note" }, "reading …");
     this.figure = h(
       "figure",
       {},
@@ -92,22 +95,27 @@ class Chart {
     fill(this.canvas);
   }
 
-  async update() {
+  /** Read the values into the table, and return them. */
+  async read() {
     try {
       const { values } = await get(this.path);
       const picked = this.pick(values);
       this.note.hidden = picked.length > 0;
+      setText(this.note, "Nothing to show yet.");
       this.fillTable(picked);
-      if (picked.length > 0 && (await loadVega())) await this.draw(picked);
-      this.drawing.hidden = this.view === null;
+      return picked;
     } catch (error) {
-      this.note.hidden = false;
-      fill(this.note, complaint(error));
+      this.tell(error);
+      return [];
     }
   }
 
+  tell(error) {
+    this.note.hidden = false;
+    fill(this.note, complaint(error));
+  }
+
   async draw(values) {
-    this.drawing.hidden = false;
     if (this.view !== null) {
       await this.view.view.data("values", values).resize().runAsync();
       return;

@@ -5,10 +5,10 @@ import { pageOf } from "./api.js";
 import { plural } from "./format.js";
 import { line, plain } from "./text.js";
 
-const COLUMN = 232;
+const COLUMN = 216;
 const ROW = 30;
 const MOST_IN_COLUMN = 14;
-const LABEL = 26;
+const LABEL = 24;
 
 /** Return the section about the family of a task. */
 export function familyOf(run, story) {

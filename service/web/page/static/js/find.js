@@ -1,4 +1,4 @@
-// Search among the finished tasks, and the rejected candidates. The filter stands in the address, so that a search can
+// Search among the finished tasks, and the verdicts on candidates. The filter stands in the address, so that a search can
 // be passed on.
 
 import { byId, fill, h } from "./dom.js";
@@ -75,12 +75,12 @@ export class Find {
   }
 }
 
-export class Rejected {
+export class Verdicts {
   constructor(run) {
     this.field = byId("reason");
-    this.pages = new Pages(byId("rejections"), byId("rejected-pager"), byId("rejected-state"), async (cursor, signal) => {
+    this.pages = new Pages(byId("verdict-list"), byId("verdicts-pager"), byId("verdicts-state"), async (cursor, signal) => {
       const page = await get(pathOf(run, "decisions"), { reason: this.field.value, limit: PAGE, cursor }, signal);
-      const rows = page.verdicts.filter((each) => each.reason !== null).map((each) => verdictRow(run, each));
+      const rows = page.verdicts.map((each) => verdictRow(run, each));
       return { rows, next: page.next, told: rows.length === 0 ? "None so far." : "The latest first." };
     });
     this.field.addEventListener("change", () => this.pages.first());

@@ -39,6 +39,7 @@ export function duration(seconds) {
   const [days, hours, minutes] = [Math.floor(whole / 86_400), Math.floor(whole / 3_600) % 24, Math.floor(whole / 60) % 60];
   if (days > 0) return `${days}\u202fd ${hours}\u202fh`;
   if (hours > 0) return `${hours}\u202fh ${String(minutes).padStart(2, "0")}\u202fmin`;
+  if (minutes >= 10) return `${minutes}\u202fmin`;
   return minutes > 0 ? `${minutes}\u202fmin ${String(whole % 60).padStart(2, "0")}\u202fs` : `${whole}\u202fs`;
 }
 

@@ -35,7 +35,7 @@ export function stateOf(facts) {
 
 function endingOf({ how, detail }) {
   const told = ENDINGS[how] ?? words(how);
-  return detail ? `${told}: ${plain(detail, 300)}` : told;
+  return detail && how !== "target_reached" ? `${told}: ${plain(detail, 300)}` : told;
 }
 
 function standstillOf({ seconds, waiting_for: waiting }) {

@@ -1,7 +1,10 @@
-// A listing with pages: the newest request wins, and cursors of the pages before are kept to go back.
+// A listing with pages: the newest request wins, and cursors of the pages before are kept to go back. An empty one is
+// asked for again a few times, since the service may still be reading the run.
 
 import { fill, h, setText } from "./dom.js";
 import { complaint } from "./api.js";
+
+const AGAIN_MS = [2_000, 4_000, 8_000, 16_000, 32_000];
 
 export class Pages {
   /** `ask(cursor, signal)` returns `{rows, next, told}`; rows are elements. */
@@ -9,15 +12,18 @@ export class Pages {
     Object.assign(this, { list, pager, state, ask });
     this.cursors = [null];
     this.running = null;
+    this.asked = 0;
   }
 
   async first() {
     this.cursors = [null];
+    this.asked = 0;
     await this.load();
   }
 
   async load(focusOn = null) {
     this.running?.abort();
+    clearTimeout(this.again);
     const running = (this.running = new AbortController());
     try {
       const page = await this.ask(this.cursors.at(-1), running.signal);
@@ -25,6 +31,7 @@ export class Pages {
       fill(this.list, page.rows);
       setText(this.state, page.told);
       this.drawPager(page.next);
+      if (page.rows.length === 0 && this.asked < AGAIN_MS.length) this.again = setTimeout(() => this.load(), AGAIN_MS[this.asked++]);
       if (focusOn !== null) (this.pager.querySelector(`[data-to="${focusOn}"]`) ?? this.pager.querySelector("button"))?.focus();
     } catch (error) {
       if (!running.signal.aborted) fill(this.state, complaint(error));

@@ -25,7 +25,7 @@ export function taskRow(run, task, at, distance = undefined) {
   );
 }
 
-/** Return the row of a rejected candidate. */
+/** Return the row of a candidate and the verdict on it. */
 export function verdictRow(run, verdict) {
   const at = verdict.decided_ms === null ? null : new Date(verdict.decided_ms);
   return h(
