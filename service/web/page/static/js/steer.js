@@ -20,6 +20,8 @@ export class Steer {
     this.outcome = byId("goal-outcome");
     this.pause = byId("pause");
     this.goal = {};
+    this.isTouched = false;
+    this.form.addEventListener("input", () => (this.isTouched = true));
     this.form.append(...FIELDS.map(field), h("div", { class: "wide" }, h("button", { type: "submit", class: "main-action" }, "Save")));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -31,11 +33,13 @@ export class Steer {
 
   async begin() {
     byId("steer").hidden = false;
+    if (this.facts !== undefined) this.follow(this.facts);
     await this.read();
   }
 
   /** Follow what others change: a pause, and the end of the run. */
   follow(facts) {
+    this.facts = facts;
     this.goal.paused = facts.paused;
     this.pause.hidden = byId("steer").hidden || facts.recipe === null || facts.ending !== null;
     setText(this.pause, facts.paused ? "Resume the run" : "Pause the run");
@@ -43,7 +47,9 @@ export class Steer {
 
   async read() {
     try {
-      this.take(await get(this.path));
+      const goal = await get(this.path);
+      // Somebody may have begun to type meanwhile.
+      if (!this.isTouched) this.take(goal);
     } catch (error) {
       fill(this.outcome, complaint(error));
     }
@@ -51,6 +57,7 @@ export class Steer {
 
   take(goal) {
     this.goal = goal;
+    this.isTouched = false;
     for (const [name] of FIELDS) this.form.elements.namedItem(name).value = goal[name] ?? "";
   }
 
@@ -78,7 +85,9 @@ export class Steer {
     const buttons = [this.pause, this.form.querySelector("button")];
     for (const each of buttons) each.disabled = true;
     try {
-      this.take((await write("PATCH", this.path, changes)) ?? { ...this.goal, ...changes });
+      const goal = await write("PATCH", this.path, changes);
+      if ("paused" in changes && this.isTouched) this.goal = goal;
+      else this.take(goal);
       fill(this.outcome, h("p", { class: "note" }, "Saved."));
     } catch (error) {
       byId("steer").open = true;
