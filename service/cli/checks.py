@@ -13,6 +13,7 @@ from service.bootstrap.open_models import open_models
 from service.bootstrap.open_run import open_existing
 from service.cli.terminal_text import clean
 from service.cli.trial_report import check_steps
+from service.dataset.example_warnings import example_warnings
 from service.dataset.seed_warnings import seed_warnings
 from service.dataset.subject_warnings import subject_warnings
 from service.errors import RunNotFoundError
@@ -40,8 +41,7 @@ async def check_all(settings: Settings) -> None:
         await to_thread.run_sync(check_embedder, definition.recipe)
         _tell("meanings", f"{definition.recipe.semantic.model} is installed")
     definition = await _check_run(asked_run) or definition
-    _tell("templates", f"digest {definition.templates.digest}")
-    _tell_subject(definition)
+    _tell_templates(definition, seeds)
     if settings.on_kafka:
         async with open_log(settings):
             _tell("log", f"{settings.broker} answers, and the topics of the run are correct")
@@ -59,7 +59,11 @@ async def check_all(settings: Settings) -> None:
             _tell("trial", line)
 
 
-def _tell_subject(definition: RunDefined) -> None:
+def _tell_templates(definition: RunDefined, seeds: Sequence[SeedTask]) -> None:
+    """Tell the templates, and the subject in them."""
+    _tell("templates", f"digest {definition.templates.digest}")
+    for warning in example_warnings(definition.recipe, definition.templates, seeds):
+        _tell("templates", f"{_BEWARE}{warning}")
     subject = definition.templates.run_subject
     if subject.about:
         _tell("about", clean(subject.about))

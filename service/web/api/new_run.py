@@ -10,6 +10,7 @@ from aiohttp import web
 from anyio import to_thread
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
+from service.dataset.example_warnings import example_warnings
 from service.dataset.seed_warnings import seed_warnings
 from service.dataset.subject_warnings import subject_warnings
 from service.dataset.subjects import subject_in
@@ -107,7 +108,11 @@ async def define_run(request: web.Request) -> DefinedRun:
     definition, seeds = await to_thread.run_sync(lambda: requested.new)
     goal = _goal(asked, settings)
     await _define(requested, goal)
-    warnings = [*seed_warnings(definition.recipe, seeds), *subject_warnings(definition.recipe, definition.templates)]
+    warnings = [
+        *seed_warnings(definition.recipe, seeds),
+        *example_warnings(definition.recipe, definition.templates, seeds),
+        *subject_warnings(definition.recipe, definition.templates),
+    ]
     return DefinedRun(
         run=asked.run,
         goal=Goal.of(goal),
