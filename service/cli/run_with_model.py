@@ -8,7 +8,7 @@ from signal import SIGPIPE
 import anyio
 
 from producers.samples import latest_model
-from service.bootstrap.asked_model import warn_of_other_api
+from service.bootstrap.asked_model import AskedModels, warn_of_other_api
 from service.bootstrap.open_model import probe
 from service.bootstrap.open_models import open_models
 from service.cli.exit_codes import EXIT_OF_ENDING
@@ -62,7 +62,11 @@ async def run_on(broker: Broker, asked: AskedRun, progress: Progress, goal: Goal
     if goal.price is not None and settings != asked.settings:
         say(f"priced as before: ${goal.price.prompt:g} and ${goal.price.completion:g} per million tokens in and out")
     steps = (progress.defined or asked.new.definition).recipe.steps
-    async with open_models(settings, _patience_of(settings), steps) as models, _alone(broker, settings):
+    async with (
+        open_models(settings, _patience_of(settings), steps) as models,
+        _alone(broker, settings),
+        _served(settings, broker, models, shown.page) as url,
+    ):
         for model in models.each:
             check_budget(goal, settings.of_step(model.steps[0]), model.name, model.steps if model.place else ())
         await probe(models.served)
@@ -74,13 +78,24 @@ async def run_on(broker: Broker, asked: AskedRun, progress: Progress, goal: Goal
         definition = await begin(broker, asked, progress, goal)
         warn_of_other_api(models, definition.recipe)
         pipeline = Pipeline(broker, definition, models, Limits.of(settings))
-        if shown.page is Page.NONE:
-            return await _run_shown(pipeline, progress.finished, shown)
-        from service.web.server.start import serving_own_run  # noqa: PLC0415 - the server of aiohttp
-
-        async with serving_own_run(settings, broker, models) as url:
+        if url is not None:
             await tell_of_page(url, shown.page)
-            return await _run_shown(pipeline, progress.finished, shown)
+        return await _run_shown(pipeline, progress.finished, shown)
+
+
+@asynccontextmanager
+async def _served(settings: Settings, broker: Broker, models: AskedModels, page: Page) -> AsyncIterator[str | None]:
+    """Serve page and REST API inside the block, if a page is wanted, and yield the URL.
+
+    This comes before the run is defined: a port that is taken leaves no run behind.
+    """
+    if page is Page.NONE:
+        yield None
+        return
+    from service.web.server.start import serving_own_run  # noqa: PLC0415 - the server of aiohttp
+
+    async with serving_own_run(settings, broker, models) as url:
+        yield url
 
 
 def _other_model(latest: str | None, asked: str) -> str:

@@ -265,3 +265,14 @@ def test_run_resumes_a_paused_run_and_says_so(tmp_path: Path) -> None:
     refused = run(tmp_path, "goal", "--pause", settings=simulator)
     assert refused.code == 2
     assert "reached its target of 5 tasks" in refused.err
+
+
+def test_a_port_that_is_taken_leaves_no_run_behind(tmp_path: Path) -> None:
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused = run(tmp_path, "run", "--lm", "simulator", "--target", "5", "--web", "--web-port", port)
+    assert refused.code == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in refused.err
+    assert list((tmp_path / "runs").glob("*")) == []

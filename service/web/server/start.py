@@ -67,7 +67,8 @@ async def serving_runs(settings: Settings, own: Mapping[str, OwnRun]) -> AsyncIt
             address = await stack.enter_async_context(server)
         except OSError as error:
             raise ConfigurationError(
-                f"--web-port: cannot listen on {settings.web_host}:{settings.web_port}: {error.strerror}"
+                f"--web-port: cannot listen on {settings.web_host}:{settings.web_port}: {error.strerror}; give another "
+                "port, or 0 for a free one"
             ) from error
         yield f"{'http' if tls is None else 'https'}://{address}/"
 
