@@ -109,7 +109,8 @@ async def _locked(settings: Settings) -> ProblemError:
     return ProblemError(
         HTTPStatus.CONFLICT,
         f"process {'of unknown id' if holder is None else holder} works on run {settings.run!r}, and alone may write "
-        "its embedded log: stop it and steer the run here, or run it with --web and steer it there",
+        "its embedded log: steer the run at the page of that process if it was started with --web, or stop it and "
+        "steer the run here",
         command=f"seedstream run --run {settings.run} --web",
     )
 
