@@ -46,8 +46,8 @@ def _locked(path: Path) -> TextIO:
             lock.close()
             raise RunLockedError(
                 f"{path.with_suffix('')}: expected to be the only process with this run open, but process {holder} has "
-                "it; stop that one first, or use another --run (status, watch, explain, export and web work beside it, and "
-                "the page of a run with --web steers it)"
+                "it; stop that one first, or use another --run (status, watch, explain, export and web work beside it, "
+                "and the page of a run with --web steers it)"
             ) from None
         if _is_at(path, lock):
             break
