@@ -60,7 +60,7 @@ test-kafka: install ## The tests on a real Kafka alone (KAFKA_VERSION=3.9.1 for 
 	SEEDSTREAM_REQUIRE_KAFKA=1 $(BIN)/pytest -m kafka $(ARGS)
 
 test-fast: install ## Algorithm, stages, dispatch, brokers, adapters: about a minute, no child processes, no real model
-	$(BIN)/pytest -n 4 -m 'not local_model and not kafka and not http_fuzzing' --ignore tests/acceptance --ignore tests/kafka $(ARGS)
+	$(BIN)/pytest -n 4 -m 'not local_model and not kafka and not http_fuzzing and not browser' --ignore tests/acceptance --ignore tests/kafka $(ARGS)
 
 sanitize: install ## Test the compiled index under gcc's sanitizers of addresses and undefined behaviour
 	CC=gcc $(BIN)/python build_kernel.py -g -fsanitize=address,undefined -fno-sanitize-recover=all

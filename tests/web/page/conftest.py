@@ -1,7 +1,5 @@
 """A Chromium for all tests of the page, and the fake service that they look at."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,21 +7,13 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from tests.web.page.fake_service import FakeService
 from tests.web.page.made_run import MadeRun
 
 _AXE = Axe()
-_PATIENCE_MS = 30_000
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker of pytest-xdist run all tests with a browser: two of them would be slower than one."""
-    for item in items:
-        if "visit" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
+_PATIENCE_MS = 60_000
 
 
 @dataclass
@@ -64,21 +54,6 @@ async def open_page(browser: Browser, url: str, path: str, **options: Any) -> As
         yield visitor
     finally:
         await context.close()
-
-
-@pytest.fixture(scope="session")
-async def chromium(anyio_backend: str) -> AsyncIterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        if os.environ.get("SEEDSTREAM_REQUIRE_BROWSER"):  # noqa: TID251 - said by whoever runs the tests, not by a user
-            pytest.fail("expected `chromium` on the PATH, as SEEDSTREAM_REQUIRE_BROWSER is set; found none")
-        pytest.skip("needs `chromium` on the PATH (apt-get install chromium)")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        try:
-            yield browser
-        finally:
-            await browser.close()
 
 
 @pytest.fixture

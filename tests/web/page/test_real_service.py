@@ -11,7 +11,7 @@ from playwright.async_api import Browser
 from tests.web.page.conftest import open_page
 from tests.web.service import STEERER, served
 
-pytestmark = [pytest.mark.anyio, pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.anyio
 
 _ROOT = Path(__file__).parents[3]
 _MADE_WITHIN_S = 100

@@ -1,18 +1,16 @@
 """A real browser follows a stream by itself: `EventSource` comes back after a restart, with its last position."""
 
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from tests.support.logs import DEADLINE_S
 from tests.web.service import served
 from tests.web.streams.test_of_a_run import begun, finish
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.anyio
 
 _FOLLOW = """() => {
   window.came = [];
@@ -21,19 +19,8 @@ _FOLLOW = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("needs `chromium` on the PATH (apt-get install chromium)")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
-
-
-async def test_a_browser_gets_each_task_once_over_a_restart(tmp_path: Path, browser: Browser) -> None:
-    page = await browser.new_page()
+async def test_a_browser_gets_each_task_once_over_a_restart(tmp_path: Path, chromium: Browser) -> None:
+    page = await chromium.new_page()
     encodings: list[str | None] = []
     page.on("response", lambda response: encodings.append(response.headers.get("content-encoding")))
     async with begun(tmp_path) as broker:
