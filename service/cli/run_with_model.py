@@ -80,7 +80,10 @@ async def run_on(broker: Broker, asked: AskedRun, progress: Progress, goal: Goal
         pipeline = Pipeline(broker, definition, models, Limits.of(settings))
         if url is not None:
             await tell_of_page(url, shown.page)
-        return await _run_shown(pipeline, progress.finished, shown)
+        code = await _run_shown(pipeline, progress.finished, shown)
+        if url is not None:
+            say("the page ends with this process; `seedstream web` shows the run from now on")
+        return code
 
 
 @asynccontextmanager

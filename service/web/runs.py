@@ -86,6 +86,13 @@ class LiveRun:
             while not what(self.progress):
                 await self.news.wait(self.news.revision)
 
+    async def read_all(self) -> None:
+        """Wait until everything that is on the log now has been counted."""
+        seen = self.news.revision
+        while await self._reader.tail.left():
+            await self.news.wait(seen)
+            seen = self.news.revision
+
     async def follow(self) -> None:
         """Read the log as it grows, until cancelled.
 

@@ -16,6 +16,7 @@ _AT_MOST_EVERY_S = 1.0
 # Some facts change without a record: who works on the run, and how long nothing has moved.
 _AT_LEAST_EVERY_S = 15.0
 _PATIENCE_S = 30.0
+_LAST_WITHIN_S = 2.0
 _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
 
 
@@ -32,7 +33,16 @@ async def follow_progress(request: web.Request) -> web.StreamResponse:
             tasks.start_soon(_end, live.closed.wait, tasks.cancel_scope)
             await _send(response, live, first, lambda: request.app[TOKENS].are_valid(caller))
             tasks.cancel_scope.cancel()
+        if request.app[DRAIN].has_begun and not live.closed.is_set():
+            await _send_last(response, live)
         return response
+
+
+async def _send_last(response: web.StreamResponse, live: LiveRun) -> None:
+    """Send the state as of the end of the log: the service of a run that has just ended ends with it."""
+    with anyio.move_on_after(_LAST_WITHIN_S):
+        await live.read_all()
+        await response.write(await _event(live))
 
 
 async def _send(response: web.StreamResponse, live: LiveRun, event: bytes, may_go_on: Callable[[], bool]) -> None:
