@@ -76,6 +76,7 @@ async def test_states_of_a_run(
 async def test_search_is_in_the_address(visit: Visit) -> None:
     visitor = await visit("/runs/first?q=number+7.")
     await visitor.page.locator("#found", has_text="1 task found").wait_for()
+    assert await visitor.page.locator("#results").get_attribute("aria-busy") is None
     await visitor.page.locator("#q").fill("")
     await visitor.page.locator("#found", has_text="60 tasks found").wait_for()
     await visitor.page.get_by_role("button", name="Next").click()

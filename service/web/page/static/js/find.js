@@ -53,6 +53,7 @@ export class Find {
     });
     this.form.addEventListener("input", () => {
       clearTimeout(typing);
+      this.pages.wait();
       typing = setTimeout(begin, TYPING_MS);
     });
   }

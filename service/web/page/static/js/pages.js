@@ -15,7 +15,14 @@ export class Pages {
     this.asked = 0;
   }
 
+  /** Say that the rows shown are not the answer yet. */
+  wait() {
+    setText(this.state, "searching …");
+    this.list.setAttribute("aria-busy", "true");
+  }
+
   async first() {
+    this.wait();
     this.cursors = [null];
     this.asked = 0;
     await this.load();
@@ -35,6 +42,8 @@ export class Pages {
       if (focusOn !== null) (this.pager.querySelector(`[data-to="${focusOn}"]`) ?? this.pager.querySelector("button"))?.focus();
     } catch (error) {
       if (!running.signal.aborted) fill(this.state, complaint(error));
+    } finally {
+      if (!running.signal.aborted) this.list.removeAttribute("aria-busy");
     }
   }
 
