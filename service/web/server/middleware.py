@@ -94,6 +94,8 @@ async def check_access(request: web.Request, handler: Handler) -> web.StreamResp
     pattern = _pattern_of(request)
     is_open = pattern in _OPEN or pattern.startswith(_OPEN_BELOW)
     caller = None if is_open else _caller_of(request)
+    if (unrouted := request.match_info.http_exception) is not None:
+        raise unrouted  # an unknown path, or a method that it does not have, whatever its body is
     if caller is not None:
         _check_scope(caller, _needed(request.method, pattern))
         request[CALLER] = caller

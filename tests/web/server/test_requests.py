@@ -138,6 +138,18 @@ async def test_a_body_that_is_none_is_refused(service: Service, body: bytes, sta
     assert answer.content_type == "application/problem+json"
 
 
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "POST"])
+async def test_a_method_that_a_path_lacks_is_refused(service: Service, method: str) -> None:
+    answer = await service.ask(method, "/v1/runs/none", headers={"Content-Type": "text/plain"})
+    assert answer.status == HTTPStatus.METHOD_NOT_ALLOWED
+    assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "POST", "GET"])
+async def test_an_unknown_path_is_not_found(service: Service, method: str) -> None:
+    assert (await service.ask(method, "/v1/nothing", data=b"x")).status == HTTPStatus.NOT_FOUND
+
+
 async def test_a_compressed_body_is_refused(service: Service) -> None:
     answer = await service.post("/login", data=b"x", headers=_own(service) | {"Content-Encoding": "gzip"})
     assert answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
