@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from service.web.problems import ProblemError
+from service.web.refusals import refusal
 
 _BODY_WITHIN_S = 15.0
 
@@ -36,7 +37,7 @@ async def body_of(request: web.Request, kind: type[S]) -> S:
     try:
         return msgspec.convert(_whole(msgspec.json.decode(body)), kind)
     except msgspec.ValidationError as error:
-        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, refusal(error, kind)) from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"expected JSON: {error}") from error
 
@@ -64,4 +65,4 @@ def query_of(request: web.Request, kind: type[S]) -> S:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, f"query: {error}") from error
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"query: {refusal(error, kind)}") from error

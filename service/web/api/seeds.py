@@ -14,23 +14,24 @@ from service.dataset.seeds import parse_seeds
 from service.selfinstruct.tasks import SeedTask
 from service.web.keys import RUNS
 from service.web.reading import body_of
+from service.web.refusals import NOT_BLANK
 
 _WHERE = "request"
 _SHOWN_OF_DIGEST = 12
 # A text that has something to read in it.
-Text = Annotated[str, Meta(pattern=r"\S", max_length=20_000)]
+Text = Annotated[str, Meta(pattern=NOT_BLANK, max_length=20_000)]
 LongText = Annotated[str, Meta(max_length=20_000)]
-Name = Annotated[str, Meta(pattern=r"\S", max_length=100)]
+Name = Annotated[str, Meta(pattern=NOT_BLANK, max_length=100)]
 
 
-class NewInstance(Struct, frozen=True, kw_only=True):
+class NewInstance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One input and output of a seed task; the input may be empty."""
 
     input: LongText = ""
     output: LongText
 
 
-class NewSeed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class NewSeed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A seed task, as in a file of seeds; without an `id` it gets one that derives from its content."""
 
     instruction: Text
