@@ -21,33 +21,35 @@ from service.run.goals import asked_goal, begin, look
 from service.selfinstruct.recipe import Language, RecipeName
 from service.selfinstruct.subject import Subject
 from service.selfinstruct.tasks import SeedTask
-from service.settings import RUN_NAME, Settings
+from service.settings import Settings
 from service.web.api.goal import Goal, LimitChange, Target
 from service.web.api.seeds import NewSeed, seed_tasks
+from service.web.api.standing import work_command
 from service.web.keys import RUNS, SETTINGS
 from service.web.problems import ProblemError
 from service.web.reading import body_of
+from service.web.refusals import NOT_BLANK, TOPIC_NAME, WHOLE_RUN_NAME
 from service.web.steering import open_to_write
 
-_ABOUT = Annotated[str, Meta(pattern=r"\S", max_length=4_000)]
-_SYSTEM = Annotated[str, Meta(pattern=r"\S", max_length=20_000)]
-# `$` of Python also matches before a line break at the end.
-_RUN = Annotated[str, Meta(pattern=rf"{RUN_NAME}(?!\n)", max_length=63)]
+_ABOUT = Annotated[str, Meta(pattern=NOT_BLANK, max_length=4_000)]
+_SYSTEM = Annotated[str, Meta(pattern=NOT_BLANK, max_length=20_000)]
+_RUN = Annotated[str, Meta(pattern=WHOLE_RUN_NAME, max_length=63)]
 _OF_SETTINGS = ("recipe", "language", "form", "lm_api", "seed")
 
 
 class NewTopic(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A topic of the subject; shares are relative to their sum."""
 
-    name: Annotated[str, Meta(pattern=r"^[^\s]([ -~]*[^\s])?$", max_length=100)]
+    name: Annotated[str, Meta(pattern=TOPIC_NAME, max_length=100)]
     share: Annotated[float, Meta(gt=0, le=1e6)] | None = None
     about: _ABOUT | None = None
     system_prompt: _SYSTEM | None = None
 
 
 class NewRun(LimitChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run to define. What is left out is as in the settings of the service.
+    """A run to define. Without a `target` it is 100, and there are no limits but those given.
 
+    What else is left out is as in the settings of the service.
     `about`, `system_prompt` and `topics` are the subject of its tasks, `seed` the random seed.
     """
 
@@ -117,7 +119,7 @@ async def define_run(request: web.Request) -> DefinedRun:
         run=asked.run,
         goal=Goal.of(goal),
         warnings=tuple(warnings),
-        command=f"seedstream {'worker ROLE…' if settings.on_kafka else 'run'} --run {asked.run}",
+        command=work_command(settings),
     )
 
 
@@ -129,9 +131,10 @@ def _settings_for(asked: NewRun, served: Settings) -> Settings:
 
 
 def _goal(asked: NewRun, settings: Settings) -> GoalSet:
-    """Return the goal of a new run; what the request leaves out is as in the settings."""
-    goal = asked_goal(None, settings)
-    return structs.replace(goal, target=goal.target if asked.target is UNSET else asked.target, **asked.limits())
+    """Return the goal of a new run; target and limits in the settings of this process are those of another run."""
+    target: int = Settings.model_fields["target"].default if asked.target is UNSET else asked.target
+    goal = GoalSet(run=settings.run, target=target, price=asked_goal(None, settings).price)
+    return structs.replace(goal, **asked.limits())
 
 
 async def _is_defined(request: web.Request, run: str) -> bool:

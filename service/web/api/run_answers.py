@@ -4,12 +4,19 @@ from typing import Any
 
 from msgspec import Struct
 
+from service.web.api.standing import RunStatus
+
 
 class RunEntry(Struct, frozen=True, kw_only=True):
-    """A run of the log. It `is_open` if this process reads it already."""
+    """A run of the log. It `is_open` if this process reads it already.
+
+    `state` is null as long as it is not read; `command` brings it on.
+    """
 
     run: str
     is_open: bool
+    state: RunStatus | None
+    command: str | None
 
 
 class RunList(Struct, frozen=True, kw_only=True):
@@ -127,10 +134,12 @@ class RunFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `as_of` is the time of the latest record that was read. `lag` are the records that wait, by role. `model` is known
     where this process works on the run. Costs are in US dollars; an unknown one is null. `recipe` is null as long as
-    the run is not defined.
+    the run is not defined. `command` brings a run on whose `state` is `not_running` or `undefined`.
     """
 
     run: str
+    state: RunStatus
+    command: str | None
     recipe: RecipeFacts | None
     templates: str | None
     about: str | None

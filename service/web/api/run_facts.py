@@ -1,5 +1,6 @@
 """The state of a run for clients: its counts, who works on it, and what waits."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -7,16 +8,15 @@ from weakref import WeakKeyDictionary
 
 import anyio
 import msgspec
-from anyio import to_thread
 
 from service.bootstrap.asked_model import AskedModel
-from service.bootstrap.open_run import is_worked_on
 from service.messaging.messages import GoalSet
 from service.pipeline.members import read_members
 from service.pipeline.stall import read_waiting
 from service.pipeline.standstill import read_standstill, waiting_at_most
 from service.run.facts import facts
 from service.web.api.run_answers import ModelState, RunFacts
+from service.web.api.standing import RunStatus, command_for, is_worked_on_elsewhere, status_of
 from service.web.runs import LiveRun
 
 # Asking the brokers costs more than counting: clients share what was asked lately.
@@ -33,7 +33,7 @@ class Lookout:
         self._seen_s = float("-inf")
 
     async def look(self) -> dict[str, Any]:
-        """Return the processes at work, the records that wait by role, and the standstill if there is one.
+        """Return the processes at work, the records that wait by role, the standstill if there is one, and the state.
 
         Raises:
             BrokerError: the brokers do not answer.
@@ -48,12 +48,14 @@ class Lookout:
         waiting = waiting_at_most(await read_waiting(live.broker, live.name), live.progress)
         staff = await read_members(live.broker, live.name)
         still = await read_standstill(live.broker, live.name, live.progress, live.latest_ms)
+        worked_on = live.models is not None or await is_worked_on_elsewhere(live.settings, staff)
         if still is not None:
-            still = replace(still, abandoned=not await to_thread.run_sync(is_worked_on, live.settings))
+            still = replace(still, abandoned=not worked_on)
         return {
             "lag": {role.value: count for role, count in waiting.items() if count},
             "at_work": {role.value: asdict(each) for role, each in staff.items()},
             "stalled": still.facts() if still is not None else None,
+            "worked_on": worked_on,
         }
 
 
@@ -66,16 +68,18 @@ async def facts_of(live: LiveRun) -> RunFacts:
     Raises:
         BrokerError: the brokers do not answer.
     """
-    lookout = _lookouts.setdefault(live, Lookout(live))
-    seen = await lookout.look()
+    seen = await _look(live)
+    status = _status(live, seen)
     progress, goal = live.progress, live.progress.goal or GoalSet(run=live.name, target=0)
     pace = live.pace
     left_s = None if progress.ended is not None or progress.paused else pace.left_s(progress)
     return msgspec.convert(
         facts(progress)
-        | seen
+        | {name: each for name, each in seen.items() if name != "worked_on"}
         | {
             "run": live.name,
+            "state": status,
+            "command": command_for(status, live.settings),
             "max_prompts": goal.max_prompts,
             "pace": {"per_minute": pace.per_minute(progress.finished), "left_s": left_s},
             "model": None if live.models is None else [_state_of(each) for each in live.models.each],
@@ -83,6 +87,23 @@ async def facts_of(live: LiveRun) -> RunFacts:
         },
         RunFacts,
     )
+
+
+async def state_of(live: LiveRun) -> RunStatus:
+    """Return the state of a run in a word.
+
+    Raises:
+        BrokerError: the brokers do not answer.
+    """
+    return _status(live, await _look(live))
+
+
+async def _look(live: LiveRun) -> dict[str, Any]:
+    return await _lookouts.setdefault(live, Lookout(live)).look()
+
+
+def _status(live: LiveRun, seen: Mapping[str, Any]) -> RunStatus:
+    return status_of(live.progress, worked_on=seen["worked_on"], stalled=seen["stalled"] is not None)
 
 
 def _state_of(asked: AskedModel) -> ModelState:

@@ -1,5 +1,6 @@
 """Runs, goals and seed tasks over HTTP, with the log that they end on."""
 
+import os
 from collections.abc import AsyncIterator
 from functools import partial
 from http import HTTPStatus
@@ -14,7 +15,7 @@ from service.adapters.sqlite import SqliteBroker
 from service.messaging import topics
 from service.messaging.messages import GoalSet, Message, PooledTask
 from service.messaging.topic_reader import replay
-from tests.web.service import Service, served
+from tests.web.service import Service, served, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_settings")]
 _SEED = {"instruction": "Name a river.", "instances": [{"input": "", "output": "The Elbe."}]}
@@ -49,7 +50,17 @@ async def test_a_run_is_defined_with_its_goal(service: Service) -> None:
     assert (goal["target"], goal["budget_usd"], goal["rpm"], goal["tpm"]) == (5, 2.5, 60, None)
     facts = await (await service.get("/v1/runs/a")).json()
     assert (facts["run"], facts["target"], facts["finished"], facts["paused"]) == ("a", 5, 0, False)
-    assert await (await service.get("/v1/runs")).json() == {"runs": [{"run": "a", "is_open": True}]}
+    entry = {"run": "a", "is_open": True, "state": "not_running", "command": "seedstream run --run a"}
+    assert await (await service.get("/v1/runs")).json() == {"runs": [entry]}
+    assert (facts["state"], facts["command"]) == ("not_running", "seedstream run --run a")
+
+
+async def test_a_new_run_has_no_limits_of_the_process(tmp_path: Path) -> None:
+    async with served(tmp_path / "runs", target=7, budget=3.0, rpm=5, max_in_flight=2) as service:
+        answer = await service.post("/v1/runs", json={"run": "a", "lm_api": "completions"})
+        goal = (await answer.json())["goal"]
+    assert goal.pop("target") == 100
+    assert {limit for name, limit in goal.items() if name != "paused"} == {None}
 
 
 async def test_a_run_is_defined_with_seeds_and_a_subject(service: Service, tmp_path: Path) -> None:
@@ -76,7 +87,8 @@ async def test_a_run_is_defined_once(service: Service) -> None:
         ({"run": "../a"}, "run"),
         ({"run": "a/b"}, "run"),
         ({"run": "a\n"}, "run"),
-        ({"run": "A"}, "run"),
+        ({"run": "A"}, "at most 63 small letters, digits, - and _"),
+        ({"targt": 5}, "did you mean `target`?"),
         ({"target": 0}, "target"),
         ({"target": 1.5}, "target"),
         ({"recipe": "mine.toml"}, "recipe"),
@@ -158,6 +170,23 @@ async def test_a_seed_joins_the_pool_where_nobody_works(service: Service, tmp_pa
     assert await again.json() == {"added": []}
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"instructon": "Name a river."}, "did you mean `instruction`?"),
+        ({"topic": "rivers"}, "the fields are instruction, instances, id, name, is_classification"),
+        ({"instances": [{"ouput": "The Elbe.", "output": ""}]}, "did you mean `output`?"),
+        ({"a` - at `$.b": 1}, "the fields are instruction"),
+        ({"instruction": " "}, "Expected a text with more than white space - at `$.instruction`"),
+    ],
+)
+async def test_a_wrong_seed_is_refused_in_words(service: Service, given: dict[str, Any], told: str) -> None:
+    await _define(service)
+    answer = await service.post("/v1/runs/a/seeds", json=_SEED | given)
+    assert answer.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert told in (await answer.json())["detail"]
+
+
 async def test_a_seed_of_another_content_is_refused(service: Service) -> None:
     await _define(service)
     await service.post("/v1/runs/a/seeds", json=_SEED | {"id": "mine"})
@@ -176,6 +205,18 @@ async def test_a_run_of_another_process_is_read_only(service: Service, tmp_path:
             problem = await answer.json()
             assert "alone may write" in problem["detail"]
             assert problem["command"] == "seedstream run --run a --web"
+
+
+async def test_a_run_with_a_living_process_is_running(service: Service, tmp_path: Path) -> None:
+    await _define(service)
+    lock = anyio.Path(tmp_path / "runs/a.lock")
+    await lock.write_text(f"{os.getppid()}\n")
+
+    async def is_running() -> bool:
+        facts = await (await service.get("/v1/runs/a")).json()
+        return (facts["state"], facts["command"]) == ("running", None)
+
+    await until(is_running)
 
 
 async def test_progress_comes_as_events(service: Service) -> None:

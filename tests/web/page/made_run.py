@@ -94,6 +94,8 @@ class MadeRun:
                 for role in ("producer", "generate", "admit", "classify", "instances", "finish")
             },
             "stalled": None,
+            "state": "running",
+            "command": None,
             "model": [{"name": "test-model", "limit": 16, "in_flight": 14, "waiting": 0, "health": "answers"}],
             "as_of": datetime.now(UTC).isoformat(),
         }

@@ -57,8 +57,14 @@ async def test_tables_stand_alone_without_vega(visit: Visit, fake: FakeService) 
         ({"ending": {"how": "of_tomorrow", "detail": "why"}}, ("ended", "of tomorrow: why")),
         ({"paused": True}, ("paused", "No call begins.")),
         ({"stalled": {"worked_on": True, "seconds": 90, "waiting_for": {"admit": 3}}}, ("stalled", "admit: 3")),
-        ({"stalled": {"worked_on": False, "seconds": 90, "waiting_for": {}}}, ("not running", "seedstream run")),
-        ({"recipe": None, "target": 0}, ("no goal yet", "seedstream goal")),
+        (
+            {"state": "not_running", "command": "seedstream run --run a"},
+            ("not running", "seedstream run --run a works"),
+        ),
+        (
+            {"state": "undefined", "command": "seedstream goal --run a", "recipe": None},
+            ("no goal yet", "seedstream goal"),
+        ),
         ({"cost_usd": None, "known_cost_usd": 2.5}, ("running", "over $2.50")),
         ({"at_work": {}, "lag": {}, "model": None}, ("running", "nobody at work")),
     ],

@@ -27,8 +27,8 @@ export function stateOf(facts) {
   const { ending, stalled } = facts;
   if (ending) return { name: "ended", word: "ended", more: endingOf(ending) };
   if (facts.paused) return { name: "paused", word: "paused", more: "No call begins. Calls on their way were finished." };
-  if (facts.recipe === null) return { name: "unknown", word: "no goal yet", more: `seedstream goal --run ${facts.run ?? "RUN"} --target N sets one.` };
-  if (stalled && !stalled.worked_on) return { name: "idle", word: "not running", more: `seedstream run --run ${facts.run} continues it.` };
+  if (facts.state === "undefined") return { name: "unknown", word: "no goal yet", more: `${facts.command} sets one.` };
+  if (facts.state === "not_running") return { name: "idle", word: "not running", more: `${facts.command} works on it.` };
   if (stalled) return { name: "stalled", word: "stalled", more: standstillOf(stalled) };
   return { name: "running", word: "running", more: "" };
 }
