@@ -90,7 +90,19 @@ def asked_of(request: web.Request) -> Asked:
 def _start(text: str) -> Start:
     if (word := _WORDS.get(text)) is not None:
         return word
-    return FromTime(_milliseconds(text)) if _TIME.fullmatch(text) else parse_vector(text)
+    if _TIME.fullmatch(text):
+        return FromTime(_milliseconds(text))
+    try:
+        return parse_vector(text)
+    except ConfigurationError as error:
+        raise _no_start(text) from error
+
+
+def _no_start(text: str) -> ConfigurationError:
+    return ConfigurationError(
+        "from: expected beginning, live, a time with its offset such as 2026-01-31T12:00:00Z, or a position that a "
+        f"stream sent, such as 0-120.1-98; got {text[:80]!r}. A + in a URL is written %2B"
+    )
 
 
 def _milliseconds(text: str) -> int:
@@ -99,8 +111,5 @@ def _milliseconds(text: str) -> int:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise ConfigurationError(
-            f"from: expected beginning, live, a position, or a time with its offset such as 2026-01-31T12:00:00Z; got "
-            f"{text[:80]!r}. A + in a URL is written %2B"
-        )
+        raise _no_start(text)
     return max(0, min(int(moment.timestamp() * 1000), _LATEST_MS))

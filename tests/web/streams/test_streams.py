@@ -119,7 +119,7 @@ async def test_a_client_that_accepts_neither_gets_406() -> None:
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ({"from": "yesterday"}, "position: expected PARTITION-OFFSET"),
+        ({"from": "yesterday"}, "from: expected beginning, live, a time with its offset"),
         ({"after": "0-01"}, "got '0-01'"),
         ({"after": "0-3"}, "up to the end of the log (0-2), got 0-3"),
         ({"after": "0-1.7-1"}, "up to the end of the log (0-2), got 0-1.7-1"),
