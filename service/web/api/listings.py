@@ -9,6 +9,7 @@ from msgspec import Meta, Raw, Struct
 
 from service.messaging.messages import Origin
 from service.messaging.offset_vector import vector_text
+from service.selfinstruct.tasks import Reason
 from service.web.api.run_facts import time_of
 from service.web.keys import RUNS
 from service.web.problems import ProblemError
@@ -21,10 +22,12 @@ from service.web.read_model.answers import (
     TaskFilter,
     TaskOrder,
 )
+from service.web.read_model.decision_rows import ACCEPTED
 from service.web.reading import query_of
 
 _MOST = 2**53 - 1
 _SHOWN = 50
+_REASONS = (ACCEPTED, *map(str, Reason))
 Limit = Annotated[int, Meta(ge=1, le=200)]
 Cursor = Annotated[int, Meta(ge=0, le=_MOST)]
 Words = Annotated[str, Meta(max_length=500)]
@@ -33,7 +36,7 @@ Words = Annotated[str, Meta(max_length=500)]
 class TaskQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"start": "from"}):
     """The parameters of a page of tasks. `q` are words of instruction, inputs and outputs; `cursor` that of a page.
 
-    `from`, `after` and `follow` are of streams, and mean nothing here.
+    `from`, `after` and `follow` belong to streams; a page is refused with them.
     """
 
     q: Words | None = None
@@ -91,8 +94,19 @@ async def answer_page(request: web.Request) -> web.Response:
 
 
 async def list_tasks(request: web.Request) -> TaskPage:
-    """Return a page of the finished tasks of a run."""
+    """Return a page of the finished tasks of a run.
+
+    Raises:
+        ProblemError: a parameter belongs to a stream.
+    """
     asked = query_of(request, TaskQuery)
+    given = {"from": asked.start, "after": asked.after, "follow": asked.follow}
+    if of_streams := [name for name, value in given.items() if value is not None]:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            f"query: {', '.join(of_streams)} belong to a stream, and this request asks for a page; the header Accept: "
+            "text/event-stream or Accept: application/x-ndjson asks for a stream",
+        )
     live = await request.app[RUNS].of(request.match_info["run"])
     page = await live.model.tasks(asked.wanted(), asked.cursor, asked.limit)
     return TaskPage(tasks=[_shown(each) for each in page.tasks], next=page.next, total=page.total)
@@ -109,7 +123,10 @@ def _shown(found: FoundTask) -> PageTask:
 
 
 class DecisionQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The parameters of a page of verdicts; `reason` is that of a rejection, or `accepted`."""
+    """The parameters of a page of verdicts; `reason` is that of a rejection, or `accepted`.
+
+    A reason that is unknown and does not occur in the run is refused.
+    """
 
     reason: Words | None = None
     cursor: Cursor | None = None
@@ -117,10 +134,20 @@ class DecisionQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 async def list_decisions(request: web.Request) -> DecisionPage:
-    """Return a page of the verdicts on candidates, the latest first."""
+    """Return a page of the verdicts on candidates, the latest first.
+
+    Raises:
+        ProblemError: the reason is unknown, and no verdict has it; a newer version may have written others.
+    """
     asked = query_of(request, DecisionQuery)
     live = await request.app[RUNS].of(request.match_info["run"])
-    return await live.model.decisions(asked.reason or None, asked.cursor, asked.limit)
+    reason = asked.reason or None
+    if reason is not None and reason not in _REASONS and not (await live.model.decisions(reason, None, 1)).verdicts:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            f"reason: expected one of {', '.join(_REASONS)}, or one that occurs in the run; got {reason[:80]!r}",
+        )
+    return await live.model.decisions(reason, asked.cursor, asked.limit)
 
 
 class SeedQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

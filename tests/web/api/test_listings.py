@@ -69,6 +69,35 @@ async def test_verdicts_are_listed_by_reason(service: Service) -> None:
     assert {each["reason"] for each in accepted["verdicts"]} == {None}
 
 
+@pytest.mark.parametrize("reason", ["too_similar", "semantically_similar", ""])
+async def test_known_reasons_may_have_no_verdicts(service: Service, reason: str) -> None:
+    await _page(service, "decisions", reason=reason)
+
+
+async def test_an_unknown_reason_is_refused(service: Service) -> None:
+    answer = await service.get(f"{_RUN}/decisions?reason=bogus")
+    assert answer.status == HTTPStatus.BAD_REQUEST
+    assert "expected one of accepted, truncated," in (await answer.json())["detail"]
+
+
+@pytest.mark.parametrize("query", ["from=live", "after=0-1", "follow=false"])
+async def test_a_page_takes_no_parameters_of_streams(service: Service, query: str) -> None:
+    answer = await service.get(f"{_RUN}/tasks?{query}")
+    assert answer.status == HTTPStatus.BAD_REQUEST
+    detail = (await answer.json())["detail"]
+    assert query.split("=", maxsplit=1)[0] in detail
+    assert "Accept: application/x-ndjson" in detail
+
+
+@pytest.mark.parametrize("start", ["yesterday", "2026-01-31T12:00:00", "1-0"])
+async def test_a_wrong_start_names_what_is_expected(service: Service, start: str) -> None:
+    answer = await service.get(f"{_RUN}/tasks?from={start}", headers={"Accept": "application/x-ndjson"})
+    assert answer.status == HTTPStatus.BAD_REQUEST
+    detail = (await answer.json())["detail"]
+    for expected in ("from: expected beginning, live,", "2026-01-31T12:00:00Z", "0-120.1-98", start):
+        assert expected in detail
+
+
 async def test_seeds_are_listed_with_what_came_of_them(service: Service) -> None:
     page = await _page(service, "seeds", limit=10)
     assert page["total"] >= len(page["seeds"]) > 0
