@@ -9,7 +9,8 @@ from msgspec import Struct, inspect
 
 from service.settings import RUN_NAME
 
-NOT_BLANK = r"\S"
+# White space of Python and of ECMAScript, whose patterns JSON Schema has.
+NOT_BLANK = r"[^\s\u001c-\u001f\u0085\ufeff]"
 # `$` of Python also matches before a line break at the end.
 WHOLE_RUN_NAME = rf"{RUN_NAME}(?!\n)"
 TOPIC_NAME = r"^[^\s]([ -~]*[^\s])?$"

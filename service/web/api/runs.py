@@ -1,9 +1,9 @@
 """The runs of the log, and the state of one."""
 
-import anyio
 from aiohttp import web
 
 from service.errors import BrokerError
+from service.task_groups import unwrapped_task_group
 from service.web.api.run_answers import RunEntry, RunFacts, RunList
 from service.web.api.run_facts import facts_of, state_of
 from service.web.api.standing import command_for
@@ -15,7 +15,7 @@ async def list_runs(request: web.Request) -> RunList:
     """Return the runs of the log."""
     runs = request.app[RUNS]
     names, entries = await runs.names(), dict[str, RunEntry]()
-    async with anyio.create_task_group() as tasks:
+    async with unwrapped_task_group() as tasks:
         for name in names:
             tasks.start_soon(_enter, entries, name, runs.opened.get(name))
     return RunList(runs=[entries[name] for name in names])
