@@ -6,10 +6,15 @@ from service.selfinstruct.tasks import Instance
 
 
 class RunEntry(Struct, frozen=True, kw_only=True):
-    """A run of the log; `is_open` if the service reads it already."""
+    """A run of the log; `is_open` if the service reads it already, which it must to know its `state`.
+
+    `command` is the one that works on a run of which nobody does.
+    """
 
     run: str
     is_open: bool
+    state: str | None = None
+    command: str | None = None
 
 
 class Pace(Struct, frozen=True, kw_only=True):
