@@ -62,7 +62,7 @@ async def test_a_group_commit_acknowledges_only_what_is_committed(tmp_path: Path
     assert sorted(found) == sorted([*done, "later"])
 
 
-async def test_a_header_that_cannot_be_encoded_concerns_its_sender_alone(tmp_path: Path) -> None:
+async def test_an_unencodable_header_concerns_its_sender_alone(tmp_path: Path) -> None:
     async with SqliteBroker.open(tmp_path / "log.sqlite3") as broker:
         await create(broker)
         records = (record("first"), record("bad", header="\ud800"), record("good"))

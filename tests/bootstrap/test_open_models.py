@@ -73,7 +73,7 @@ async def test_all_models_that_are_away_are_named_with_their_stages() -> None:
     assert "the language model of instances cannot be reached" in str(caught.value)
 
 
-async def test_one_model_is_asked_over_both_interfaces_within_one_limit() -> None:
+async def test_one_model_has_one_limit_over_both_interfaces() -> None:
     async with serve(SimulatorOptions(model="small")) as simulator:
         tables = {"classification": {"lm_api": "completions"}}
         settings = await settings_of(lm_url=simulator.url, stages=tables)

@@ -17,7 +17,7 @@ def test_a_goal_that_is_reached_already_leaves_nothing_to_do(broker: str) -> Non
         assert next_step(settings, SELF_INSTRUCT, examples.goal(5), finished).startswith("nothing is left to do")
 
 
-def test_a_goal_on_the_embedded_log_names_the_command_that_works_on_it() -> None:
+def test_a_goal_on_the_embedded_log_names_the_next_command() -> None:
     settings = load_settings({"run": "r"})
     assert "`seedstream run --run r`" in next_step(settings, SELF_INSTRUCT, examples.goal(5), 4)
 

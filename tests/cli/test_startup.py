@@ -105,7 +105,7 @@ def test_commands_import_what_they_use(tmp_path: Path) -> None:
     assert loaded & (_KAFKA | _HTTP | _JUDGING | _WORK | {"service.web"}) == set()
 
 
-def test_what_asks_a_model_imports_neither_a_display_nor_readers_of_replies() -> None:
+def test_asking_a_model_imports_no_display_and_no_readers() -> None:
     asking = _RUNNING.replace("print(", "from service.cli import checks, run_with_model\nprint(")
     assert loaded_by(asking, "run --help") & ({"rich"} | _REPLIES) == set()
 

@@ -107,7 +107,7 @@ async def test_a_member_that_missed_a_rebalance_cannot_commit(open_broker: OpenB
         assert await broker.committed("g", P0) is None
 
 
-async def test_a_member_that_was_expelled_is_not_sure_of_its_partitions(open_broker: OpenBroker) -> None:
+async def test_an_expelled_member_is_not_sure_of_its_partitions(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         await create(broker)
         async with (

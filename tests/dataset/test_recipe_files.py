@@ -47,7 +47,7 @@ def test_a_recipe_as_a_file_is_itself_in_another_form(name: RecipeName, form: Fo
         assert read_recipe(path).applied_to(other) == other
 
 
-def test_knobs_that_were_set_are_in_the_file_of_a_recipe_for_every_form(path: Path) -> None:
+def test_knobs_that_were_set_are_in_the_file_for_every_form(path: Path) -> None:
     own = recipe_of(path, "tasks_per_reply = 12", "[classification_sampling]", "max_tokens = 9")
     path.write_text(as_toml(own))
     assert read_recipe(path).applied_to(SELF_INSTRUCT) == own

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.anyio]
 _REQUEST_TIMEOUT_S = 1.0
 
 
-async def test_a_commit_that_another_transaction_hides_is_no_late_commit(kafka: Cluster) -> None:
+async def test_a_commit_hidden_by_another_transaction_is_not_late(kafka: Cluster) -> None:
     topic = f"hidden-{uuid4().hex[:8]}"
     options = KafkaOptions(bootstrap=kafka.bootstrap, request_timeout_s=_REQUEST_TIMEOUT_S)
     async with (

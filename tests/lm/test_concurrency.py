@@ -279,7 +279,7 @@ async def test_a_gate_that_opens_by_itself_is_asked_in_time() -> None:
                 tasks.cancel_scope.cancel()
 
 
-async def test_a_gate_that_closes_while_all_slots_are_in_use_is_asked_in_time() -> None:
+async def test_a_gate_that_closes_under_full_slots_is_asked_in_time() -> None:
     gate = Gate()
     gate.places = 9
     slots = Slots(1, gate)

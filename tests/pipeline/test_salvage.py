@@ -159,7 +159,7 @@ def _is_seed(message: Message) -> bool:
     return isinstance(message, PooledTask) and message.origin is Origin.HUMAN
 
 
-async def test_a_task_with_no_whole_record_but_its_answer_is_judged_as_before(open_broker: OpenBroker) -> None:
+async def test_a_task_whose_answer_alone_is_whole_is_judged_again(open_broker: OpenBroker) -> None:
     async with open_broker() as broker:
         kept = [message for message in whole_run() if getattr(message, "id", "") != "p1.1"]
         _, _, ledger = await salvaged(broker, kept)

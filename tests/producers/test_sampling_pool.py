@@ -33,7 +33,7 @@ def test_machine_tasks_come_back_whole(tasks: list[tuple[str, str, int]]) -> Non
     assert machine_tasks_of(pool) == [Demonstration(name, text, depth) for text, name, depth in tasks]
 
 
-def test_human_tasks_bring_their_seed_and_classification_is_apart() -> None:
+def test_human_tasks_bring_their_seed() -> None:
     pool = SamplingPool()
     for number in range(4):
         pool.apply(examples.pooled_seed(number, is_classification=number % 2 == 1))

@@ -269,7 +269,7 @@ def test_a_run_that_is_started_again_tries_all_topics() -> None:
     assert 0 < run.drawn.count("a") - before < 50
 
 
-def test_prompts_among_the_dead_letters_do_not_count_for_their_topic() -> None:
+def test_dead_lettered_prompts_do_not_count_for_their_topic() -> None:
     progress = Progress()
     progress.apply(defined({"a": 1, "b": 1}))
     progress.apply(examples.goal(100))

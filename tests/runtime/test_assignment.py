@@ -430,7 +430,7 @@ async def test_a_call_dropped_with_its_partition_is_made_on_return(tmp_path: Pat
         assert worker.model.asked == ["<p0>", "<p0>"]
 
 
-async def test_calls_of_a_revoked_partition_have_the_time_of_an_attempt(tmp_path: Path) -> None:
+async def test_calls_of_a_revoked_partition_have_an_attempts_time(tmp_path: Path) -> None:
     hold = Hold()
     async with desk(tmp_path, ScriptedModel(always(hold)), limits=TimeLimits(0.05, call_s=60.0)) as worker:
         await send(worker.broker, examples.prompt(0))
@@ -464,7 +464,7 @@ async def test_the_time_of_a_revoked_call_begins_at_its_revocation(tmp_path: Pat
         assert call.scope.deadline <= revoked_s + 90.0
 
 
-async def test_answers_to_an_earlier_topic_of_the_same_name_do_not_count(tmp_path: Path) -> None:
+async def test_answers_to_an_earlier_topic_of_a_name_do_not_count(tmp_path: Path) -> None:
     """Its offsets were the same, and the keys of its records were others."""
     async with desk(tmp_path, ScriptedModel(always("x"))) as worker:
         await send(worker.broker, *map(examples.prompt, (7, 8)))

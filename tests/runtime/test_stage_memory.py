@@ -72,7 +72,7 @@ async def test_only_results_behind_the_checkpoint_are_read(open_broker: OpenBrok
         assert await finish(broker, folder) == (0, EXPECTED)
 
 
-async def test_a_checkpoint_of_earlier_results_is_completed_from_the_log(open_broker: OpenBroker, folder: Path) -> None:
+async def test_a_checkpoint_of_earlier_results_is_completed(open_broker: OpenBroker, folder: Path) -> None:
     async with instances(open_broker, "p0.0", "p0.1") as broker:
         await finish(broker, folder)
         await to_thread.run_sync(shutil.copytree, folder, folder.with_name("earlier"))

@@ -67,7 +67,7 @@ def test_scores_and_verdicts_equal_those_of_rouge_score(script: str) -> None:
 
 
 @pytest.mark.parametrize("script", WORDS)
-def test_the_nearest_of_a_pool_is_that_of_a_loop_with_rouge_score(script: str) -> None:
+def test_the_nearest_of_a_pool_is_that_of_rouge_score(script: str) -> None:
     rng, write = random.Random(f"pool {script}"), writer_of(script)
     join = "" if script in WITHOUT_SPACES else " "
     index = SimilarityIndex(0.5, tail=16, tokenizer=UNICODE)

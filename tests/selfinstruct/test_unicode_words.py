@@ -65,7 +65,7 @@ def test_every_word_is_made_of_letters_marks_and_digits(text: str) -> None:
         ("…", 0),
     ],
 )
-def test_a_character_of_a_script_without_spaces_is_a_part_of_a_word(text: str, count: float) -> None:
+def test_a_character_without_spaces_is_a_part_of_a_word(text: str, count: float) -> None:
     assert count_words(text) == pytest.approx(count)
 
 

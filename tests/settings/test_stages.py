@@ -36,7 +36,7 @@ def test_without_tables_every_stage_has_the_settings_of_the_run() -> None:
     assert settings.asks_one_model
 
 
-def test_another_model_of_the_same_server_inherits_all_but_the_price() -> None:
+def test_another_model_of_a_server_inherits_all_but_the_price() -> None:
     settings = of_instances({"model": "large"})
     assert settings.asked_model == ModelId(LmKind.OPENAI, ("http://a/v1",), "large")
     assert (settings.lm_api_key, settings.lm_timeout_s) == (load_settings(RUN).lm_api_key, 9)
