@@ -1,6 +1,6 @@
 """A reader that gets nothing on its way to the end of a topic."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -63,8 +63,8 @@ async def test_a_recall_survives_a_stall(open_broker: OpenBroker) -> None:
 class Silent(SqliteBroker):
     """A broker whose topics end behind what it returns."""
 
-    async def end_offset(self, partition: Partition, isolation: Isolation) -> int:
-        return await super().end_offset(partition, isolation) + 1
+    async def end_offsets(self, partitions: Sequence[Partition], isolation: Isolation) -> Mapping[Partition, int]:
+        return {each: end + 1 for each, end in (await super().end_offsets(partitions, isolation)).items()}
 
 
 async def test_silence_before_the_end_of_a_topic_is_an_error(tmp_path: Path) -> None:
