@@ -7,64 +7,35 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Raw, Struct
 
-from service.messaging.messages import Origin
 from service.messaging.offset_vector import vector_text
 from service.selfinstruct.tasks import Reason
 from service.web.api.run_facts import time_of
 from service.web.keys import RUNS
 from service.web.problems import ProblemError
-from service.web.read_model.answers import (
-    Classification,
-    DecisionPage,
-    FoundTask,
-    SeedPage,
-    Story,
-    TaskFilter,
-    TaskOrder,
-)
+from service.web.read_model.answers import DecisionPage, FoundTask, SeedPage, Story, TaskOrder
 from service.web.read_model.decision_rows import ACCEPTED
 from service.web.reading import query_of
+from service.web.task_conditions import TaskConditions, Words
 
 _MOST = 2**53 - 1
 _SHOWN = 50
 _REASONS = (ACCEPTED, *map(str, Reason))
 Limit = Annotated[int, Meta(ge=1, le=200)]
 Cursor = Annotated[int, Meta(ge=0, le=_MOST)]
-Words = Annotated[str, Meta(max_length=500)]
 
 
-class TaskQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"start": "from"}):
+class TaskQuery(TaskConditions, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"start": "from"}):
     """The parameters of a page of tasks. `q` are words of instruction, inputs and outputs; `cursor` that of a page.
 
     `from`, `after` and `follow` belong to streams; a page is refused with them.
     """
 
-    q: Words | None = None
-    classification: Classification | None = None
-    origin: Origin | None = None
-    topic: Words | None = None
-    model: Words | None = None
-    depth: Annotated[int, Meta(ge=0, le=2**31)] | None = None
-    min_distance: Annotated[float, Meta(ge=0, le=1)] | None = None
     order: TaskOrder = TaskOrder.NEWEST
     cursor: Cursor | None = None
     limit: Limit = _SHOWN
     start: Words | None = None
     after: Words | None = None
     follow: bool | None = None
-
-    def wanted(self) -> TaskFilter:
-        """Return the filter that the tasks must meet."""
-        return TaskFilter(
-            text=self.q or None,
-            classification=self.classification,
-            origin=self.origin,
-            topic=self.topic,
-            model=self.model,
-            depth=self.depth,
-            min_distance=self.min_distance,
-            order=self.order,
-        )
 
 
 class PageTask(Struct, frozen=True, kw_only=True):
@@ -108,7 +79,7 @@ async def list_tasks(request: web.Request) -> TaskPage:
             "text/event-stream or Accept: application/x-ndjson asks for a stream",
         )
     live = await request.app[RUNS].of(request.match_info["run"])
-    page = await live.model.tasks(asked.wanted(), asked.cursor, asked.limit)
+    page = await live.model.tasks(asked.in_order(asked.order), asked.cursor, asked.limit)
     return TaskPage(tasks=[_shown(each) for each in page.tasks], next=page.next, total=page.total)
 
 

@@ -4,21 +4,20 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Literal
 
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from service.errors import ConfigurationError
-from service.messaging.messages import Origin
 from service.messaging.offset_vector import parse_vector
 from service.web.problems import ProblemError
-from service.web.read_model.answers import Classification, TaskFilter
+from service.web.read_model.answers import TaskFilter, TaskOrder
 from service.web.reading import query_of
+from service.web.task_conditions import TaskConditions
 
 _LAST_EVENT_ID = "Last-Event-ID"
 _LATEST_MS = 2**53
-_Words = Annotated[str, Meta(max_length=500)]
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ].+")
 
 
@@ -34,31 +33,16 @@ Start = Word | FromTime | Mapping[int, int]
 _WORDS: dict[str, Word] = {"beginning": "beginning", "live": "live"}
 
 
-class StreamQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from"}):
+class StreamQuery(TaskConditions, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"start": "from"}):
     """The parameters of a stream, as they stand in a URL."""
 
     start: str = "beginning"
     after: str | None = None
     follow: bool = True
-    q: _Words | None = None
-    classification: Classification | None = None
-    origin: Origin | None = None
-    topic: _Words | None = None
-    model: _Words | None = None
-    depth: Annotated[int, Meta(ge=0, le=2**31)] | None = None
-    min_distance: Annotated[float, Meta(ge=0, le=1)] | None = None
 
     def wanted(self) -> TaskFilter | None:
         """Return the filter, `None` if all tasks are wanted."""
-        found = TaskFilter(
-            text=self.q or None,
-            classification=self.classification,
-            origin=self.origin,
-            topic=self.topic,
-            model=self.model,
-            depth=self.depth,
-            min_distance=self.min_distance,
-        )
+        found = self.in_order(TaskOrder.NEWEST)
         return None if found == TaskFilter() else found
 
 
