@@ -8,9 +8,11 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 import anyio
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import LooseHeaders
 from anyio import to_thread
+
+from service.web.negotiation import accepts_gzip
 
 _FOLDERS = ("static", "charts")
 _TYPES = {
@@ -48,7 +50,7 @@ class Asset:
             response.set_status(304)
             return response
         response.headers["Content-Type"] = self.content_type
-        if _takes_gzip(request):
+        if accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING)):
             response.headers["Content-Encoding"] = "gzip"
             response.body = self.packed
         else:
@@ -86,12 +88,3 @@ def _read(folder: Traversable, prefix: str, found: dict[str, Asset]) -> None:
             _read(each, name, found)
         elif suffix in _TYPES:
             found[name] = Asset.of(_TYPES[suffix], each.read_bytes())
-
-
-def _takes_gzip(request: web.Request) -> bool:
-    """Return whether the browser takes gzip: it names the coding, and not with weight 0."""
-    for part in request.headers.get("Accept-Encoding", "").lower().split(","):
-        coding, _, weight = part.partition(";")
-        if coding.strip() == "gzip":
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False

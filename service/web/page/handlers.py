@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from service.web.content_security import content_security_policy
 from service.web.page.assets import Assets
 from service.web.page.vega import VegaBundle
 from service.web.problems import ProblemError
@@ -17,19 +18,7 @@ _VEGA_STYLES = (
     "'sha256-9uoGUaZm3j6W7+Fh2wfvjI8P7zXcclRw5tVUu3qKZa0='",
     "'sha256-MmUum7+PiN7Rz79EUMm0OmUFWjCx6NZ97rdjoIbTnAg='",
 )
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        f"style-src 'self' {' '.join(_VEGA_STYLES)}",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
-_OF_SHELLS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+_OF_SHELLS = {"Content-Security-Policy": content_security_policy(*_VEGA_STYLES)}
 
 
 class Page:

@@ -6,19 +6,15 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from service.errors import SeedstreamError
+from service.web.content_security import content_security_policy
 from service.web.keys import CALLER, SESSIONS, SITES, TOKENS
 from service.web.problems import ProblemError, problem_of, respond
 from service.web.server.access import ANYONE, Caller, Scope
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-# The page has no script, style or connection that is not a file or a path of this server.
-_CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
 _HEADERS = {
-    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": content_security_policy(),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from service.task_groups import unwrapped_task_group
 from service.web.keys import CALLER, DRAIN, RUNS, STREAM_SLOTS, TOKENS
+from service.web.negotiation import accepts_gzip, preferred
 from service.web.problems import ProblemError
 from service.web.runs import LiveRun
 from service.web.streams.endings import end_at_drain, end_with_run, end_with_token
 from service.web.streams.feed import TaskFeed, TaskFeeds
 from service.web.streams.formats import JSON_LINES, SERVER_SENT_EVENTS, Format
-from service.web.streams.negotiation import accepts_gzip, preferred
 from service.web.streams.query import Asked, asked_of
 from service.web.streams.sending import Sender, SlowReaderError
 from service.web.streams.stream import TaskStream, opening

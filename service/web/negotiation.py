@@ -1,4 +1,4 @@
-"""The choice between the formats of one address, by the header `Accept` (RFC 9110, section 12.5.1)."""
+"""The choice of a format, and of gzip, by the headers `Accept` and `Accept-Encoding` (RFC 9110, section 12.5)."""
 
 from collections.abc import Sequence
 
