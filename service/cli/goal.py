@@ -10,9 +10,7 @@ from service.billing.totals import plain
 from service.bootstrap.open_broker import open_log
 from service.cli import options
 from service.cli.terminal_text import clean
-from service.dataset.example_warnings import example_warnings
-from service.dataset.seed_warnings import seed_warnings
-from service.dataset.subject_warnings import subject_warnings
+from service.dataset.run_warnings import run_warnings
 from service.messaging.messages import GoalSet, StageLimits
 from service.pipeline.role import CALLING, SINGLE, Role
 from service.run.definition import AskedRun
@@ -55,12 +53,8 @@ async def _set(asked: AskedRun, pause: bool | None) -> None:
             check_pause(progress, wanted)
         definition = await begin(broker, asked, progress, wanted)
         if progress.defined is None:
-            for warning in seed_warnings(definition.recipe, asked.new.seeds):
+            for warning in run_warnings(definition.recipe, definition.templates, asked.new.seeds):
                 typer.echo(f"beware: {clean(warning)}", err=True)
-            for warning in example_warnings(definition.recipe, definition.templates, asked.new.seeds):
-                typer.echo(f"beware: {warning}", err=True)
-            for warning in subject_warnings(definition.recipe, definition.templates):
-                typer.echo(f"beware: {warning}", err=True)
         name = f"new run {settings.run!r}" if progress.defined is None else f"run {settings.run!r}"
         typer.echo(
             f"{name} ({definition.recipe.title}): target {wanted.target} finished tasks, "

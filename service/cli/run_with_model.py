@@ -19,9 +19,7 @@ from service.cli.page import tell_of_page
 from service.cli.run_output import RunOutput
 from service.cli.signals import EXIT_SIGNALLED, Stopped, say, stop_on_signal
 from service.cli.terminal_text import clean, on_terminal
-from service.dataset.example_warnings import example_warnings
-from service.dataset.seed_warnings import seed_warnings
-from service.dataset.subject_warnings import subject_warnings
+from service.dataset.run_warnings import run_warnings
 from service.lm.dispatch import Patience
 from service.lm.errors import EndpointRefusedError
 from service.messaging.broker import Broker
@@ -113,12 +111,8 @@ def _other_model(latest: str | None, asked: str) -> str:
 
 def _say_before(definition: RunDefined, seeds: Sequence[SeedTask], goal: GoalSet, prices: StagePrices) -> None:
     """Print warnings about the seeds of a new run, and the expected cost of its target."""
-    for warning in seed_warnings(definition.recipe, seeds):
+    for warning in run_warnings(definition.recipe, definition.templates, seeds):
         say(f"beware: {clean(warning)}")
-    for warning in example_warnings(definition.recipe, definition.templates, seeds):
-        say(f"beware: {warning}")
-    for warning in subject_warnings(definition.recipe, definition.templates):
-        say(f"beware: {warning}")
     say(f"{definition.recipe.title}; {outlook_by_length(definition, seeds, goal.target, prices)}")
 
 

@@ -20,6 +20,7 @@ from service.run.goals import begin, check_pause
 from service.run.progress import Progress
 from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
+from service.web.commands import goal_command
 from service.web.problems import ProblemError
 
 _WRITTEN_WITHIN_S = 30.0
@@ -120,5 +121,5 @@ def undefined(settings: Settings) -> ProblemError:
     return ProblemError(
         HTTPStatus.CONFLICT,
         f"run {settings.run!r} was never defined, so that it has no goal yet",
-        command=f"seedstream goal --run {settings.run} --target N",
+        command=goal_command(settings),
     )

@@ -10,9 +10,7 @@ from aiohttp import web
 from anyio import to_thread
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from service.dataset.example_warnings import example_warnings
-from service.dataset.seed_warnings import seed_warnings
-from service.dataset.subject_warnings import subject_warnings
+from service.dataset.run_warnings import run_warnings
 from service.dataset.subjects import subject_in
 from service.errors import RunMismatchError, RunNotFoundError
 from service.messaging.messages import GoalSet
@@ -24,7 +22,7 @@ from service.selfinstruct.tasks import SeedTask
 from service.settings import Settings
 from service.web.api.goal import Goal, LimitChange, Target
 from service.web.api.seeds import NewSeed, seed_tasks
-from service.web.api.standing import work_command
+from service.web.commands import goal_command, work_command
 from service.web.keys import RUNS, SETTINGS
 from service.web.problems import ProblemError
 from service.web.reading import body_of
@@ -110,15 +108,10 @@ async def define_run(request: web.Request) -> DefinedRun:
     definition, seeds = await to_thread.run_sync(lambda: requested.new)
     goal = _goal(asked, settings)
     await _define(requested, goal)
-    warnings = [
-        *seed_warnings(definition.recipe, seeds),
-        *example_warnings(definition.recipe, definition.templates, seeds),
-        *subject_warnings(definition.recipe, definition.templates),
-    ]
     return DefinedRun(
         run=asked.run,
         goal=Goal.of(goal),
-        warnings=tuple(warnings),
+        warnings=tuple(run_warnings(definition.recipe, definition.templates, seeds)),
         command=work_command(settings),
     )
 
@@ -161,5 +154,5 @@ def _exists(settings: Settings) -> ProblemError:
     return ProblemError(
         HTTPStatus.CONFLICT,
         f"run {settings.run!r} exists already; PATCH its goal to continue it, or choose another name",
-        command=f"seedstream goal --run {settings.run} --target N",
+        command=goal_command(settings),
     )

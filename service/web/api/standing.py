@@ -11,6 +11,7 @@ from service.pipeline.members import Members
 from service.pipeline.role import Role
 from service.run.progress import Progress
 from service.settings import Settings
+from service.web.commands import goal_command, work_command
 
 
 class RunStatus(StrEnum):
@@ -53,9 +54,4 @@ def command_for(status: RunStatus, settings: Settings) -> str | None:
     """Return the command that brings a run on, if it needs one."""
     if status is RunStatus.NOT_RUNNING:
         return work_command(settings)
-    return f"seedstream goal --run {settings.run} --target N" if status is RunStatus.UNDEFINED else None
-
-
-def work_command(settings: Settings) -> str:
-    """Return the command that works on a run."""
-    return f"seedstream {'worker ROLE…' if settings.on_kafka else 'run'} --run {settings.run}"
+    return goal_command(settings) if status is RunStatus.UNDEFINED else None
