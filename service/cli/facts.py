@@ -59,7 +59,7 @@ def _motion(progress: Progress, pace: Pace | None) -> dict[str, str]:
 def _paced(pace: Pace, progress: Progress) -> str:
     rate = pace.per_minute(progress.finished)
     told = "not known yet" if rate is None else f"{rate:.1f} tasks/min"
-    left_s = None if progress.ended is not None else pace.left_s(progress)
+    left_s = pace.left_s(progress)
     return told if left_s is None else f"{told}, {duration(left_s)} left"
 
 

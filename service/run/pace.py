@@ -40,10 +40,15 @@ class Pace:
         return (finished - before) * 60 / (now_s - since_s)
 
     def left_s(self, progress: Progress) -> float | None:
-        """Return the seconds left at this pace; None if it is unknown, or none is left."""
+        """Return the seconds left at this pace; None if it is unknown, or none is left.
+
+        None is left of a run that has ended, is paused or is being stopped.
+        """
+        if self._stopped or progress.ended is not None or progress.paused:
+            return None
         rate = self.per_minute(progress.finished)
         missing = progress.target - progress.finished
-        return missing * 60 / rate if rate and missing > 0 and not self._stopped else None
+        return missing * 60 / rate if rate and missing > 0 else None
 
     def _note(self, now_s: float, finished: int) -> None:
         if finished == self.finished_before:

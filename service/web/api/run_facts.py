@@ -1,7 +1,7 @@
 """The state of a run for clients: its counts, who works on it, and what waits."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -10,10 +10,9 @@ import anyio
 import msgspec
 
 from service.bootstrap.asked_model import AskedModel
-from service.messaging.messages import GoalSet
 from service.pipeline.members import read_members
 from service.pipeline.stall import read_waiting
-from service.pipeline.standstill import read_standstill, waiting_at_most
+from service.pipeline.standstill import Standstill, last_moved_s, waiting_at_most
 from service.run.facts import facts
 from service.web.api.run_answers import ModelState, RunFacts
 from service.web.api.standing import RunStatus, command_for, is_worked_on_elsewhere, status_of
@@ -24,7 +23,10 @@ _FRESH_S = 1.0
 
 
 class Lookout:
-    """What only the log's groups know of a run: who works on it, and what waits. It is asked for once a second."""
+    """The facts of a run that only the log's groups know: processes at work, and records that wait.
+
+    The brokers are asked once a second at most.
+    """
 
     def __init__(self, live: LiveRun) -> None:
         self._live = live
@@ -47,10 +49,9 @@ class Lookout:
         live = self._live
         waiting = waiting_at_most(await read_waiting(live.broker, live.name), live.progress)
         staff = await read_members(live.broker, live.name)
-        still = await read_standstill(live.broker, live.name, live.progress, live.latest_ms)
         worked_on = live.models is not None or await is_worked_on_elsewhere(live.settings, staff)
-        if still is not None:
-            still = replace(still, abandoned=not worked_on)
+        still_s = last_moved_s(live.progress, live.latest_ms)
+        still = None if still_s is None else Standstill(still_s, waiting, abandoned=not worked_on)
         return {
             "lag": {role.value: count for role, count in waiting.items() if count},
             "at_work": {role.value: asdict(each) for role, each in staff.items()},
@@ -70,9 +71,7 @@ async def facts_of(live: LiveRun) -> RunFacts:
     """
     seen = await _look(live)
     status = _status(live, seen)
-    progress, goal = live.progress, live.progress.goal or GoalSet(run=live.name, target=0)
-    pace = live.pace
-    left_s = None if progress.ended is not None or progress.paused else pace.left_s(progress)
+    progress, pace = live.progress, live.pace
     return msgspec.convert(
         facts(progress)
         | {name: each for name, each in seen.items() if name != "worked_on"}
@@ -80,8 +79,7 @@ async def facts_of(live: LiveRun) -> RunFacts:
             "run": live.name,
             "state": status,
             "command": command_for(status, live.settings),
-            "max_prompts": goal.max_prompts,
-            "pace": {"per_minute": pace.per_minute(progress.finished), "left_s": left_s},
+            "pace": {"per_minute": pace.per_minute(progress.finished), "left_s": pace.left_s(progress)},
             "model": None if live.models is None else [_state_of(each) for each in live.models.each],
             "as_of": time_of(live.latest_ms),
         },
