@@ -128,6 +128,15 @@ OPERATIONS = (
         query=charts.ChartQuery,
         problems=_NO_RUN,
     ),
+    Operation(
+        method="GET",
+        path=f"{_RUN}/webhooks",
+        name="listWebhooks",
+        summary="The webhooks to which this process delivers the tasks of a run",
+        handler=list_webhooks,
+        answer=WebhookStates,
+        problems=_NO_RUN,
+    ),
 )
 
 # The package of streams answers this one, as the client prefers.
@@ -142,13 +151,4 @@ _TASKS = Operation(
     problems=(*_NO_RUN, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.TOO_MANY_REQUESTS),
     streams=("text/event-stream", "application/x-ndjson"),
 )
-_WEBHOOKS = Operation(
-    method="GET",
-    path=f"{_RUN}/webhooks",
-    name="listWebhooks",
-    summary="The webhooks to which this process delivers the tasks of a run",
-    handler=list_webhooks,
-    answer=WebhookStates,
-    problems=_NO_RUN,
-)
-DESCRIBED = (*OPERATIONS, _TASKS, _WEBHOOKS)
+DESCRIBED = (*OPERATIONS, _TASKS)

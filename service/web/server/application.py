@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from service.settings import Settings
-from service.web import api, page, streams, webhooks
+from service.web import api, page, streams
 from service.web.keys import DRAIN, RUNS, SESSIONS, SETTINGS, SITES, STREAM_SLOTS, TOKENS
 from service.web.runs import Runs
 from service.web.server import health, login
@@ -16,6 +16,7 @@ from service.web.server.sessions import Sessions
 from service.web.server.sites import Sites
 from service.web.server.stream_slots import StreamSlots
 from service.web.webhooks.sender import WebhookSender
+from service.web.webhooks.state import WEBHOOKS
 
 _LONGEST_BODY = 256 * 1024
 
@@ -27,7 +28,7 @@ def application(
     app = web.Application(middlewares=MIDDLEWARE, client_max_size=_LONGEST_BODY)
     app[SETTINGS] = settings
     app[RUNS] = runs
-    app[webhooks.WEBHOOKS] = senders
+    app[WEBHOOKS] = senders
     app[TOKENS] = tokens
     app[SESSIONS] = Sessions()
     app[SITES] = Sites(settings)
@@ -39,7 +40,7 @@ def application(
 
     app.on_shutdown.append(begin_drain)
     app.on_response_prepare.append(add_headers)
-    for package in (health, login, api, streams, webhooks, page):
+    for package in (health, login, api, streams, page):
         app.add_routes(_routes_of(package))
     return app
 

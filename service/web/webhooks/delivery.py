@@ -49,12 +49,11 @@ class Postman:
         webhook = self.webhook
         body = _body(webhook, batch, position)
         delivery = f"{webhook.run}.{webhook.name}.{batch[0].task.task_seq}-{batch[-1].task.task_seq}"
-        tried = 0
         while (failed := await self._post(delivery, body)) is not None:
             reason, asked_s = failed
-            self._note(reason)
-            await anyio.sleep(wait_before_retry_s(self.backoff.delay_s(tried, self.random), asked_s))
-            tried += 1
+            failing = self._note(reason)
+            backoff_s = self.backoff.delay_s(failing.attempts - 1, self.random)
+            await anyio.sleep(wait_before_retry_s(backoff_s, asked_s))
         if self.failing is not None:
             log.info("webhook.recovered", run=webhook.run, webhook=webhook.name, attempts=self.failing.attempts + 1)
             self.failing = None
@@ -76,14 +75,15 @@ class Postman:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return type(error).__name__, None
 
-    def _note(self, reason: str) -> None:
-        """Count a failure, and say so once for each reason."""
+    def _note(self, reason: str) -> Failing:
+        """Count a failure, say so once for each reason, and return the failures of this delivery."""
         before = self.failing
         if before is None or before.reason != reason:
             webhook = self.webhook
             log.warning("webhook.failing", run=webhook.run, webhook=webhook.name, to=webhook.place, reason=reason)
         since = datetime.now(UTC) if before is None else before.since
         self.failing = Failing(since, 1 if before is None else before.attempts + 1, reason)
+        return self.failing
 
 
 def _body(webhook: Webhook, batch: Sequence[Delivery], position: str) -> bytes:

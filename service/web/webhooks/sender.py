@@ -15,7 +15,7 @@ import structlog
 from service.client import Delivery, Start, Subscription, Tasks, ends_of
 from service.errors import BrokerError, FencedError, NewerVersionError
 from service.messaging.broker import Broker
-from service.messaging.offset_vector import vector_text
+from service.messaging.offset_vector import later_of, vector_text
 from service.messaging.topics import TASKS
 from service.runtime.leader_election import LeaderElection
 from service.web.webhooks.configuration import Webhook
@@ -100,8 +100,8 @@ class WebhookSender:
         while taken := await stream.take(self.webhook.batch):
             for batch in _fitting(taken):
                 check()
-                behind = dict(self.position)
-                behind.update({each.record.partition.number: each.record.offset + 1 for each in batch})
+                offsets = {each.record.partition.number: each.record.offset + 1 for each in batch}
+                behind = later_of(self.position, offsets)
                 await self.postman.deliver(batch, vector_text(behind))
                 self.position = behind
                 self.delivered += len(batch)

@@ -1,9 +1,7 @@
 """The state of the webhooks of a run, for its operator."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
 
-import msgspec
 from aiohttp import web
 from msgspec import Struct
 
@@ -36,18 +34,10 @@ class WebhookStates(Struct, frozen=True, kw_only=True):
     webhooks: list[WebhookState]
 
 
-def routes() -> list[web.RouteDef]:
-    return [web.get("/v1/runs/{run}/webhooks", list_webhooks)]
-
-
-async def list_webhooks(request: web.Request) -> web.Response:
+async def list_webhooks(request: web.Request) -> WebhookStates:
+    """Return the webhooks of a run."""
     live = await request.app[RUNS].of(request.match_info["run"])
-    states = [_state(each) for each in request.app[WEBHOOKS] if each.webhook.run == live.name]
-    return web.Response(
-        status=HTTPStatus.OK,
-        body=msgspec.json.encode(WebhookStates(webhooks=states)),
-        content_type="application/json",
-    )
+    return WebhookStates(webhooks=[_state(each) for each in request.app[WEBHOOKS] if each.webhook.run == live.name])
 
 
 def _state(sender: WebhookSender) -> WebhookState:
