@@ -19,6 +19,7 @@ from service.messaging.broker import Broker, Isolation, Partition, Reader, Recor
 from service.messaging.dead_letters import DEAD_LETTER_TOPICS, STAGE_INPUTS, DeadLetter, is_copy, replay_group
 from service.messaging.messages import DeadLettersPutBack, Message
 from service.messaging.silence import Silence
+from service.messaging.single_records import first_records
 from service.messaging.skipped_records import SkippedRecords
 from service.messaging.topics import CONTROL, HINTS, Topic
 
@@ -131,15 +132,12 @@ class Tail:
         if beyond := [str(each) for each, mark in marks.items() if mark.position > ends[each]]:
             raise CheckpointUnfitError(f"it is ahead of the log in {', '.join(beyond)}")
         expected = {each: (mark.last, mark.digest) for each, mark in marks.items() if mark.last is not None}
-        self._seek({each: ends[each] if mark.last is None else mark.last for each, mark in marks.items()})
+        self._seek(ends)
+        last = {each: mark.last for each, mark in marks.items() if mark.last is not None}
         with anyio.move_on_after(_RESUME_S):
-            while expected:
-                for record in await self._reader.poll(len(expected), _POLL_S):
-                    if record.partition not in expected:
-                        continue
-                    if expected.pop(record.partition) != (record.offset, digest_of(record)):
-                        raise CheckpointUnfitError(f"the log has another record at {record.partition}/{record.offset}")
-                    self._reader.seek(record.partition, ends[record.partition])
+            async for record in first_records(self._reader, last, ends):
+                if expected.pop(record.partition) != (record.offset, digest_of(record)):
+                    raise CheckpointUnfitError(f"the log has another record at {record.partition}/{record.offset}")
         if expected:
             raise CheckpointUnfitError(f"{', '.join(map(str, expected))}: the last record read does not come")
 
