@@ -18,5 +18,5 @@ SITES = web.AppKey("sites", Sites)
 # Long answers take a slot, and end when the drain begins.
 STREAM_SLOTS = web.AppKey("stream_slots", StreamSlots)
 DRAIN = web.AppKey("drain", Drain)
-# Who makes a request; set for every route that is not open to all.
+# The caller of a request; set for every route that is not open to all.
 CALLER = web.RequestKey("caller", Caller)

@@ -30,7 +30,7 @@ _PASSING = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-# What aiohttp raises when a connection cannot be made, or ends before an answer does.
+# Errors of aiohttp for a connection that cannot be made, or that ends before an answer does.
 _LOST = (aiohttp.ClientError, OSError, TimeoutError)
 
 

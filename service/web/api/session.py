@@ -1,4 +1,4 @@
-"""Who makes a request, for the page: it shows what its user may do."""
+"""The caller of a request, for the page: it shows the controls that its user may use."""
 
 from aiohttp import web
 from msgspec import Struct

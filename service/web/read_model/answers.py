@@ -193,7 +193,7 @@ class SemanticComparison(Struct, frozen=True, kw_only=True):
 
 
 class StoryState(StrEnum):
-    """How far a task or candidate got; a prompt is `open` or `decided`."""
+    """The stage that a task or candidate has reached; a prompt is `open` or `decided`."""
 
     SEED = "seed"
     OPEN = "open"

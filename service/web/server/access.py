@@ -1,4 +1,4 @@
-"""Access tokens: who may do what, from a file that is read again when it changes."""
+"""Access tokens and their scopes, from a file that is read again when it changes."""
 
 import hashlib
 import hmac
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Scope(IntEnum):
-    """What a token allows; each scope includes those before it."""
+    """The rights of a token; each scope includes those before it."""
 
     READ = 1
     STEER = 2
@@ -39,7 +39,7 @@ class Scope(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request. A caller by session has a browser, which may be led astray by other pages."""
+    """The sender of a request. A caller by session has a browser, which may be led astray by other pages."""
 
     name: str
     scope: Scope

@@ -21,7 +21,7 @@ from service.web.streams.formats import Format, one_line
 _EVERY_S = 0.05
 _ROWS = 256
 _KEPT_BYTES = 24 * 1024 * 1024
-# What a row counts for beside its value, which is kept as it is on the log and in each format.
+# The size of a row beside its value, which is kept as it is on the log and in each format.
 _ROW_BYTES, _COPIES = 512, 3
 
 

@@ -23,7 +23,7 @@ _random = Random()  # noqa: S311 - no secret
 
 
 class Opening(Struct, frozen=True):
-    """Where a stream begins: a place, and the vector that all its positions cover; and its last row, if it has one."""
+    """The beginning of a stream: a place, the vector that all its positions cover, and its last row if it has one."""
 
     place: Place
     start: Mapping[int, int]

@@ -1,4 +1,4 @@
-"""How far webhooks have been delivered: records on `control`, so that a process that is killed leaves nothing out."""
+"""The positions of webhooks: records on `control`, so that a process that is killed leaves nothing out."""
 
 from service.messaging import codec, topics
 from service.messaging.broker import Broker

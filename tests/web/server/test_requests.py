@@ -1,4 +1,4 @@
-"""What a request must be like: its host, its origin, its size; and the headers of every answer."""
+"""Requests that are taken, by host, origin and size; and the headers of every answer."""
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
